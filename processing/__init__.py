@@ -1,0 +1,1 @@
+"""Reading and processing code that travels to the Hub with the models."""

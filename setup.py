@@ -1,0 +1,28 @@
+"""Packaging. The folders that travel to the Hub stand at the top and are installed inside the package."""
+
+from setuptools import find_packages, setup
+
+TOP_FOLDERS = {"hf_medreport.modeling": "modeling", "hf_medreport.processing": "processing"}
+TOP_FOLDERS["hf_medreport.model_cards"] = "model_cards"
+
+EXTRAS = {
+    # Floors only. transformers >= 5.3 for its remote-code CVE, pydicom >= 3.0.2 for its path-traversal CVE.
+    "dicom": ["pydicom>=3.0.2", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"],
+    "train": [
+        "accelerate>=1.10",
+        "datasets>=4.0",
+        "psutil>=5.9",
+        "sacrebleu>=2.4",
+        "tensorboard>=2.16",
+        "trackio>=0.20",
+    ],
+}
+EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+EXTRAS["dev"] = ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2", *EXTRAS["all"]]
+
+setup(
+    packages=[*find_packages(include=["hf_medreport", "hf_medreport.*"]), *TOP_FOLDERS],
+    package_dir={"hf_medreport": "hf_medreport", **TOP_FOLDERS},
+    package_data={"hf_medreport": ["checkpoints/**/*"], "hf_medreport.model_cards": ["*.md"]},
+    extras_require=EXTRAS,
+)
