@@ -1,0 +1,162 @@
+"""Write the model card of a saved folder from the JSON of its evaluation.
+
+Every figure in the card comes from that JSON, with the command that printed it; what the JSON lacks is "not run".
+The metadata holds the figures as a `model-index`. The Hub's newer form, `.eval_results/*.yaml`, is only for data sets
+that are registered there as benchmarks; drawn images are none.
+
+    from hf_medreport.hub.card import write_card
+    write_card("runs/chest", evaluation, model_name="my-hospital/chest-report", base="...", data="...", command="...")
+"""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from hf_medreport.processing.input_error import InputError
+
+__all__ = ["write_card"]
+
+# (name in the card, where the figure lies in a split's scores)
+FIGURES = (
+    ("images", ("n",)),
+    ("seed", ("seed",)),
+    ("exact fact: precision", ("exact", "precision")),
+    ("exact fact: recall", ("exact", "recall")),
+    ("exact fact: F1", ("exact", "f1")),
+    ("finding kind: precision", ("kind", "precision")),
+    ("finding kind: recall", ("kind", "recall")),
+    ("finding kind: F1", ("kind", "f1")),
+    ("hallucination rate", ("hallucination_rate",)),
+    ("wrong-side rate", ("wrong_side_rate",)),
+)
+# (metric type, name, where): the figures that also stand in the metadata
+INDEXED = (
+    ("f1", "exact-fact F1", ("exact", "f1")),
+    ("f1", "finding-kind F1", ("kind", "f1")),
+    ("hallucination_rate", "hallucination rate", ("hallucination_rate",)),
+    ("wrong_side_rate", "wrong-side rate", ("wrong_side_rate",)),
+)
+NOT_RUN = "not run"
+
+
+def write_card(
+    folder: str | Path,
+    evaluation: dict,
+    *,
+    model_name: str,
+    base: str,
+    data: str,
+    command: str,
+    licence: str = "apache-2.0",
+    language: str = "en",
+) -> Path:
+    """Write README.md into `folder` and return its path.
+
+    Args:
+        folder: the saved model's folder.
+        evaluation: what `score_facts` gives, with "seed" and the "command" that printed it; or {split: such scores}.
+            {} for a model that was not evaluated.
+        model_name: the repository id it is to be published under (it also stands in the usage code).
+        base: what the model was built from, in a few words.
+        data: what it was trained on, in a few words.
+        command: the command that trained it.
+        licence: the Hub's short name of the licence of the weights.
+        language: of the reports, as a two-letter code.
+
+    Raises:
+        InputError: the folder is not there, or `evaluation` is neither of the two forms.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(folder.name, "no such folder", "a saved model's folder", "save the model first")
+    splits = _splits(evaluation)
+    results = _eval_results(splits)
+    card = ModelCard.from_template(
+        ModelCardData(
+            license=licence,
+            language=language,
+            library_name="transformers",
+            pipeline_tag="image-to-text",
+            tags=["medical-imaging", "report-generation", "hf-medreport", "custom_code"],
+            eval_results=results or None,
+            model_name=model_name if results else None,
+        ),
+        template_str=files("hf_medreport.model_cards").joinpath("template.md").read_text(encoding="utf-8"),
+        base=base,
+        command=command,
+        commands=_commands(splits),
+        data=data,
+        kind_rows=_kind_rows(splits),
+        licence=licence,
+        model_name=model_name,
+        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in FIGURES],
+        splits=list(splits),
+    )
+    path = folder / "README.md"
+    unfinished = folder / ".README.md.unfinished"
+    unfinished.write_text(str(card), encoding="utf-8")
+    os.replace(unfinished, path)
+    return path
+
+
+def _splits(evaluation: dict) -> dict[str, dict]:
+    """{split: scores}; scores that stand alone are those of the split "test"."""
+    if not evaluation or "exact" in evaluation:
+        return {"test": evaluation}
+    if not all(isinstance(scores, dict) for scores in evaluation.values()):
+        found = f"the keys {', '.join(map(str, evaluation))}"
+        expected = "the scores of one split, or of several by name"
+        raise InputError(
+            "evaluation", found, expected, "give the JSON that `hf-medreport evaluate phantom --json` prints"
+        )
+    return evaluation
+
+
+def _figure(scores: dict, *keys: str) -> object:
+    """The figure at `keys`, NOT_RUN when the evaluation holds none; None is a figure: 0 of 0."""
+    for key in keys:
+        if not isinstance(scores, dict) or key not in scores:
+            return NOT_RUN
+        scores = scores[key]
+    return scores
+
+
+def _shown(scores: dict, *keys: str) -> str:
+    figure = _figure(scores, *keys)
+    if figure is None:
+        return "undefined"
+    return f"{figure:.3f}" if isinstance(figure, float) else str(figure)
+
+
+def _commands(splits: dict[str, dict]) -> dict[str, list[str]]:
+    """{command: the splits whose figures it printed}."""
+    commands = {}
+    for split, scores in splits.items():
+        commands.setdefault(_shown(scores, "command"), []).append(split)
+    return commands
+
+
+def _kind_rows(splits: dict[str, dict]) -> list[list[str]]:
+    by_kind = [_figure(scores, "kind", "by_kind") for scores in splits.values()]
+    kinds = dict.fromkeys(kind for table in by_kind if table != NOT_RUN for kind in table)  # in the order of the JSON
+    return [[kind, *(_shown(scores, "kind", "by_kind", kind, "f1") for scores in splits.values())] for kind in kinds]
+
+
+def _eval_results(splits: dict[str, dict]) -> list[EvalResult]:
+    return [
+        EvalResult(
+            task_type="image-to-text",
+            dataset_type="hf-medreport-phantom",
+            dataset_name="images drawn by hf-medreport",
+            dataset_split=split,
+            dataset_args={key: scores[key] for key in ("n", "seed") if key in scores},
+            metric_type=metric,
+            metric_name=name,
+            metric_value=_figure(scores, *keys),
+        )
+        for split, scores in splits.items()
+        for metric, name, keys in INDEXED
+        if isinstance(_figure(scores, *keys), int | float)
+    ]

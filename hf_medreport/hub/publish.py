@@ -1,0 +1,324 @@
+"""Publish a saved model folder to the Hub: check it, then upload it as one commit.
+
+A revision is either the old one or the complete new one. Weights go up first and stay invisible; one commit, made on
+top of the very revision that was looked at, then moves the branch. (`HfApi.upload_folder` may split a folder over
+several commits, so it is not used.)
+
+What goes up is a list of names, not all that lies in the folder: a folder that somebody worked in may also hold reports
+or logs with patient data. What stays behind is said.
+
+    from hf_medreport.hub.publish import publish
+    publish("runs/chest", "my-hospital/chest-report", private=True)
+"""
+
+import ast
+import contextlib
+import json
+import os
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import yaml
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import validate_repo_id
+from safetensors import SafetensorError, safe_open
+
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.version import __version__
+
+__all__ = ["check_folder", "publish"]
+
+PUBLISHED = (
+    *("README.md", "LICENSE*", "NOTICE*"),  # the card
+    *("*.py", "*.safetensors", "*.safetensors.index.json"),  # code and weights
+    *("config.json", "generation_config.json", "model_index.json", "scheduler_config.json", "adapter_config.json"),
+    *("processor_config.json", "preprocessor_config.json", "chat_template.json", "*.jinja"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
+    *("vocab.json", "vocab.txt", "merges.txt"),
+)
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+
+
+def publish(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    token: str | None = None,
+) -> str:
+    """Upload a model folder as one commit and return the commit's address.
+
+    The branch afterwards holds exactly the folder's model: weights, code and settings of an earlier publication that
+    the folder no longer has are removed by the same commit; files of other kinds that somebody put into the repository
+    stay. Unchanged content makes no new commit. What was left out or removed is printed to stderr.
+
+    Args:
+        folder: a folder as `save_pretrained` and the card writer leave it; see `check_folder`.
+        repo_id: "org/name"; created when there is none.
+        private: create it private. An existing public repository is refused rather than written to.
+        revision: the branch; created from main when there is none. None is main.
+        token: an access token; None takes HF_TOKEN or the one that `hf auth login` saved.
+
+    Raises:
+        InputError: the folder, the name, the permission or the connection is not good enough; the branch is as it was.
+            A new branch is taken back when its commit fails; without a network by then it stays, a copy of main.
+    """
+    folder = Path(folder)
+    _check_repo_id(repo_id)
+    files, left_out = check_folder(folder)
+    if left_out:
+        print(f"not published: {', '.join(left_out)}", file=sys.stderr)
+
+    api = HfApi(token=token, library_name="hf-medreport", library_version=__version__)
+    with _plain_errors(api, repo_id):
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        if private and not api.model_info(repo_id).private:
+            raise InputError(
+                repo_id,
+                "a public repository",
+                "a private one",
+                "make it private in its settings, or publish under another name",
+            )
+        heads = {branch.name: branch.target_commit for branch in api.list_repo_refs(repo_id).branches}
+        branch = "main" if revision is None else revision
+        base = branch if branch in heads else "main"
+
+        stale = _stale(api.list_repo_files(repo_id, revision=heads[base]), files)
+        additions = [CommitOperationAdd(path, folder / path) for path in files]
+        # A .gitignore in the repository would otherwise make the client leave files out without a word.
+        api.preupload_lfs_files(repo_id, additions, revision=base, free_memory=False, gitignore_content="# none\n")
+        with _branch(api, repo_id, branch, exists=branch in heads):
+            commit = api.create_commit(
+                repo_id,
+                [*additions, *map(CommitOperationDelete, stale)],
+                commit_message=f"Publish with hf-medreport {__version__}",
+                revision=branch,
+                parent_commit=heads[base],
+            )
+    if stale:
+        print(f"removed from {branch}: {', '.join(stale)}", file=sys.stderr)
+    return str(commit.commit_url)
+
+
+def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
+    """Whether a folder would load from the Hub by itself; what of it is published and what is left out.
+
+    Returns:
+        (files, left_out): paths relative to the folder, "/" between parts, sorted. A hidden folder is left out whole.
+
+    Raises:
+        InputError: no config.json with `model_type` and `auto_map`; no weights, broken weights or a missing shard;
+            a pickle file; no card, or one whose metadata is not YAML; code missing that a JSON or code file names.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise InputError(folder.name, found, "a model folder", "give a folder that save_pretrained wrote")
+    files, left_out = _list(folder)
+    for path in [*files, *left_out]:
+        if Path(path).suffix in PICKLES:
+            remedy = "save the model again with save_pretrained and move this file out of the folder"
+            raise InputError(_name(folder, path), "a pickle file", "weights as .safetensors", remedy)
+    _check_config(folder)
+    _check_weights(folder, files)
+    _check_card(folder)
+    _check_code(folder, files)
+    return files, left_out
+
+
+def _list(folder: Path) -> tuple[list[str], list[str]]:
+    files, left_out = [], []
+    for root, folders, names in os.walk(folder):
+        here = Path(root).relative_to(folder)
+        hidden = [name for name in folders if name.startswith(".") or name == "__pycache__"]
+        left_out += [f"{(here / name).as_posix()}/" for name in hidden]
+        folders[:] = [name for name in folders if name not in hidden]
+        for name in names:
+            (files if _is_published(name) else left_out).append((here / name).as_posix())
+    return sorted(files), sorted(left_out)
+
+
+def _is_published(path: str) -> bool:
+    return any(fnmatch(Path(path).name, pattern) for pattern in PUBLISHED)
+
+
+def _stale(in_repo: list[str], files: list[str]) -> list[str]:
+    """What an earlier publication put there and this one lacks: two models must not mix in one revision."""
+    return sorted(path for path in in_repo if _is_published(path) and path not in files)
+
+
+def _name(folder: Path, path: str) -> str:
+    return f"{folder.resolve().name}/{path}"
+
+
+def _check_repo_id(repo_id: str) -> None:
+    expected = "ORG/NAME of letters, digits, '-', '_' and '.'"
+    try:
+        validate_repo_id(repo_id)
+        complete = repo_id.count("/") == 1
+    except HFValidationError:
+        complete = False
+    if not complete:
+        raise InputError("repository", repr(repo_id), expected, "give a name such as my-hospital/chest-report")
+
+
+# --- the folder ---
+
+
+def _read_json(folder: Path, path: str) -> dict:
+    try:
+        content = json.loads((folder / path).read_text(encoding="utf-8"))
+    except ValueError as error:  # not JSON, or not UTF-8
+        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
+        found, remedy = f"broken JSON ({where})", "save the model again"
+        raise InputError(_name(folder, path), found, "a JSON object", remedy) from None
+    if not isinstance(content, dict):
+        raise InputError(_name(folder, path), type(content).__name__, "a JSON object", "save the model again")
+    return content
+
+
+def _check_config(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        remedy = "give a folder that save_pretrained wrote"
+        raise InputError(folder.resolve().name, "no config.json", "a model folder", remedy)
+    config = _read_json(folder, "config.json")
+    for key, kind in (("model_type", str), ("auto_map", dict)):
+        if not (isinstance(config.get(key), kind) and config[key]):
+            remedy = "save the model again with hf-medreport, which writes both"
+            raise InputError(_name(folder, "config.json"), f"no {key}", "model_type and auto_map", remedy)
+
+
+def _check_weights(folder: Path, files: list[str]) -> None:
+    weights = [path for path in files if path.endswith(".safetensors")]
+    if not weights:
+        remedy = "save the model with save_pretrained"
+        raise InputError(folder.resolve().name, "no weights", "a .safetensors file", remedy)
+    for path in weights:
+        try:
+            with safe_open(folder / path, framework="numpy"):  # reads the header and compares it with the length
+                pass
+        except SafetensorError:
+            found, remedy = "broken or truncated weights", "save the model again"
+            raise InputError(_name(folder, path), found, "a complete .safetensors file", remedy) from None
+    for path in files:
+        if path.endswith(".safetensors.index.json"):
+            for shard in sorted(set(_read_json(folder, path).get("weight_map", {}).values())):
+                if not (folder / path).with_name(shard).is_file():
+                    remedy = "save the model again"
+                    raise InputError(_name(folder, path), f"{shard} named but missing", "every shard", remedy)
+
+
+def _check_card(folder: Path) -> None:
+    if not (folder / "README.md").is_file():
+        remedy = "write it with hf_medreport.hub.card.write_card from the evaluation's JSON"
+        raise InputError(folder.resolve().name, "no README.md", "a model card", remedy)
+    try:
+        ModelCard.load(folder / "README.md", ignore_metadata_errors=True)
+    except (yaml.YAMLError, ValueError):
+        remedy = "mend the lines between the two ---"
+        raise InputError(_name(folder, "README.md"), "unreadable metadata", "YAML", remedy) from None
+
+
+def _check_code(folder: Path, files: list[str]) -> None:
+    """What `auto_map` and `custom_pipelines` of a JSON file name, and the siblings that code imports, must be there."""
+    wanted = []  # (who names it, the module's path)
+    for path in files:
+        if path.endswith(".json") and "/" not in path:
+            content = _read_json(folder, path)
+            references = [*content.get("auto_map", {}).values()]
+            references += [task["impl"] for task in content.get("custom_pipelines", {}).values()]
+            for reference in references:  # "module.Class", or [slow, fast] with null for a missing one
+                for entry in [reference] if isinstance(reference, str) else reference:
+                    if entry is not None:
+                        wanted.append((path, f"{entry.rsplit('.', 1)[0]}.py"))
+        elif path.endswith(".py"):
+            wanted += [(path, sibling) for sibling in _siblings(folder, path)]
+    for source, module in wanted:
+        if module not in files:
+            remedy = "save the model again so that its code is copied along"
+            raise InputError(_name(folder, source), f"{module} named but missing", "its code in the folder", remedy)
+
+
+def _siblings(folder: Path, path: str) -> list[str]:
+    try:
+        tree = ast.parse((folder / path).read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        line = f"line {error.lineno}" if isinstance(error, SyntaxError) else "not UTF-8"
+        raise InputError(_name(folder, path), f"code that does not parse ({line})", "python", "mend it") from None
+    here = Path(path).parent
+    return [
+        (here / f"{node.module}.py").as_posix()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+    ]
+
+
+# --- the Hub ---
+
+
+@contextlib.contextmanager
+def _branch(api: HfApi, repo_id: str, branch: str, *, exists: bool):
+    """The branch to commit to: created late, after the long upload, and taken back if the commit fails."""
+    if not exists:
+        api.create_branch(repo_id, branch=branch)
+    try:
+        yield
+    except BaseException:
+        if not exists:
+            with contextlib.suppress(HTTPError, OSError):  # the first error is the one to report
+                api.delete_branch(repo_id, branch=branch)
+        raise
+
+
+@contextlib.contextmanager
+def _plain_errors(api: HfApi, repo_id: str):
+    """The client's exceptions as one line each that says what to do."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (HTTPError, ConnectionError, RuntimeError, ValueError) as error:
+        # An upload thread wraps what happened to it in a RuntimeError.
+        cause = error.__cause__ if type(error) is RuntimeError and error.__cause__ else error
+        if isinstance(cause, OfflineModeIsEnabled):
+            plain = ("offline mode", "a connection to the Hub", "unset HF_HUB_OFFLINE and publish again")
+        elif isinstance(cause, HfHubHTTPError):
+            plain = _refusal(cause, repo_id)
+        elif isinstance(cause, HTTPError):
+            found = f"no connection to {api.endpoint} ({type(cause).__name__})"
+            plain = (found, "an answer", "check the network and publish again; nothing half-made is left")
+        elif isinstance(cause, ValueError):
+            plain = _refused(cause)
+        else:
+            found = f"an upload that broke off ({_one_line(cause)})"
+            plain = (found, "a complete one", "publish again; nothing half-made is left")
+        raise InputError(repo_id, *plain) from error
+
+
+def _refusal(error: HfHubHTTPError, repo_id: str) -> tuple[str, str, str]:
+    """Found, expected and remedy for an HTTP status."""
+    organisation = repo_id.split("/")[0]
+    match error.response.status_code:
+        case 401:
+            remedy = "run `hf auth login` or set HF_TOKEN"
+            return "no valid access token", f"a token that may write to {organisation}", remedy
+        case 403:
+            remedy = f"use a token with write access, or have an owner of {organisation} add you"
+            return "a token without write access", f"a token that may write to {organisation}", remedy
+        case 409 | 412:
+            return "another commit made meanwhile", "an unchanged branch", "publish again"
+        case status if status >= 500:
+            return f"the Hub out of order ({status})", "an answer", "publish again later; nothing half-made is left"
+        case status:
+            return _refused(f"{status}: {error.server_message or error}")
+
+
+def _refused(text: object) -> tuple[str, str, str]:
+    return f"a refusal by the Hub ({_one_line(text)})", "what the Hub accepts", "mend what it names and publish again"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

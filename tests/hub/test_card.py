@@ -1,0 +1,150 @@
+"""The model card: each figure comes from the evaluation's JSON, and what is not there is not claimed."""
+
+import ast
+import re
+
+import pytest
+from huggingface_hub import ModelCard
+
+from hf_medreport.hub.card import write_card
+from hf_medreport.phantom.findings import Fact
+from hf_medreport.phantom.score import score_facts
+from hf_medreport.processing.input_error import InputError
+
+COMMAND = "hf-medreport evaluate phantom --n 200 --seed 1 --json"
+TEST = {
+    "n": 200,
+    "seed": 1,
+    "exact": {"precision": 0.9, "recall": 0.8, "f1": 0.8471},
+    "kind": {
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1": 0.6667,
+        "by_kind": {"effusion": {"f1": 0.25}, "nodule": {"f1": None}},
+    },
+    "hallucination_rate": 0.05,
+    "wrong_side_rate": None,
+    "command": COMMAND,
+}
+OTHER = {"n": 40, "exact": {"f1": 0.0}}
+
+
+def write(folder, evaluation, **options):
+    about = {"model_name": "org/chest", "base": "ViT and GPT-2", "data": "4,000 drawn films", "command": "train it"}
+    return write_card(folder, evaluation, **about | options)
+
+
+def table(text, head):
+    """{first cell: other cells} of the markdown table whose head starts with `head`."""
+    lines = text[text.index(f"| {head} |") :].split("\n\n")[0].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row[1:] for row in cells[:1] + cells[2:]}
+
+
+class TestFigures:
+    def test_one_split(self, tmp_path):
+        text = write(tmp_path, TEST).read_text()
+        assert table(text, "figure") == {
+            "figure": ["test"],
+            "images": ["200"],
+            "seed": ["1"],
+            "exact fact: precision": ["0.900"],
+            "exact fact: recall": ["0.800"],
+            "exact fact: F1": ["0.847"],
+            "finding kind: precision": ["1.000"],
+            "finding kind: recall": ["0.500"],
+            "finding kind: F1": ["0.667"],
+            "hallucination rate": ["0.050"],
+            "wrong-side rate": ["undefined"],
+        }
+        assert table(text, "finding kind") == {
+            "finding kind": ["test"],
+            "effusion": ["0.250"],
+            "nodule": ["undefined"],
+        }
+        assert f"Printed by (column test):\n\n```bash\n{COMMAND}\n```\n" in text
+
+    def test_two_splits(self, tmp_path):
+        text = write(tmp_path, {"test": TEST, "held_back_style": OTHER}).read_text()
+        figures = table(text, "figure")
+        assert figures["figure"] == ["test", "held_back_style"]
+        assert figures["images"] == ["200", "40"]
+        assert figures["exact fact: F1"] == ["0.847", "0.000"]
+        assert figures["finding kind: F1"] == ["0.667", "not run"]
+        assert table(text, "finding kind")["effusion"] == ["0.250", "not run"]
+        assert "Printed by (column held_back_style):\n\n```bash\nnot run\n```" in text
+
+    def test_one_command_for_both_splits_stands_once(self, tmp_path):
+        text = write(tmp_path, {"test": TEST, "held_back_style": OTHER | {"command": COMMAND}}).read_text()
+        assert f"Printed by (column test, held_back_style):\n\n```bash\n{COMMAND}\n```\n" in text
+        assert text.count(COMMAND) == 1
+
+    def test_nothing_was_run(self, tmp_path):
+        path = write(tmp_path, {})
+        figures = table(path.read_text(), "figure")
+        assert figures.pop("figure") == ["test"]
+        assert len(figures) == 10 and all(cells == ["not run"] for cells in figures.values())
+        assert "finding kind |" not in path.read_text()
+        assert ModelCard.load(path).data.eval_results is None
+
+    def test_the_scorers_own_output_fills_every_figure(self, tmp_path):
+        fact = Fact("pleural_effusion", "left", severity="mild")
+        text = write(tmp_path, score_facts([{fact}], [{fact}]) | {"seed": 7, "command": COMMAND}).read_text()
+        assert "not run" not in re.sub('"not run" means', "", text)
+        assert table(text, "figure")["exact fact: F1"] == ["1.000"]
+        assert table(text, "finding kind")["pleural_effusion"] == ["1.000"]
+
+
+class TestMetadata:
+    def test_what_the_hub_reads(self, tmp_path):
+        data = ModelCard.load(write(tmp_path, TEST, licence="mit", language="de")).data
+        assert (data.license, data.language) == ("mit", "de")
+        assert (data.library_name, data.pipeline_tag) == ("transformers", "image-to-text")
+        assert "custom_code" in data.tags
+
+    def test_the_figures_as_model_index(self, tmp_path):
+        data = ModelCard.load(write(tmp_path, {"test": TEST, "held_back_style": OTHER})).data
+        assert data.model_name == "org/chest"
+        assert [(r.dataset_split, r.metric_name, r.metric_value, r.dataset_args) for r in data.eval_results] == [
+            ("test", "exact-fact F1", 0.8471, {"n": 200, "seed": 1}),
+            ("test", "finding-kind F1", 0.6667, {"n": 200, "seed": 1}),
+            ("test", "hallucination rate", 0.05, {"n": 200, "seed": 1}),  # the wrong-side rate is undefined
+            ("held_back_style", "exact-fact F1", 0.0, {"n": 40}),
+        ]
+
+
+class TestText:
+    def test_usage_is_python_and_names_the_model(self, tmp_path):
+        text = write(tmp_path, TEST).read_text()
+        usage = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+        ast.parse(usage)
+        assert 'pipeline("image-to-text", model="org/chest", trust_remote_code=True)' in usage
+
+    def test_it_says_what_it_is(self, tmp_path):
+        text = write(tmp_path, TEST).read_text()
+        assert "nothing it writes is a clinical statement" in text
+        assert "- Built from: ViT and GPT-2\n- Trained on: 4,000 drawn films\n" in text
+        assert "## Training\n\n```bash\ntrain it\n```\n" in text
+        assert "{{" not in text and "{%" not in text
+
+    def test_it_replaces_the_old_card_and_leaves_nothing_else(self, tmp_path):
+        write(tmp_path, {})
+        assert write(tmp_path, TEST) == tmp_path / "README.md"
+        assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+class TestRefusals:
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(InputError) as caught:
+            write(tmp_path / "chest", TEST)
+        assert str(caught.value) == (
+            "chest: found no such folder; expected a saved model's folder; save the model first"
+        )
+
+    def test_another_json(self, tmp_path):
+        with pytest.raises(InputError) as caught:
+            write(tmp_path, {"bleu": 0.3, "rouge": 0.2})
+        assert str(caught.value) == (
+            "evaluation: found the keys bleu, rouge; expected the scores of one split, or of several by name; "
+            "give the JSON that `hf-medreport evaluate phantom --json` prints"
+        )
