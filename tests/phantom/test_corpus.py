@@ -1,0 +1,88 @@
+"""Case i of a split is the same for everyone, and splits share no patient."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hf_medreport.phantom.corpus import SPLITS, ChestCorpus
+from hf_medreport.phantom.parser import parse_report
+from hf_medreport.processing.input_error import InputError
+
+
+def content(case):
+    return case.patient_id, case.facts, case.report, *(a.tobytes() for a in (case.image, case.lungs, case.heart))
+
+
+def test_a_case_does_not_depend_on_access_length_or_process():
+    corpus = ChestCorpus(6, seed=5, size=48)
+    forwards = [content(corpus[i]) for i in range(6)]
+    backwards = [content(corpus[i]) for i in reversed(range(6))][::-1]
+    longer = ChestCorpus(100, seed=5, size=48)
+    elsewhere = pickle.loads(pickle.dumps(corpus))
+    assert forwards == backwards == [content(longer[i]) for i in range(6)] == [content(elsewhere[i]) for i in range(6)]
+    assert content(corpus[-1]) == forwards[-1]
+    assert content(corpus[np.int64(2)]) == forwards[2]
+    assert len(corpus) == 6 == len(list(corpus))
+    with pytest.raises(IndexError):
+        corpus[6]
+
+
+def test_splits_and_seeds_share_no_patient():
+    every = [
+        content(ChestCorpus(8, seed=seed, size=40, split=split, prevalence="balanced", wordings="train")[i])
+        for split in SPLITS
+        for seed in (0, 1)
+        for i in range(8)
+    ]
+    assert len({case[0] for case in every}) == len(every)
+    assert len({case[4] for case in every}) == len(every)  # the lungs: other patients, not only other names
+
+
+def test_the_defaults_of_each_split():
+    chosen = {name: ChestCorpus(1, 0, split=name) for name in SPLITS}
+    assert {name: (c.prevalence, c.wordings, c.style) for name, c in chosen.items()} == {
+        "train": ("balanced", "train", "standard"),
+        "validation": ("natural", "train", "standard"),
+        "test": ("natural", "held_out", "standard"),
+        "held_back_style": ("natural", "held_out", "held_back"),
+    }
+
+
+def test_wordings_change_the_report_and_nothing_else():
+    as_test, as_train = ChestCorpus(5, 0, 40, "test"), ChestCorpus(5, 0, 40, "test", wordings="train")
+    for one, other in zip(as_test, as_train, strict=True):
+        assert one.facts == other.facts and one.image.tobytes() == other.image.tobytes()
+        assert one.report != other.report
+
+
+def test_a_case_holds_together():
+    for case in ChestCorpus(20, seed=1, size=64):
+        assert case.image.shape == case.lungs.shape == case.heart.shape == (64, 64)
+        assert parse_report(case.report) == frozenset(case.facts)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"n": 0}, "n: found 0; expected at least 1 case"),
+        ({"n": -3}, "n: found -3"),
+        ({"seed": -1}, "seed: found -1"),
+        ({"split": "dev"}, "split: found 'dev'; expected one of train, validation, test, held_back_style"),
+        ({"size": 31}, "size: found 31 px"),
+        ({"size": 5000}, "size: found 5000 px"),
+        ({"prevalence": "rare"}, "prevalence: found 'rare'"),
+        ({"wordings": "test"}, "wordings: found 'test'"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    with pytest.raises(InputError) as error:
+        ChestCorpus(**({"n": 4, "seed": 0} | arguments))
+    assert str(error.value).startswith(message)
+
+
+def test_the_phantom_needs_no_torch():
+    code = "import sys, hf_medreport.phantom.corpus, hf_medreport.phantom.score; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
