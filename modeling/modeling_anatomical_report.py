@@ -184,7 +184,8 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             grid = square_grid(features.shape[1])
         elif pixel_values is not None:
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
-                features, grid = patch_features(self.encoder, pixel_values.to(self.encoder.dtype))
+                pixel_values = pixel_values.to(self.encoder.dtype)
+                features, grid = patch_features(self.encoder, pixel_values)
         else:
             raise ValueError("forward: found no image; expected pixel_values or encoder_outputs; pass one of them")
         if features.shape[-1] != self.projection.in_features:

@@ -88,7 +88,9 @@ class UNetSegmenter(nn.Module):
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         size = (self.size, self.size)
-        hidden = nn.functional.interpolate(pixel_values, size, mode="bilinear", antialias=True, align_corners=False)
+        # Antialiased resizing exists in float32 only on a CPU.
+        hidden = nn.functional.interpolate(pixel_values.float(), size, mode="bilinear", antialias=True)
+        hidden = hidden.to(pixel_values.dtype)
         skips = []
         for index, block in enumerate(self.down):
             hidden = block(nn.functional.max_pool2d(hidden, 2) if index else hidden)

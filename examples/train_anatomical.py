@@ -1,0 +1,26 @@
+# /// script
+# dependencies = ["hf-medreport[train]"]
+# ///
+"""Train system 002.
+
+One process, on the phantom (about 25 minutes on two cores):
+    python examples/train_anatomical.py --config examples/anatomical_phantom.yaml
+
+Two processes on one machine, each with half the batch:
+    torchrun --nproc_per_node 2 examples/train_anatomical.py --config examples/anatomical_phantom.yaml \
+        --per_device_train_batch_size 16
+
+Publish the result:
+    hf-medreport publish runs/anatomical/model ORG/NAME
+"""
+
+import argparse
+import json
+
+from hf_medreport.training import run
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="examples/anatomical_phantom.yaml", help="YAML of training arguments")
+    arguments, flags = parser.parse_known_args()
+    print(json.dumps(run("anatomical", arguments.config, flags), indent=2))

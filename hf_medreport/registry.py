@@ -1,0 +1,119 @@
+"""The table of systems: one row names everything the library knows of a system.
+
+Names are resolved when first used, so importing this file imports neither torch nor transformers. Each kind has one
+contract suite in `tests/contract/`; adding a row is all it takes to be tested.
+"""
+
+import difflib
+import importlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from hf_medreport.processing.input_error import InputError
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+
+@dataclass(frozen=True)
+class System:
+    """One system.
+
+    Args:
+        model_type: what its config.json says.
+        kind: which contract it keeps: `"report"` (picture -> text) or `"segmenter"` (picture -> masks).
+        config, model, processor: `"module:Class"` below `hf_medreport`.
+        auto_classes: the Auto classes that must load its folders, beside AutoConfig and AutoProcessor.
+        pipeline: `"module:Class"` of its `image-to-text` pipeline; None where the kind has none.
+        tiny: configuration small enough for tests.
+        checkpoint: the shipped model's folder name in `checkpoints/`, None where none ships.
+        recipe: the training recipe's module, None where there is none.
+    """
+
+    model_type: str
+    kind: str
+    config: str
+    model: str
+    auto_classes: tuple[str, ...]
+    processor: str
+    pipeline: str | None = None
+    tiny: dict = field(default_factory=dict)
+    checkpoint: str | None = None
+    recipe: str | None = None
+
+    def resolve(self, what: str):
+        """The class named by the field `what`."""
+        module, _, name = getattr(self, what).partition(":")
+        return getattr(importlib.import_module(f"hf_medreport.{module}"), name)
+
+
+TINY_SEGMENTER = {"unet_channels": [4, 8], "unet_size": 16}
+TINY_VIT = {
+    "model_type": "dinov3_vit",
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_register_tokens": 4,
+    "patch_size": 8,
+    "image_size": 32,
+}
+TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64, "resid_pdrop": 0, "embd_pdrop": 0}
+
+SYSTEMS = (
+    System(
+        model_type="anatomical_report",
+        kind="report",
+        config="modeling.configuration_anatomical_report:AnatomicalReportConfig",
+        model="modeling.modeling_anatomical_report:AnatomicalReportForConditionalGeneration",
+        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
+        processor="processing.processing_anatomical_report:AnatomicalReportProcessor",
+        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
+        tiny={
+            "image_size": 32,
+            "encoder": TINY_VIT,
+            "decoder": {**TINY_GPT2, "attn_pdrop": 0, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0},
+            "segmenter": TINY_SEGMENTER,
+        },
+        checkpoint="anatomical-tiny",
+        recipe="training.anatomical",
+    ),
+    System(
+        model_type="anatomy_segmenter",
+        kind="segmenter",
+        config="modeling.configuration_anatomy_segmenter:AnatomySegmenterConfig",
+        model="modeling.modeling_anatomy_segmenter:AnatomySegmenterForSemanticSegmentation",
+        auto_classes=("AutoModel", "AutoModelForSemanticSegmentation"),
+        processor="processing.image_processing_film:FilmImageProcessor",
+        tiny=TINY_SEGMENTER,
+    ),
+)
+
+
+def system(model_type: str) -> System:
+    """The row of a model type; InputError names the nearest one for an unknown type."""
+    known = {row.model_type: row for row in SYSTEMS}
+    if model_type not in known:
+        nearest = difflib.get_close_matches(model_type, known, n=1)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else "use one of these, or load it with its own library"
+        raise InputError("model_type", f"'{model_type}'", f"one of {', '.join(known)}", hint)
+    return known[model_type]
+
+
+@cache
+def register_auto_classes() -> None:
+    """Teach transformers' Auto classes our own, so that a folder loads with the installed code and no remote code."""
+    import transformers
+
+    for row in SYSTEMS:
+        config, model, processor = row.resolve("config"), row.resolve("model"), row.resolve("processor")
+        transformers.AutoConfig.register(row.model_type, config)
+        for name in row.auto_classes:
+            getattr(transformers, name).register(config, model)
+        if row.kind == "report":
+            transformers.AutoProcessor.register(config, processor)
+    from hf_medreport.processing.image_processing_film import FilmImageProcessor
+
+    # Found by the class name that a folder gives; the configuration is only the key it is filed under.
+    segmenter_config = system("anatomy_segmenter").resolve("config")
+    transformers.AutoImageProcessor.register(segmenter_config, slow_image_processor_class=FilmImageProcessor)

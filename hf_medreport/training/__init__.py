@@ -1,0 +1,25 @@
+"""Recipes on transformers' trainers: one module a system, arguments as dataclasses read from YAML and flags."""
+
+import importlib
+
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import SYSTEMS
+
+
+def run(system: str, config: str | None = None, flags: list[str] | None = None) -> dict:
+    """Train a system and return its last metrics.
+
+    Args:
+        system: a model type, or its first word (`anatomical`).
+        config: a YAML file of arguments.
+        flags: `["--learning_rate", "1e-4", ...]`, stronger than the file.
+
+    Raises:
+        InputError: no such recipe, file, argument or data.
+    """
+    recipes = {row.model_type: row.recipe for row in SYSTEMS if row.recipe}
+    chosen = [name for name in recipes if system in (name, name.split("_")[0])]
+    if not chosen:
+        raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
+    recipe = importlib.import_module(f"hf_medreport.{recipes[chosen[0]]}")
+    return recipe.train(config, flags or [])

@@ -1,0 +1,287 @@
+"""The recipe of system 002: from tables of films and reports, or from the phantom; from scratch or from checkpoints.
+
+    hf-medreport train anatomical --config examples/anatomical_phantom.yaml --output_dir runs/anatomical
+    torchrun --nproc_per_node 2 examples/train_anatomical.py --config examples/anatomical_phantom.yaml
+
+Writes `OUTPUT_DIR/model` (a folder that loads anywhere), `checkpoint-N` (to resume from), `warm-up`, `samples.jsonl`
+and `manifest.json`.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.utils.data import ConcatDataset
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    PreTrainedTokenizerFast,
+    Seq2SeqTrainingArguments,
+    set_seed,
+)
+
+from hf_medreport.data.collator import ReportCollator
+from hf_medreport.data.phantom import PhantomReports, PhantomSource
+from hf_medreport.data.tables import ReportDataset
+from hf_medreport.hub.folder import save_folder
+from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
+from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration
+from hf_medreport.processing.image_processing_film import FilmImageProcessor
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.processing_anatomical_report import AnatomicalReportProcessor
+from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.trainer import ReportMetrics, ReportTrainer
+from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter
+
+END = "<|endoftext|>"
+
+
+@dataclass
+class ModelArguments:
+    """The model. Encoder and decoder are either both names to load, or both configurations to build from scratch."""
+
+    encoder: str | dict = field(default_factory=dict, metadata={"help": "Folder or id; a mapping builds from scratch."})
+    decoder: str | dict = field(default_factory=dict, metadata={"help": "The same, for a GPT-2."})
+    segmenter: str | dict | None = field(
+        default=None, metadata={"help": "The same, for lung and heart masks; leave out where the data has masks."}
+    )
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Folder or id. Default: the decoder's, or one trained on the reports."}
+    )
+    vocabulary_size: int = field(default=512, metadata={"help": "Of a trained tokenizer; enough for the phantom."})
+    image_size: int = field(default=512, metadata={"help": "Side of the film in pixels; 512 in the thesis."})
+    mask_mode: str = field(default="soft", metadata={"help": "none, soft or strict."})
+    bias_strength: float = field(default=1.0, metadata={"help": "Factor on the prior."})
+    freeze_encoder: bool = field(default=True, metadata={"help": "The thesis never trains it."})
+    freeze_decoder: bool = field(default=False)
+    position_expansion: str = field(default="linear", metadata={"help": "linear, copy_last or zeros."})
+
+
+@dataclass
+class DataArguments:
+    """The data: tables of films and reports, or the phantom."""
+
+    train_data: list[str] = field(default_factory=list, metadata={"help": "CSV, JSONL, Parquet or datasets folders."})
+    train_weights: list[float] | None = field(
+        default=None, metadata={"help": "How often each table is drawn; the thesis: MIMIC-CXR 0.7, CheXpert Plus 0.3."}
+    )
+    validation_data: str | None = field(default=None, metadata={"help": "One table."})
+    image_column: str = "image"
+    text_column: str = "text"
+    mask_column: str | None = None
+    phantom_films: int = field(default=0, metadata={"help": "Draw so many training films instead of reading tables."})
+    phantom_validation_films: int = 100
+    phantom_seed: int = 0
+    max_text_tokens: int = field(default=100, metadata={"help": "Longer reports are cut; 100 new tokens in the thesis."})
+    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
+
+
+@dataclass
+class RecipeArguments(Seq2SeqTrainingArguments):
+    """Trainer's arguments with defaults for reports, and the warm-up."""
+
+    output_dir: str = "runs/anatomical"
+    predict_with_generate: bool = True
+    remove_unused_columns: bool = False
+    segmenter_steps: int = field(default=0, metadata={"help": "Warm-up of the segmenter; phantom only."})
+    encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the encoder on findings; phantom only."})
+    warm_up_batch_size: int = 32
+    warm_up_rate: float = 2e-3
+    early_stopping_patience: int = field(default=0, metadata={"help": "Evaluations without progress; 0 never stops."})
+    half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
+
+    def __post_init__(self):
+        # Encoders keep weights that a report's loss never reaches (DINO's mask token).
+        if self.ddp_find_unused_parameters is None:
+            self.ddp_find_unused_parameters = True
+        super().__post_init__()
+
+
+def train(config: str | None, flags: list[str]) -> dict:
+    """Train and return the last metrics; see `hf_medreport.training.run`."""
+    model_arguments, data_arguments, arguments = read_arguments(
+        (ModelArguments, DataArguments, RecipeArguments), config, flags
+    )
+    set_seed(arguments.seed)
+    train_set, validation_set, weights = load_data(model_arguments, data_arguments)
+    if arguments.segmenter_steps + arguments.encoder_steps and not data_arguments.phantom_films:
+        raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_films", "set both to 0")
+    model, processor = build(model_arguments, train_set)
+    output = Path(arguments.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    warm_up(model, processor, train_set, arguments, output / "warm-up")
+
+    model.generation_config.max_new_tokens = data_arguments.max_text_tokens
+    samples = output / "samples.jsonl"
+    trainer = ReportTrainer(
+        model=model,
+        args=arguments,
+        data_collator=ReportCollator(processor, data_arguments.max_text_tokens),
+        train_dataset=train_set,
+        eval_dataset=validation_set,
+        processing_class=processor.tokenizer,
+        compute_metrics=ReportMetrics(processor.tokenizer, samples, phantom=bool(data_arguments.phantom_films)),
+        sample_weights=weights,
+    )
+    if arguments.early_stopping_patience:
+        trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
+    if trainer.is_world_process_zero():
+        write_manifest(output / "manifest.json", model_arguments, data_arguments, arguments, len(train_set))
+    trainer.train(resume_from_checkpoint=resume_point(arguments))
+    metrics = {"global_step": trainer.state.global_step}
+    if validation_set is not None:
+        metrics |= trainer.evaluate()
+    if trainer.is_world_process_zero():
+        save_model(trainer.accelerator.unwrap_model(trainer.model), processor, output / "model", arguments)
+        metrics["model"] = str(output / "model")
+    return metrics
+
+
+def load_data(model: ModelArguments, data: DataArguments) -> tuple:
+    """Training set, validation set or None, and the weight of each training record or None."""
+    if bool(data.phantom_films) == bool(data.train_data):
+        found = "both" if data.train_data else "neither"
+        raise InputError("train_data, phantom_films", found, "one of them", "name tables, or draw phantom films")
+    if data.phantom_films:
+        source = {"seed": data.phantom_seed, "size": model.image_size}
+        training = PhantomReports(PhantomSource(data.phantom_films, **source))
+        return training, PhantomReports(PhantomSource(data.phantom_validation_films, **source, split="validation")), None
+
+    columns = {
+        "image_column": data.image_column,
+        "text_column": data.text_column,
+        "mask_column": data.mask_column,
+        "on_bad": "skip" if data.skip_bad_rows else "raise",
+    }
+    tables = [ReportDataset(path, **columns) for path in data.train_data]
+    validation = ReportDataset(data.validation_data, **columns) if data.validation_data else None
+    for table in [*tables, *([validation] if validation else [])]:
+        if table.skipped:
+            print(f"{table.path}: {len(table.skipped)} bad rows left out, first: {table.skipped[0]}")
+    if data.train_weights is None:
+        return ConcatDataset(tables), validation, None
+    if len(data.train_weights) != len(tables):
+        found = f"{len(data.train_weights)} weights for {len(tables)} tables"
+        raise InputError("train_weights", found, "one weight a table", "give as many weights as tables")
+    pairs = zip(tables, data.train_weights, strict=True)
+    return ConcatDataset(tables), validation, [weight / len(table) for table, weight in pairs for _ in range(len(table))]
+
+
+def build(arguments: ModelArguments, train_set) -> tuple:
+    """Model and processor."""
+    settings = {
+        "image_size": arguments.image_size,
+        "mask_mode": arguments.mask_mode,
+        "bias_strength": arguments.bias_strength,
+        "freeze_encoder": arguments.freeze_encoder,
+        "freeze_decoder": arguments.freeze_decoder,
+    }
+    parts = (arguments.encoder, arguments.decoder)
+    if all(isinstance(part, str) for part in parts):
+        tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer or arguments.decoder)
+        model = AnatomicalReportForConditionalGeneration.from_encoder_decoder_pretrained(
+            *parts, arguments.segmenter, arguments.position_expansion, **settings
+        )
+    elif all(isinstance(part, dict) for part in parts):
+        if arguments.tokenizer:
+            tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
+        else:
+            tokenizer = train_tokenizer((record["text"] for record in train_set), arguments.vocabulary_size)
+        ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_token_id)
+        encoder = AutoConfig.for_model(**{"model_type": "dinov3_vit", **arguments.encoder})
+        decoder = {**arguments.decoder, "vocab_size": len(tokenizer), **ends}
+        config = AnatomicalReportConfig(
+            encoder=encoder, decoder=decoder, segmenter=arguments.segmenter, **settings
+        )
+        model = AnatomicalReportForConditionalGeneration(config)
+    else:
+        raise InputError("encoder, decoder", "a name and a configuration", "two names or two configurations", "choose")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, AnatomicalReportProcessor(FilmImageProcessor(arguments.image_size), tokenizer)
+
+
+def train_tokenizer(reports, vocabulary_size: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE, so that no text is unknown and every number and sign survives."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        reports,
+        trainers.BpeTrainer(
+            vocab_size=vocabulary_size, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
+        ),
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
+
+
+def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path) -> None:
+    """Warm segmenter and encoder up, or take what an earlier run of the same length left in `folder`."""
+    stages = {
+        "segmenter": (warm_up_segmenter, model.segmenter, model.segmenter, arguments.segmenter_steps),
+        "encoder": (warm_up_encoder, model, model.encoder, arguments.encoder_steps),
+    }
+    for name, (stage, argument, part, steps) in stages.items():
+        done = folder / f"{name}-{steps}-{arguments.seed}.safetensors"
+        if not steps:
+            continue
+        if not done.exists():
+            set_seed(arguments.seed)
+            stage(
+                argument, records, processor, steps, arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.seed
+            )
+            if int(os.environ.get("RANK", "0")) == 0:
+                folder.mkdir(exist_ok=True)
+                unfinished = done.with_suffix(".part")
+                save_file({key: value.contiguous() for key, value in part.state_dict().items()}, unfinished)
+                os.replace(unfinished, done)
+        else:
+            part.load_state_dict(load_file(done))
+    set_seed(arguments.seed)
+
+
+def resume_point(arguments: RecipeArguments) -> str | bool | None:
+    """`--resume_from_checkpoint true` is the last checkpoint of the output folder, if there is one."""
+    point = arguments.resume_from_checkpoint
+    if str(point).lower() == "true":
+        return any(Path(arguments.output_dir).glob("checkpoint-*")) or None
+    if point is not None and not Path(point).is_dir():
+        raise InputError("resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path")
+    return point
+
+
+def save_model(model, processor, folder: Path, arguments: RecipeArguments) -> None:
+    """The model as a folder that loads anywhere; half-precision weights are read back as float32."""
+    if arguments.half_precision_weights:
+        model = model.half()
+    model.eval()
+    save_folder(model, processor, folder)
+    if arguments.half_precision_weights:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings["dtype"] = "float32"
+        (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def write_manifest(path: Path, model: ModelArguments, data: DataArguments, arguments: RecipeArguments, count: int):
+    """What the run was: versions, arguments, number of records."""
+    packages = ("hf-medreport", "torch", "transformers", "accelerate", "numpy")
+    manifest = {
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "threads": torch.get_num_threads(),
+        "training_records": count,
+        "model": asdict(model),
+        "data": asdict(data),
+        "training": json.loads(arguments.to_json_string()),
+    }
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)

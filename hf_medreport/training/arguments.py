@@ -1,0 +1,61 @@
+"""Training arguments from a YAML file and flags: dataclasses say what there is, a flag beats the file."""
+
+import difflib
+from pathlib import Path
+
+import yaml
+from transformers import HfArgumentParser
+
+from hf_medreport.processing.input_error import InputError
+
+
+def read_arguments(classes: tuple[type, ...], config: str | None, flags: list[str]) -> tuple:
+    """One instance of each dataclass.
+
+    Args:
+        classes: dataclasses whose fields are the arguments.
+        config: a YAML file of `field: value`, or None.
+        flags: `["--field", "value", ...]`.
+
+    Raises:
+        InputError: a missing or broken file, a field or flag that no dataclass has (the nearest is named), a value of
+            another type.
+    """
+    parser = HfArgumentParser(classes, exit_on_error=False)
+    known = {action.dest: action for action in parser._actions if action.dest != "help"}
+    if config is not None:
+        values = read_yaml(config)
+        for key in values:
+            if key not in known:
+                raise InputError(config, f"unknown field '{key}'", "a training argument", _nearest(key, known))
+            known[key].required = False
+        parser.set_defaults(**values)
+    for flag in flags:
+        name = flag.lstrip("-").split("=")[0].replace("-", "_")
+        if flag.startswith("--") and name not in known:
+            raise InputError(f"flag {flag}", "no such argument", "a training argument", _nearest(name, known))
+    try:
+        return parser.parse_args_into_dataclasses(flags, look_for_args_file=False)
+    except InputError:
+        raise
+    except Exception as error:  # argparse and the dataclasses report by several types; all of them are about a value
+        raise InputError("training arguments", str(error), "a value of the argument's type", "correct it") from error
+
+
+def read_yaml(path: str) -> dict:
+    """A YAML file that holds one mapping; InputError names the line where it does not parse."""
+    if not Path(path).is_file():
+        raise InputError(path, "no such file", "a YAML file of arguments", "check the path")
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        line = error.problem_mark.line + 1 if getattr(error, "problem_mark", None) else "?"
+        raise InputError(f"{path}, line {line}", "broken YAML", "field: value", "correct the line") from error
+    if not isinstance(values, dict):
+        raise InputError(path, f"a {type(values).__name__}", "a mapping of field: value", "correct the file")
+    return values
+
+
+def _nearest(name: str, known) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{nearest[0]}'?" if nearest else "see the recipe's YAML in examples/"

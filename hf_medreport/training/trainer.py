@@ -1,0 +1,84 @@
+"""Seq2SeqTrainer with what report models need: weighted sources, hardware in the log, reports scored in validation."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import psutil
+import sacrebleu
+import torch
+from torch.utils.data import WeightedRandomSampler
+from transformers import Seq2SeqTrainer
+
+from hf_medreport.phantom.parser import parse_report
+from hf_medreport.phantom.score import score_facts
+
+
+class ReportTrainer(Seq2SeqTrainer):
+    """Adds two things to Seq2SeqTrainer.
+
+    Args:
+        sample_weights: how often each training record is drawn, relative to the others; None draws each once an epoch.
+    """
+
+    def __init__(self, *args, sample_weights: list[float] | None = None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.sample_weights = sample_weights
+
+    def _get_train_sampler(self, train_dataset=None):
+        if self.sample_weights is None:
+            return super()._get_train_sampler(train_dataset)
+        seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
+        generator = torch.Generator().manual_seed(seed)
+        return WeightedRandomSampler(self.sample_weights, len(self.sample_weights), generator=generator)
+
+    def log(self, logs: dict, *args, **kwargs) -> None:
+        super().log({**logs, **hardware_use()}, *args, **kwargs)
+
+
+def hardware_use() -> dict[str, float]:
+    """Processor in percent since the last call, memory in GiB, and GPU memory where there is a GPU."""
+    use = {
+        "cpu_percent": psutil.cpu_percent(),
+        "memory_gib": round(psutil.Process().memory_info().rss / 2**30, 3),
+    }
+    if torch.cuda.is_available():
+        use["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
+    return use
+
+
+class ReportMetrics:
+    """`compute_metrics` for generated reports; also keeps a table of samples.
+
+    BLEU-4 is sacrebleu's (0 to 100). With `phantom`, facts are parsed from generated and true report and scored;
+    `fact_f1` asks for kind, side, zone and severity, `kind_f1` for the kind.
+
+    Args:
+        tokenizer: of the model.
+        samples: file of the sample table, one JSON object a line; None keeps none.
+        phantom: whether the reports follow the phantom's grammar.
+    """
+
+    NUM_SAMPLES = 8
+
+    def __init__(self, tokenizer, samples: Path | None, phantom: bool):
+        self.tokenizer, self.samples, self.phantom = tokenizer, samples, phantom
+
+    def __call__(self, prediction) -> dict[str, float]:
+        generated, references = self._texts(prediction.predictions), self._texts(prediction.label_ids)
+        metrics = {"bleu4": sacrebleu.corpus_bleu(generated, [references]).score}
+        if self.phantom:
+            scores = score_facts([parse_report(text) for text in generated], [parse_report(t) for t in references])
+            metrics |= {"fact_f1": scores["exact"]["f1"] or 0.0, "kind_f1": scores["kind"]["f1"] or 0.0}
+        if self.samples is not None and int(os.environ.get("RANK", "0")) == 0:
+            pairs = list(zip(references, generated, strict=True))[: self.NUM_SAMPLES]
+            with self.samples.open("a", encoding="utf-8") as table:
+                for reference, text in pairs:
+                    table.write(json.dumps({**metrics, "reference": reference, "generated": text}) + "\n")
+        return metrics
+
+    def _texts(self, ids: np.ndarray) -> list[str]:
+        end = self.tokenizer.eos_token_id
+        rows = np.where(ids == -100, end, ids)
+        return [text.strip() for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]

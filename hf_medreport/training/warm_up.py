@@ -1,0 +1,98 @@
+"""Teach encoder and segmenter to see before the decoder learns to write.
+
+A small decoder trained from scratch first learns what reports sound like and to ignore the picture. Warming the encoder
+up on a finding head (thrown away afterwards) takes that choice from it. Phantom only: the truth is known there.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import trange
+
+from hf_medreport.phantom.findings import KINDS, Fact
+
+
+def all_facts() -> list[Fact]:
+    """Every fact that a film can show, in the order of `KINDS`."""
+    return [
+        Fact(kind, side, zone, severity)
+        for kind, row in KINDS.items()
+        for side in row.sides or (None,)
+        for zone in row.zones or (None,)
+        for severity in row.severities or (None,)
+    ]
+
+
+def warm_up_segmenter(segmenter, records, processor, steps: int, batch_size: int, rate: float, seed: int) -> float:
+    """Train the segmenter on the known lungs and hearts; returns the last loss."""
+
+    def loss(indices: list[int]) -> torch.Tensor:
+        pixels = processor.image_processor([records[i]["image"] for i in indices], return_tensors="pt")
+        masks = np.stack([np.stack([records[i]["lungs"], records[i]["heart"]]) for i in indices])
+        return segmenter(**pixels, labels=torch.from_numpy(masks).float()).loss
+
+    segmenter.train().requires_grad_(True)
+    last = _minimise(loss, list(segmenter.parameters()), len(records), steps, batch_size, rate, seed, "segmenter")
+    segmenter.eval().requires_grad_(False)
+    return last
+
+
+def warm_up_encoder(model, records, processor, steps: int, batch_size: int, rate: float, seed: int) -> float:
+    """Train the encoder to name every fact of a film from its patches; returns the last loss."""
+    facts = {fact: index for index, fact in enumerate(all_facts())}
+    targets = torch.zeros(len(records), len(facts))
+    for row, record in enumerate(records):
+        targets[row, [facts[fact] for fact in record["facts"]]] = 1
+    size = processor.image_processor.size
+    with torch.no_grad():
+        width = model.encoder(torch.zeros(1, 3, size, size)).last_hidden_state.flatten(1).shape[1]
+    torch.manual_seed(seed)
+    head = nn.Linear(width, len(facts))
+    nn.init.zeros_(head.weight)
+    nn.init.constant_(head.bias, -3.0)  # facts are rare: start near their frequency
+
+    def loss(indices: list[int]) -> torch.Tensor:
+        pixels = processor.image_processor([records[i]["image"] for i in indices], return_tensors="pt")["pixel_values"]
+        scores = head(model.encoder(pixels).last_hidden_state.flatten(1))
+        # The sum over facts, so that the step size does not depend on how many there are.
+        return nn.functional.binary_cross_entropy_with_logits(scores, targets[indices]) * len(facts)
+
+    frozen = [parameter.requires_grad for parameter in model.encoder.parameters()]
+    model.encoder.train().requires_grad_(True)
+    parameters = [*model.encoder.parameters(), *head.parameters()]
+    last = _minimise(loss, parameters, len(records), steps, batch_size, rate, seed, "encoder")
+    for parameter, state in zip(model.encoder.parameters(), frozen, strict=True):
+        parameter.requires_grad_(state)
+    return last
+
+
+def _minimise(
+    loss_of: Callable[[list[int]], torch.Tensor],
+    parameters: list[nn.Parameter],
+    count: int,
+    steps: int,
+    batch_size: int,
+    rate: float,
+    seed: int,
+    name: str,
+) -> float:
+    """AdamW with 50 steps of warm-up and a cosine to zero; batches drawn by `seed`."""
+    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    )
+    generator = torch.Generator().manual_seed(seed)
+    progress, mean = trange(steps, desc=f"warming up the {name}", leave=False), None
+    for _ in progress:
+        loss = loss_of(torch.randint(count, (batch_size,), generator=generator).tolist())
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        schedule.step()
+        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
+        progress.set_postfix(loss=f"{mean:.4f}")
+    return mean

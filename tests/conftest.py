@@ -1,0 +1,31 @@
+"""What every test shares: no network, one small model folder, one small film."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hf_medreport.registry import system
+from tests.tiny import save_tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_pipe_folder(tmp_path_factory):
+    """A saved random `anatomical_report` model: weights, processor, code and pipeline."""
+    return save_tiny(system("anatomical_report"), tmp_path_factory.mktemp("tiny") / "anatomical_report")
+
+
+@pytest.fixture
+def film_png(tmp_path):
+    """A 64 x 64 grey film with contrast."""
+    path = tmp_path / "film.png"
+    Image.fromarray(film_array()).save(path)
+    return path
+
+
+def film_array() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)

@@ -1,0 +1,197 @@
+"""The contract of a report model (README, "How it is built"): every registered system of kind `report` keeps it."""
+
+import copy
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
+
+from hf_medreport.registry import SYSTEMS
+from tests.conftest import film_array
+from tests.tiny import save_tiny, tiny_config, tiny_model, tiny_processor
+
+ROWS = [row for row in SYSTEMS if row.kind == "report"]
+pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
+GREEDY = {"max_new_tokens": 8, "do_sample": False}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {row.model_type: save_tiny(row, tmp_path_factory.mktemp("contract") / row.model_type) for row in ROWS}
+
+
+def batch(row, count=2, text=("heart normal.", "left effusion, small.")):
+    films = [np.roll(film_array(), 7 * index, axis=0) for index in range(count)]
+    return tiny_processor(row)(films, text_target=list(text[:count]))
+
+
+def without_labels(inputs):
+    return {name: value for name, value in inputs.items() if name != "labels"}
+
+
+def test_forward_loss_backward(row):
+    model, inputs = tiny_model(row).train(), batch(row)
+    outputs = model(**inputs)
+    assert outputs.logits.shape[:2] == inputs["labels"].shape
+    manual = torch.nn.functional.cross_entropy(
+        outputs.logits.flatten(0, 1), inputs["labels"].flatten(), ignore_index=-100
+    )
+    torch.testing.assert_close(outputs.loss, manual)
+    outputs.loss.backward()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert trained and all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trained)
+
+
+def test_saved_and_loaded_equal_to_the_last_bit(row, folders):
+    inputs = batch(row)
+    expected = tiny_model(row)(**inputs).logits
+    loaded = row.resolve("model").from_pretrained(folders[row.model_type])
+    assert torch.equal(loaded(**inputs).logits, expected)
+
+
+def test_folder_holds_safetensors_only(row, folders):
+    suffixes = {path.suffix for path in folders[row.model_type].rglob("*") if path.is_file()}
+    assert ".safetensors" in suffixes and not suffixes & {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+
+
+def test_cached_generation_equals_recomputing_everything(row):
+    """Greedy by hand: one forward over the whole text for each token, without a cache."""
+    model, inputs = tiny_model(row), without_labels(batch(row))
+    generated = model.generate(**inputs, **GREEDY, eos_token_id=None)
+    ids = generated[:, :0]
+    for _ in range(generated.shape[1]):
+        logits = model(**inputs, input_ids=ids).logits[:, -1]
+        ids = torch.cat([ids, logits.argmax(-1, keepdim=True)], dim=1)
+    assert torch.equal(generated, ids)
+    assert len(set(generated.flatten().tolist())) > 2  # not one token repeated
+
+
+def test_batch_equals_one_by_one(row):
+    model, inputs = tiny_model(row), without_labels(batch(row))
+    together = model.generate(**inputs, **GREEDY, eos_token_id=None)
+    for index in range(2):
+        alone = {name: value[index : index + 1] for name, value in inputs.items()}
+        assert torch.equal(model.generate(**alone, **GREEDY, eos_token_id=None)[0], together[index])
+
+
+@pytest.mark.parametrize("mode", [{"num_beams": 3}, {"do_sample": True, "top_k": 5}], ids=["beam", "sampling"])
+def test_beam_and_sampling(row, mode):
+    model, inputs = tiny_model(row), without_labels(batch(row))
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        runs.append(model.generate(**inputs, **{**GREEDY, **mode}))
+    assert torch.equal(*runs) and runs[0].shape[0] == 2
+
+
+def test_one_beam_is_greedy_and_more_beams_are_no_worse(row):
+    model, inputs = tiny_model(row), without_labels(batch(row, 1))
+    scores = {}
+    for beams in (1, 4):
+        ids = model.generate(**inputs, max_new_tokens=5, min_new_tokens=5, num_beams=beams, eos_token_id=None)
+        logits = model(**inputs, labels=ids).logits.log_softmax(-1)
+        scores[beams] = logits.gather(-1, ids[..., None]).sum().item()
+    assert scores[4] >= scores[1] - 1e-4
+
+
+def test_bfloat16(row):
+    model = tiny_model(row).to(torch.bfloat16)
+    inputs = batch(row)
+    outputs = model(**inputs)
+    assert outputs.logits.dtype == torch.bfloat16 and outputs.loss.isfinite()
+    full = tiny_model(row)(**inputs).loss
+    assert abs(outputs.loss.float() - full) / full < 0.1
+    assert model.generate(**without_labels(inputs), **GREEDY).shape[0] == 2
+
+
+def test_built_on_the_meta_device(row):
+    with torch.device("meta"):
+        model = row.resolve("model")(tiny_config(row))
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+def test_gradient_checkpointing_changes_nothing(row):
+    grads = []
+    for checkpointing in (False, True):
+        model = tiny_model(row).train()
+        if checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        model(**batch(row)).loss.backward()
+        grads.append([p.grad for p in model.parameters() if p.grad is not None])
+    for plain, checkpointed in zip(*grads, strict=True):
+        torch.testing.assert_close(plain, checkpointed)
+
+
+@pytest.mark.parametrize("auto", [AutoModel, AutoModelForImageTextToText], ids=lambda auto: auto.__name__)
+def test_auto_classes_load_the_folder(row, folders, auto):
+    model = auto.from_pretrained(folders[row.model_type], trust_remote_code=True)
+    assert model.config.model_type == row.model_type
+    assert torch.equal(model(**batch(row)).logits, tiny_model(row)(**batch(row)).logits)
+
+
+def test_pipeline_takes_paths_images_lists_and_cases(row, folders, film_png):
+    pipe = pipeline("image-to-text", model=str(folders[row.model_type]), trust_remote_code=True, max_new_tokens=6)
+    (from_path,) = pipe(str(film_png))
+    assert set(from_path) == {"generated_text"}
+    assert pipe(Image.open(film_png)) == [from_path]
+    assert pipe({"frontal": str(film_png)}) == [from_path]
+    assert pipe([str(film_png), str(film_png)], batch_size=2) == [[from_path], [from_path]]
+
+
+def test_pipeline_evidence_adds_up(row, folders, film_png):
+    pipe = pipeline("image-to-text", model=str(folders[row.model_type]), trust_remote_code=True, max_new_tokens=12)
+    (record,) = pipe(str(film_png), return_evidence=True)
+    assert record["sentences"] and set(record) == {"generated_text", "sections", "sentences"}
+    for sentence in record["sentences"]:
+        assert sentence["text"] in record["generated_text"] and sentence["mean_logprob"] <= 0
+        assert sentence["evidence"].min() >= 0 and sentence["evidence"].sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_processor_round_trip(row, folders):
+    processor = AutoProcessor.from_pretrained(folders[row.model_type], trust_remote_code=True)
+    inputs, expected = processor([film_array()], text_target=["heart"]), batch(row, 1, ["heart"])
+    assert all(torch.equal(inputs[name], expected[name]) for name in expected)
+
+
+def test_gradients_of_frozen_parts(row):
+    model = tiny_model(row, freeze_encoder=False).train()
+    assert any(parameter.requires_grad for parameter in model.encoder.parameters())
+    model(**batch(row)).loss.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
+    frozen = tiny_model(row).train()
+    frozen(**batch(row)).loss.backward()
+    assert all(parameter.grad is None for parameter in frozen.encoder.parameters())
+
+
+def test_loads_in_a_process_without_hf_medreport(row, folders, film_png):
+    """Only transformers and torch: an import of hf_medreport there is an error."""
+    code = f"""
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "hf_medreport":
+            raise ImportError("hidden: " + name)
+sys.meta_path.insert(0, Hidden())
+from transformers import AutoModel, AutoProcessor, pipeline
+folder = {str(folders[row.model_type])!r}
+AutoModel.from_pretrained(folder, trust_remote_code=True)
+AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+pipe = pipeline("image-to-text", model=folder, trust_remote_code=True)
+assert "hf_medreport" not in sys.modules
+print(pipe({str(film_png)!r}, max_new_tokens=6)[0]["generated_text"])
+"""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ours = pipeline("image-to-text", model=str(folders[row.model_type]), trust_remote_code=True)
+    assert done.stdout.rstrip("\n") == ours(str(film_png), max_new_tokens=6)[0]["generated_text"]
+
+
+def test_configuration_refuses_a_misspelt_field(row):
+    with pytest.raises(ValueError, match="did you mean 'freeze_encoder'"):
+        row.resolve("config")(**{**copy.deepcopy(row.tiny), "freeze_encodr": True})
