@@ -26,7 +26,9 @@ class FilmImageProcessor(BaseImageProcessor):
 
     model_input_names = ["pixel_values"]
 
-    def __init__(self, size: int = 512, mask_size: int = 64, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD, **kwargs):
+    def __init__(
+        self, size: int = 512, mask_size: int = 64, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD, **kwargs
+    ):
         super().__init__(**kwargs)
         self.size = size
         self.mask_size = mask_size

@@ -101,6 +101,8 @@ class RecipeArguments(Seq2SeqTrainingArguments):
         # Encoders keep weights that a report's loss never reaches (DINO's mask token).
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = True
+        if not torch.accelerator.is_available():  # transformers wants to be told, or refuses bf16
+            self.use_cpu, self.dataloader_pin_memory = True, False
         super().__post_init__()
 
 

@@ -1,0 +1,36 @@
+# Every target sets up what it needs: one virtual environment, made once and again when the requirements change.
+VENV ?= .venv
+PYTHON = $(VENV)/bin/python
+READY = $(VENV)/ready
+export HF_HUB_OFFLINE = 1
+
+.PHONY: report test test-slow lint bench wheel sync-checkpoints
+
+report: $(READY)  ## reports on a phantom film and a real one, with pictures, in reports/
+	$(PYTHON) examples/report_two_films.py --out reports
+
+test: $(READY)
+	$(PYTHON) -m pytest
+
+test-slow: $(READY)
+	$(PYTHON) -m pytest -m slow
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
+	$(PYTHON) benchmarks/decoder.py
+	$(PYTHON) benchmarks/report.py
+
+wheel: $(READY)  ## build the wheel and use it from another folder, without the source
+	sh .ci/wheel $(VENV)
+
+sync-checkpoints: $(READY)  ## renew the code copies in the shipped checkpoints
+	$(PYTHON) -m hf_medreport.hub.sync_checkpoints
+
+$(READY): setup.py pyproject.toml
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet --editable ".[dev]"
+	touch $(READY)

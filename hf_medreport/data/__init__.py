@@ -1,0 +1,1 @@
+"""Data sets of films and reports: tables, the phantom, and how records become batches."""

@@ -1,0 +1,213 @@
+"""Tables of films and reports: CSV, JSONL, Parquet, or a folder saved by `datasets`.
+
+Everything that can be known without decoding a film is checked when a table is opened, and said with the row it
+concerns. Films are read when a record is asked for.
+
+    table = ReportDataset("train.csv", image_column="path", text_column="findings")
+    table[0]  # {"image": (height, width) float32, "text": "...", "mask": None}
+"""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.input_error import InputError
+
+EXPECTED = "a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet"
+
+
+class ReportDataset:
+    """Records of one table.
+
+    Args:
+        path: the table.
+        image_column, text_column, mask_column: names of the columns. A film is a path (absolute, or relative to the
+            table's folder and inside it), or the `{"bytes", "path"}` that `datasets` stores.
+        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
+            `skipped`.
+
+    Raises:
+        InputError: no such table, a broken line, a column that is not there, or bad rows with `on_bad="raise"`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        image_column: str = "image",
+        text_column: str = "text",
+        mask_column: str | None = None,
+        on_bad: str = "raise",
+    ):
+        self.path = Path(path)
+        self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
+        self.skipped: list[str] = []
+        rows = read_rows(self.path)
+        self._check_columns(rows)
+        self.rows, self.kept, problems = rows, [], []
+        for index, row in enumerate(rows):
+            problem = self._problem(row, index + 1)
+            if problem is None:
+                self.kept.append(index)
+            else:
+                problems.append(problem)
+        if problems and on_bad == "raise":
+            problem = problems[0]
+            problem.remedy += f" ({len(problems)} bad rows in all; skip_bad_rows leaves them out)"
+            raise InputError(problem.where, problem.found, problem.expected, problem.remedy)
+        self.skipped = [str(problem) for problem in problems]
+        if not self.kept:
+            raise InputError(self.path.name, "no usable row", "films with reports", "check the table")
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: int) -> dict:
+        row = self.rows[self.kept[index]]
+        mask = row[self.columns["mask"]] if self.columns["mask"] else None
+        return {
+            "image": read_image(self._source(row[self.columns["image"]]), name=self._name(row)),
+            "text": row[self.columns["text"]],
+            "mask": None if mask is None else read_mask(self._source(mask)),
+        }
+
+    def _check_columns(self, rows: Sequence[dict]) -> None:
+        present = list(rows[0]) if len(rows) else []
+        for role, column in self.columns.items():
+            if column is not None and column not in present:
+                found = f"columns {', '.join(present)}" if present else "no rows"
+                raise InputError(self.path.name, found, f"a column '{column}'", f"name it with --{role}_column")
+
+    def _problem(self, row: dict, number: int) -> InputError | None:
+        """What is wrong with a row, films undecoded."""
+        where = f"{self.path.name}, row {number}"
+        text = row[self.columns["text"]]
+        if not isinstance(text, str) or not text.strip():
+            found = "no text" if text is None or isinstance(text, str) else f"a {type(text).__name__}"
+            return InputError(where, f"{found} in '{self.columns['text']}'", "a report", "fill it in or drop the row")
+        for role in ("image", "mask"):
+            column = self.columns[role]
+            value = row[column] if column else None
+            if column is None or (role == "mask" and value is None):
+                continue
+            try:
+                source = self._source(value)
+            except ValueError as error:
+                return InputError(where, str(error), f"a file inside {self.path.parent.name}/", f"correct '{column}'")
+            if isinstance(source, Path) and not source.is_file():
+                return InputError(where, f"no file {source.name}", f"an existing {role}", f"correct '{column}'")
+        return None
+
+    def _source(self, value) -> Path | bytes:
+        """A film's bytes or its path; ValueError when it has neither or leads out of the table's folder."""
+        if isinstance(value, dict):
+            if value.get("bytes") is not None:
+                return value["bytes"]
+            value = value.get("path")
+        if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
+            raise ValueError("no path")
+        if os.path.isabs(value):
+            return Path(value)
+        folder = self.path.parent.resolve()
+        path = Path(os.path.normpath(folder / value))
+        if not path.is_relative_to(folder):
+            raise ValueError("a path that leaves the table's folder")
+        return path
+
+    def _name(self, row: dict) -> str | None:
+        value = row[self.columns["image"]]
+        value = value.get("path") if isinstance(value, dict) else value
+        return Path(value).name if value else None
+
+
+class ArrowRows(Sequence):
+    """Rows of an Arrow table, made into dicts one by one; the table may be mapped from disk."""
+
+    def __init__(self, table: pyarrow.Table):
+        self.table = table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.table.slice(index, 1).to_pylist()[0]
+
+
+def read_rows(path: Path) -> Sequence[dict]:
+    """The rows of a table as dicts; InputError names the line of a file that is broken.
+
+    CSV, JSONL and Parquet are held in memory, a `datasets` folder is mapped from disk.
+    """
+    if path.is_dir():
+        return _folder_rows(path)
+    if not path.is_file():
+        raise InputError(path, "no such file", EXPECTED, "check the path")
+    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
+    if path.suffix not in readers:
+        raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
+    if path.stat().st_size == 0:
+        raise InputError(path.name, "an empty file", EXPECTED, "write the table again")
+    try:
+        return readers[path.suffix](path)
+    except UnicodeDecodeError as error:
+        raise InputError(path.name, "text that is not UTF-8", "UTF-8", "save the table as UTF-8") from error
+
+
+def _csv_rows(path: Path) -> list[dict]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = next(reader)
+            rows = []
+            for values in reader:
+                if len(values) != len(header):
+                    where = f"{path.name}, line {reader.line_num}"
+                    raise InputError(where, f"{len(values)} fields", f"{len(header)} as in the header", "mend the line")
+                rows.append(dict(zip(header, values, strict=True)))
+        except csv.Error as error:
+            where = f"{path.name}, line {reader.line_num}"
+            raise InputError(where, f"broken CSV ({error})", "quoted fields that end", "mend the line") from error
+    return rows
+
+
+def _jsonl_rows(path: Path) -> list[dict]:
+    rows = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            where = f"{path.name}, line {number}"
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(where, f"broken JSON ({error.msg})", "one object a line", "mend the line") from error
+            if not isinstance(row, dict):
+                raise InputError(where, f"a {type(row).__name__}", "one object a line", "mend the line")
+            rows.append(row)
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return [{key: row.get(key) for key in keys} for row in rows]
+
+
+def _parquet_rows(path: Path) -> ArrowRows:
+    try:
+        return ArrowRows(pyarrow.parquet.read_table(path))
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise InputError(path.name, "a damaged Parquet file", "a complete one", "copy or write it again") from error
+
+
+def _folder_rows(path: Path) -> Sequence[dict]:
+    if (path / "state.json").is_file():
+        from datasets import load_from_disk
+
+        return ArrowRows(load_from_disk(str(path)).with_format("arrow")[:])
+    parts = sorted(path.glob("*.parquet"))
+    if not parts:
+        raise InputError(path.name, "a folder without tables", EXPECTED, "name the table itself")
+    return ArrowRows(pyarrow.concat_tables([_parquet_rows(part).table for part in parts]))

@@ -1,0 +1,10 @@
+"""Renew the code copies in the shipped checkpoints: `make sync-checkpoints`. A test holds them equal to the source."""
+
+from hf_medreport.hub.folder import copy_code
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+
+if __name__ == "__main__":
+    for row in SYSTEMS:
+        if row.checkpoint:
+            for path in copy_code(row, CHECKPOINTS / row.checkpoint):
+                print(path.relative_to(CHECKPOINTS))

@@ -1,0 +1,69 @@
+"""Folders that load anywhere, and the rule for code that travels."""
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import hf_medreport.modeling
+import hf_medreport.processing
+from hf_medreport.hub.folder import copy_code
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from tests.tiny import save_tiny
+
+TRAVELLING = [
+    path for package in (hf_medreport.modeling, hf_medreport.processing) for path in Path(package.__path__[0]).glob("*.py")
+]
+ALLOWED = {"torch", "numpy", "PIL", "transformers"} | set(sys.stdlib_module_names)
+SHIPPED = [row for row in SYSTEMS if row.checkpoint]
+
+
+@pytest.mark.parametrize("path", TRAVELLING, ids=lambda path: path.name)
+def test_travelling_code_imports_only_what_a_stranger_has(path):
+    """Anything else must stand in a `try`: transformers demands every other import of a file, wherever it stands."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guarded = {child for node in ast.walk(tree) if isinstance(node, ast.Try) for child in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in guarded:
+            continue
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= ALLOWED
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module.split(".")[0] in ALLOWED
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1, f"{path.name} imports from another folder"
+
+
+def test_travelling_files_have_names_of_their_own():
+    names = [path.name for path in TRAVELLING if path.name != "__init__.py"]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+def test_the_map_names_files_that_are_there(row, tmp_path):
+    folder = save_tiny(row, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    assert set(config["auto_map"]) == {"AutoConfig", *row.auto_classes}
+    references = list(config["auto_map"].values())
+    references += [task["impl"] for task in config.get("custom_pipelines", {}).values()]
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        if (folder / name).exists():
+            settings = json.loads((folder / name).read_text())
+            references += settings["auto_map"].values()
+    assert all((folder / f"{reference.split('.')[0]}.py").exists() for reference in references)
+
+
+@pytest.mark.parametrize("row", SHIPPED, ids=lambda row: row.checkpoint)
+def test_shipped_code_equals_the_source(row, tmp_path):
+    folder = CHECKPOINTS / row.checkpoint
+    fresh = {path.name: path.read_bytes() for path in copy_code(row, tmp_path)}
+    shipped = {path.name: path.read_bytes() for path in folder.glob("*.py")}
+    assert shipped == fresh, "run `make sync-checkpoints`"
+
+
+@pytest.mark.parametrize("row", SHIPPED, ids=lambda row: row.checkpoint)
+def test_shipped_checkpoints_are_small(row):
+    size = sum(path.stat().st_size for path in (CHECKPOINTS / row.checkpoint).rglob("*") if path.is_file())
+    assert size < 4_000_000
