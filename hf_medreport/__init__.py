@@ -1,11 +1,27 @@
 """Medical images to reports, and descriptions to medical images, with Hugging Face parts.
 
-Importing this package imports neither torch nor transformers: a class is loaded when its name is first used.
+Importing this package imports neither torch nor transformers: a name is loaded when it is first used.
 
-    from hf_medreport import report
-    report(["chest.png"])[0].text
+    import hf_medreport
+    pipe = hf_medreport.load()                      # the shipped model, a folder or a repository
+    pipe("chest.png")                               # [{"generated_text": "..."}]
+    reports, failures = hf_medreport.report_films(["a.png", "b.dcm"], pipe)
 """
+
+import importlib
 
 from hf_medreport.version import __version__
 
-__all__ = ["__version__"]
+_LAZY = {
+    "load": "hf_medreport.inference.loading",
+    "report_films": "hf_medreport.inference.report",
+    "save_reports": "hf_medreport.inference.report",
+    "evaluate_phantom": "hf_medreport.evaluation.phantom",
+}
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'hf_medreport' has no attribute '{name}'")
+    return getattr(importlib.import_module(_LAZY[name]), name)

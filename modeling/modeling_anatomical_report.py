@@ -345,9 +345,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         inputs_embeds = self._append_text(image_embeds, input_ids)
         if attention_mask is not None:
             attention_mask = nn.functional.pad(attention_mask, (image_embeds.shape[1], 0), value=1)
-        return super().generate(
-            inputs_embeds=inputs_embeds, attention_mask=attention_mask, prior=prior, **kwargs
-        )
+        return super().generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, prior=prior, **kwargs)
 
     def prepare_inputs_for_generation(self, input_ids, past_key_values=None, inputs_embeds=None, **kwargs):
         """Image and prompt in the prefill, later only the tokens that the cache has not seen."""

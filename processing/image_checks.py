@@ -37,6 +37,8 @@ def open_input(source: str | os.PathLike | bytes, name: str | None = None) -> tu
             if not stat.S_ISREG(information.st_mode):
                 raise InputError(name, "a device or pipe", expected, "save it as a file first")
             handle, size = open(source, "rb"), information.st_size  # noqa: SIM115  (the caller closes it)
+        except InputError:
+            raise
         except FileNotFoundError:
             raise InputError(name, "no such file", expected, "check the path") from None
         except PermissionError:

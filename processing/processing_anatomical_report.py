@@ -1,8 +1,8 @@
 """The processor of system 002: films and masks on one side, report text on the other.
 
-    processor = AnatomicalReportProcessor(FilmImageProcessor(size=512), AutoTokenizer.from_pretrained("gpt2"))
-    inputs = processor(["a.png", {"frontal": "b.dcm", "mask": "b_mask.png"}])
-    batch = processor(films, text_target=reports)  # `labels` end with the end-of-text token
+processor = AnatomicalReportProcessor(FilmImageProcessor(size=512), AutoTokenizer.from_pretrained("gpt2"))
+inputs = processor(["a.png", {"frontal": "b.dcm", "mask": "b_mask.png"}])
+batch = processor(films, text_target=reports)  # `labels` end with the end-of-text token
 """
 
 import torch

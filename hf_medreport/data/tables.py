@@ -58,8 +58,8 @@ class ReportDataset:
                 problems.append(problem)
         if problems and on_bad == "raise":
             problem = problems[0]
-            problem.remedy += f" ({len(problems)} bad rows in all; skip_bad_rows leaves them out)"
-            raise InputError(problem.where, problem.found, problem.expected, problem.remedy)
+            remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
+            raise InputError(problem.where, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
         if not self.kept:
             raise InputError(self.path.name, "no usable row", "films with reports", "check the table")
@@ -88,7 +88,7 @@ class ReportDataset:
         where = f"{self.path.name}, row {number}"
         text = row[self.columns["text"]]
         if not isinstance(text, str) or not text.strip():
-            found = "no text" if text is None or isinstance(text, str) else f"a {type(text).__name__}"
+            found = "no text" if text is None or isinstance(text, str) else f"{type(text).__name__} {text!r:.20}"
             return InputError(where, f"{found} in '{self.columns['text']}'", "a report", "fill it in or drop the row")
         for role in ("image", "mask"):
             column = self.columns[role]

@@ -98,8 +98,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     except SafetensorError as error:
         raise InputError(path.name, "broken safetensors", "a complete file", "copy it again") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        found = "objects besides tensors" if "weights_only" in str(error) else "a broken file"
-        raise InputError(path.name, found, "a state dict saved by torch.save", "save model.state_dict() only") from error
+        found = "objects besides tensors" if "GLOBAL" in str(error) else "a broken file"
+        raise InputError(
+            path.name, found, "a state dict saved by torch.save", "save model.state_dict() only"
+        ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]

@@ -31,7 +31,7 @@ from hf_medreport.version import __version__
 __all__ = ["check_folder", "publish"]
 
 PUBLISHED = (
-    *("README.md", "LICENSE*", "NOTICE*"),  # the card
+    *("README.md", "LICENSE*", "NOTICE*", "evaluation.json"),  # the card and where its figures come from
     *("*.py", "*.safetensors", "*.safetensors.index.json"),  # code and weights
     *("config.json", "generation_config.json", "model_index.json", "scheduler_config.json", "adapter_config.json"),
     *("processor_config.json", "preprocessor_config.json", "chat_template.json", "*.jinja"),

@@ -3,8 +3,8 @@
     hf-medreport train anatomical --config examples/anatomical_phantom.yaml --output_dir runs/anatomical
     torchrun --nproc_per_node 2 examples/train_anatomical.py --config examples/anatomical_phantom.yaml
 
-Writes `OUTPUT_DIR/model` (a folder that loads anywhere), `checkpoint-N` (to resume from), `warm-up`, `samples.jsonl`
-and `manifest.json`.
+Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `checkpoint-N` (to resume from), `warm-up`,
+`samples.jsonl` and `manifest.json`.
 """
 
 import importlib.metadata
@@ -30,7 +30,10 @@ from transformers import (
 from hf_medreport.data.collator import ReportCollator
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
 from hf_medreport.data.tables import ReportDataset
+from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
+from hf_medreport.inference.loading import load
 from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
 from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
@@ -79,7 +82,9 @@ class DataArguments:
     phantom_films: int = field(default=0, metadata={"help": "Draw so many training films instead of reading tables."})
     phantom_validation_films: int = 100
     phantom_seed: int = 0
-    max_text_tokens: int = field(default=100, metadata={"help": "Longer reports are cut; 100 new tokens in the thesis."})
+    max_text_tokens: int = field(
+        default=100, metadata={"help": "Longer reports are cut; 100 new tokens in the thesis."}
+    )
     skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
 
 
@@ -96,6 +101,8 @@ class RecipeArguments(Seq2SeqTrainingArguments):
     warm_up_rate: float = 2e-3
     early_stopping_patience: int = field(default=0, metadata={"help": "Evaluations without progress; 0 never stops."})
     half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
+    model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})
+    evaluation_films: int = field(default=500, metadata={"help": "Phantom films that the card's figures come from."})
 
     def __post_init__(self):
         # Encoders keep weights that a report's loss never reaches (DINO's mask token).
@@ -141,8 +148,10 @@ def train(config: str | None, flags: list[str]) -> dict:
     if validation_set is not None:
         metrics |= trainer.evaluate()
     if trainer.is_world_process_zero():
-        save_model(trainer.accelerator.unwrap_model(trainer.model), processor, output / "model", arguments)
-        metrics["model"] = str(output / "model")
+        folder = output / arguments.model_name
+        save_model(trainer.accelerator.unwrap_model(trainer.model), processor, folder, arguments)
+        write_evaluation(folder, model_arguments, data_arguments, arguments, config)
+        metrics["model"] = str(folder)
     return metrics
 
 
@@ -154,7 +163,11 @@ def load_data(model: ModelArguments, data: DataArguments) -> tuple:
     if data.phantom_films:
         source = {"seed": data.phantom_seed, "size": model.image_size}
         training = PhantomReports(PhantomSource(data.phantom_films, **source))
-        return training, PhantomReports(PhantomSource(data.phantom_validation_films, **source, split="validation")), None
+        return (
+            training,
+            PhantomReports(PhantomSource(data.phantom_validation_films, **source, split="validation")),
+            None,
+        )
 
     columns = {
         "image_column": data.image_column,
@@ -173,7 +186,11 @@ def load_data(model: ModelArguments, data: DataArguments) -> tuple:
         found = f"{len(data.train_weights)} weights for {len(tables)} tables"
         raise InputError("train_weights", found, "one weight a table", "give as many weights as tables")
     pairs = zip(tables, data.train_weights, strict=True)
-    return ConcatDataset(tables), validation, [weight / len(table) for table, weight in pairs for _ in range(len(table))]
+    return (
+        ConcatDataset(tables),
+        validation,
+        [weight / len(table) for table, weight in pairs for _ in range(len(table))],
+    )
 
 
 def build(arguments: ModelArguments, train_set) -> tuple:
@@ -199,9 +216,7 @@ def build(arguments: ModelArguments, train_set) -> tuple:
         ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_token_id)
         encoder = AutoConfig.for_model(**{"model_type": "dinov3_vit", **arguments.encoder})
         decoder = {**arguments.decoder, "vocab_size": len(tokenizer), **ends}
-        config = AnatomicalReportConfig(
-            encoder=encoder, decoder=decoder, segmenter=arguments.segmenter, **settings
-        )
+        config = AnatomicalReportConfig(encoder=encoder, decoder=decoder, segmenter=arguments.segmenter, **settings)
         model = AnatomicalReportForConditionalGeneration(config)
     else:
         raise InputError("encoder, decoder", "a name and a configuration", "two names or two configurations", "choose")
@@ -238,7 +253,13 @@ def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path)
         if not done.exists():
             set_seed(arguments.seed)
             stage(
-                argument, records, processor, steps, arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.seed
+                argument,
+                records,
+                processor,
+                steps,
+                arguments.warm_up_batch_size,
+                arguments.warm_up_rate,
+                arguments.seed,
             )
             if int(os.environ.get("RANK", "0")) == 0:
                 folder.mkdir(exist_ok=True)
@@ -256,7 +277,9 @@ def resume_point(arguments: RecipeArguments) -> str | bool | None:
     if str(point).lower() == "true":
         return any(Path(arguments.output_dir).glob("checkpoint-*")) or None
     if point is not None and not Path(point).is_dir():
-        raise InputError("resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path")
+        raise InputError(
+            "resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path"
+        )
     return point
 
 
@@ -270,6 +293,25 @@ def save_model(model, processor, folder: Path, arguments: RecipeArguments) -> No
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         settings["dtype"] = "float32"
         (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def write_evaluation(folder: Path, model, data: DataArguments, arguments: RecipeArguments, config: str | None) -> None:
+    """Score the saved folder on phantom films, where it was trained on them, and write its card from the scores."""
+    evaluation = {}
+    if data.phantom_films:
+        pipe = load(folder)
+        for split in ("test", "held_back_style"):
+            evaluation[split] = evaluate_phantom(pipe, n=arguments.evaluation_films, seed=1, split=split)
+        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+    scratch = isinstance(model.encoder, dict)
+    write_card(
+        folder,
+        evaluation,
+        model_name=arguments.model_name,
+        base="random weights" if scratch else f"{model.encoder} and {model.decoder}",
+        data=f"{data.phantom_films} phantom films" if data.phantom_films else ", ".join(data.train_data),
+        command=f"hf-medreport train anatomical --config {config}",
+    )
 
 
 def write_manifest(path: Path, model: ModelArguments, data: DataArguments, arguments: RecipeArguments, count: int):

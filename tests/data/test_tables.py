@@ -82,7 +82,7 @@ def test_bad_rows_are_skipped_on_request_and_told(folder):
         "some.jsonl, row 3: found no text in 'text'; expected a report; fill it in or drop the row",
         "some.jsonl, row 4: found no file 9.png; expected an existing image; correct 'image'",
     ]
-    with pytest.raises(InputError, match="2 bad rows in all"):
+    with pytest.raises(InputError, match="bad rows in all: 2"):
         ReportDataset(folder / "some.jsonl")
 
 

@@ -14,7 +14,9 @@ from hf_medreport.registry import CHECKPOINTS, SYSTEMS
 from tests.tiny import save_tiny
 
 TRAVELLING = [
-    path for package in (hf_medreport.modeling, hf_medreport.processing) for path in Path(package.__path__[0]).glob("*.py")
+    path
+    for package in (hf_medreport.modeling, hf_medreport.processing)
+    for path in Path(package.__path__[0]).glob("*.py")
 ]
 ALLOWED = {"torch", "numpy", "PIL", "transformers"} | set(sys.stdlib_module_names)
 SHIPPED = [row for row in SYSTEMS if row.checkpoint]

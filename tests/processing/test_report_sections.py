@@ -37,7 +37,9 @@ def test_headings_at_line_starts():
     assert sections["findings"].startswith("A 1.5 cm nodule") and sections["findings"].endswith("No pneumothorax.")
 
 
-@pytest.mark.parametrize("heading", ["CHEST, TWO VIEWS", "PORTABLE CHEST", "CHEST, PA AND LATERAL", "AP CHEST RADIOGRAPH"])
+@pytest.mark.parametrize(
+    "heading", ["CHEST, TWO VIEWS", "PORTABLE CHEST", "CHEST, PA AND LATERAL", "AP CHEST RADIOGRAPH"]
+)
 def test_a_view_heading_opens_findings(heading):
     assert split_sections(f"{heading}: Clear lungs.\nIMPRESSION: Normal.") == {
         "findings": "Clear lungs.",

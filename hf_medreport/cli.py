@@ -1,0 +1,227 @@
+"""The command `hf-medreport`: one subcommand a verb, each a few lines over the library.
+
+Exit codes: 0 done, 1 the content of an item was bad (listed; the others are done), 2 wrong arguments. Heavy imports
+stand inside the commands, so that `--help` is instant.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_medreport.processing.input_error import InputError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Medical images to reports."
+)
+evaluate = typer.Typer(no_args_is_help=True, help="Score a model.")
+convert = typer.Typer(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
+app.add_typer(evaluate, name="evaluate")
+app.add_typer(convert, name="convert")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Model = Annotated[
+    str | None, typer.Option(help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU where there is one.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository.")]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run the code that a model of an unknown system brings.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when memory runs out.")]
+
+
+@app.command()
+def doctor(as_json: Json = False):
+    """What is installed, what each extra adds, what to type."""
+    from hf_medreport.doctor import examine
+
+    state = examine()
+    if as_json:
+        return _print_json(state)
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "part", "state", "what to type", title=f"hf-medreport {state['hf_medreport']}, Python {state['python']}"
+    )
+    for name, version in state["packages"].items():
+        table.add_row(name, version or "missing", "" if version else f"pip install {name}")
+    for name, extra in state["extras"].items():
+        lacking = f"missing {', '.join(extra['missing'])}" if extra["missing"] else "complete"
+        table.add_row(f"\\[{name}] {extra['adds']}", lacking, (extra["install"] or "").replace("[", "\\["))
+    for name, found in state["checkpoints"].items():
+        table.add_row(
+            f"shipped model {name}", "found" if found else "missing", "" if found else "reinstall the package"
+        )
+    table.add_row("GPU", "found" if state["gpu"] else "none: films take longer", "")
+    table.add_row("Hub", "offline (HF_HUB_OFFLINE=1)" if state["offline"] else "online", "")
+    Console().print(table)
+
+
+@app.command()
+def report(
+    images: Annotated[list[Path], typer.Argument(help="Films: PNG, JPEG, TIFF or DICOM.")],
+    model: Model = None,
+    revision: Revision = None,
+    trust_remote_code: Trust = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film.")] = None,
+    device: Device = None,
+    batch_size: BatchSize = 4,
+    as_json: Json = False,
+):
+    """Write reports for films."""
+    _quiet()
+    from hf_medreport.inference.loading import load
+    from hf_medreport.inference.report import report_films, save_reports, to_json
+
+    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    with _progress(len(images), "films") as progress:
+        reports, failures = report_films(images, pipe, batch_size=batch_size, progress=progress)
+    if out is not None:
+        save_reports(reports, failures, out, pipe)
+    if as_json:
+        _print_json(to_json(reports, failures))
+    else:
+        for written in reports:
+            typer.echo(f"{written.film}\n{written.text}\n")
+        for statement in sorted({written.statement for written in reports} - {""}):
+            typer.echo(f"({statement})")
+    for failure in failures:
+        typer.echo(failure.message, err=True)
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    system: Annotated[str, typer.Argument(help="What to train: anatomical.")],
+    config: Annotated[str | None, typer.Option(help="YAML of training arguments, see examples/.")] = None,
+    as_json: Json = False,
+):
+    """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4."""
+    from hf_medreport.training import run
+
+    metrics = run(system, config, context.args)
+    if as_json:
+        return _print_json(metrics)
+    for name, value in metrics.items():
+        typer.echo(f"{name}: {value}")
+
+
+@evaluate.command("phantom")
+def evaluate_phantom(
+    model: Model = None,
+    revision: Revision = None,
+    n: Annotated[int, typer.Option(help="Phantom films.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the films.")] = 1,
+    split: Annotated[str, typer.Option(help="test, held_back_style, validation or train.")] = "test",
+    prevalence: Annotated[str | None, typer.Option(help="natural or balanced. Default: the split's.")] = None,
+    batch_size: BatchSize = 16,
+    device: Device = None,
+    out: Annotated[Path | None, typer.Option(help="File for the JSON.")] = None,
+    as_json: Json = False,
+):
+    """Score a report model on films whose truth is known."""
+    _quiet()
+    from hf_medreport.evaluation.phantom import evaluate_phantom as score
+    from hf_medreport.inference.loading import load
+
+    pipe = load(model, revision=revision, device=device)
+    scores = score(pipe, n=n, seed=seed, split=split, prevalence=prevalence, batch_size=batch_size)
+    if out is not None:
+        out.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        return _print_json(scores)
+    for name in ("exact", "kind"):
+        for reporter, of in (("model", scores), ("constant report", scores["constant_report"])):
+            figures = ", ".join(f"{key} {_number(of[name][key])}" for key in ("precision", "recall", "f1"))
+            typer.echo(f"{name:6}{reporter:16}{figures}")
+    typer.echo(f"hallucination rate {_number(scores['hallucination_rate'])}")
+    typer.echo(f"wrong-side rate {_number(scores['wrong_side_rate'])}")
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A model folder with its card.")],
+    repository: Annotated[str, typer.Argument(help="ORG/NAME.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch to publish to. Default: main.")] = None,
+    as_json: Json = False,
+):
+    """Upload a model folder to the Hub as one commit."""
+    from hf_medreport.hub.publish import publish as upload
+
+    address = upload(folder, repository, private=private, revision=revision)
+    _print_json({"commit": address}) if as_json else typer.echo(address)
+
+
+@convert.command("anatomical")
+def convert_anatomical(
+    checkpoint: Annotated[Path, typer.Argument(help=".pth, .pt or .safetensors of the UDEM thesis.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    encoder: Annotated[str | None, typer.Option(help="Folder or id, if the checkpoint has no encoder weights.")] = None,
+    tokenizer: Annotated[str, typer.Option(help="Folder or id.")] = "openai-community/gpt2",
+    num_heads: Annotated[int | None, typer.Option(help="Of the decoder. Default: its width / 64.")] = None,
+    image_size: Annotated[int, typer.Option(help="Side of the film in pixels.")] = 512,
+    mask_mode: Annotated[str, typer.Option(help="none, soft or strict: how it was trained.")] = "soft",
+    as_json: Json = False,
+):
+    """A checkpoint of system 002."""
+    from hf_medreport.hub.convert_anatomical import convert as write
+
+    result = write(checkpoint, out, encoder, tokenizer, num_heads, image_size, mask_mode)
+    if as_json:
+        return _print_json(result)
+    typer.echo(f"written: {result['out']}")
+    for name in ("missing", "unexpected"):
+        typer.echo(f"{name} keys: {', '.join(result[name]) or 'none'}")
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _print_json(content) -> None:
+    typer.echo(json.dumps(content, indent=2))
+
+
+class _progress:
+    """A bar on stderr, shown on a terminal and for more than one item."""
+
+    def __init__(self, total: int, unit: str):
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=total, unit=unit, disable=total < 2 or not sys.stderr.isatty(), leave=False)
+
+    def __enter__(self):
+        return lambda done: self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+
+def _quiet() -> None:
+    """Keep the libraries' own bars and notices off the screen of a command that reports for itself."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def main() -> None:
+    """Entry point: an InputError is one line and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Is a report right? Scores against known truth."""

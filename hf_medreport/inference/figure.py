@@ -1,0 +1,66 @@
+"""A film, the anatomical prior and where each sentence came from, as one picture."""
+
+import textwrap
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+COLUMNS = 4
+PANEL = 2.6  # inches
+MARKS = {"right": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
+
+
+def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str, str]] | None = None) -> Figure:
+    """Draw one report.
+
+    Args:
+        report: a `Report` with its `image`.
+        prior: (height, width) mask of lungs and heart, any size; outlined on the film.
+        facts: for a phantom film, (`"right"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
+
+    Returns:
+        A figure: the film, the film with the prior, and one panel a sentence with its evidence laid over the film.
+    """
+    panels = [("film", None)] + ([("anatomical prior", None)] if prior is not None else [])
+    panels += [(sentence.text, sentence) for sentence in report.sentences]
+    rows = -(-len(panels) // COLUMNS)
+    footer = 0.35 + 0.2 * len(facts or ())
+    figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + 0.75) + footer + 0.4), dpi=110, layout="none")
+    FigureCanvasAgg(figure)
+    height = figure.get_figheight()
+    figure.suptitle(f"{report.film} \N{MIDDLE DOT} {report.model}", x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10)  # fmt: skip
+    film = report.image if report.image.ndim == 2 else report.image.mean(axis=-1)
+    for index, (title, sentence) in enumerate(panels):
+        row, column = divmod(index, COLUMNS)
+        bottom = height - 0.4 - (row + 1) * (PANEL + 0.75)
+        axes = figure.add_axes(
+            (column / COLUMNS + 0.004, bottom / height, 1 / COLUMNS - 0.008, PANEL / height), xticks=[], yticks=[]
+        )
+        axes.imshow(film, cmap="gray", vmin=0, vmax=1)
+        if sentence is not None:
+            lay_over(axes, sentence.evidence, film.shape)
+            title = f"{title}  [{sentence.mean_logprob:.2f}]"
+        elif index == 1:
+            mask = _resized(prior, film.shape)
+            axes.imshow(np.where(mask > 0.5, 0.25, 0.0), cmap="winter", alpha=(mask > 0.5) * 0.25, vmin=0, vmax=1)
+            axes.contour(mask, levels=[0.5], colors="#35d0ff", linewidths=1)
+        axes.set_title("\n".join(textwrap.wrap(title, 40)[:4]), fontsize=7.5, loc="left", va="bottom", pad=3)
+    lines = [(f"{MARKS[state][0]} {words} ({state})", MARKS[state][1]) for state, words in facts or ()]
+    if report.statement:
+        lines.append((report.statement, "#555555"))
+    for number, (words, colour) in enumerate(reversed(lines)):
+        figure.text(0.01, (0.1 + 0.2 * number) / height, words, color=colour, fontsize=8.5, family="DejaVu Sans")
+    return figure
+
+
+def lay_over(axes, evidence: np.ndarray, shape: tuple[int, int]) -> None:
+    """Lay an evidence map over a film: the stronger, the more opaque."""
+    strength = _resized(evidence / max(float(evidence.max()), 1e-12), shape).clip(0, 1)
+    axes.imshow(strength, cmap="inferno", alpha=0.75 * strength, vmin=0, vmax=1)
+
+
+def _resized(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    height, width = shape
+    return np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))

@@ -1,0 +1,152 @@
+"""Load a report model by a shipped name, a folder or a repository, as a pipeline.
+
+A model of a system that this library has is loaded with the installed classes: code in a folder or repository runs only
+when the user asks for it.
+"""
+
+import difflib
+import json
+import os
+import re
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
+from transformers.utils import cached_file
+
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS, register_auto_classes
+
+SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.checkpoint}
+DEFAULT = "anatomical-tiny"
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+# torch's and transformers' words for weights that do not fit their configuration.
+MISMATCH = ("mismatched", "size mismatch", "shape")
+
+
+def load(
+    model: str | os.PathLike | None = None,
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> MedicalReportPipeline:
+    """A pipeline for the model, in float32.
+
+    Args:
+        model: a shipped model's name, a folder, or a repository id; None is the shipped model for films.
+        revision: branch, tag or commit of a repository.
+        device: `"cpu"`, `"cuda"`, ...; None takes a GPU where there is one.
+        trust_remote_code: run the code of a folder or repository whose system this library does not have.
+
+    Raises:
+        InputError: nothing of that name, no connection, broken or missing files, or a model of another kind.
+    """
+    name = str(model or DEFAULT)
+    folder = _folder(name, revision)
+    config = _read_config(name, folder, revision)
+    device = _device(device)
+    row = next((row for row in SYSTEMS if row.model_type == config.get("model_type")), None)
+    if row is None:
+        return _load_foreign(name, config, revision, device, trust_remote_code)
+    if row.kind != "report":
+        raise InputError(name, f"a {row.kind} ({row.model_type})", "a report model", "give a model that writes reports")
+    if folder is not None:
+        _check_files(folder)
+    register_auto_classes()
+    source = str(folder) if folder is not None else name
+    try:
+        loaded, info = AutoModelForImageTextToText.from_pretrained(
+            source, revision=revision, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+        )
+        processor = AutoProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
+    except (OSError, SafetensorError, ValueError, RuntimeError, TypeError) as error:
+        raise _plain(name, error) from error
+    if info["missing_keys"]:
+        found = f"no weights for {sorted(info['missing_keys'])[0]} and {len(info['missing_keys']) - 1} more"
+        raise InputError(name, found, "all weights", "copy the folder again")
+    return row.resolve("pipeline")(model=loaded.eval(), processor=processor, task="image-to-text", device=device)
+
+
+def _folder(name: str, revision: str | None) -> Path | None:
+    """The folder of a shipped name or a path; None for a repository."""
+    if Path(name).is_dir():
+        return Path(name)
+    if name in SHIPPED:
+        return SHIPPED[name]
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return None
+    nearest = difflib.get_close_matches(name, SHIPPED, n=1)
+    hint = f"did you mean '{nearest[0]}'?" if nearest else "check the path"
+    raise InputError(name, "no such model", f"a folder, ORG/NAME or one of {', '.join(SHIPPED)}", hint)
+
+
+def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
+    """The config.json, read as data."""
+    try:
+        path = Path(cached_file(name, "config.json", revision=revision)) if folder is None else folder / "config.json"
+    except OSError as error:
+        offline = os.environ.get("HF_HUB_OFFLINE") == "1"
+        found = "no copy in the cache, offline" if offline else "no such repository or revision, or no connection"
+        raise InputError(name, found, "a repository with config.json", "check the name, or give a folder") from error
+    if not path.is_file():
+        raise InputError(name, "no config.json", "a model folder", "give the folder that holds config.json")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{name}/config.json", "broken JSON", "a configuration", "copy the file again") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{name}/config.json", f"a {type(config).__name__}", "a configuration", "copy the file again")
+    return config
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse a folder without weights or tokenizer, before transformers looks for them elsewhere."""
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+        found = f"pickled weights ({pickles[0]})" if pickles else "no weights"
+        remedy = "convert them: hf-medreport convert" if pickles else "copy the folder again"
+        raise InputError(folder.name, found, "model.safetensors", remedy)
+    if not (folder / "tokenizer_config.json").is_file():
+        raise InputError(
+            folder.name, "no tokenizer", "tokenizer.json and tokenizer_config.json", "copy the folder again"
+        )
+
+
+def _plain(name: str, error: Exception) -> InputError:
+    """What transformers and torch say of a model that does not load, as one line."""
+    reason = " ".join(str(error).split())
+    ours = re.fullmatch(r"\w+Config: found (.+); expected (.+); (.+)", reason)
+    if ours:
+        return InputError(f"{name}/config.json", *ours.groups())
+    if isinstance(error, SafetensorError):
+        return InputError(name, "broken or truncated safetensors", "whole files", "copy the folder again")
+    if any(word in reason for word in MISMATCH):
+        found = "weights of other shapes than the configuration's"
+        return InputError(name, found, "matching files", "copy the folder again")
+    return InputError(name, f"a model that does not load ({reason[:200]})", "a whole model", "copy it again")
+
+
+def _load_foreign(name: str, config: dict, revision: str | None, device, trust_remote_code: bool):
+    """A model whose code comes with it: only at the user's word."""
+    if not trust_remote_code:
+        found = f"model_type '{config.get('model_type')}', which this library does not have"
+        known = ", ".join(row.model_type for row in SYSTEMS if row.kind == "report")
+        raise InputError(name, found, known, "read its code, then pass --trust-remote-code")
+    if revision is None and not Path(name).is_dir():
+        warnings.warn(f"{name}: remote code without a revision may change any day; pass --revision", stacklevel=3)
+    return pipeline("image-to-text", model=name, revision=revision, device=device, trust_remote_code=True)
+
+
+def _device(device: str | None) -> torch.device:
+    if device is None:
+        return torch.accelerator.current_accelerator() or torch.device("cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError("device", f"'{device}'", "a device of this machine", "try cpu") from error
+    return chosen

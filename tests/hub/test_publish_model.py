@@ -1,0 +1,40 @@
+"""Each registered system, published to a Hub and loaded from there by a stranger without hf-medreport."""
+
+import json
+
+import pytest
+from hub_server import run_client
+
+from hf_medreport.hub.card import write_card
+from hf_medreport.registry import SYSTEMS
+from tests.tiny import save_tiny
+
+PUBLISH = """
+from hf_medreport.hub.publish import publish
+print(publish({folder!r}, "org/model"))
+"""
+LOAD = """
+import json, torch, transformers
+for name in {auto_classes!r}:
+    getattr(transformers, name).from_pretrained("org/model", trust_remote_code=True)
+"""
+REPORT = """
+pipe = transformers.pipeline("image-to-text", model="org/model", trust_remote_code=True)
+print(json.dumps(pipe({film!r}, max_new_tokens=8)))
+"""
+
+
+@pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+def test_published_and_loaded_from_the_hub(row, hub, tmp_path, film_png):
+    folder = save_tiny(row, tmp_path / "model")
+    write_card(folder, {}, model_name="org/model", base="random weights", data="none", command="none")
+    run_client(hub, PUBLISH.format(folder=str(folder)))
+    code = LOAD.format(auto_classes=list(row.auto_classes))
+    if row.pipeline:
+        code += REPORT.format(film=str(film_png))
+    done = run_client(hub, code, hide_package=True)
+    if row.pipeline:
+        from transformers import pipeline
+
+        here = pipeline("image-to-text", model=str(folder), trust_remote_code=True)(str(film_png), max_new_tokens=8)
+        assert json.loads(done.stdout.splitlines()[-1]) == here

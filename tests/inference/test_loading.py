@@ -1,0 +1,61 @@
+"""Which model is loaded, with whose code, and what is said when it cannot be."""
+
+import json
+import shutil
+import sys
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from hf_medreport.inference.loading import load
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import system
+from tests.tiny import save_tiny
+
+
+@pytest.fixture
+def copy(tiny_pipe_folder, tmp_path):
+    return shutil.copytree(tiny_pipe_folder, tmp_path / "model")
+
+
+def change(path, **values):
+    content = json.loads(path.read_text()) | values
+    path.write_text(json.dumps(content))
+
+
+def test_a_known_system_runs_no_code_of_the_folder(copy):
+    for path in copy.glob("*.py"):
+        path.write_text("raise RuntimeError('code of the folder was run')\n")
+    pipe = load(copy)
+    assert type(pipe.model).__module__ == "hf_medreport.modeling.modeling_anatomical_report"
+    assert type(pipe.processor).__module__ == "hf_medreport.processing.processing_anatomical_report"
+
+
+def test_half_precision_weights_run_in_float32(copy):
+    weights = {key: value.half() for key, value in load_file(copy / "model.safetensors").items()}
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    assert {parameter.dtype.__str__() for parameter in load(copy).model.parameters()} == {"torch.float32"}
+
+
+def test_foreign_code_needs_a_word(copy, monkeypatch):
+    change(copy / "config.json", model_type="somebody_elses")
+    with pytest.raises(InputError, match="found model_type 'somebody_elses', which this library does not have"):
+        load(copy)
+    asked = {}
+    monkeypatch.setattr("hf_medreport.inference.loading.pipeline", lambda task, **kwargs: asked.update(kwargs))
+    load(copy, trust_remote_code=True)
+    assert asked["trust_remote_code"] is True
+
+
+def test_an_unpinned_repository_with_remote_code_warns(monkeypatch):
+    loading = sys.modules["hf_medreport.inference.loading"]
+    monkeypatch.setattr(loading, "_read_config", lambda *arguments: {"model_type": "somebody_elses"})
+    monkeypatch.setattr(loading, "pipeline", lambda task, **kwargs: None)
+    with pytest.warns(UserWarning, match="org/model: remote code without a revision may change any day"):
+        load("org/model", trust_remote_code=True)
+
+
+def test_a_segmenter_writes_no_report(tmp_path):
+    folder = save_tiny(system("anatomy_segmenter"), tmp_path / "segmenter")
+    with pytest.raises(InputError, match=r"found a segmenter \(anatomy_segmenter\); expected a report model"):
+        load(folder)

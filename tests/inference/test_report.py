@@ -1,0 +1,107 @@
+"""Films in, reports out: order, provenance, pictures, and nothing half-written."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hf_medreport.inference import report as module
+from hf_medreport.inference.loading import load
+from hf_medreport.inference.report import Report, Sentence, report_films, save_reports, unique_stem
+from hf_medreport.processing.input_error import InputError
+from tests.conftest import film_array
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_pipe_folder):
+    return load(tiny_pipe_folder)
+
+
+@pytest.fixture
+def films(tmp_path):
+    paths = []
+    for index in range(5):
+        paths.append(tmp_path / f"{index}.png")
+        Image.fromarray(np.roll(film_array(), index, axis=1)).save(paths[-1])
+    paths[1].write_bytes(b"")
+    return paths
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_reports_keep_the_order_whatever_the_batch(pipe, films, batch_size):
+    reports, failures = report_films(films, pipe, batch_size=batch_size)
+    assert [report.film for report in reports] == ["0.png", "2.png", "3.png", "4.png"]
+    assert [failure.film for failure in failures] == ["1.png"]
+    alone = [report_films([film], pipe)[0][0].text for film in (films[0], films[4])]
+    assert [reports[0].text, reports[-1].text] == alone
+
+
+def test_a_report_says_where_it_came_from(pipe, films):
+    (report,), _ = report_films(films[:1], pipe)
+    assert report.film_sha256 == hashlib.sha256(films[0].read_bytes()).hexdigest()
+    assert report.model == "anatomical_report" and len(report.revision) == 16 and report.statement == ""
+    (again,), _ = report_films(films[:1], pipe)
+    assert again.to_json() == report.to_json()
+
+
+def test_revision_follows_the_weights(pipe):
+    before = module.model_revision(pipe)
+    weight = pipe.model.projection.bias.data
+    weight[0] += 1
+    changed = module.model_revision(pipe)
+    weight[0] -= 1
+    assert changed != before
+
+
+def test_pictures_and_json(pipe, films, tmp_path):
+    reports, failures = report_films(films[:2], pipe)
+    written = save_reports(reports, failures, tmp_path / "out", pipe)
+    assert sorted(path.name for path in written) == ["0_report.png", "report.json"]
+    assert sorted((tmp_path / "out").iterdir()) == sorted(written)  # no unfinished file beside them
+    assert Image.open(tmp_path / "out" / "0_report.png").size[0] > 500
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["failures"][0]["film"] == "1.png"
+
+
+def test_nothing_half_written_when_drawing_fails(pipe, films, tmp_path, monkeypatch):
+    reports, failures = report_films(films[:1], pipe)
+
+    def full_disk(self, path, **kwargs):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_reports(reports, failures, tmp_path / "out", pipe)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_picture_never_overwrites_its_film(pipe, films):
+    reports, failures = report_films(films[:1], pipe)
+    before = films[0].read_bytes()
+    save_reports(reports, failures, films[0].parent, pipe)
+    assert films[0].read_bytes() == before
+
+
+def test_out_must_be_a_folder(pipe, films):
+    with pytest.raises(InputError, match="0.png: found a file; expected a folder to write to"):
+        save_reports([], [], films[0], pipe)
+
+
+def test_stems_are_safe_and_unique():
+    used = set()
+    names = ["a.png", "a.dcm", "../../etc/passwd", "..png", "a b/c?.png"]
+    assert [unique_stem(name, used) for name in names] == ["a", "a-2", "passwd", "film", "c_"]
+
+
+def test_figure_shows_film_prior_sentences_and_facts():
+    from hf_medreport.inference.figure import report_figure
+
+    sentences = [Sentence(f"Sentence {n}.", "findings", -0.1 * n, np.eye(4) / 4) for n in range(3)]
+    report = Report("f.png", "0", "t", {}, sentences, "m", "r", statement="a test bench", image=film_array() / 255)
+    figure = report_figure(report, np.eye(8), [("right", "left effusion"), ("wrong", "nodule")])
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["film", "anatomical prior", *(f"Sentence {n}.  [{-0.1 * n:.2f}]" for n in range(3))]
+    texts = [text.get_text() for text in figure.texts]
+    assert {"\N{CHECK MARK} left effusion (right)", "\N{BALLOT X} nodule (wrong)", "a test bench"} <= set(texts)

@@ -1,0 +1,98 @@
+"""Pictures against truth worked by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from hf_medreport.processing.image_reading import read_image, read_mask
+
+
+def grey(values, dtype=np.uint8):
+    """An 8 x 8 picture whose first row starts with `values`; the rest repeats the last."""
+    picture = np.full((8, 8), values[-1], dtype)
+    picture[0, : len(values)] = values
+    return picture
+
+
+def saved(tmp_path, picture, name="film.png", **options):
+    Image.fromarray(picture).save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["film.png", "film.tif"])
+def test_eight_bits(tmp_path, name):
+    np.testing.assert_allclose(read_image(saved(tmp_path, grey([0, 51, 255]), name))[0, :3], [0, 0.2, 1])
+
+
+def test_jpeg(tmp_path):
+    film = read_image(saved(tmp_path, np.repeat(grey([40, 200]), 4, axis=0), "film.jpg", quality=95))
+    assert film.shape == (32, 8) and abs(film[16, 4] - 200 / 255) < 0.02
+
+
+@pytest.mark.parametrize("name", ["film.png", "film.tif"])
+def test_sixteen_bits_are_stretched_over_the_films_own_range(tmp_path, name):
+    film = read_image(saved(tmp_path, grey([1000, 1500, 2000], np.uint16), name))
+    np.testing.assert_allclose(film[0, :3], [0, 0.5, 1])
+
+
+def test_float_tiff(tmp_path):
+    film = read_image(saved(tmp_path, grey([-1.0, 0.0, 3.0], np.float32), "film.tif"))
+    np.testing.assert_allclose(film[0, :3], [0, 0.25, 1])
+
+
+def test_transparent_pixels_are_black(tmp_path):
+    rgba = np.full((8, 8, 4), 255, np.uint8)
+    rgba[0, 0, 3], rgba[0, 1, 3] = 0, 51
+    np.testing.assert_allclose(read_image(saved(tmp_path, rgba))[0, :3], [[0] * 3, [0.2] * 3, [1] * 3], atol=1e-6)
+
+
+def test_palette_and_one_bit(tmp_path):
+    picture = Image.fromarray(np.stack([grey([0, 255])] * 3, axis=-1)).convert("P")
+    picture.save(tmp_path / "palette.png")
+    np.testing.assert_allclose(read_image(tmp_path / "palette.png")[0, :2], [[0] * 3, [1] * 3])
+    Image.fromarray(grey([0, 1]).astype(bool)).save(tmp_path / "bit.png")
+    np.testing.assert_allclose(read_image(tmp_path / "bit.png")[0, :2], [0, 1])
+
+
+def test_orientation_of_the_camera_is_applied(tmp_path):
+    picture = Image.fromarray(np.repeat(np.repeat(np.eye(2, dtype=np.uint8) * 255, 8, 0), 12, 1))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # turned: the top of the scene is at the right of the stored picture
+    picture.save(tmp_path / "turned.png", exif=exif)
+    film = read_image(tmp_path / "turned.png")
+    assert film.shape == (24, 16) and film[0, 0] == 0 and film[0, -1] == 1
+
+
+def test_the_name_does_not_decide(tmp_path):
+    path = saved(tmp_path, np.repeat(grey([0, 255]), 2, axis=1), "film.jpg", quality=95)
+    path = path.rename(tmp_path / "film.png")
+    assert read_image(path).shape == (8, 16)
+
+
+def test_pages_of_a_tiff(tmp_path):
+    pages = [Image.fromarray(grey([0, value, 255])) for value in (51, 102)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    assert read_image(tmp_path / "pages.tif", frame=1)[0, 1] == np.float32(0.4)
+
+
+def test_a_picture_of_pil_and_an_array_are_read_alike():
+    picture = grey([0, 51, 255])
+    np.testing.assert_array_equal(read_image(Image.fromarray(picture)), read_image(picture))
+
+
+@given(hnp.arrays(np.uint8, (9, 8), elements=st.integers(0, 255)))
+def test_bytes_survive_the_round_trip(array):
+    if array.min() < array.max():
+        np.testing.assert_array_equal(np.rint(read_image(array) * 255).astype(np.uint8), array)
+
+
+@pytest.mark.parametrize("values", [[0, 1], [0, 255]])
+def test_masks_of_0_1_and_of_0_255_are_the_same(tmp_path, values):
+    np.testing.assert_array_equal(read_mask(saved(tmp_path, grey(values)))[0, :2], [0, 1])
+
+
+def test_an_empty_mask_is_a_mask():
+    assert read_mask(np.zeros((8, 8), np.uint8)).max() == 0

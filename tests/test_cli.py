@@ -1,0 +1,110 @@
+"""The command line: quick help, exit codes, JSON, and one line for what is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hf_medreport.cli import main
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command in this process."""
+    with pytest.raises(SystemExit) as exit_, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["hf-medreport", *map(str, arguments)])
+        main()
+    captured = capsys.readouterr()
+    return exit_.value.code or 0, captured.out, captured.err
+
+
+@pytest.mark.parametrize("code", ["import hf_medreport", "import hf_medreport.cli", "import hf_medreport.registry"])
+def test_imports_without_torch(code):
+    check = f"{code}; import sys; assert not {{'torch', 'transformers', 'matplotlib'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+@pytest.mark.parametrize("command", [[], ["report"], ["train"], ["evaluate", "phantom"], ["convert", "anatomical"]])
+def test_help_imports_no_torch(command):
+    check = (
+        "import sys; sys.argv = ['hf-medreport', *%r, '--help']\n"
+        "from hf_medreport.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as done: assert not done.code\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules" % (command,)
+    )
+    assert "Usage:" in subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True).stdout
+
+
+def test_report_writes_text_json_and_pictures(capsys, tiny_pipe_folder, film_png, tmp_path):
+    code, out, err = run(capsys, "report", film_png, "--model", tiny_pipe_folder, "--out", tmp_path / "out")
+    assert code == 0 and out.startswith("film.png\n")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["film_report.png", "report.json"]
+    (report,) = json.loads((tmp_path / "out" / "report.json").read_text())["reports"]
+    assert {"text", "sections", "sentences", "model", "revision", "film_sha256"} <= set(report)
+    assert str(tmp_path) not in json.dumps(report)
+
+
+def test_one_bad_film_is_listed_and_the_others_are_done(capsys, tiny_pipe_folder, film_png, tmp_path):
+    (tmp_path / "empty.png").touch()
+    code, out, err = run(
+        capsys, "report", tmp_path / "empty.png", film_png, tmp_path / "gone.png", "--model", tiny_pipe_folder, "--json"
+    )
+    result = json.loads(out)
+    assert code == 1 and [report["film"] for report in result["reports"]] == ["film.png"]
+    assert [failure["film"] for failure in result["failures"]] == ["empty.png", "gone.png"]
+    assert err.splitlines() == [failure["message"] for failure in result["failures"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report"], "Missing argument"),
+        (["report", "a.png", "--modle", "x"], "No such option"),
+        (["report", "a.png", "--batch-size", "0"], "batch-size"),
+        (["report", "a.png", "--model", "anatomical-tyni"], "did you mean 'anatomical-tiny'?"),
+        (["report", "a.png", "--device", "tpu9"], "device"),
+        (["train", "histogen"], "system: found 'histogen'"),
+        (["train", "anatomical", "--config", "no.yaml"], "no.yaml: found no such file"),
+        (["publish", "no-folder", "org/name"], "no-folder: found nothing; expected a model folder"),
+        (["convert", "anatomical", "no.pth", "--out", "o"], "no.pth: found no such file"),
+    ],
+)
+def test_wrong_arguments_exit_with_2(capsys, arguments, message):
+    code, out, err = run(capsys, *arguments)
+    assert code == 2 and message in " ".join(err.replace("│", " ").split()) and "Traceback" not in err
+
+
+def test_evaluate_phantom(capsys, tiny_pipe_folder, tmp_path):
+    flags = ["--model", tiny_pipe_folder, "--n", 4, "--seed", 1, "--json", "--out", tmp_path / "scores.json"]
+    code, out, err = run(capsys, "evaluate", "phantom", *flags)
+    scores = json.loads(out)
+    assert code == 0 and scores["n"] == 4 and scores == json.loads((tmp_path / "scores.json").read_text())
+    assert {"exact", "kind", "hallucination_rate", "wrong_side_rate", "constant_report", "command"} <= set(scores)
+    code, out, err = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 0)
+    assert code == 2 and "expected" in err
+
+
+def test_doctor(capsys):
+    code, out, err = run(capsys, "doctor", "--json")
+    state = json.loads(out)
+    assert code == 0 and state["packages"]["torch"] and set(state["extras"]) == {"dicom", "train"}
+    code, out, err = run(capsys, "doctor")
+    assert code == 0 and "torch" in out
+
+
+def test_doctor_says_what_to_type(monkeypatch):
+    from hf_medreport import doctor
+
+    real = doctor.installed
+    monkeypatch.setattr(doctor, "installed", lambda name: None if name == "pydicom" else real(name))
+    assert doctor.examine()["extras"]["dicom"]["missing"] == ["pydicom"]
+    assert doctor.examine()["extras"]["dicom"]["install"] == 'pip install "hf-medreport[dicom]"'
+
+
+def test_the_command_is_installed():
+    environment = {**os.environ, "COLUMNS": "80"}
+    command = [os.path.join(os.path.dirname(sys.executable), "hf-medreport"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "evaluate" in done.stdout

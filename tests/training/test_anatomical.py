@@ -1,0 +1,216 @@
+"""The recipe of system 002: from each source, resumed, and in two processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel, GPT2Config, GPT2LMHeadModel
+
+from hf_medreport.hub.publish import check_folder
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import TINY_GPT2, TINY_VIT
+from hf_medreport.training import run
+from tests.conftest import film_array
+from tests.tiny import tiny_tokenizer
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PHANTOM = str(EXAMPLES / "anatomical_phantom.yaml")
+TINY = {
+    "encoder": {**TINY_VIT, "image_size": 64, "patch_size": 16},
+    "decoder": {**TINY_GPT2, "n_positions": 160, "attn_pdrop": 0.0},
+    "segmenter": {"architecture": "unet", "unet_channels": [4, 8], "unet_size": 16},
+    "image_size": 64,
+    "bf16": False,
+    "phantom_films": 16,
+    "phantom_validation_films": 4,
+    "segmenter_steps": 2,
+    "encoder_steps": 2,
+    "warm_up_batch_size": 4,
+    "per_device_train_batch_size": 4,
+    "per_device_eval_batch_size": 4,
+    "max_steps": 4,
+    "save_steps": 2,
+    "eval_steps": 4,
+    "logging_steps": 1,
+    "half_precision_weights": False,
+    "model_name": "model",
+    "evaluation_films": 2,
+}
+
+
+def configuration(folder, **changes):
+    """The phantom's YAML, made tiny."""
+    values = yaml.safe_load(Path(PHANTOM).read_text()) | TINY | {"output_dir": str(folder / "run")} | changes
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+def weights(folder):
+    return load_file(Path(folder) / "model" / "model.safetensors")
+
+
+def losses(folder):
+    states = sorted(Path(folder).glob("checkpoint-*/trainer_state.json"), key=lambda path: int(path.parent.name[11:]))
+    return [row["loss"] for row in json.loads(states[-1].read_text())["log_history"] if "loss" in row]
+
+
+def test_phantom_end_to_end(tmp_path):
+    metrics = run("anatomical", configuration(tmp_path), [])
+    assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_kind_f1"} <= set(metrics)
+    folder = tmp_path / "run"
+    assert AutoModel.from_pretrained(folder / "model", trust_remote_code=True).config.image_size == 64
+    assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {"test", "held_back_style"}
+    assert check_folder(folder / "model")[1] == []  # complete enough to be published, card and all
+    samples = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    assert samples and all(sample["reference"].startswith("FINDINGS:") for sample in samples)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["training"]["seed"] == 0 and "torch" in manifest["versions"]
+    logged = json.loads((folder / "checkpoint-4" / "trainer_state.json").read_text())["log_history"][0]
+    assert logged["memory_gib"] > 0 and "cpu_percent" in logged
+
+
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
+    """Stopped after two of four steps, as a killed run is, and resumed; a constant rate, which knows no end."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir(), parts.mkdir()
+    run("anatomical", configuration(whole, lr_scheduler_type="constant"), [])
+    config = configuration(parts, lr_scheduler_type="constant")
+    run("anatomical", config, ["--max_steps", "2"])
+    unfinished = weights(parts / "run")
+    run("anatomical", config, ["--resume_from_checkpoint", "true"])
+    expected, resumed = weights(whole / "run"), weights(parts / "run")
+    assert expected.keys() == resumed.keys() and all(torch.equal(expected[key], resumed[key]) for key in expected)
+    assert any(not torch.equal(expected[key], unfinished[key]) for key in expected)
+
+
+def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
+    """gloo on one machine, dropout 0: losses equal to 1e-4."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir(), two.mkdir()
+    settings = {"eval_strategy": "no", "save_steps": 4, "max_grad_norm": 1.0}
+    run("anatomical", configuration(one, **settings), [])
+    config = configuration(two, **settings, per_device_train_batch_size=2)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29517"]
+    done = subprocess.run(
+        [*command, str(EXAMPLES / "train_anatomical.py"), "--config", config],
+        capture_output=True, text=True, env=environment, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert losses(two / "run") == pytest.approx(losses(one / "run"), abs=1e-4) and len(losses(one / "run")) == 4
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Two tables of made-up films, and pretrained parts to join."""
+    Image.fromarray(film_array()).save(tmp_path / "film.png")
+    Image.fromarray((film_array() > 99).astype("uint8")).save(tmp_path / "mask.png")
+    rows = "image,text,mask\n" + "film.png,Normal heart.,mask.png\n" * 6
+    for name in ("mimic.csv", "chexpert.csv"):
+        (tmp_path / name).write_text(rows)
+    torch.manual_seed(0)
+    AutoModel.from_config(AutoConfig.for_model(**{**TINY_VIT, "image_size": 64, "patch_size": 16})).save_pretrained(
+        tmp_path / "encoder"
+    )
+    words = tiny_tokenizer()
+    GPT2LMHeadModel(GPT2Config(**TINY_GPT2, vocab_size=len(words), bos_token_id=0, eos_token_id=0)).save_pretrained(
+        tmp_path / "decoder"
+    )
+    words.save_pretrained(tmp_path / "decoder")
+    return tmp_path
+
+
+def paper_flags(folder, **changes):
+    flags = {
+        "encoder": folder / "encoder",
+        "decoder": folder / "decoder",
+        "image_size": 64,
+        "validation_data": folder / "mimic.csv",
+        "output_dir": folder / "run",
+        "max_steps": 2,
+        "bf16": False,
+        "max_text_tokens": 20,
+        "report_to": "none",
+        "eval_strategy": "steps",
+        "save_strategy": "steps",
+        "eval_steps": 1,
+        "save_steps": 1,
+        **changes,
+    }
+    named = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    return [*named, "--train_data", str(folder / "mimic.csv"), str(folder / "chexpert.csv")]
+
+
+def test_the_papers_recipe_two_steps(tables):
+    metrics = run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), paper_flags(tables))
+    assert metrics["global_step"] == 2 and metrics["eval_loss"] > 0
+    config = json.loads((tables / "run" / "model" / "config.json").read_text())
+    assert config["decoder"]["n_positions"] == 64 + 16 and config["mask_mode"] == "soft"
+    before, after = load_file(tables / "encoder" / "model.safetensors"), weights(tables / "run")
+    assert all(torch.equal(after[f"encoder.{key}"], value) for key, value in before.items())
+
+
+def test_tensorboard_gets_the_log(tables):
+    run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), paper_flags(tables, report_to="tensorboard"))
+    assert list((tables / "run").rglob("events.out.tfevents*"))
+
+
+def test_early_stopping(tables):
+    flags = paper_flags(tables, max_steps=50, learning_rate=0, early_stopping_patience=2)
+    assert run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), flags)["global_step"] == 3
+
+
+def test_sources_are_drawn_by_weight(tables):
+    from hf_medreport.training.anatomical import DataArguments, ModelArguments, load_data
+
+    names = [str(tables / "mimic.csv"), str(tables / "chexpert.csv")]
+    data = DataArguments(train_data=names, train_weights=[0.7, 0.3])
+    _, _, weights = load_data(ModelArguments(), data)
+    assert sum(weights[:6]) == pytest.approx(0.7) and sum(weights[6:]) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "flags", "message"),
+    [
+        ({"phantom_filmz": 4}, [], "found unknown field 'phantom_filmz'; .* did you mean 'phantom_films'?"),
+        ({}, ["--learning_rte", "1"], "flag --learning_rte: found no such argument; .* did you mean 'learning_rate'?"),
+        ({}, ["--learning_rate", "fast"], "training arguments: found .*learning_rate.*fast"),
+        ({"train_data": ["a.csv"]}, [], "train_data, phantom_films: found both; expected one of them"),
+        ({"phantom_films": 0}, [], "train_data, phantom_films: found neither; expected one of them"),
+        ({"mask_mode": "sof"}, [], "found mask_mode='sof'; expected one of none, soft, strict"),
+        ({"encoder": "some/id"}, [], "encoder, decoder: found a name and a configuration; expected two names or two"),
+        ({}, ["--resume_from_checkpoint", "absent"], "resume_from_checkpoint: found no folder absent"),
+    ],
+)
+def test_wrong_arguments(tmp_path, changes, flags, message):
+    with pytest.raises(ValueError, match=message):
+        run("anatomical", configuration(tmp_path, **changes), flags)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "found no such file; expected a YAML file of arguments"),
+        ("seed: 1\nencoder: [", "line 2: found broken YAML; expected field: value"),
+        ("- seed", "found a list; expected a mapping of field: value"),
+    ],
+)
+def test_wrong_files(tmp_path, text, message):
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        run("anatomical", str(path), [])
+
+
+def test_unknown_system():
+    with pytest.raises(InputError, match="system: found 'histogen'; expected one of anatomical_report"):
+        run("histogen")
