@@ -1,6 +1,6 @@
 """A lung-heart mask -> one attention bias a decoder layer: broad in the first layer, sharp in the last.
 
-From the UDEM thesis (spec 002, section 2.2; arXiv 2512.16841). Per sample: scale the mask to [0, 1], resize it to the
+From the UDEM thesis (arXiv 2512.16841). Per sample: scale the mask to [0, 1], resize it to the
 patch grid, blur it once a layer with a Gaussian whose width falls with depth, scale each layer to [0, 1] again.
 The blur is written as two small matrices a layer with the reflection folded in, so any grid works, however small.
 """

@@ -19,15 +19,15 @@ class AnatomicalReportConfig(PreTrainedConfig):
         decoder: a GPT-2 of any size. Default: GPT-2 base with 2,048 positions, since 1,024 of them hold the patches of
             a 512 px film.
         segmenter: the anatomy segmenter as a submodule; None (default) when the caller gives `anatomical_masks`,
-            because the thesis' segmenter weights are not public. It is never trained by reports: its masks are thresholded.
+            because the thesis' segmenter weights are not public. Reports never train it: its masks are thresholded.
         image_size: side in pixels of the square input; 512 in the thesis.
         mask_mode: `"soft"` (default: the thesis' best) adds the prior to the attention logits, `"strict"` also hides
             patches outside it, `"none"` is the ablation without it.
         bias_strength: factor on the prior; 1.0 in the thesis, 2.0 in the author's later rewrite.
         base_kernel, kernel_growth: blur widths by layer, see `anatomical_prior.kernel_schedule`; 3 and 2 in the thesis.
-        freeze_encoder: True as in the thesis, whose encoder never got a gradient (spec 2.8, item 2).
+        freeze_encoder: True as in the thesis, whose encoder never got a gradient.
         freeze_decoder: False; the decoder and the projection are what is trained.
-        legacy_decode: False. True loses the prior in cached generation as upstream's code does (spec 2.8, item 1), for
+        legacy_decode: False. True loses the prior in cached generation as upstream's code does, for
             whoever needs upstream's generated text from converted weights; see the model's docstring.
     """
 

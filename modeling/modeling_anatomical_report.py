@@ -15,9 +15,9 @@ What differs from the published code, and why:
 | 1,024 patches on a 32 x 32 grid | grid, prefix tokens and layers follow the configs | any encoder, any size |
 | "unfrozen" encoder runs without gradient | `freeze_encoder=False` trains it | fine-tuning works |
 
-`legacy_decode=True` brings upstream's cached generation back, for its numbers only: under sdpa the bias has no effect in
-the prefill nor later; under eager it acts in the prefill, and each later step adds the bias of patch 0 to all keys (so
-soft = none, and strict = uniform attention in layers that hide patch 0). The forward pass without a cache is the same.
+`legacy_decode=True` brings upstream's cached generation back, for its numbers only: under sdpa the bias has no effect
+in the prefill nor later; under eager it acts in the prefill, and each later step adds the bias of patch 0 to all keys
+(so soft = none, and strict = uniform attention in layers that hide patch 0). Without a cache nothing changes.
 
     model = AnatomicalReportForConditionalGeneration.from_encoder_decoder_pretrained(
         "facebook/dinov3-vits16-pretrain-lvd1689m", "openai-community/gpt2", image_size=512
@@ -72,7 +72,7 @@ class AnatomicalGPT2LMHeadModel(GPT2LMHeadModel):
 
 
 class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin):
-    """Image encoder -> projection -> GPT-2 with a layer-wise anatomical bias (spec 002, sections 2.1 to 2.4)."""
+    """Image encoder -> projection -> GPT-2 with a layer-wise anatomical bias."""
 
     config_class = AnatomicalReportConfig
     base_model_prefix = "model"
@@ -343,7 +343,9 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         """
         image_embeds, prior = self.encode_image(pixel_values, encoder_outputs, anatomical_masks)
         inputs_embeds = self._append_text(image_embeds, input_ids)
-        if attention_mask is not None:
+        if attention_mask is None:
+            attention_mask = inputs_embeds.new_ones(inputs_embeds.shape[:2], dtype=torch.long)
+        else:
             attention_mask = nn.functional.pad(attention_mask, (image_embeds.shape[1], 0), value=1)
         return super().generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, prior=prior, **kwargs)
 

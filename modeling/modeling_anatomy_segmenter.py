@@ -1,6 +1,6 @@
 """Lung and heart segmenter: the anatomical prior of system 002, alone or inside a report model.
 
-Two architectures behind one output. `convnext` is the head of the UDEM thesis (spec 002, section 2.2) on the last
+Two architectures behind one output. `convnext` is the head of the UDEM thesis on the last
 feature map of a ConvNeXt; there lung and heart had a copy of the frozen backbone each, here they share one. `unet` is a
 small U-Net on a reduced image for machines without a GPU. Lung and heart are not exclusive on a projection image, so
 both are logits of their own: positive means inside.
@@ -104,7 +104,7 @@ class UNetSegmenter(nn.Module):
 
 
 class AnatomySegmenterForSemanticSegmentation(PreTrainedModel):
-    """Film -> lung and heart logits (spec 002, section 2.2)."""
+    """Film -> lung and heart logits."""
 
     config_class = AnatomySegmenterConfig
     base_model_prefix = "network"

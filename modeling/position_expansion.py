@@ -1,4 +1,4 @@
-"""More positions for a decoder whose table is too short for image tokens in front of its text (spec 002, 2.1 item 4)."""
+"""More positions for a decoder whose table is too short for patches before its text."""
 
 import torch
 

@@ -1,6 +1,6 @@
 """Films -> pixel values: any readable picture, resized to a square and normalised for an encoder.
 
-The thesis' transform (spec 002, section 2.1): bicubic resize to a square without keeping the aspect ratio, three
+The thesis' transform: bicubic resize to a square without keeping the aspect ratio, three
 channels, ImageNet mean and standard deviation. Nothing is ever flipped: left and right are facts.
 """
 

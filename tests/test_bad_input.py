@@ -137,7 +137,8 @@ MESSAGES = {
     ),
     ("DICOM", "compressed without its plug-in"): (
         "film.dcm: found pixels compressed as JPEG-LS Lossless Image Compression and no plug-in that decodes them"
-        "; expected an installed decoder; pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or save the file uncompressed"
+        "; expected an installed decoder"
+        "; pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or save it uncompressed"
     ),
     ("CSV", "no text column"): (
         "table.csv: found columns image, findings; expected a column 'text'; name it with --text_column"

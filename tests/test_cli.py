@@ -27,13 +27,16 @@ def test_imports_without_torch(code):
 
 @pytest.mark.parametrize("command", [[], ["report"], ["train"], ["evaluate", "phantom"], ["convert", "anatomical"]])
 def test_help_imports_no_torch(command):
-    check = (
-        "import sys; sys.argv = ['hf-medreport', *%r, '--help']\n"
-        "from hf_medreport.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as done: assert not done.code\n"
-        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules" % (command,)
-    )
+    check = f"""
+import sys
+from hf_medreport.cli import main
+sys.argv = ["hf-medreport", *{command!r}, "--help"]
+try:
+    main()
+except SystemExit as done:
+    assert not done.code
+assert "torch" not in sys.modules and "transformers" not in sys.modules
+"""
     assert "Usage:" in subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True).stdout
 
 

@@ -1,8 +1,8 @@
 """Checkpoints of the UDEM thesis (system 002) -> a folder that loads anywhere.
 
-The originals are plain state dicts (`encoder.model.*`, `linear_projection.proj.*`, `decoder.*`, `segmenter.*`), alone or
-inside a training checkpoint. Sizes are read from the tensors' shapes. The segmenter's weights are reported and left out:
-the thesis changed its layout between runs, and masks can be given instead.
+The originals are plain state dicts (`encoder.model.*`, `linear_projection.proj.*`, `decoder.*`, `segmenter.*`), alone
+or inside a training checkpoint. Sizes are read from the tensors' shapes. The segmenter's weights are reported and left
+out: the thesis changed its layout between runs, and masks can be given instead.
 """
 
 import os
@@ -145,7 +145,7 @@ def decoder_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | 
 
 
 def _encoder(name: str, weights: dict, encoder: str | None, image_size: int):
-    """The encoder with the checkpoint's weights, or with its own where the checkpoint has none; and what was missing."""
+    """The encoder with the checkpoint's weights, or its own where the checkpoint has none; and what was missing."""
     if not weights and encoder is None:
         raise InputError(name, "no encoder weights", "an encoder", "pass --encoder with its folder or id")
     try:

@@ -30,7 +30,8 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
     figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + 0.75) + footer + 0.4), dpi=110, layout="none")
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
-    figure.suptitle(f"{report.film} \N{MIDDLE DOT} {report.model}", x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10)  # fmt: skip
+    title = f"{report.film} \N{MIDDLE DOT} {report.model}"
+    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10)
     film = report.image if report.image.ndim == 2 else report.image.mean(axis=-1)
     for index, (title, sentence) in enumerate(panels):
         row, column = divmod(index, COLUMNS)

@@ -143,7 +143,7 @@ def _load_foreign(name: str, config: dict, revision: str | None, device, trust_r
 
 def _device(device: str | None) -> torch.device:
     if device is None:
-        return torch.accelerator.current_accelerator() or torch.device("cpu")
+        return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)

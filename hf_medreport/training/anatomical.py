@@ -3,8 +3,8 @@
     hf-medreport train anatomical --config examples/anatomical_phantom.yaml --output_dir runs/anatomical
     torchrun --nproc_per_node 2 examples/train_anatomical.py --config examples/anatomical_phantom.yaml
 
-Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `checkpoint-N` (to resume from), `warm-up`,
-`samples.jsonl` and `manifest.json`.
+Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `checkpoint-N` (to resume from),
+`warm-up`, `samples.jsonl` and `manifest.json`.
 """
 
 import importlib.metadata
@@ -22,10 +22,13 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     EarlyStoppingCallback,
+    GenerationConfig,
     PreTrainedTokenizerFast,
     Seq2SeqTrainingArguments,
+    TrainerState,
     set_seed,
 )
+from transformers.trainer_utils import get_last_checkpoint
 
 from hf_medreport.data.collator import ReportCollator
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
@@ -48,11 +51,11 @@ END = "<|endoftext|>"
 
 @dataclass
 class ModelArguments:
-    """The model. Encoder and decoder are either both names to load, or both configurations to build from scratch."""
+    """The model. Encoder and decoder are both names to load, or both mappings (in the YAML) to build from scratch."""
 
-    encoder: str | dict = field(default_factory=dict, metadata={"help": "Folder or id; a mapping builds from scratch."})
-    decoder: str | dict = field(default_factory=dict, metadata={"help": "The same, for a GPT-2."})
-    segmenter: str | dict | None = field(
+    encoder: str = field(default="", metadata={"help": "Folder or id; in the YAML a mapping builds from scratch."})
+    decoder: str = field(default="", metadata={"help": "The same, for a GPT-2."})
+    segmenter: str | None = field(
         default=None, metadata={"help": "The same, for lung and heart masks; leave out where the data has masks."}
     )
     tokenizer: str | None = field(
@@ -143,13 +146,19 @@ def train(config: str | None, flags: list[str]) -> dict:
         trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
     if trainer.is_world_process_zero():
         write_manifest(output / "manifest.json", model_arguments, data_arguments, arguments, len(train_set))
-    trainer.train(resume_from_checkpoint=resume_point(arguments))
+    point = resume_point(arguments)
+    if point is not None and is_finished(point, arguments):  # Trainer would go a step too far
+        trainer.state = TrainerState.load_from_json(str(point / "trainer_state.json"))
+        trainer.load_weights(point)
+    else:
+        trainer.train(resume_from_checkpoint=point and str(point))
     metrics = {"global_step": trainer.state.global_step}
     if validation_set is not None:
         metrics |= trainer.evaluate()
     if trainer.is_world_process_zero():
         folder = output / arguments.model_name
-        save_model(trainer.accelerator.unwrap_model(trainer.model), processor, folder, arguments)
+        trained = trainer.accelerator.unwrap_model(trainer.model)
+        save_model(trained, processor, folder, data_arguments.max_text_tokens, arguments.half_precision_weights)
         write_evaluation(folder, model_arguments, data_arguments, arguments, config)
         metrics["model"] = str(folder)
     return metrics
@@ -271,25 +280,34 @@ def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path)
     set_seed(arguments.seed)
 
 
-def resume_point(arguments: RecipeArguments) -> str | bool | None:
+def resume_point(arguments: RecipeArguments) -> Path | None:
     """`--resume_from_checkpoint true` is the last checkpoint of the output folder, if there is one."""
     point = arguments.resume_from_checkpoint
     if str(point).lower() == "true":
-        return any(Path(arguments.output_dir).glob("checkpoint-*")) or None
-    if point is not None and not Path(point).is_dir():
+        point = get_last_checkpoint(arguments.output_dir)
+    elif point is not None and not Path(point).is_dir():
         raise InputError(
             "resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path"
         )
-    return point
+    return point and Path(point)
 
 
-def save_model(model, processor, folder: Path, arguments: RecipeArguments) -> None:
+def is_finished(point: Path, arguments: RecipeArguments) -> bool:
+    """Whether a checkpoint is where the run ends."""
+    state = TrainerState.load_from_json(str(point / "trainer_state.json"))
+    if arguments.max_steps > 0:
+        return state.global_step >= arguments.max_steps
+    return state.epoch >= arguments.num_train_epochs
+
+
+def save_model(model, processor, folder: Path, max_new_tokens: int, half_precision: bool) -> None:
     """The model as a folder that loads anywhere; half-precision weights are read back as float32."""
-    if arguments.half_precision_weights:
+    ends = {name: getattr(model.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = GenerationConfig(max_new_tokens=max_new_tokens, **ends)  # the trainer filled in the rest
+    if half_precision:
         model = model.half()
-    model.eval()
-    save_folder(model, processor, folder)
-    if arguments.half_precision_weights:
+    save_folder(model.eval(), processor, folder)
+    if half_precision:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         settings["dtype"] = "float32"
         (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from hf_medreport.phantom.score import score_facts
 
 
 class ReportTrainer(Seq2SeqTrainer):
-    """Adds two things to Seq2SeqTrainer.
+    """Adds to Seq2SeqTrainer: weighted sources, a log of the hardware, and resuming that keeps every weight.
 
     Args:
         sample_weights: how often each training record is drawn, relative to the others; None draws each once an epoch.
@@ -32,6 +32,18 @@ class ReportTrainer(Seq2SeqTrainer):
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
         generator = torch.Generator().manual_seed(seed)
         return WeightedRandomSampler(self.sample_weights, len(self.sample_weights), generator=generator)
+
+    def load_weights(self, folder: str | os.PathLike) -> None:
+        """Weights of a checkpoint folder. Trainer itself copies tensors by name and only warns where none fits; names
+        in a saved file may differ from those in memory (DINOv3), and only `from_pretrained` knows both."""
+        model = self.accelerator.unwrap_model(self.model)
+        model.load_state_dict(type(model).from_pretrained(folder, dtype=model.dtype).state_dict())
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        self.load_weights(resume_from_checkpoint)
+
+    def _load_best_model(self):
+        self.load_weights(self.state.best_model_checkpoint)
 
     def log(self, logs: dict, *args, **kwargs) -> None:
         super().log({**logs, **hardware_use()}, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""What system 002 promises beyond the golden set (spec 002, section 2.10)."""
+"""What system 002 promises beyond the golden set."""
 
 import pytest
 import torch

@@ -25,7 +25,7 @@ def ramp(values, dtype=np.uint16):
 CASES = {
     # no window: from the smallest to the largest value
     "monochrome2": (ramp([0, 50, 100, 200]), {}, [0, 0.25, 0.5, 1]),
-    "monochrome1 is inverted": (ramp([0, 50, 100, 200]), {"PhotometricInterpretation": "MONOCHROME1"}, [1, 0.75, 0.5, 0]),
+    "monochrome1 is inverted": (ramp([0, 50, 200]), {"PhotometricInterpretation": "MONOCHROME1"}, [1, 0.75, 0]),
     "8 bits": (ramp([10, 60, 110], np.uint8), {}, [0, 0.5, 1]),
     "10 of 16 bits, rubbish above": (ramp([0, 512, 1023]) | 0x8000, {"BitsStored": 10}, [0, 512 / 1023, 1]),
     "12 bits": (ramp([0, 4095, 2048]), {"BitsStored": 12}, [0, 1, 2048 / 4095]),

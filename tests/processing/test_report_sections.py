@@ -1,5 +1,7 @@
 """Sections and sentences of reports; all texts are made up."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,13 +40,61 @@ def test_headings_at_line_starts():
 
 
 @pytest.mark.parametrize(
-    "heading", ["CHEST, TWO VIEWS", "PORTABLE CHEST", "CHEST, PA AND LATERAL", "AP CHEST RADIOGRAPH"]
+    "heading",
+    [
+        "CHEST, TWO VIEWS",
+        "CHEST, 2 VIEWS",
+        "PORTABLE CHEST",
+        "PORTABLE SUPINE CHEST",
+        "SEMI-UPRIGHT AP CHEST",
+        "CHEST, PA AND LATERAL",
+        "CHEST (PORTABLE AP)",
+        "AP CHEST RADIOGRAPH",
+        "PA AND LATERAL CHEST X-RAY",
+        "TWO VIEWS OF THE CHEST",
+        "FRONTAL AND LATERAL CHEST RADIOGRAPHS",
+        "Chest, two views",
+    ],
 )
 def test_a_view_heading_opens_findings(heading):
     assert split_sections(f"{heading}: Clear lungs.\nIMPRESSION: Normal.") == {
         "findings": "Clear lungs.",
         "impression": "Normal.",
     }
+
+
+def test_headings_in_small_letters_stand_at_line_starts_only():
+    assert split_sections("findings: clear lungs. the impression: blurred.\nimpression: normal.") == {
+        "findings": "clear lungs. the impression: blurred.",
+        "impression": "normal.",
+    }
+    assert split_sections("Findings:\nchest: four images:\nclear.") == {"findings": "chest: four images:\nclear."}
+    assert list(split_sections("IMPRESSION: Stable chest\ncompared to: the film of May.")) == ["impression"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"),
+    [
+        ("FINDINGS AND IMPRESSION", "findings"),
+        ("FINDINGS/IMPRESSION", "findings"),
+        ("REASON FOR THIS EXAMINATION", "indication"),
+        ("CLINICAL HISTORY", "history"),
+        ("RECOMMENDATION(S)", "recommendation"),
+        ("WET READ", "notification"),
+    ],
+)
+def test_other_names_of_sections(heading, section):
+    assert split_sections(f"\n {heading}:\n Something.") == {section: "Something."}
+
+
+def test_the_organs_of_a_structured_report_stay_in_their_section():
+    text = "FINDINGS:\nLUNGS: Clear.\nHEART: Normal.\nIMPRESSION: Normal."
+    assert split_sections(text)["findings"] == "LUNGS: Clear.\nHEART: Normal."
+
+
+def test_the_colon_of_a_time_is_no_heading():
+    text = "AP CHEST, 3:45 P.M.\n\nHISTORY: Fever."
+    assert split_sections(text) == {"report": "AP CHEST, 3:45 P.M.", "history": "Fever."}
 
 
 def test_text_without_headings_is_the_report():
@@ -87,6 +137,31 @@ def test_sentences_keep_decimals_enumerators_and_titles_whole():
         "Left vs. right.",
         "Unfinished",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("The nodule measures 5. No effusion.", "The nodule measures 5."),
+        ("The nodule measures 1.5. No effusion.", "The nodule measures 1.5."),
+        ("Pneumothorax: No. Effusion: No.", "Pneumothorax: No."),
+        ("See image no. 3 of the series. Clear.", "See image no. 3 of the series."),
+        ("Seen at 2 p.m. today. Clear.", "Seen at 2 p.m. today."),
+        ("Seen at 2 p.m. The lungs are clear.", "Seen at 2 p.m."),
+        ("Impression: 1. Nodule. 2. Effusion.", "Impression: 1. Nodule."),
+    ],
+)
+def test_where_the_first_sentence_ends(text, first):
+    start, end = split_sentences(text)[0]
+    assert text[start:end] == first
+
+
+@pytest.mark.parametrize("unit", [" ", "\n", "\n ", "1. ", "CHEST, ", "PORTABLE ", "FINDINGS:   ", "a. "])
+def test_time_grows_with_the_length_only(unit):
+    text = "FINDINGS:" + unit * (60_000 // len(unit)) + "x"  # a quadratic pattern needs minutes for this
+    started = time.perf_counter()
+    split_sections(text), split_sentences(text)
+    assert time.perf_counter() - started < 5
 
 
 @given(st.text(alphabet="aB1.!?: \n\tFINDGS:", max_size=80))

@@ -17,6 +17,7 @@ from hf_medreport.hub.publish import check_folder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
+from hf_medreport.training.trainer import ReportTrainer
 from tests.conftest import film_array
 from tests.tiny import tiny_tokenizer
 
@@ -77,18 +78,36 @@ def test_phantom_end_to_end(tmp_path):
     assert logged["memory_gib"] > 0 and "cpu_percent" in logged
 
 
-def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
-    """Stopped after two of four steps, as a killed run is, and resumed; a constant rate, which knows no end."""
+class Killed(BaseException):
+    """What no handler catches."""
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
+    """Killed in its fourth step, after the checkpoint of the second; the default encoder even draws random numbers."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir(), parts.mkdir()
-    run("anatomical", configuration(whole, lr_scheduler_type="constant"), [])
-    config = configuration(parts, lr_scheduler_type="constant")
-    run("anatomical", config, ["--max_steps", "2"])
-    unfinished = weights(parts / "run")
+    run("anatomical", configuration(whole), [])
+    expected = weights(whole / "run")
+
+    config, step = configuration(parts), ReportTrainer.training_step
+
+    def killed_at_four(self, *arguments, **options):
+        if self.state.global_step == 3:
+            raise Killed
+        return step(self, *arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ReportTrainer, "training_step", killed_at_four)
+        run("anatomical", config, [])
+    assert not (parts / "run" / "model").exists()
     run("anatomical", config, ["--resume_from_checkpoint", "true"])
-    expected, resumed = weights(whole / "run"), weights(parts / "run")
+    resumed = weights(parts / "run")
     assert expected.keys() == resumed.keys() and all(torch.equal(expected[key], resumed[key]) for key in expected)
-    assert any(not torch.equal(expected[key], unfinished[key]) for key in expected)
+
+    # Once more, as after a kill between the last checkpoint and the final folder: not a step further.
+    assert run("anatomical", config, ["--resume_from_checkpoint", "true"])["global_step"] == 4
+    again = weights(parts / "run")
+    assert all(torch.equal(expected[key], again[key]) for key in expected)
 
 
 def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
