@@ -6,7 +6,9 @@ TOP_FOLDERS = {"hf_medreport.modeling": "modeling", "hf_medreport.processing": "
 TOP_FOLDERS["hf_medreport.model_cards"] = "model_cards"
 
 EXTRAS = {
-    # Floors only. transformers >= 5.3 for its remote-code CVE, pydicom >= 3.0.2 for its path-traversal CVE.
+    # Floors only. pydicom >= 3.0.2 for its path-traversal CVE.
+    # pylibjpeg-libjpeg is GPL-3 and decodes lossless JPEG; it is installed beside this package, never shipped with it.
+    # (python-gdcm would decode the same, but ends the process on damaged files.)
     "dicom": ["pydicom>=3.0.2", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"],
     "train": [
         "accelerate>=1.10",

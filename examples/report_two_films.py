@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from PIL import Image
+from transformers.utils import logging
 
 from hf_medreport import load, report_films, save_reports
 from hf_medreport.phantom.corpus import ChestCorpus
@@ -17,8 +18,10 @@ CASE, SEED = 6, 1
 
 
 def words(fact) -> str:
-    """A fact as words: `left pleural_effusion severe`."""
-    return " ".join(part for part in (fact.side, fact.zone, fact.kind, fact.severity) if part)
+    """A fact as words: `severe pleural effusion, left`."""
+    finding = " ".join(part for part in (fact.severity, fact.kind.replace("_", " ")) if part)
+    place = " ".join(part for part in (fact.side, fact.zone and f"{fact.zone} zone") if part)
+    return f"{finding}, {place}" if place else finding
 
 
 def main(out: Path) -> None:
@@ -27,6 +30,7 @@ def main(out: Path) -> None:
     phantom_film = out / "phantom_film.png"
     Image.fromarray(case.image).save(phantom_film)
 
+    logging.disable_progress_bar()
     pipe = load()
     reports, failures = report_films([phantom_film, REAL_FILM], pipe)
     stated, truth = parse_report(reports[0].text), set(case.facts)

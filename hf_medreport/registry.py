@@ -116,4 +116,5 @@ def register_auto_classes() -> None:
 
     # Found by the class name that a folder gives; the configuration is only the key it is filed under.
     segmenter_config = system("anatomy_segmenter").resolve("config")
-    transformers.AutoImageProcessor.register(segmenter_config, slow_image_processor_class=FilmImageProcessor)
+    backends = dict.fromkeys(("pil", "torchvision"), FilmImageProcessor)  # one class whatever is installed
+    transformers.AutoImageProcessor.register(segmenter_config, image_processor_classes=backends)

@@ -85,6 +85,8 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
 
     def __init__(self, config: AnatomicalReportConfig):
         super().__init__(config)
+        for part in convolutional_parts(config).values():
+            part._attn_implementation = "eager"
         self.encoder = without_pooler(AutoModel.from_config(config.encoder))
         self.projection = nn.Linear(encoder_width(config.encoder), config.decoder.hidden_size)
         self.decoder = AnatomicalGPT2LMHeadModel(config.decoder)
@@ -154,6 +156,14 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         if self.segmenter is not None:
             self.segmenter.eval()
         return self
+
+    def set_attn_implementation(self, attn_implementation, *args, **kwargs):
+        """As in transformers, but one name for all is not asked of parts that have no attention."""
+        if isinstance(attn_implementation, str):
+            spared = convolutional_parts(self.config)
+            names = [name for name in ("", *self.config.sub_configs) if name not in spared]
+            attn_implementation = dict.fromkeys(names, attn_implementation)
+        super().set_attn_implementation(attn_implementation, *args, **kwargs)
 
     def get_input_embeddings(self):
         return self.decoder.get_input_embeddings()
@@ -399,6 +409,12 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         rows, columns = prior.shape[-2:] if prior is not None else square_grid(num_patches)
         evidence = torch.stack(maps, dim=1) if maps else image_embeds.new_zeros(len(generated), 0, num_patches)
         return scores.detach(), evidence.unflatten(-1, (rows, columns))
+
+
+def convolutional_parts(config: AnatomicalReportConfig) -> dict:
+    """The parts without attention; transformers refuses sdpa for them."""
+    parts = {"encoder": config.encoder, "segmenter": config.segmenter}
+    return {name: part for name, part in parts.items() if part and not hasattr(part, "num_attention_heads")}
 
 
 def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:

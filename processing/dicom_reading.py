@@ -56,11 +56,10 @@ def looks_like_dicom(head: bytes) -> bool:
     """Whether a file that starts with these (at least 132) bytes is DICOM, with or without its preamble."""
     if head[128:132] == b"DICM":
         return True
-    # No preamble: the data set starts at once, with an element of group 2 or 8 and a short value.
-    explicit = head[4:6].isalpha() and head[4:6].isupper()
-    return head[:4] in (b"\x02\0\0\0", b"\x08\0\0\0", b"\x08\0\x05\0", b"\x08\0\x08\0", b"\x08\0\x16\0") and (
-        explicit or head[5:8] == b"\0\0\0"
-    )
+    # No preamble: the first element, of group 2 or 8, stands at once, with its type (explicit) or a short length.
+    little, big = head[:2] in (b"\x02\0", b"\x08\0"), head[:2] in (b"\0\x02", b"\0\x08")
+    explicit = head[4:6] in (b"AE", b"CS", b"DA", b"LO", b"OB", b"SH", b"TM", b"UI", b"UL")
+    return (explicit and (little or big)) or (head[:2] == b"\x08\0" and head[6:8] == b"\0\0" and len(head) >= 132)
 
 
 def read_dicom(
@@ -96,8 +95,10 @@ def _read(handle: BinaryIO, name: str, frame: int | None, max_pixels: int) -> np
     height, width = _whole(dataset, "Rows", name), _whole(dataset, "Columns", name)
     check_size(name, height, width, max_pixels)
     frame = chosen_frame(name, frame, _whole(dataset, "NumberOfFrames", name, default=1))
+    photometric = str(_element(dataset, "PhotometricInterpretation", name) or "").strip().upper()
+    if not photometric:
+        raise InputError(name, "no PhotometricInterpretation", "how grey or colour is meant", EXPORT_AGAIN)
     stored = _stored_values(dataset, frame, name)
-    photometric = str(dataset.get("PhotometricInterpretation", "")).strip().upper()
     if photometric in ("MONOCHROME1", "MONOCHROME2"):
         picture = _grey(dataset, stored, frame, photometric == "MONOCHROME1", name)
     elif photometric == "PALETTE COLOR":
@@ -126,9 +127,7 @@ def _dataset(handle: BinaryIO, name: str, max_pixels: int) -> "pydicom.Dataset":
         class_uid = dataset.file_meta.get("MediaStorageSOPClassUID") or dataset.get("SOPClassUID")
         has_pixels = any(keyword in dataset for keyword in PIXEL_KEYWORDS)
     except Exception as error:  # pydicom reports bad bytes by many exception types
-        raise InputError(
-            name, "a damaged DICOM file", "a complete DICOM file", "copy or export the file again"
-        ) from error
+        raise InputError(name, "a damaged DICOM file", "a complete DICOM file", COPY_AGAIN) from error
     if class_uid == MEDIA_DIRECTORY:
         raise InputError(name, "a DICOMDIR (a list of files)", "one DICOM image", "give the images that it lists")
     if not has_pixels:
@@ -168,8 +167,12 @@ def _check_deflated(handle: BinaryIO, head: bytes, name: str, limit: int) -> Non
 def _stored_values(dataset: "pydicom.Dataset", frame: int, name: str) -> np.ndarray:
     """One frame, decompressed: (rows, columns), or (rows, columns, 3) in RGB."""
     samples = _whole(dataset, "SamplesPerPixel", name, default=1)
+    if samples not in (1, 3):
+        raise InputError(name, f"SamplesPerPixel {samples}", "1 (grey, palette) or 3 (colour)", EXPORT_AGAIN)
     if "PixelData" in dataset:
         allocated, bits = _whole(dataset, "BitsAllocated", name), _whole(dataset, "BitsStored", name)
+        if allocated not in (1, 8, 16, 32, 64):
+            raise InputError(name, f"BitsAllocated {allocated}", "1, 8, 16, 32 or 64", EXPORT_AGAIN)
         if bits > allocated:
             raise InputError(
                 name, f"{bits} bits stored in {allocated}", "BitsStored within BitsAllocated", EXPORT_AGAIN
@@ -187,7 +190,7 @@ def _stored_values(dataset: "pydicom.Dataset", frame: int, name: str) -> np.ndar
             name,
             f"pixels compressed as {syntax.name} and no plug-in that decodes them",
             "an installed decoder",
-            "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or save the file uncompressed",
+            "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or save it uncompressed",
         )
     try:
         if syntax.is_encapsulated:

@@ -29,7 +29,7 @@ def open_input(source: str | os.PathLike | bytes, name: str | None = None) -> tu
         handle, name = io.BytesIO(source), name or "image"
         size = len(source)
     else:
-        name = name or Path(os.fspath(source)).name or os.fspath(source)
+        name = name or Path(os.fspath(source)).name or "image"
         try:
             information = os.stat(source)
             if stat.S_ISDIR(information.st_mode):

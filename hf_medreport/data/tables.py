@@ -44,6 +44,8 @@ class ReportDataset:
         mask_column: str | None = None,
         on_bad: str = "raise",
     ):
+        if on_bad not in ("raise", "skip"):
+            raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
         self.path = Path(path)
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
         self.skipped: list[str] = []
@@ -68,12 +70,13 @@ class ReportDataset:
         return len(self.kept)
 
     def __getitem__(self, index: int) -> dict:
-        row = self.rows[self.kept[index]]
-        mask = row[self.columns["mask"]] if self.columns["mask"] else None
+        number = self.kept[index]
+        row = self.rows[number]
+        image, mask = (row[self.columns[role]] if self.columns[role] else None for role in ("image", "mask"))
         return {
-            "image": read_image(self._source(row[self.columns["image"]]), name=self._name(row)),
+            "image": read_image(self._source(image), name=self._name(image, number + 1)),
             "text": row[self.columns["text"]],
-            "mask": None if mask is None else read_mask(self._source(mask)),
+            "mask": None if mask is None else read_mask(self._source(mask), name=self._name(mask, number + 1)),
         }
 
     def _check_columns(self, rows: Sequence[dict]) -> None:
@@ -99,14 +102,14 @@ class ReportDataset:
                 source = self._source(value)
             except ValueError as error:
                 return InputError(where, str(error), f"a file inside {self.path.parent.name}/", f"correct '{column}'")
-            if isinstance(source, Path) and not source.is_file():
+            if isinstance(source, Path) and not os.path.isfile(source):
                 return InputError(where, f"no file {source.name}", f"an existing {role}", f"correct '{column}'")
         return None
 
     def _source(self, value) -> Path | bytes:
         """A film's bytes or its path; ValueError when it has neither or leads out of the table's folder."""
         if isinstance(value, dict):
-            if value.get("bytes") is not None:
+            if isinstance(value.get("bytes"), bytes):
                 return value["bytes"]
             value = value.get("path")
         if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
@@ -119,10 +122,10 @@ class ReportDataset:
             raise ValueError("a path that leaves the table's folder")
         return path
 
-    def _name(self, row: dict) -> str | None:
-        value = row[self.columns["image"]]
-        value = value.get("path") if isinstance(value, dict) else value
-        return Path(value).name if value else None
+    def _name(self, value, number: int) -> str:
+        """What messages call the film of a row: its file's name, or where its bytes stand."""
+        path = value.get("path") if isinstance(value, dict) else value
+        return Path(path).name if path else f"{self.path.name}, row {number}"
 
 
 class ArrowRows(Sequence):
@@ -145,17 +148,17 @@ def read_rows(path: Path) -> Sequence[dict]:
 
     CSV, JSONL and Parquet are held in memory, a `datasets` folder is mapped from disk.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return _folder_rows(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(path, "no such file", EXPECTED, "check the path")
     readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
-    if path.suffix not in readers:
+    if path.suffix.lower() not in readers:
         raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
     if path.stat().st_size == 0:
         raise InputError(path.name, "an empty file", EXPECTED, "write the table again")
     try:
-        return readers[path.suffix](path)
+        return readers[path.suffix.lower()](path)
     except UnicodeDecodeError as error:
         raise InputError(path.name, "text that is not UTF-8", "UTF-8", "save the table as UTF-8") from error
 
@@ -164,9 +167,9 @@ def _csv_rows(path: Path) -> list[dict]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, strict=True)
         try:
-            header = next(reader)
+            header = next(reader, [])
             rows = []
-            for values in reader:
+            for values in filter(None, reader):  # a blank line is no row
                 if len(values) != len(header):
                     where = f"{path.name}, line {reader.line_num}"
                     raise InputError(where, f"{len(values)} fields", f"{len(header)} as in the header", "mend the line")
@@ -179,15 +182,16 @@ def _csv_rows(path: Path) -> list[dict]:
 
 def _jsonl_rows(path: Path) -> list[dict]:
     rows = []
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             where = f"{path.name}, line {number}"
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(where, f"broken JSON ({error.msg})", "one object a line", "mend the line") from error
+            except (ValueError, RecursionError) as error:  # also numbers of 5,000 digits and nesting without end
+                reason = getattr(error, "msg", "too large or too deep")
+                raise InputError(where, f"broken JSON ({reason})", "one object a line", "mend the line") from error
             if not isinstance(row, dict):
                 raise InputError(where, f"a {type(row).__name__}", "one object a line", "mend the line")
             rows.append(row)
@@ -206,8 +210,16 @@ def _folder_rows(path: Path) -> Sequence[dict]:
     if (path / "state.json").is_file():
         from datasets import load_from_disk
 
-        return ArrowRows(load_from_disk(str(path)).with_format("arrow")[:])
+        try:
+            return ArrowRows(load_from_disk(str(path)).with_format("arrow")[:])
+        except Exception as error:  # json, OS, Arrow and datasets errors, by what is damaged
+            raise InputError(path.name, "a damaged datasets folder", "a complete one", "save it again") from error
+    if (path / "dataset_dict.json").is_file():
+        raise InputError(path.name, "a folder of several splits", "one split", "name the folder of one of them")
     parts = sorted(path.glob("*.parquet"))
     if not parts:
         raise InputError(path.name, "a folder without tables", EXPECTED, "name the table itself")
-    return ArrowRows(pyarrow.concat_tables([_parquet_rows(part).table for part in parts]))
+    try:
+        return ArrowRows(pyarrow.concat_tables([_parquet_rows(part).table for part in parts]))
+    except pyarrow.ArrowInvalid as error:
+        raise InputError(path.name, "Parquet files of different columns", "one table", "name one of them") from error

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COLUMNS = 4
-PANEL = 2.6  # inches
+PANEL, TITLE, HEADER = 2.6, 0.5, 0.3  # inches
 MARKS = {"right": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
 
 
@@ -27,7 +27,7 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
     panels += [(sentence.text, sentence) for sentence in report.sentences]
     rows = -(-len(panels) // COLUMNS)
     footer = 0.35 + 0.2 * len(facts or ())
-    figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + 0.75) + footer + 0.4), dpi=110, layout="none")
+    figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + TITLE) + footer + HEADER), dpi=110, layout="none")
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
     title = f"{report.film} \N{MIDDLE DOT} {report.model}"
@@ -35,7 +35,7 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
     film = report.image if report.image.ndim == 2 else report.image.mean(axis=-1)
     for index, (title, sentence) in enumerate(panels):
         row, column = divmod(index, COLUMNS)
-        bottom = height - 0.4 - (row + 1) * (PANEL + 0.75)
+        bottom = height - HEADER - (row + 1) * (PANEL + TITLE)
         axes = figure.add_axes(
             (column / COLUMNS + 0.004, bottom / height, 1 / COLUMNS - 0.008, PANEL / height), xticks=[], yticks=[]
         )
@@ -47,7 +47,7 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
             mask = _resized(prior, film.shape)
             axes.imshow(np.where(mask > 0.5, 0.25, 0.0), cmap="winter", alpha=(mask > 0.5) * 0.25, vmin=0, vmax=1)
             axes.contour(mask, levels=[0.5], colors="#35d0ff", linewidths=1)
-        axes.set_title("\n".join(textwrap.wrap(title, 40)[:4]), fontsize=7.5, loc="left", va="bottom", pad=3)
+        axes.set_title("\n".join(textwrap.wrap(title, 46)[:3]), fontsize=7.5, loc="left", va="bottom", pad=3)
     lines = [(f"{MARKS[state][0]} {words} ({state})", MARKS[state][1]) for state, words in facts or ()]
     if report.statement:
         lines.append((report.statement, "#555555"))

@@ -143,6 +143,16 @@ def test_pipeline_takes_paths_images_lists_and_cases(row, folders, film_png):
     assert pipe([str(film_png), str(film_png)], batch_size=2) == [[from_path], [from_path]]
 
 
+def test_the_stock_pipeline_of_today_takes_a_prompt(row, folders, film_png):
+    """`image-text-to-text`, to which transformers redirects the old name, with its own pipeline class."""
+    pipe = pipeline("image-text-to-text", model=str(folders[row.model_type]), trust_remote_code=True)
+    film = Image.open(film_png)
+    (alone,) = pipe(images=film, text="heart", max_new_tokens=6)
+    assert alone["generated_text"].startswith("heart")
+    together = pipe(images=[film, film], text=["heart", "left lung"], max_new_tokens=6)
+    assert together[0]["generated_text"] == alone["generated_text"]
+
+
 def test_pipeline_evidence_adds_up(row, folders, film_png):
     pipe = pipeline("image-to-text", model=str(folders[row.model_type]), trust_remote_code=True, max_new_tokens=12)
     (record,) = pipe(str(film_png), return_evidence=True)

@@ -91,3 +91,63 @@ def test_a_path_does_not_leave_the_tables_folder(folder, path):
     (folder / "out.jsonl").write_text(json.dumps({"image": path, "text": "Out."}))
     with pytest.raises(InputError, match="row 1: found a path that leaves the table's folder"):
         ReportDataset(folder / "out.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("blank.csv", b"image,text\n\n0.png,Bright.\n\n"),
+        ("windows.csv", b"\xef\xbb\xbfimage,text\r\n0.png,Bright.\r\n"),
+        ("CAPITALS.CSV", b"image,text\n0.png,Bright.\n"),
+        ("marked.jsonl", b'\xef\xbb\xbf{"image": "0.png", "text": "Bright."}\n\n'),
+    ],
+)
+def test_what_other_programs_write_is_read(folder, name, content):
+    (folder / name).write_bytes(content)
+    assert [ReportDataset(folder / name)[0]["text"]] == ["Bright."]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("mark.csv", b"\xef\xbb\xbf", "no rows"),
+        ("deep.jsonl", b"[" * 100_000, "broken JSON \\(too large or too deep\\)"),
+        ("long.jsonl", b'{"image": "0.png", "text": "x", "n": ' + b"9" * 5000 + b"}", "broken JSON"),
+        ("name.jsonl", b'{"image": "' + b"x" * 5000 + b'", "text": "x"}', "no file x"),
+        ("bytes.jsonl", b'{"image": {"bytes": "text", "path": null}, "text": "x"}', "no path"),
+    ],
+)
+def test_odd_tables_end_in_a_message(folder, name, content, found):
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}.*: found {found}"):
+        ReportDataset(folder / name)
+
+
+def test_folders_that_are_not_one_table(folder):
+    datasets = pytest.importorskip("datasets")
+    datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}).save_to_disk(folder / "splits")
+    with pytest.raises(InputError, match="splits: found a folder of several splits"):
+        ReportDataset(folder / "splits")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "state.json").write_text("{")
+    with pytest.raises(InputError, match="broken: found a damaged datasets folder"):
+        ReportDataset(folder / "broken")
+    (folder / "mixed").mkdir()
+    for index, column in enumerate(("text", "report")):
+        pyarrow.parquet.write_table(
+            pyarrow.table({"image": ["0.png"], column: ["x"]}), folder / f"mixed/{index}.parquet"
+        )
+    with pytest.raises(InputError, match="mixed: found Parquet files of different columns"):
+        ReportDataset(folder / "mixed")
+
+
+def test_a_damaged_film_is_named_by_its_row_where_it_has_no_file(folder):
+    rows = [{"image": {"bytes": b"no film", "path": None}, "text": "x"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "bytes.parquet")
+    with pytest.raises(InputError, match="^bytes.parquet, row 1: found text"):
+        ReportDataset(folder / "bytes.parquet")[0]
+
+
+def test_an_unknown_way_with_bad_rows_is_refused(folder):
+    with pytest.raises(InputError, match="on_bad: found 'skpi'; expected raise or skip"):
+        ReportDataset(write(folder, "csv"), on_bad="skpi")

@@ -44,6 +44,19 @@ def test_any_encoder_keeps_exactly_its_patches(name):
     assert model(pixel_values=films(), input_ids=torch.ones(2, 3, dtype=torch.long)).logits.shape[1] == 16 + 3
 
 
+@pytest.mark.parametrize("name", ["dinov3", "resnet"])
+def test_one_name_sets_the_attention_of_all_parts_that_have_one(name, tmp_path):
+    model, ids = tiny_model(ROW, encoder=ENCODERS[name]), torch.ones(2, 3, dtype=torch.long)
+    expected = model(pixel_values=films(), input_ids=ids).logits
+    model.save_pretrained(tmp_path)
+    for backend in ("eager", "sdpa"):
+        model.set_attn_implementation(backend)
+        loaded = type(model).from_pretrained(tmp_path, attn_implementation=backend)
+        for either in (model, loaded):
+            assert either.decoder.config._attn_implementation == backend
+            torch.testing.assert_close(either(pixel_values=films(), input_ids=ids).logits, expected, atol=1e-4, rtol=0)
+
+
 def test_strength_zero_is_mode_none_to_the_last_bit():
     inputs = {"input_ids": vectors()["in.token_ids"], **golden_inputs()}
     assert torch.equal(
@@ -199,3 +212,12 @@ def test_defaults_are_the_thesis():
     assert config.encoder.num_register_tokens == 4 and config.image_size == 512
     assert (config.decoder.n_embd, config.decoder.n_layer, config.decoder.n_positions) == (768, 12, 2048)
     assert (config.mask_mode, config.bias_strength, config.base_kernel, config.kernel_growth) == ("soft", 1.0, 3, 2)
+
+
+@pytest.mark.slow
+def test_one_forward_at_the_papers_size():
+    """ViT-S/16 at 512 px and GPT-2 base with random weights."""
+    model = AnatomicalReportForConditionalGeneration(AnatomicalReportConfig()).eval()
+    with torch.no_grad():
+        outputs = model(films(1, 512), labels=torch.ones(1, 5, dtype=torch.long), anatomical_masks=masks(1))
+    assert outputs.logits.shape == (1, 5, 50257) and outputs.loss.isfinite()

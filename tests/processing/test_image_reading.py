@@ -1,5 +1,7 @@
 """Pictures against truth worked by hand."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.input_error import InputError
 
 
 def grey(values, dtype=np.uint8):
@@ -96,3 +99,59 @@ def test_masks_of_0_1_and_of_0_255_are_the_same(tmp_path, values):
 
 def test_an_empty_mask_is_a_mask():
     assert read_mask(np.zeros((8, 8), np.uint8)).max() == 0
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_the_orientation_of_a_tiff_is_applied_once(tmp_path, compression):
+    picture = np.full((8, 16), 100, np.uint8)
+    picture[0, :3] = [0, 50, 200]
+    path = saved(tmp_path, picture, "film.tif", tiffinfo={274: 6}, compression=compression)
+    film = read_image(path)
+    assert film.shape == (16, 8)
+    np.testing.assert_allclose(film[:3, -1] * 255, [0, 50, 200], atol=1e-4)
+    # Through bytes: opened by name, PIL 12.3 maps an uncompressed TIFF with its sides exchanged.
+    with Image.open(io.BytesIO(path.read_bytes())) as opened:
+        np.testing.assert_array_equal(read_image(opened), film)
+
+
+def test_white_is_zero_in_a_deep_tiff(tmp_path):
+    path = saved(tmp_path, grey([0, 50, 200], np.uint16), "film.tif", tiffinfo={262: 0})  # PIL does not invert these
+    np.testing.assert_allclose(read_image(path)[0, :3], [1, 0.75, 0])
+
+
+def test_transparency_of_grey_palette_and_cmyk(tmp_path):
+    picture = Image.fromarray(grey([0, 51, 255]))
+    picture.save(tmp_path / "trns.png", transparency=255)  # that grey is transparent, so black
+    np.testing.assert_allclose(read_image(tmp_path / "trns.png")[0, :3], [0, 0.2, 0], atol=1e-6)
+    picture.convert("P").save(tmp_path / "palette.png", transparency=1)
+    assert read_image(tmp_path / "palette.png").shape == (8, 8, 3)
+    ink = Image.merge("CMYK", [Image.fromarray(grey([255, 0])), *[Image.new("L", (8, 8))] * 3])
+    ink.save(tmp_path / "ink.tif")
+    np.testing.assert_allclose(read_image(tmp_path / "ink.tif")[0, :2], [[0, 1, 1], [1, 1, 1]])  # cyan, paper
+
+
+def test_a_claimed_size_is_refused_before_any_pixel_is_decoded(tmp_path, monkeypatch):
+    path = saved(tmp_path, np.tile(grey([0, 255]), (4, 4)))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(InputError, match="film.png: found an image that claims 32 x 32 px; expected at most 1000"):
+        read_image(path, max_pixels=1000)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PIL's, of damaged metadata
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_damaged_bytes_end_in_one_message(kind):
+    """Whatever bytes are changed: a picture in [0, 1] or an InputError of one line."""
+    generator = np.random.default_rng(0)
+    buffer = io.BytesIO()
+    Image.fromarray(generator.integers(0, 255, (24, 20, 3), dtype=np.uint8)).save(buffer, kind)
+    for _ in range(150):
+        data = bytearray(buffer.getvalue())
+        for position in generator.integers(0, min(len(data), 400), generator.integers(1, 6)):
+            data[position] = generator.integers(0, 256)
+        if generator.random() < 0.2:
+            del data[generator.integers(1, len(data)) :]
+        try:
+            film = read_image(bytes(data), frame=0)
+            assert 0 <= film.min() < film.max() <= 1
+        except InputError as error:
+            assert "\n" not in str(error)

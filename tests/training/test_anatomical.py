@@ -182,6 +182,28 @@ def test_tensorboard_gets_the_log(tables):
     assert list((tables / "run").rglob("events.out.tfevents*"))
 
 
+@pytest.mark.slow
+def test_trackio_keeps_its_own_log(tables, monkeypatch):
+    monkeypatch.setenv("TRACKIO_DIR", str(tables / "trackio"))
+    run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), paper_flags(tables, report_to="trackio"))
+    assert list((tables / "trackio").rglob("*.db"))
+
+
+def test_accumulated_batches_give_the_loss_of_whole_ones(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir(), parts.mkdir()
+    settings = {"eval_strategy": "no", "save_steps": 4}
+    run("anatomical", configuration(whole, **settings), [])
+    accumulated = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}
+    run("anatomical", configuration(parts, **settings, **accumulated), [])
+    assert losses(parts / "run") == pytest.approx(losses(whole / "run"), abs=1e-4)
+
+
+def test_bfloat16_trains(tmp_path):
+    metrics = run("anatomical", configuration(tmp_path, bf16=True), [])
+    assert metrics["eval_loss"] > 0 and all(loss < 10 for loss in losses(tmp_path / "run"))
+
+
 def test_early_stopping(tables):
     flags = paper_flags(tables, max_steps=50, learning_rate=0, early_stopping_patience=2)
     assert run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), flags)["global_step"] == 3
