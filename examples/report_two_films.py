@@ -9,12 +9,12 @@ from pathlib import Path
 from PIL import Image
 from transformers.utils import logging
 
-from hf_medreport import load, report_films, save_reports
+from hf_medreport import ReportFolder, load, report_films
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.parser import parse_report
 
 REAL_FILM = Path(__file__).parent / "films" / "nih_00000001_000.png"
-CASE, SEED = 6, 1
+SEED, FILMS = 1, 50
 
 
 def words(fact) -> str:
@@ -24,26 +24,32 @@ def words(fact) -> str:
     return f"{finding}, {place}" if place else finding
 
 
+def ticked(text: str, truth: set) -> list[tuple[str, str]]:
+    """Every fact of a report, correct or wrong, and every one that it missed."""
+    stated = parse_report(text)
+    facts = [("correct" if fact in truth else "wrong", words(fact)) for fact in sorted(stated, key=str)]
+    return facts + [("missed", words(fact)) for fact in sorted(truth - stated)]
+
+
 def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    case = ChestCorpus(n=CASE + 1, seed=SEED, size=512, split="test")[CASE]
+    corpus = ChestCorpus(n=FILMS, seed=SEED, size=512, split="test")
+    case = next(case for case in map(corpus.__getitem__, range(FILMS)) if len(case.facts) >= 2)
     phantom_film = out / "phantom_film.png"
     Image.fromarray(case.image).save(phantom_film)
 
     logging.disable_progress_bar()
     pipe = load()
-    reports, failures = report_films([phantom_film, REAL_FILM], pipe)
-    stated, truth = parse_report(reports[0].text), set(case.facts)
-    ticked = [("right" if fact in truth else "wrong", words(fact)) for fact in sorted(stated, key=str)]
-    ticked += [("missed", words(fact)) for fact in sorted(truth - stated)]
-    save_reports(reports, failures, out, pipe, facts={phantom_film.name: ticked})
-
+    folder = ReportFolder(out, pipe)
+    reports = list(report_films([phantom_film, REAL_FILM], pipe))
     for report in reports:
+        facts = ticked(report.text, set(case.facts)) if report.film == phantom_film.name else None
+        folder.add(report, facts)
         print(f"\n{report.film}\n  {report.text}")
-        if report is reports[0]:
-            print(*(f"  [{state}] {fact}" for state, fact in ticked or [("right", "no finding")]), sep="\n")
-    print(f"\n({reports[0].statement})")
-    print(f"Pictures and report.json: {out}/")
+        for state, fact in facts or ():
+            print(f"  [{state}] {fact}")
+    folder.finish(reports)
+    print(f"\n({reports[0].statement})\nPictures and report.json: {out}/")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ Importing this package imports neither torch nor transformers: a name is loaded 
     import hf_medreport
     pipe = hf_medreport.load()                      # the shipped model, a folder or a repository
     pipe("chest.png")                               # [{"generated_text": "..."}]
-    reports, failures = hf_medreport.report_films(["a.png", "b.dcm"], pipe)
+    for report in hf_medreport.report_films(["a.png", "b.dcm"], pipe):
+        print(report.film, report.text)
 """
 
 import importlib
@@ -15,7 +16,7 @@ from hf_medreport.version import __version__
 _LAZY = {
     "load": "hf_medreport.inference.loading",
     "report_films": "hf_medreport.inference.report",
-    "save_reports": "hf_medreport.inference.report",
+    "ReportFolder": "hf_medreport.inference.report",
     "evaluate_phantom": "hf_medreport.evaluation.phantom",
 }
 __all__ = ["__version__", *_LAZY]

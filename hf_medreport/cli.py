@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the content of an item was bad (listed; the others are don
 stand inside the commands, so that `--help` is instant.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -76,23 +77,31 @@ def report(
     """Write reports for films."""
     _quiet()
     from hf_medreport.inference.loading import load
-    from hf_medreport.inference.report import report_films, save_reports, to_json
+    from hf_medreport.inference.report import Failure, ReportFolder, output_folder, report_films, to_json
 
-    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
-    with _progress(len(images), "films") as progress:
-        reports, failures = report_films(images, pipe, batch_size=batch_size, progress=progress)
     if out is not None:
-        save_reports(reports, failures, out, pipe)
+        output_folder(out)  # a wrong --out is said before the work
+    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    folder = None if out is None else ReportFolder(out, pipe)
+    results = []
+    for result in _bar(report_films(images, pipe, batch_size=batch_size), len(images), "films"):
+        if isinstance(result, Failure):
+            typer.echo(result.message, err=True)
+        else:
+            if folder is not None:
+                folder.add(result)
+            result.image = None  # a film is large, and drawn by now
+            if not as_json:
+                typer.echo(f"{result.film}\n{result.text}\n")
+        results.append(result)
+    if folder is not None:
+        folder.finish(results)
     if as_json:
-        _print_json(to_json(reports, failures))
+        _print_json(to_json(results))
     else:
-        for written in reports:
-            typer.echo(f"{written.film}\n{written.text}\n")
-        for statement in sorted({written.statement for written in reports} - {""}):
+        for statement in sorted({result.statement for result in results if not isinstance(result, Failure)} - {""}):
             typer.echo(f"({statement})")
-    for failure in failures:
-        typer.echo(failure.message, err=True)
-    raise typer.Exit(1 if failures else 0)
+    raise typer.Exit(1 if any(isinstance(result, Failure) for result in results) else 0)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -105,7 +114,9 @@ def train(
     """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4."""
     from hf_medreport.training import run
 
-    metrics = run(system, config, context.args)
+    # Trainer prints its log to stdout; beside JSON it belongs on stderr.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        metrics = run(system, config, context.args)
     if as_json:
         return _print_json(metrics)
     for name, value in metrics.items():
@@ -129,11 +140,17 @@ def evaluate_phantom(
     _quiet()
     from hf_medreport.evaluation.phantom import evaluate_phantom as score
     from hf_medreport.inference.loading import load
+    from hf_medreport.inference.report import output_folder, write_whole
 
+    if out is not None:
+        output_folder(out.parent)  # a wrong --out is said before the work
+        if out.is_dir():
+            raise InputError(out.name, "a folder", "a file to write", "choose another --out")
     pipe = load(model, revision=revision, device=device)
     scores = score(pipe, n=n, seed=seed, split=split, prevalence=prevalence, batch_size=batch_size)
     if out is not None:
-        out.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        content = json.dumps(scores, indent=2) + "\n"
+        write_whole(out, lambda path: path.write_text(content, encoding="utf-8"))
     if as_json:
         return _print_json(scores)
     for name in ("exact", "kind"):
@@ -156,7 +173,9 @@ def publish(
     from hf_medreport.hub.publish import publish as upload
 
     address = upload(folder, repository, private=private, revision=revision)
-    _print_json({"commit": address}) if as_json else typer.echo(address)
+    if as_json:
+        return _print_json({"commit": address})
+    typer.echo(address)
 
 
 @convert.command("anatomical")
@@ -189,19 +208,11 @@ def _print_json(content) -> None:
     typer.echo(json.dumps(content, indent=2))
 
 
-class _progress:
-    """A bar on stderr, shown on a terminal and for more than one item."""
+def _bar(items, total: int, unit: str):
+    """The items, with a bar on stderr where that is a terminal and there is more than one."""
+    from tqdm import tqdm
 
-    def __init__(self, total: int, unit: str):
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=total, unit=unit, disable=total < 2 or not sys.stderr.isatty(), leave=False)
-
-    def __enter__(self):
-        return lambda done: self.bar.update(done - self.bar.n)
-
-    def __exit__(self, *_):
-        self.bar.close()
+    return tqdm(items, total=total, unit=unit, disable=total < 2 or not sys.stderr.isatty(), leave=False)
 
 
 def _quiet() -> None:
@@ -215,12 +226,15 @@ def _quiet() -> None:
 
 
 def main() -> None:
-    """Entry point: an InputError is one line and exit code 2."""
+    """Entry point: an InputError is one line and exit code 2, a disk that does not take a file one line and 1."""
     try:
         app()
     except InputError as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
+    except OSError as error:
+        typer.echo(f"{error.filename or 'disk'}: {error.strerror or error}; free space or change --out", err=True)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """What is installed, what is missing, and what to type: answered from metadata, without importing anything heavy."""
 
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
+
+from huggingface_hub.constants import HF_HUB_OFFLINE
 
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS
 
@@ -43,7 +44,7 @@ def examine() -> dict:
             if row.checkpoint
         },
         "gpu": shutil.which("nvidia-smi") is not None,
-        "offline": os.environ.get("HF_HUB_OFFLINE") == "1",
+        "offline": HF_HUB_OFFLINE,
     }
 
 

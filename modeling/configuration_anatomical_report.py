@@ -29,6 +29,8 @@ class AnatomicalReportConfig(PreTrainedConfig):
         freeze_decoder: False; the decoder and the projection are what is trained.
         legacy_decode: False. True loses the prior in cached generation as upstream's code does, for
             whoever needs upstream's generated text from converted weights; see the model's docstring.
+        statement: what has to be said beside every report, for instance that the model is a test bench; it travels with
+            the weights. Empty by default.
     """
 
     model_type = "anatomical_report"
@@ -49,6 +51,7 @@ class AnatomicalReportConfig(PreTrainedConfig):
     freeze_encoder: bool = True
     freeze_decoder: bool = False
     legacy_decode: bool = False
+    statement: str = ""
 
     def __post_init__(self, **kwargs):
         refuse_misspelt_fields(self, kwargs)

@@ -60,6 +60,15 @@ def test_one_bad_film_is_listed_and_the_others_are_done(capsys, tiny_pipe_folder
     assert err.splitlines() == [failure["message"] for failure in result["failures"]]
 
 
+def test_a_full_disk_is_one_line(capsys, tiny_pipe_folder, film_png, tmp_path, monkeypatch):
+    def full(self, path, **options):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    code, out, err = run(capsys, "report", film_png, "--model", tiny_pipe_folder, "--out", tmp_path / "out")
+    assert code == 1 and "No space left on device; free space or change --out" in err and "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

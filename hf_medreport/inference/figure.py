@@ -9,7 +9,7 @@ from PIL import Image
 
 COLUMNS = 4
 PANEL, TITLE, HEADER = 2.6, 0.5, 0.3  # inches
-MARKS = {"right": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
+MARKS = {"correct": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
 
 
 def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str, str]] | None = None) -> Figure:
@@ -18,7 +18,7 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
     Args:
         report: a `Report` with its `image`.
         prior: (height, width) mask of lungs and heart, any size; outlined on the film.
-        facts: for a phantom film, (`"right"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
+        facts: for a phantom film, (`"correct"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
 
     Returns:
         A figure: the film, the film with the prior, and one panel a sentence with its evidence laid over the film.
@@ -31,10 +31,12 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
     title = f"{report.film} \N{MIDDLE DOT} {report.model}"
-    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10)
+    # Names and reports are text: a dollar sign in them opens no formula.
+    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10, parse_math=False)
     film = report.image if report.image.ndim == 2 else report.image.mean(axis=-1)
     for index, (title, sentence) in enumerate(panels):
         row, column = divmod(index, COLUMNS)
+        score = ""
         bottom = height - HEADER - (row + 1) * (PANEL + TITLE)
         axes = figure.add_axes(
             (column / COLUMNS + 0.004, bottom / height, 1 / COLUMNS - 0.008, PANEL / height), xticks=[], yticks=[]
@@ -42,17 +44,26 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
         axes.imshow(film, cmap="gray", vmin=0, vmax=1)
         if sentence is not None:
             lay_over(axes, sentence.evidence, film.shape)
-            title = f"{title}  [{sentence.mean_logprob:.2f}]"
+            score = f"  [{sentence.mean_logprob:.2f}]"
         elif index == 1:
             mask = _resized(prior, film.shape)
             axes.imshow(np.where(mask > 0.5, 0.25, 0.0), cmap="winter", alpha=(mask > 0.5) * 0.25, vmin=0, vmax=1)
             axes.contour(mask, levels=[0.5], colors="#35d0ff", linewidths=1)
-        axes.set_title("\n".join(textwrap.wrap(title, 46)[:3]), fontsize=7.5, loc="left", va="bottom", pad=3)
+        lines = textwrap.wrap(title, 40, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")
+        axes.set_title("\n".join(lines) + score, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
     lines = [(f"{MARKS[state][0]} {words} ({state})", MARKS[state][1]) for state, words in facts or ()]
     if report.statement:
         lines.append((report.statement, "#555555"))
     for number, (words, colour) in enumerate(reversed(lines)):
-        figure.text(0.01, (0.1 + 0.2 * number) / height, words, color=colour, fontsize=8.5, family="DejaVu Sans")
+        figure.text(
+            0.01,
+            (0.1 + 0.2 * number) / height,
+            words,
+            color=colour,
+            fontsize=8.5,
+            family="DejaVu Sans",
+            parse_math=False,
+        )
     return figure
 
 

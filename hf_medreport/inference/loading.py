@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import torch
+from huggingface_hub.constants import HF_HUB_OFFLINE
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 from transformers.utils import cached_file
@@ -45,8 +46,10 @@ def load(
     Raises:
         InputError: nothing of that name, no connection, broken or missing files, or a model of another kind.
     """
-    name = str(model or DEFAULT)
+    name = DEFAULT if model is None else str(model)
     folder = _folder(name, revision)
+    if folder is not None and revision is not None:
+        raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
     config = _read_config(name, folder, revision)
     device = _device(device)
     row = next((row for row in SYSTEMS if row.model_type == config.get("model_type")), None)
@@ -60,10 +63,17 @@ def load(
     source = str(folder) if folder is not None else name
     try:
         loaded, info = AutoModelForImageTextToText.from_pretrained(
-            source, revision=revision, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+            source,
+            revision=revision,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,  # or a pickle would be read where there are no safetensors
+            output_loading_info=True,
         )
         processor = AutoProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
-    except (OSError, SafetensorError, ValueError, RuntimeError, TypeError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # transformers and tokenizers report bad files by many exception types
         raise _plain(name, error) from error
     if info["missing_keys"]:
         found = f"no weights for {sorted(info['missing_keys'])[0]} and {len(info['missing_keys']) - 1} more"
@@ -73,7 +83,7 @@ def load(
 
 def _folder(name: str, revision: str | None) -> Path | None:
     """The folder of a shipped name or a path; None for a repository."""
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():  # Path("") is the current folder
         return Path(name)
     if name in SHIPPED:
         return SHIPPED[name]
@@ -81,7 +91,12 @@ def _folder(name: str, revision: str | None) -> Path | None:
         return None
     nearest = difflib.get_close_matches(name, SHIPPED, n=1)
     hint = f"did you mean '{nearest[0]}'?" if nearest else "check the path"
-    raise InputError(name, "no such model", f"a folder, ORG/NAME or one of {', '.join(SHIPPED)}", hint)
+    raise InputError(
+        name or "model",
+        "no such model" if name else "an empty name",
+        f"a folder, ORG/NAME or one of {', '.join(SHIPPED)}",
+        hint,
+    )
 
 
 def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
@@ -89,8 +104,9 @@ def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
     try:
         path = Path(cached_file(name, "config.json", revision=revision)) if folder is None else folder / "config.json"
     except OSError as error:
-        offline = os.environ.get("HF_HUB_OFFLINE") == "1"
-        found = "no copy in the cache, offline" if offline else "no such repository or revision, or no connection"
+        found = (
+            "no copy in the cache, offline" if HF_HUB_OFFLINE else "no such repository or revision, or no connection"
+        )
         raise InputError(name, found, "a repository with config.json", "check the name, or give a folder") from error
     if not path.is_file():
         raise InputError(name, "no config.json", "a model folder", "give the folder that holds config.json")
@@ -105,7 +121,7 @@ def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
 
 def _check_files(folder: Path) -> None:
     """Refuse a folder without weights or tokenizer, before transformers looks for them elsewhere."""
-    if not any(folder.glob("*.safetensors")):
+    if not any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         found = f"pickled weights ({pickles[0]})" if pickles else "no weights"
         remedy = "convert them: hf-medreport convert" if pickles else "copy the folder again"
@@ -146,7 +162,7 @@ def _device(device: str | None) -> torch.device:
         return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen)
+        torch.zeros(1, device=chosen).cpu()  # "meta" can be made but not read
     except (RuntimeError, AssertionError) as error:
         raise InputError("device", f"'{device}'", "a device of this machine", "try cpu") from error
     return chosen

@@ -4,18 +4,20 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from hf_medreport.inference.figure import report_figure
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import CHECKPOINTS
 from hf_medreport.version import __version__
 
-TEST_BENCH = "written by a test-bench model that learned from drawn films: no clinical statement"
+PREVIEW_PX = 1024  # longest side of the picture that a report keeps: a film may be many times larger
+MAX_STEM_BYTES = 200  # with "_report.png" and the rest, file systems allow 255
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Report:
     revision: str
     version: str = __version__
     statement: str = ""
-    image: np.ndarray | None = field(default=None, repr=False)
+    image: np.ndarray | None = field(default=None, repr=False)  # at most PREVIEW_PX a side
 
     def to_json(self) -> dict:
         """Everything but pixels: no maps, no folder of the film."""
@@ -61,55 +63,66 @@ class Failure:
     message: str
 
 
-def report_films(paths: Iterable[str | os.PathLike], pipe, *, batch_size: int = 4, progress=None) -> tuple[list, list]:
-    """Reports and failures, each in the order of `paths`.
+def report_films(paths: Iterable[str | os.PathLike], pipe, *, batch_size: int = 4) -> Iterator[Report | Failure]:
+    """Report films one batch after the other, so that any number of them needs the memory of one batch.
 
     Args:
-        paths: films; a path that cannot be read becomes a `Failure`.
+        paths: films; one that cannot be read becomes a `Failure`, and the others are done.
         pipe: from `loading.load`.
         batch_size: films a pass.
-        progress: called with the number of films done after each batch.
 
-    Returns:
-        (list of Report, list of Failure)
+    Yields:
+        A `Report` or `Failure` for each path, in their order.
     """
-    reports, failures, batch = [], [], []
     revision = model_revision(pipe)
-    paths = [Path(path) for path in paths]
-    for index, path in enumerate(paths):
+    waiting = []  # (path, film or Failure)
+    for path in map(Path, paths):
         try:
-            batch.append((path, read_image(path)))
+            waiting.append((path, read_image(path)))
         except InputError as error:
-            failures.append(Failure(path.name, str(error)))
-        if batch and (len(batch) == batch_size or index == len(paths) - 1):
-            records = pipe([film for _, film in batch], batch_size=len(batch), return_evidence=True)
-            reports += [
-                _report(path, film, record[0], pipe, revision)
-                for (path, film), record in zip(batch, records, strict=True)
-            ]
-            batch = []
-        if progress is not None:
-            progress(len(reports) + len(failures))
-    return reports, failures
+            waiting.append((path, Failure(readable(path.name), readable(str(error)))))
+        if sum(isinstance(film, np.ndarray) for _, film in waiting) == batch_size:
+            yield from _report_batch(waiting, pipe, revision)
+            waiting = []
+    yield from _report_batch(waiting, pipe, revision)
+
+
+def _report_batch(waiting: list[tuple], pipe, revision: str) -> Iterator[Report | Failure]:
+    films = [film for _, film in waiting if isinstance(film, np.ndarray)]
+    records = iter(pipe(films, batch_size=len(films), return_evidence=True) if films else ())
+    for path, film in waiting:
+        yield _report(path, film, next(records)[0], pipe, revision) if isinstance(film, np.ndarray) else film
 
 
 def _report(path: Path, film: np.ndarray, record: dict, pipe, revision: str) -> Report:
     return Report(
-        film=path.name,
+        film=readable(path.name),
         film_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         text=record["generated_text"],
         sections=record["sections"],
         sentences=[Sentence(**sentence) for sentence in record["sentences"]],
         model=model_name(pipe),
         revision=revision,
-        statement=TEST_BENCH if is_test_bench(pipe) else "",
-        image=film,
+        statement=getattr(pipe.model.config, "statement", ""),  # models of other libraries have none
+        image=preview(film),
     )
 
 
-def is_test_bench(pipe) -> bool:
-    """Whether the model is one that ships with this package."""
-    return Path(pipe.model.config.name_or_path).parent == CHECKPOINTS
+def readable(text: str) -> str:
+    """Text that can be printed: bytes of a file name that are no UTF-8 become "?"."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def preview(film: np.ndarray) -> np.ndarray:
+    """The film at most PREVIEW_PX a side, for pictures; the model has read the whole one."""
+    height, width = film.shape[:2]
+    scale = PREVIEW_PX / max(height, width)
+    if scale >= 1:
+        return film
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    planes = [film] if film.ndim == 2 else list(np.moveaxis(film, -1, 0))
+    small = [np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX)) for plane in planes]
+    return small[0] if film.ndim == 2 else np.stack(small, axis=-1)
 
 
 def model_name(pipe) -> str:
@@ -127,41 +140,44 @@ def model_revision(pipe) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_reports(
-    reports: list[Report],
-    failures: list[Failure],
-    out: str | os.PathLike,
-    pipe,
-    facts: dict[str, list[tuple[str, str]]] | None = None,
-) -> list[Path]:
-    """Write `report.json` and `FILM_report.png` for each film to `out`; each file appears whole or not at all.
+class ReportFolder:
+    """The folder of `--out`: `FILM_report.png` for each report and `report.json`, each whole or not there at all."""
 
-    Args:
-        facts: for phantom films, what `report_figure` lists under the picture, by the film's name.
-    """
-    from hf_medreport.inference.figure import report_figure
+    def __init__(self, out: str | os.PathLike, pipe):
+        self.folder, self.pipe, self.used = output_folder(out), pipe, set()
 
+    def add(self, report: Report, facts: list[tuple[str, str]] | None = None) -> Path:
+        """Draw one report; `facts` as in `report_figure`."""
+        figure = report_figure(report, film_prior(self.pipe, report.image), facts)
+        picture = self.folder / f"{unique_stem(report.film, self.used)}_report.png"
+        return write_whole(picture, lambda path: figure.savefig(path, format="png"))
+
+    def finish(self, results: list[Report | Failure]) -> Path:
+        """Write `report.json`."""
+        content = json.dumps(to_json(results), indent=2) + "\n"
+        return write_whole(self.folder / "report.json", lambda path: path.write_text(content, encoding="utf-8"))
+
+
+def output_folder(out: str | os.PathLike) -> Path:
+    """The folder to write to, made when absent; InputError where nothing can be written."""
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(folder.name, "a file", "a folder to write to", "choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    written, used = [], set()
-    for report in reports:
-        stem = unique_stem(report.film, used)
-        figure = report_figure(report, film_prior(pipe, report.image), (facts or {}).get(report.film))
-        written.append(
-            _whole(folder / f"{stem}_report.png", lambda path, figure=figure: figure.savefig(path, format="png"))
-        )
-    content = json.dumps(to_json(reports, failures), indent=2) + "\n"
-    written.append(_whole(folder / "report.json", lambda path: path.write_text(content, encoding="utf-8")))
-    return written
+    expected, remedy = "a folder to write to", "choose another --out"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(folder.name, "a file", expected, remedy) from None
+    except OSError as error:
+        raise InputError(folder.name, (error.strerror or "an error").lower(), expected, remedy) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(folder.name, "no permission to write", expected, remedy)
+    return folder
 
 
-def to_json(reports: list[Report], failures: list[Failure]) -> dict:
+def to_json(results: list[Report | Failure]) -> dict:
     """What `report.json` and `--json` hold."""
     return {
-        "reports": [report.to_json() for report in reports],
-        "failures": [asdict(failure) for failure in failures],
+        "reports": [result.to_json() for result in results if isinstance(result, Report)],
+        "failures": [asdict(result) for result in results if isinstance(result, Failure)],
     }
 
 
@@ -177,6 +193,7 @@ def film_prior(pipe, film: np.ndarray) -> np.ndarray | None:
 def unique_stem(film: str, used: set[str]) -> str:
     """A file name for a film's picture: its stem, made safe and unique."""
     stem = re.sub(r"[^\w.-]", "_", Path(film).stem).lstrip(".") or "film"
+    stem = stem.encode("utf-8")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
     candidate, number = stem, 2
     while candidate in used:
         candidate, number = f"{stem}-{number}", number + 1
@@ -184,7 +201,8 @@ def unique_stem(film: str, used: set[str]) -> str:
     return candidate
 
 
-def _whole(path: Path, write) -> Path:
+def write_whole(path: Path, write) -> Path:
+    """Let `write(temporary path)` write a file that then appears under its own name at once."""
     unfinished = path.with_name(f".{path.name}.part")
     try:
         write(unfinished)

@@ -47,6 +47,7 @@ from hf_medreport.training.trainer import ReportMetrics, ReportTrainer
 from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter
 
 END = "<|endoftext|>"
+TEST_BENCH = "written by a test-bench model that learned from drawn films: no clinical statement"
 
 
 @dataclass
@@ -126,6 +127,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     if arguments.segmenter_steps + arguments.encoder_steps and not data_arguments.phantom_films:
         raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_films", "set both to 0")
     model, processor = build(model_arguments, train_set)
+    model.config.statement = TEST_BENCH if data_arguments.phantom_films else ""
     output = Path(arguments.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     warm_up(model, processor, train_set, arguments, output / "warm-up")

@@ -55,6 +55,11 @@ def test_an_unpinned_repository_with_remote_code_warns(monkeypatch):
         load("org/model", trust_remote_code=True)
 
 
+def test_a_folder_has_no_revision(copy):
+    with pytest.raises(InputError, match="revision: found 'main' for a folder"):
+        load(copy, revision="main")
+
+
 def test_a_segmenter_writes_no_report(tmp_path):
     folder = save_tiny(system("anatomy_segmenter"), tmp_path / "segmenter")
     with pytest.raises(InputError, match=r"found a segmenter \(anatomy_segmenter\); expected a report model"):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hf_medreport.inference import report as module
 from hf_medreport.inference.loading import load
-from hf_medreport.inference.report import Report, Sentence, report_films, save_reports, unique_stem
+from hf_medreport.inference.report import Failure, Report, ReportFolder, Sentence, report_films, unique_stem
 from hf_medreport.processing.input_error import InputError
 from tests.conftest import film_array
 
@@ -30,20 +30,27 @@ def films(tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
-def test_reports_keep_the_order_whatever_the_batch(pipe, films, batch_size):
-    reports, failures = report_films(films, pipe, batch_size=batch_size)
-    assert [report.film for report in reports] == ["0.png", "2.png", "3.png", "4.png"]
-    assert [failure.film for failure in failures] == ["1.png"]
-    alone = [report_films([film], pipe)[0][0].text for film in (films[0], films[4])]
-    assert [reports[0].text, reports[-1].text] == alone
+def test_results_keep_the_order_whatever_the_batch(pipe, films, batch_size):
+    results = list(report_films(films, pipe, batch_size=batch_size))
+    assert [result.film for result in results] == [film.name for film in films]
+    assert [type(result) for result in results] == [Report, Failure, Report, Report, Report]
+    alone = [next(report_films([film], pipe)).text for film in (films[0], films[4])]
+    assert [results[0].text, results[-1].text] == alone
+
+
+def test_only_one_batch_is_in_memory(pipe, films, monkeypatch):
+    read = []
+    monkeypatch.setattr(module, "read_image", lambda path: read.append(path) or film_array() / np.float32(255))
+    results = report_films(films, pipe, batch_size=2)
+    next(results)
+    assert len(read) == 2
 
 
 def test_a_report_says_where_it_came_from(pipe, films):
-    (report,), _ = report_films(films[:1], pipe)
+    report = next(report_films(films[:1], pipe))
     assert report.film_sha256 == hashlib.sha256(films[0].read_bytes()).hexdigest()
     assert report.model == "anatomical_report" and len(report.revision) == 16 and report.statement == ""
-    (again,), _ = report_films(films[:1], pipe)
-    assert again.to_json() == report.to_json()
+    assert next(report_films(films[:1], pipe)).to_json() == report.to_json()
 
 
 def test_revision_follows_the_weights(pipe):
@@ -56,37 +63,35 @@ def test_revision_follows_the_weights(pipe):
 
 
 def test_pictures_and_json(pipe, films, tmp_path):
-    reports, failures = report_films(films[:2], pipe)
-    written = save_reports(reports, failures, tmp_path / "out", pipe)
-    assert sorted(path.name for path in written) == ["0_report.png", "report.json"]
-    assert sorted((tmp_path / "out").iterdir()) == sorted(written)  # no unfinished file beside them
-    assert Image.open(tmp_path / "out" / "0_report.png").size[0] > 500
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["failures"][0]["film"] == "1.png"
+    folder = ReportFolder(tmp_path / "out", pipe)
+    report, failure = report_films(films[:2], pipe)
+    written = [folder.add(report), folder.finish([report, failure])]
+    assert [path.name for path in written] == ["0_report.png", "report.json"]
+    assert sorted((tmp_path / "out").iterdir()) == written  # no unfinished file beside them
+    assert Image.open(written[0]).size[0] > 500
+    assert json.loads(written[1].read_text())["failures"][0]["film"] == "1.png"
 
 
 def test_nothing_half_written_when_drawing_fails(pipe, films, tmp_path, monkeypatch):
-    reports, failures = report_films(films[:1], pipe)
-
     def full_disk(self, path, **kwargs):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        save_reports(reports, failures, tmp_path / "out", pipe)
+        ReportFolder(tmp_path / "out", pipe).add(next(report_films(films[:1], pipe)))
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_picture_never_overwrites_its_film(pipe, films):
-    reports, failures = report_films(films[:1], pipe)
     before = films[0].read_bytes()
-    save_reports(reports, failures, films[0].parent, pipe)
+    ReportFolder(films[0].parent, pipe).add(next(report_films(films[:1], pipe)))
     assert films[0].read_bytes() == before
 
 
 def test_out_must_be_a_folder(pipe, films):
     with pytest.raises(InputError, match="0.png: found a file; expected a folder to write to"):
-        save_reports([], [], films[0], pipe)
+        ReportFolder(films[0], pipe)
 
 
 def test_stems_are_safe_and_unique():
@@ -100,8 +105,8 @@ def test_figure_shows_film_prior_sentences_and_facts():
 
     sentences = [Sentence(f"Sentence {n}.", "findings", -0.1 * n, np.eye(4) / 4) for n in range(3)]
     report = Report("f.png", "0", "t", {}, sentences, "m", "r", statement="a test bench", image=film_array() / 255)
-    figure = report_figure(report, np.eye(8), [("right", "left effusion"), ("wrong", "nodule")])
+    figure = report_figure(report, np.eye(8), [("correct", "left effusion"), ("wrong", "nodule")])
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["film", "anatomical prior", *(f"Sentence {n}.  [{-0.1 * n:.2f}]" for n in range(3))]
     texts = [text.get_text() for text in figure.texts]
-    assert {"\N{CHECK MARK} left effusion (right)", "\N{BALLOT X} nodule (wrong)", "a test bench"} <= set(texts)
+    assert {"\N{CHECK MARK} left effusion (correct)", "\N{BALLOT X} nodule (wrong)", "a test bench"} <= set(texts)

@@ -1,0 +1,122 @@
+"""What users' folders are really like: odd file names, big films, pickles, wrong places to write to."""
+
+import json
+import os
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from hf_medreport.cli import main
+from hf_medreport.inference.figure import report_figure
+from hf_medreport.inference.loading import load
+from hf_medreport.inference.report import PREVIEW_PX, Report, Sentence, preview, report_films, unique_stem
+from hf_medreport.processing.input_error import InputError
+from tests.conftest import film_array
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command in this process."""
+    with pytest.raises(SystemExit) as exit_, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["hf-medreport", *map(str, arguments)])
+        main()
+    captured = capsys.readouterr()
+    return exit_.value.code or 0, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x$_$y.png", "n" * 250 + ".png", os.fsdecode(b"\xff.png"), "a\nb.png"],
+    ids=["formula", "long", "bytes", "lines"],
+)
+def test_any_file_name_gets_its_report_and_picture(capsys, tiny_pipe_folder, tmp_path, name):
+    film = tmp_path / name
+    Image.fromarray(film_array()).save(film, format="png")
+    code, out, _ = run(capsys, "report", film, "--model", tiny_pipe_folder, "--out", tmp_path / "out")
+    out.encode("utf-8")
+    pictures = [path.name for path in (tmp_path / "out").iterdir() if path.suffix == ".png"]
+    assert code == 0 and len(pictures) == 1
+    assert len(json.loads((tmp_path / "out" / "report.json").read_text())["reports"]) == 1
+
+
+def test_a_long_stem_is_cut_at_whole_characters():
+    stem = unique_stem("\N{CJK UNIFIED IDEOGRAPH-80BA}" * 84 + ".png", set())  # 3 bytes each
+    assert stem == "\N{CJK UNIFIED IDEOGRAPH-80BA}" * 66
+
+
+def test_a_report_keeps_a_small_picture():
+    assert preview(np.zeros((2500, 2048), np.float32)).shape == (PREVIEW_PX, 839)  # 2048 * 1024 / 2500
+    assert preview(np.zeros((64, 4096, 3), np.float32)).shape == (16, PREVIEW_PX, 3)
+    film = film_array() / np.float32(255)
+    assert preview(film) is film
+
+
+def test_a_long_sentence_keeps_its_score():
+    sentence = Sentence("word " * 60, "findings", -0.12, np.eye(4) / 4)
+    figure = report_figure(Report("f.png", "0", "t", {}, [sentence], "m", "r", image=film_array() / 255))
+    title = figure.axes[-1].get_title(loc="left")
+    assert title.endswith("\N{HORIZONTAL ELLIPSIS}  [-0.12]") and title.count("\n") == 2
+
+
+def test_a_pickle_is_not_read_even_beside_other_safetensors(tiny_pipe_folder, tmp_path):
+    folder = shutil.copytree(tiny_pipe_folder, tmp_path / "model")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").rename(folder / "adapter.safetensors")
+    with pytest.raises(InputError, match=r"found pickled weights \(pytorch_model.bin\)"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "processor_config.json", "config.json"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"encoder": 3, "model_type": "anatomical_report"}'])
+def test_broken_files_of_a_model_are_one_line(tiny_pipe_folder, tmp_path, name, content):
+    folder = shutil.copytree(tiny_pipe_folder, tmp_path / "model")
+    (folder / name).write_text(content)
+    with pytest.raises(InputError) as raised:
+        load(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_empty_model_name_is_not_the_default():
+    with pytest.raises(InputError, match="model: found an empty name"):
+        load("")
+
+
+def test_a_device_that_holds_no_data(tiny_pipe_folder):
+    with pytest.raises(InputError, match="device: found 'meta'"):
+        load(tiny_pipe_folder, device="meta")
+
+
+def test_the_statement_travels_with_a_copy(tiny_pipe_folder, film_png, tmp_path):
+    folder = shutil.copytree(tiny_pipe_folder, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text()) | {"statement": "a test bench"}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert next(report_films([film_png], load(folder))).statement == "a test bench"
+
+
+@pytest.mark.parametrize(
+    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/s.json"]]
+)
+def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkeypatch, command):
+    monkeypatch.setattr("hf_medreport.inference.loading.load", lambda *_, **__: pytest.fail("loaded first"))
+    code, out, err = run(capsys, *(str(part).replace("FILM", str(film_png)) for part in command))
+    assert code == 2 and out == "" and "found a file; expected a folder to write to" in err
+
+
+def test_scores_appear_in_a_new_folder(capsys, tiny_pipe_folder, tmp_path):
+    out = tmp_path / "new" / "scores.json"
+    code, *_ = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 2, "--out", out)
+    assert code == 0 and json.loads(out.read_text())["n"] == 2 and len(list(out.parent.iterdir())) == 1
+
+
+def test_training_prints_nothing_but_its_json(capsys, monkeypatch):
+    def noisy(system, config, flags):
+        print("{'loss': '6.45'}")
+        return {"global_step": 1}
+
+    monkeypatch.setattr("hf_medreport.training.run", noisy)
+    code, out, err = run(capsys, "train", "anatomical", "--json")
+    assert code == 0 and json.loads(out) == {"global_step": 1} and "6.45" in err
