@@ -1,0 +1,112 @@
+"""The processor of system 002: films and masks on one side, report text on the other.
+
+processor = AnatomicalReportProcessor(FilmImageProcessor(size=512), AutoTokenizer.from_pretrained("gpt2"))
+inputs = processor(["a.png", {"frontal": "b.dcm", "mask": "b_mask.png"}])
+batch = processor(films, text_target=reports)  # `labels` end with the end-of-text token
+"""
+
+import torch
+from transformers import BatchFeature, ProcessorMixin
+from transformers.utils import logging
+
+from .image_processing_film import FilmImageProcessor
+from .input_error import InputError
+
+logger = logging.get_logger(__name__)
+VIEWS = ("frontal", "lateral", "images", "slides", "mask")
+
+
+class AnatomicalReportProcessor(ProcessorMixin):
+    """Image processor and tokenizer of `AnatomicalReportForConditionalGeneration`."""
+
+    def __init__(self, image_processor: FilmImageProcessor = None, tokenizer=None, **kwargs):
+        super().__init__(image_processor, tokenizer, **kwargs)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["pixel_values", "anatomical_masks", "input_ids", "attention_mask"]
+
+    def __call__(
+        self,
+        images=None,
+        text: str | list[str] | None = None,
+        masks=None,
+        text_target: str | list[str] | None = None,
+        max_length: int | None = None,
+        return_tensors: str = "pt",
+        **kwargs,
+    ) -> BatchFeature:
+        """Model inputs of one or several cases.
+
+        Args:
+            images: a film, or a case as a dict with `frontal` (or `images` with one film) and optionally `mask`, or a
+                list of either. A `lateral` film is accepted and not used: system 002 reads frontal films.
+            text: prompts to continue; padded on the left.
+            masks: lung-heart masks, one a film.
+            text_target: reports to learn. They become `labels`, each ended by the end-of-text token, padded with -100
+                on the right.
+            max_length: most tokens of a report, the end-of-text token included; longer ones are cut and then do not
+                end.
+
+        Returns:
+            `pixel_values` (batch, 3, size, size); `anatomical_masks` (batch, 1, mask_size, mask_size) where given;
+            `labels` (batch, text) with `text_target`, else `input_ids` and `attention_mask` (batch, prompt), of
+            length 0 without a prompt.
+
+        Raises:
+            InputError: a film cannot be read, or a case is not one that this system takes.
+        """
+        data = {}
+        if images is not None:
+            cases = images if isinstance(images, (list, tuple)) else [images]
+            films = [frontal_film(case) for case in cases]
+            if masks is None and any(isinstance(case, dict) and case.get("mask") is not None for case in cases):
+                masks = [mask_of(case) for case in cases]
+            data.update(self.image_processor(films, masks=masks, return_tensors=return_tensors))
+        if text_target is not None:
+            data["labels"] = self._labels([text_target] if isinstance(text_target, str) else text_target, max_length)
+        elif text is not None or images is not None:
+            prompts = [text] if isinstance(text, str) else text or [""] * len(data["pixel_values"])
+            data["input_ids"], data["attention_mask"] = self._prompts(prompts)
+        return BatchFeature(data)
+
+    def _labels(self, reports: list[str], max_length: int | None) -> torch.Tensor:
+        end = self.tokenizer.eos_token_id
+        rows = [torch.tensor((self._ids(report) + [end])[:max_length]) for report in reports]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)
+
+    def _prompts(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = [torch.tensor(self._ids(prompt), dtype=torch.long) for prompt in prompts]
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
+        ids = torch.nn.utils.rnn.pad_sequence(rows, True, pad, padding_side="left")
+        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], True, 0, padding_side="left")
+        return ids, mask
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def frontal_film(case):
+    """The film of a case that system 002 reads."""
+    if not isinstance(case, dict):
+        return case
+    unknown = set(case) - set(VIEWS)
+    images = case.get("images") or []
+    images = list(images) if isinstance(images, (list, tuple)) else [images]
+    film = case.get("frontal", images[0] if len(images) == 1 else None)
+    if unknown or film is None:
+        found = f"unknown keys {sorted(unknown)}" if unknown else f"keys {sorted(case)} without one frontal film"
+        raise InputError("case", found, "{'frontal': film} or {'images': [film]}", "name the frontal film")
+    if case.get("lateral") is not None:
+        logger.warning_once("system 002 reads frontal films only: the lateral film of a case is not used")
+    return film
+
+
+def mask_of(case):
+    """The mask of a case among cases with masks."""
+    if not isinstance(case, dict) or case.get("mask") is None:
+        raise InputError("case", "a film without a mask beside films with one", "a mask for all or none", "add it")
+    return case["mask"]
+
+
+__all__ = ["AnatomicalReportProcessor"]
