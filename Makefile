@@ -32,5 +32,5 @@ sync-checkpoints: $(READY)  ## renew the code copies in the shipped checkpoints
 $(READY): setup.py pyproject.toml
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --upgrade pip
-	$(VENV)/bin/pip install --quiet --editable ".[dev]"
+	$(VENV)/bin/pip install -qq --editable ".[dev]"
 	touch $(READY)
