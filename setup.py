@@ -1,6 +1,6 @@
 """Packaging. The folders that travel to the Hub stand at the top and are installed inside the package."""
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 TOP_FOLDERS = {"hf_medreport.modeling": "modeling", "hf_medreport.processing": "processing"}
 TOP_FOLDERS["hf_medreport.model_cards"] = "model_cards"
@@ -23,8 +23,9 @@ EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement
 EXTRAS["dev"] = ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2", *EXTRAS["all"]]
 
 setup(
-    packages=[*find_packages(include=["hf_medreport", "hf_medreport.*"]), *TOP_FOLDERS],
+    # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.
+    packages=[*find_namespace_packages(include=["hf_medreport", "hf_medreport.*"]), *TOP_FOLDERS],
     package_dir={"hf_medreport": "hf_medreport", **TOP_FOLDERS},
-    package_data={"hf_medreport": ["checkpoints/**/*"], "hf_medreport.model_cards": ["*.md"]},
+    package_data={"": ["*.json", "*.safetensors", "*.md"]},
     extras_require=EXTRAS,
 )
