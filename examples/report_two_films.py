@@ -40,7 +40,7 @@ def main(out: Path) -> None:
 
     logging.disable_progress_bar()
     pipe = load()
-    folder = ReportFolder(out, pipe)
+    folder = ReportFolder(out)
     reports = list(report_films([phantom_film, REAL_FILM], pipe))
     for report in reports:
         facts = ticked(report.text, set(case.facts)) if report.film == phantom_film.name else None

@@ -50,7 +50,9 @@ def doctor(as_json: Json = False):
         "part", "state", "what to type", title=f"hf-medreport {state['hf_medreport']}, Python {state['python']}"
     )
     for name, version in state["packages"].items():
-        table.add_row(name, version or "missing", "" if version else f"pip install {name}")
+        wanted = [requirement for requirement in state["missing"] if requirement.startswith(name)]
+        remedy = f"pip install '{wanted[0]}'" if wanted else ""
+        table.add_row(name, (version or "missing") + (", too old" if version and wanted else ""), remedy)
     for name, extra in state["extras"].items():
         lacking = f"missing {', '.join(extra['missing'])}" if extra["missing"] else "complete"
         table.add_row(f"\\[{name}] {extra['adds']}", lacking, (extra["install"] or "").replace("[", "\\["))
@@ -69,6 +71,10 @@ def report(
     model: Model = None,
     revision: Revision = None,
     trust_remote_code: Trust = False,
+    mask: Annotated[
+        list[Path] | None,
+        typer.Option(help="Lung-heart mask, once a film and in their order; else the model draws it."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film.")] = None,
     device: Device = None,
     batch_size: BatchSize = 4,
@@ -77,20 +83,19 @@ def report(
     """Write reports for films."""
     _quiet()
     from hf_medreport.inference.loading import load
-    from hf_medreport.inference.report import Failure, ReportFolder, output_folder, report_films, to_json
+    from hf_medreport.inference.report import Failure, ReportFolder, report_films, to_json
 
-    if out is not None:
-        output_folder(out)  # a wrong --out is said before the work
+    folder = None if out is None else ReportFolder(out)  # a wrong --out is said before the work
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
-    folder = None if out is None else ReportFolder(out, pipe)
     results = []
-    for result in _bar(report_films(images, pipe, batch_size=batch_size), len(images), "films"):
+    reports = report_films(images, pipe, masks=mask or None, batch_size=batch_size)
+    for result in _bar(reports, len(images), "films"):
         if isinstance(result, Failure):
             typer.echo(result.message, err=True)
         else:
             if folder is not None:
                 folder.add(result)
-            result.image = None  # a film is large, and drawn by now
+            result.image = result.prior = None  # large, and drawn by now
             if not as_json:
                 typer.echo(f"{result.film}\n{result.text}\n")
         results.append(result)
@@ -190,6 +195,7 @@ def convert_anatomical(
     as_json: Json = False,
 ):
     """A checkpoint of system 002."""
+    _quiet()
     from hf_medreport.hub.convert_anatomical import convert as write
 
     result = write(checkpoint, out, encoder, tokenizer, num_heads, image_size, mask_mode)

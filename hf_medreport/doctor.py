@@ -2,10 +2,10 @@
 
 import importlib.metadata
 import platform
-import re
 import shutil
 
 from huggingface_hub.constants import HF_HUB_OFFLINE
+from packaging.requirements import Requirement
 
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS
 
@@ -19,24 +19,23 @@ def examine() -> dict:
     """The state of this installation.
 
     Returns:
-        `{"python", "hf_medreport", "packages": {name: version or None}, "extras": {name: {"adds", "missing",
-        "install"}}, "checkpoints": {name: found}, "gpu", "offline"}`; `install` is None where nothing is missing.
+        `{"python", "hf_medreport", "packages": {name: version}, "extras": {name: {"adds", "missing", "install"}},
+        "checkpoints": {name: found}, "gpu", "offline"}`. A package that is missing, or older than this library needs,
+        stands in `missing` as it is to be installed; `install` is None where nothing is.
     """
     required, extras = requirements()
     return {
         "python": platform.python_version(),
         "hf_medreport": installed("hf-medreport"),
-        "packages": {name: installed(name) for name in required},
+        "packages": {requirement.name: installed(requirement.name) for requirement in required},
+        "missing": lacking(required),
         "extras": {
             extra: {
-                "adds": PURPOSE.get(extra, ""),
-                "missing": [name for name in names if installed(name) is None],
-                "install": next(
-                    (f'pip install "hf-medreport[{extra}]"' for name in names if installed(name) is None), None
-                ),
+                "adds": PURPOSE[extra],
+                "missing": lacking(extras[extra]),
+                "install": f'pip install "hf-medreport[{extra}]"' if lacking(extras[extra]) else None,
             }
-            for extra, names in extras.items()
-            if extra in PURPOSE
+            for extra in PURPOSE
         },
         "checkpoints": {
             row.checkpoint: (CHECKPOINTS / row.checkpoint / "config.json").is_file()
@@ -48,6 +47,15 @@ def examine() -> dict:
     }
 
 
+def lacking(requirements: list[Requirement]) -> list[str]:
+    """Which requirements are not met, as `name>=version`."""
+    return [
+        f"{requirement.name}{requirement.specifier}"
+        for requirement in requirements
+        if not requirement.specifier.contains(installed(requirement.name) or "0", prereleases=True)
+    ]
+
+
 def installed(package: str) -> str | None:
     """The version of an installed distribution."""
     try:
@@ -56,11 +64,10 @@ def installed(package: str) -> str | None:
         return None
 
 
-def requirements() -> tuple[list[str], dict[str, list[str]]]:
+def requirements() -> tuple[list[Requirement], dict[str, list[Requirement]]]:
     """What this package always needs, and what each extra adds, from its own metadata."""
-    required, extras = [], {}
-    for line in importlib.metadata.requires("hf-medreport") or []:
-        name = re.match(r"[\w.-]+", line)[0]
-        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
-        (extras.setdefault(extra[1], []) if extra else required).append(name)
-    return required, extras
+    every = [Requirement(line) for line in importlib.metadata.requires("hf-medreport") or []]
+    extras = {
+        extra: [one for one in every if one.marker and one.marker.evaluate({"extra": extra})] for extra in PURPOSE
+    }
+    return [one for one in every if one.marker is None], extras

@@ -109,9 +109,11 @@ def test_doctor(capsys):
 def test_doctor_says_what_to_type(monkeypatch):
     from hf_medreport import doctor
 
-    real = doctor.installed
-    monkeypatch.setattr(doctor, "installed", lambda name: None if name == "pydicom" else real(name))
-    assert doctor.examine()["extras"]["dicom"]["missing"] == ["pydicom"]
+    real, others = doctor.installed, {"pydicom": None, "torch": "1.13"}
+    monkeypatch.setattr(doctor, "installed", lambda name: others.get(name, real(name)))
+    assert doctor.examine()["missing"] == ["torch>=2.6"]
+    assert doctor.examine()["extras"]["dicom"]["missing"] == ["pydicom>=3.0.2"]
+    assert doctor.examine()["extras"]["train"]["install"] is None
     assert doctor.examine()["extras"]["dicom"]["install"] == 'pip install "hf-medreport[dicom]"'
 
 

@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from hf_medreport.inference.report import model_name
+from hf_medreport.inference.report import model_name, needs_masks
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.phantom.score import score_facts
@@ -21,7 +21,7 @@ def evaluate_phantom(
     """Facts that the model states in its reports of phantom films, against the facts that the films were drawn from.
 
     Args:
-        pipe: from `hf_medreport.inference.loading.load`.
+        pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         n, seed, split, prevalence: of `ChestCorpus`; the films are drawn at the model's image size.
         batch_size: films a pass.
 
@@ -46,7 +46,10 @@ def evaluate_phantom(
     stated, truth = [], []
     for start in tqdm(range(0, n, batch_size), desc="reporting phantom films", disable=not progress):
         cases = [corpus[index] for index in range(start, min(start + batch_size, n))]
-        records = pipe([case.image for case in cases], batch_size=len(cases))
+        films = [case.image for case in cases]
+        if needs_masks(pipe):
+            films = [{"frontal": case.image, "mask": case.lungs | case.heart} for case in cases]
+        records = pipe(films, batch_size=len(cases))
         stated += [parse_report(record[0]["generated_text"]) for record in records]
         truth += [frozenset(case.facts) for case in cases]
     flags = f"--n {n} --seed {seed} --split {split}" + (f" --prevalence {prevalence}" if prevalence else "")

@@ -12,18 +12,17 @@ PANEL, TITLE, HEADER = 2.6, 0.5, 0.3  # inches
 MARKS = {"correct": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
 
 
-def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str, str]] | None = None) -> Figure:
+def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     """Draw one report.
 
     Args:
-        report: a `Report` with its `image`.
-        prior: (height, width) mask of lungs and heart, any size; outlined on the film.
+        report: a `Report` with its `image`; its `prior`, if it has one, is outlined on the film.
         facts: for a phantom film, (`"correct"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
 
     Returns:
         A figure: the film, the film with the prior, and one panel a sentence with its evidence laid over the film.
     """
-    panels = [("film", None)] + ([("anatomical prior", None)] if prior is not None else [])
+    panels = [("film", None)] + ([("anatomical prior", None)] if report.prior is not None else [])
     panels += [(sentence.text, sentence) for sentence in report.sentences]
     rows = -(-len(panels) // COLUMNS)
     footer = 0.35 + 0.2 * len(facts or ())
@@ -46,7 +45,7 @@ def report_figure(report, prior: np.ndarray | None = None, facts: list[tuple[str
             lay_over(axes, sentence.evidence, film.shape)
             score = f"  [{sentence.mean_logprob:.2f}]"
         elif index == 1:
-            mask = _resized(prior, film.shape)
+            mask = _resized(report.prior, film.shape)
             axes.imshow(np.where(mask > 0.5, 0.25, 0.0), cmap="winter", alpha=(mask > 0.5) * 0.25, vmin=0, vmax=1)
             axes.contour(mask, levels=[0.5], colors="#35d0ff", linewidths=1)
         lines = textwrap.wrap(title, 40, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")

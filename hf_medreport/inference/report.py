@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from hf_medreport.inference.figure import report_figure
-from hf_medreport.processing.image_reading import read_image
+from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 
@@ -44,11 +44,12 @@ class Report:
     version: str = __version__
     statement: str = ""
     image: np.ndarray | None = field(default=None, repr=False)  # at most PREVIEW_PX a side
+    prior: np.ndarray | None = field(default=None, repr=False)  # lungs and heart, of any size
 
     def to_json(self) -> dict:
         """Everything but pixels: no maps, no folder of the film."""
         record = asdict(self)
-        record.pop("image")
+        del record["image"], record["prior"]
         for sentence in record["sentences"]:
             sentence.pop("evidence")
             sentence["mean_logprob"] = round(sentence["mean_logprob"], 4)
@@ -63,38 +64,56 @@ class Failure:
     message: str
 
 
-def report_films(paths: Iterable[str | os.PathLike], pipe, *, batch_size: int = 4) -> Iterator[Report | Failure]:
+def report_films(
+    paths: Iterable[str | os.PathLike],
+    pipe,
+    *,
+    masks: Iterable[str | os.PathLike] | None = None,
+    batch_size: int = 4,
+) -> Iterator[Report | Failure]:
     """Report films one batch after the other, so that any number of them needs the memory of one batch.
 
     Args:
         paths: films; one that cannot be read becomes a `Failure`, and the others are done.
         pipe: from `loading.load`.
+        masks: a lung-heart mask a film, for a model that has no segmenter of its own or in its place.
         batch_size: films a pass.
 
     Yields:
         A `Report` or `Failure` for each path, in their order.
+
+    Raises:
+        InputError: another number of masks than of films, or none for a model that needs them.
     """
-    revision = model_revision(pipe)
-    waiting = []  # (path, film or Failure)
-    for path in map(Path, paths):
+    paths = list(map(Path, paths))
+    masks = [None] * len(paths) if masks is None else list(map(Path, masks))
+    if len(masks) != len(paths):
+        raise InputError("masks", f"{len(masks)} for {len(paths)} films", "one a film", "give them in the films' order")
+    if needs_masks(pipe) and paths and masks[0] is None:
+        found = f"none, and {model_name(pipe)} has no segmenter to draw them"
+        raise InputError("masks", found, "a lung-heart mask a film", "give them with --mask")
+    revision, waiting = model_revision(pipe), []
+    for path, mask in zip(paths, masks, strict=True):
         try:
-            waiting.append((path, read_image(path)))
+            case = {"frontal": read_image(path)} | ({} if mask is None else {"mask": read_mask(mask)})
+            waiting.append((path, case))
         except InputError as error:
             waiting.append((path, Failure(readable(path.name), readable(str(error)))))
-        if sum(isinstance(film, np.ndarray) for _, film in waiting) == batch_size:
+        if sum(isinstance(case, dict) for _, case in waiting) == batch_size:
             yield from _report_batch(waiting, pipe, revision)
             waiting = []
     yield from _report_batch(waiting, pipe, revision)
 
 
 def _report_batch(waiting: list[tuple], pipe, revision: str) -> Iterator[Report | Failure]:
-    films = [film for _, film in waiting if isinstance(film, np.ndarray)]
-    records = iter(pipe(films, batch_size=len(films), return_evidence=True) if films else ())
-    for path, film in waiting:
-        yield _report(path, film, next(records)[0], pipe, revision) if isinstance(film, np.ndarray) else film
+    cases = [case for _, case in waiting if isinstance(case, dict)]
+    records = iter(pipe(cases, batch_size=len(cases), return_evidence=True) if cases else ())
+    for path, case in waiting:
+        yield _report(path, case, next(records)[0], pipe, revision) if isinstance(case, dict) else case
 
 
-def _report(path: Path, film: np.ndarray, record: dict, pipe, revision: str) -> Report:
+def _report(path: Path, case: dict, record: dict, pipe, revision: str) -> Report:
+    film = case["frontal"]
     return Report(
         film=readable(path.name),
         film_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -105,7 +124,23 @@ def _report(path: Path, film: np.ndarray, record: dict, pipe, revision: str) -> 
         revision=revision,
         statement=getattr(pipe.model.config, "statement", ""),  # models of other libraries have none
         image=preview(film),
+        prior=case["mask"] if "mask" in case else film_prior(pipe, film),
     )
+
+
+def needs_masks(pipe) -> bool:
+    """Whether the model reads a lung-heart mask and cannot draw it."""
+    config = pipe.model.config
+    return getattr(config, "mask_mode", "none") != "none" and config.segmenter is None
+
+
+def film_prior(pipe, film: np.ndarray) -> np.ndarray | None:
+    """Lungs and heart as the model's segmenter sees them, (height, width) in {0, 1}; None without a segmenter."""
+    segmenter = getattr(pipe.model, "segmenter", None)
+    if segmenter is None:
+        return None
+    pixels = pipe.processor(images=film, return_tensors="pt")["pixel_values"].to(pipe.device)
+    return segmenter.anatomical_masks(pixels)[0, 0].cpu().numpy()
 
 
 def readable(text: str) -> str:
@@ -143,12 +178,12 @@ def model_revision(pipe) -> str:
 class ReportFolder:
     """The folder of `--out`: `FILM_report.png` for each report and `report.json`, each whole or not there at all."""
 
-    def __init__(self, out: str | os.PathLike, pipe):
-        self.folder, self.pipe, self.used = output_folder(out), pipe, set()
+    def __init__(self, out: str | os.PathLike):
+        self.folder, self.used = output_folder(out), set()
 
     def add(self, report: Report, facts: list[tuple[str, str]] | None = None) -> Path:
         """Draw one report; `facts` as in `report_figure`."""
-        figure = report_figure(report, film_prior(self.pipe, report.image), facts)
+        figure = report_figure(report, facts)
         picture = self.folder / f"{unique_stem(report.film, self.used)}_report.png"
         return write_whole(picture, lambda path: figure.savefig(path, format="png"))
 
@@ -179,15 +214,6 @@ def to_json(results: list[Report | Failure]) -> dict:
         "reports": [result.to_json() for result in results if isinstance(result, Report)],
         "failures": [asdict(result) for result in results if isinstance(result, Failure)],
     }
-
-
-def film_prior(pipe, film: np.ndarray) -> np.ndarray | None:
-    """Lungs and heart as the model's segmenter sees them, (height, width) in {0, 1}; None without a segmenter."""
-    segmenter = getattr(pipe.model, "segmenter", None)
-    if segmenter is None:
-        return None
-    pixels = pipe.processor(images=film, return_tensors="pt")["pixel_values"].to(pipe.device)
-    return segmenter.anatomical_masks(pixels)[0, 0].cpu().numpy()
 
 
 def unique_stem(film: str, used: set[str]) -> str:

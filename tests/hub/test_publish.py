@@ -6,11 +6,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from hub_server import Blob, client_command, run_client
 from safetensors.numpy import save_file
 
 from hf_medreport.hub.publish import check_folder, publish
 from hf_medreport.processing.input_error import InputError
+from tests.hub_server import Blob, client_command, run_client
 
 REPO = "org/chest"
 PUBLISH = """

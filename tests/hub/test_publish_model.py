@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from hub_server import run_client
 
 from hf_medreport.hub.card import write_card
 from hf_medreport.registry import SYSTEMS
+from tests.hub_server import run_client
 from tests.tiny import save_tiny
 
 PUBLISH = """

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference import report as module
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.report import Failure, Report, ReportFolder, Sentence, report_films, unique_stem
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import system
 from tests.conftest import film_array
+from tests.tiny import tiny_model, tiny_processor
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def test_revision_follows_the_weights(pipe):
 
 
 def test_pictures_and_json(pipe, films, tmp_path):
-    folder = ReportFolder(tmp_path / "out", pipe)
+    folder = ReportFolder(tmp_path / "out")
     report, failure = report_films(films[:2], pipe)
     written = [folder.add(report), folder.finish([report, failure])]
     assert [path.name for path in written] == ["0_report.png", "report.json"]
@@ -79,19 +82,36 @@ def test_nothing_half_written_when_drawing_fails(pipe, films, tmp_path, monkeypa
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        ReportFolder(tmp_path / "out", pipe).add(next(report_films(films[:1], pipe)))
+        ReportFolder(tmp_path / "out").add(next(report_films(films[:1], pipe)))
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_picture_never_overwrites_its_film(pipe, films):
     before = films[0].read_bytes()
-    ReportFolder(films[0].parent, pipe).add(next(report_films(films[:1], pipe)))
+    ReportFolder(films[0].parent).add(next(report_films(films[:1], pipe)))
     assert films[0].read_bytes() == before
 
 
 def test_out_must_be_a_folder(pipe, films):
     with pytest.raises(InputError, match="0.png: found a file; expected a folder to write to"):
-        ReportFolder(films[0], pipe)
+        ReportFolder(films[0])
+
+
+def test_given_masks_stand_in_for_the_segmenter(pipe, films, tmp_path):
+    mask = tmp_path / "mask.png"
+    Image.fromarray((film_array() > 99).astype(np.uint8)).save(mask)
+    own, given = next(report_films(films[:1], pipe)), next(report_films(films[:1], pipe, masks=[mask]))
+    assert given.prior.shape == (64, 64) and not np.array_equal(own.prior, given.prior)
+    with pytest.raises(InputError, match="masks: found 1 for 2 films; expected one a film"):
+        next(report_films(films[:2], pipe, masks=[mask]))
+
+
+def test_a_model_without_segmenter_asks_for_masks(films, tmp_path):
+    row = system("anatomical_report")
+    without = load(save_folder(tiny_model(row, segmenter=None), tiny_processor(row), tmp_path / "model"))
+    with pytest.raises(InputError, match="masks: found none, and model has no segmenter to draw them"):
+        next(report_films(films[:1], without))
+    assert isinstance(next(report_films(films[:1], without, masks=films[2:3])), Report)
 
 
 def test_stems_are_safe_and_unique():
@@ -104,8 +124,9 @@ def test_figure_shows_film_prior_sentences_and_facts():
     from hf_medreport.inference.figure import report_figure
 
     sentences = [Sentence(f"Sentence {n}.", "findings", -0.1 * n, np.eye(4) / 4) for n in range(3)]
-    report = Report("f.png", "0", "t", {}, sentences, "m", "r", statement="a test bench", image=film_array() / 255)
-    figure = report_figure(report, np.eye(8), [("correct", "left effusion"), ("wrong", "nodule")])
+    report = Report("f.png", "0", "t", {}, sentences, "m", "r", statement="a test bench")
+    report.image, report.prior = film_array() / 255, np.eye(8)
+    figure = report_figure(report, [("correct", "left effusion"), ("wrong", "nodule")])
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["film", "anatomical prior", *(f"Sentence {n}.  [{-0.1 * n:.2f}]" for n in range(3))]
     texts = [text.get_text() for text in figure.texts]
