@@ -133,6 +133,15 @@ def test_autocast_runs_the_strict_bias_without_nan():
     assert outputs.loss.isfinite() and outputs.logits.isfinite().all()
 
 
+def test_frozen_parts_are_frozen_after_loading_too(tmp_path):
+    tiny_model(ROW).save_pretrained(tmp_path)
+    for settings, frozen in (({}, {"encoder", "segmenter"}), ({"freeze_encoder": False}, {"segmenter"})):
+        model = AnatomicalReportForConditionalGeneration.from_pretrained(tmp_path, **settings)
+        for name in ("encoder", "decoder", "segmenter", "projection"):
+            parameters = list(getattr(model, name).parameters())
+            assert {parameter.requires_grad for parameter in parameters} == {name not in frozen}
+
+
 def test_frozen_parts_stay_in_evaluation_mode():
     model = tiny_model(ROW, encoder=ENCODERS["resnet"]).train()
     assert not model.encoder.training and not model.segmenter.training and model.decoder.training

@@ -94,7 +94,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         if config.segmenter is not None:
             self.segmenter = AnatomySegmenterForSemanticSegmentation(config.segmenter)
         self.post_init()
-        self.freeze()
+        self.train()
 
     @classmethod
     def from_encoder_decoder_pretrained(
@@ -141,20 +141,20 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         model.generation_config = decoder_model.generation_config
         return model.eval()
 
-    def freeze(self) -> None:
-        """Switch gradients of encoder and decoder to what the configuration says; the segmenter never has one."""
-        self.encoder.requires_grad_(not self.config.freeze_encoder)
-        self.decoder.requires_grad_(not self.config.freeze_decoder)
-        if self.segmenter is not None:
-            self.segmenter.requires_grad_(False)
+    def frozen_parts(self) -> list[nn.Module]:
+        """What the configuration freezes; the segmenter always is."""
+        frozen = {"encoder": self.config.freeze_encoder, "decoder": self.config.freeze_decoder, "segmenter": True}
+        parts = [getattr(self, name) for name, is_frozen in frozen.items() if is_frozen]
+        return [part for part in parts if part is not None]
 
     def train(self, mode: bool = True):
-        """Training mode, but a frozen encoder and the segmenter stay in evaluation mode (dropout, batch statistics)."""
+        """Training mode, but frozen parts get no gradient and stay in evaluation mode (dropout, batch statistics).
+
+        Here and not in `__init__` only, because `from_pretrained` makes new parameters and then calls `eval()`.
+        """
         super().train(mode)
-        if self.config.freeze_encoder:
-            self.encoder.eval()
-        if self.segmenter is not None:
-            self.segmenter.eval()
+        for part in self.frozen_parts():
+            part.eval().requires_grad_(False)
         return self
 
     def set_attn_implementation(self, attn_implementation, *args, **kwargs):
