@@ -8,6 +8,8 @@ The blur is written as two small matrices a layer with the reflection folded in,
 import torch
 
 EPS = 1e-8
+# Blurring a flat map leaves rounding noise of 1e-7: that is no contrast.
+FLAT = 1e-6
 
 
 def kernel_schedule(num_layers: int, base_kernel: int = 3, kernel_growth: int = 2) -> list[tuple[int, float]]:
@@ -39,7 +41,8 @@ def scale_to_unit(maps: torch.Tensor) -> torch.Tensor:
     """Min-max over the last two axes; a constant map becomes zeros."""
     low = maps.amin(dim=(-2, -1), keepdim=True)
     high = maps.amax(dim=(-2, -1), keepdim=True)
-    return (maps - low) / (high - low + EPS)
+    span = high - low
+    return torch.where(span < FLAT, 0.0, (maps - low) / (span + EPS))
 
 
 def layer_masks(
@@ -66,15 +69,18 @@ def layer_masks(
             f"anatomical_masks: found shape {tuple(masks.shape)}; expected (batch, 1, height, width); "
             "add the channel axis or merge lung and heart into one mask"
         )
-    coarse = torch.nn.functional.interpolate(scale_to_unit(masks.float()), size=grid, mode="bilinear")
     schedule = kernel_schedule(num_layers, base_kernel, kernel_growth)
     rows, columns = (
         torch.stack([blur_matrix(side, size, width if sigma is None else sigma) for size, width in schedule])
         for side in grid
     )
-    # (layers, rows, rows) @ (batch, 1, rows, columns) @ (layers, columns, columns) -> (batch, layers, rows, columns)
-    blurred = rows.to(masks.device) @ coarse @ columns.to(masks.device).transpose(-1, -2)
-    return scale_to_unit(blurred)
+    # Autocast would blur in half precision, and ties at the minimum would hide other patches in strict mode.
+    with torch.autocast(masks.device.type, enabled=False):
+        coarse = torch.nn.functional.interpolate(scale_to_unit(masks.float()), size=grid, mode="bilinear")
+        # (layers, rows, rows) @ (batch, 1, rows, columns) @ (layers, columns, columns)
+        # -> (batch, layers, rows, columns)
+        blurred = rows.to(masks.device) @ coarse @ columns.to(masks.device).transpose(-1, -2)
+        return scale_to_unit(blurred)
 
 
 def attention_bias(stack: torch.Tensor, mode: str, strength: float, dtype: torch.dtype) -> torch.Tensor:

@@ -32,6 +32,7 @@ from torch import nn
 from transformers import AutoModel, GenerationMixin, GPT2LMHeadModel, GPT2Model, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.models.gpt2.modeling_gpt2 import GPT2Block
+from transformers.utils import can_return_tuple
 
 from .anatomical_prior import attention_bias, layer_masks
 from .configuration_anatomical_report import AnatomicalReportConfig
@@ -56,6 +57,8 @@ class AnatomicalGPT2Block(GPT2Block):
 class AnatomicalGPT2Model(GPT2Model):
     """GPT-2 made of `AnatomicalGPT2Block`s; same weights and names."""
 
+    _supports_flash_attn = False  # it takes no additive mask
+
     def __init__(self, config):
         super().__init__(config)
         self.h = nn.ModuleList(AnatomicalGPT2Block(config, layer_idx=i) for i in range(config.num_hidden_layers))
@@ -64,6 +67,8 @@ class AnatomicalGPT2Model(GPT2Model):
 
 class AnatomicalGPT2LMHeadModel(GPT2LMHeadModel):
     """GPT-2 with its tied head over `AnatomicalGPT2Model`; any GPT-2 checkpoint loads into it."""
+
+    _supports_flash_attn = False
 
     def __init__(self, config):
         super().__init__(config)
@@ -94,7 +99,14 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         if config.segmenter is not None:
             self.segmenter = AnatomySegmenterForSemanticSegmentation(config.segmenter)
         self.post_init()
-        self.train()
+        self.freeze()
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As in transformers, whose loader makes every weight trainable: here the configuration says which are."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).freeze()  # a tuple with output_loading_info=True
+        return loaded
 
     @classmethod
     def from_encoder_decoder_pretrained(
@@ -147,14 +159,16 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         parts = [getattr(self, name) for name, is_frozen in frozen.items() if is_frozen]
         return [part for part in parts if part is not None]
 
-    def train(self, mode: bool = True):
-        """Training mode, but frozen parts get no gradient and stay in evaluation mode (dropout, batch statistics).
-
-        Here and not in `__init__` only, because `from_pretrained` makes new parameters and then calls `eval()`.
-        """
-        super().train(mode)
+    def freeze(self) -> None:
+        """Once, when built or loaded: what is added or unfrozen later (adapters, by hand) stays trainable."""
         for part in self.frozen_parts():
             part.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True):
+        """Training mode, but frozen parts stay in evaluation mode (dropout, batch statistics)."""
+        super().train(mode)
+        for part in self.frozen_parts():
+            part.eval()
         return self
 
     def set_attn_implementation(self, attn_implementation, *args, **kwargs):
@@ -193,9 +207,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             features = getattr(encoder_outputs, "last_hidden_state", encoder_outputs)
             grid = square_grid(features.shape[1])
         elif pixel_values is not None:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
-                pixel_values = pixel_values.to(self.encoder.dtype)
-                features, grid = patch_features(self.encoder, pixel_values)
+            features, grid = patch_features(self.encoder, pixel_values.to(self.encoder.dtype))
         else:
             raise ValueError("forward: found no image; expected pixel_values or encoder_outputs; pass one of them")
         if features.shape[-1] != self.projection.in_features:
@@ -213,7 +225,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
                     "them; expected (batch, 1, height, width); pass masks, build with a segmenter, or set "
                     "mask_mode='none'"
                 )
-            anatomical_masks = self.segmenter.anatomical_masks(pixel_values)
+            anatomical_masks = self.segmenter.anatomical_masks(pixel_values.to(self.segmenter.dtype))
         if anatomical_masks.shape[0] != embeddings.shape[0]:
             raise ValueError(
                 f"anatomical_masks: found {anatomical_masks.shape[0]} masks for {embeddings.shape[0]} images; "
@@ -225,6 +237,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         )
         return embeddings, prior
 
+    @can_return_tuple
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -253,7 +266,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
                 pixel_values; the grid is then square.
             labels: (batch, text), -100 where nothing is to be learned. `labels[:, 0]` is predicted from the last patch.
             inputs_embeds, prior: image (and prompt) embeddings and prior as `encode_image` gives them; what `generate`
-                passes.
+                passes. A cache holds no prior: pass it in each step.
             logits_to_keep: only the last so many rows of logits; 0 keeps all.
 
         Returns:
@@ -261,7 +274,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             `labels[:, t]`. `loss` is the mean cross-entropy over labels that are not -100.
 
         Raises:
-            ValueError: no image, no mask where one is needed, a wrong shape, or more tokens than positions.
+            ValueError: no image, no mask or prior where one is needed, a wrong shape, or more tokens than positions.
         """
         if input_ids is None and labels is not None:
             input_ids = labels.masked_fill(labels == -100, self.config.decoder.eos_token_id)
@@ -275,6 +288,11 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
                 attention_mask = nn.functional.pad(attention_mask, (num_patches, 0), value=1)
         elif inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
+        if prior is None and self.config.mask_mode != "none":
+            raise ValueError(
+                f"forward: found no prior with mask_mode='{self.config.mask_mode}'; expected one beside inputs_embeds "
+                "and in every step with a cache; pass the prior that encode_image gives"
+            )
 
         length = seen + inputs_embeds.shape[1]
         if length > self.config.decoder.n_positions:
@@ -289,7 +307,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             position_ids=positions(attention_mask, seen, length, inputs_embeds.device),
             layer_bias=self._layer_bias(prior, length, seen, past_key_values is not None, dtype),
             past_key_values=past_key_values,
-            use_cache=use_cache,
+            use_cache=False if use_cache is None and labels is not None else use_cache,
             **kwargs,
         )
         hidden = outputs.last_hidden_state
@@ -325,7 +343,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         if prior is None:
             return None
         legacy = self.config.legacy_decode and cached
-        if legacy and self.config._attn_implementation != "eager":
+        if legacy and self.decoder.config._attn_implementation != "eager":
             return None
         bias = attention_bias(prior, self.config.mask_mode, self.config.bias_strength, dtype)
         if legacy and seen:
@@ -351,6 +369,11 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             labels: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`, which always uses a cache for a model given embeddings.
         """
+        if kwargs.get("assistant_model") is not None or kwargs.get("cache_implementation") is not None:
+            raise ValueError(
+                "generate: found assistant_model or cache_implementation; expected neither; this model decodes with "
+                "its default cache, which grows with the text"
+            )
         image_embeds, prior = self.encode_image(pixel_values, encoder_outputs, anatomical_masks)
         inputs_embeds = self._append_text(image_embeds, input_ids)
         if attention_mask is None:

@@ -54,15 +54,25 @@ class AnatomicalReportProcessor(ProcessorMixin):
             length 0 without a prompt.
 
         Raises:
-            InputError: a film cannot be read, or a case is not one that this system takes.
+            InputError: a film cannot be read, a case is not one that this system takes, or counts differ.
         """
         data = {}
         if images is not None:
             cases = images if isinstance(images, (list, tuple)) else [images]
             films = [frontal_film(case) for case in cases]
+            if not films:
+                raise InputError("images", "no film", "one or more", "pass at least one film")
             if masks is None and any(isinstance(case, dict) and case.get("mask") is not None for case in cases):
                 masks = [mask_of(case) for case in cases]
             data.update(self.image_processor(films, masks=masks, return_tensors=return_tensors))
+            for name, given in {
+                "text": text,
+                "masks": data.get("anatomical_masks"),
+                "text_target": text_target,
+            }.items():
+                count = 1 if isinstance(given, str) else len(given) if given is not None else len(films)
+                if count != len(films):
+                    raise InputError(name, f"{count} for {len(films)} films", "one a film", "give as many as films")
         if text_target is not None:
             data["labels"] = self._labels([text_target] if isinstance(text_target, str) else text_target, max_length)
         elif text is not None or images is not None:

@@ -143,6 +143,17 @@ def test_pipeline_takes_paths_images_lists_and_cases(row, folders, film_png):
     assert pipe([str(film_png), str(film_png)], batch_size=2) == [[from_path], [from_path]]
 
 
+def test_pipeline_gives_each_film_its_own_sequences(row, folders):
+    pipe = pipeline("image-to-text", model=str(folders[row.model_type]), trust_remote_code=True)
+    films = [Image.fromarray(np.roll(film_array(), 7 * index, axis=0)) for index in range(3)]
+    options = {"max_new_tokens": 6, "num_beams": 3, "num_return_sequences": 2}
+    for evidence in (False, True):
+        alone = [pipe(film, return_evidence=evidence, **options) for film in films]
+        together = pipe(films, batch_size=2, return_evidence=evidence, **options)
+        texts = [[[record["generated_text"] for record in case] for case in cases] for cases in (alone, together)]
+        assert texts[0] == texts[1] and [len(case) for case in together] == [2, 2, 2]
+
+
 def test_the_stock_pipeline_of_today_takes_a_prompt(row, folders, film_png):
     """`image-text-to-text`, to which transformers redirects the old name, with its own pipeline class."""
     pipe = pipeline("image-text-to-text", model=str(folders[row.model_type]), trust_remote_code=True)

@@ -62,12 +62,24 @@ def test_a_constant_mask_is_no_mask(mode, value):
     assert torch.equal(attention_bias(stack, mode, 1.0, torch.float32), torch.zeros(1, 3, 64))
 
 
+def test_a_mask_that_the_grid_makes_flat_is_no_mask():
+    checkerboard = (torch.arange(64)[:, None] + torch.arange(64)) % 2
+    assert layer_masks(checkerboard[None, None].float(), (32, 32), 12).max() == 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_strict_keeps_the_map_and_hides_the_rest(dtype):
     stack = torch.tensor([0.0, 0.25, 1.0, 0.0]).reshape(1, 1, 2, 2)
     hide = torch.finfo(dtype).min
     assert attention_bias(stack, "strict", 2.0, dtype).tolist() == [[[hide, 0.5, 2.0, hide]]]
     assert attention_bias(stack, "soft", 2.0, dtype).tolist() == [[[0.0, 0.5, 2.0, 0.0]]]
+
+
+def test_autocast_changes_nothing():
+    masks = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = layer_masks(masks, (14, 14), 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer_masks(masks, (14, 14), 12), expected)
 
 
 def test_wrong_shape_is_named():

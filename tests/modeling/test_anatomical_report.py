@@ -5,7 +5,12 @@ import torch
 from transformers import AutoModel, GPT2Config, GPT2LMHeadModel
 
 from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
-from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration, patch_features
+from hf_medreport.modeling.modeling_anatomical_report import (
+    AnatomicalGPT2LMHeadModel,
+    AnatomicalGPT2Model,
+    AnatomicalReportForConditionalGeneration,
+    patch_features,
+)
 from hf_medreport.modeling.modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from hf_medreport.registry import TINY_GPT2, TINY_SEGMENTER, TINY_VIT, system
 from tests.modeling.golden import golden_inputs, golden_model, vectors
@@ -142,6 +147,43 @@ def test_frozen_parts_are_frozen_after_loading_too(tmp_path):
             assert {parameter.requires_grad for parameter in parameters} == {name not in frozen}
 
 
+def test_an_encoder_unfrozen_by_hand_gets_its_gradient():
+    model = tiny_model(ROW)
+    model.encoder.requires_grad_(True)
+    model.train()(films(), labels=torch.ones(2, 3, dtype=torch.long)).loss.backward()
+    assert any(parameter.grad is not None for parameter in model.encoder.parameters())
+
+
+def test_a_cache_used_by_hand_needs_the_prior():
+    model, ids = tiny_model(ROW), torch.tensor([[5, 6, 7]])
+    _, prior = model.encode_image(films(1), anatomical_masks=masks(1))
+    expected = model(films(1), input_ids=ids, anatomical_masks=masks(1)).logits[:, -1]
+    cache = model(films(1), input_ids=ids[:, :2], anatomical_masks=masks(1), use_cache=True).past_key_values
+    with pytest.raises(ValueError, match="found no prior with mask_mode='soft'"):
+        model(films(1), input_ids=ids[:, 2:], anatomical_masks=masks(1), past_key_values=cache)
+    step = model(input_ids=ids[:, 2:], prior=prior, past_key_values=cache).logits[:, -1]
+    torch.testing.assert_close(step, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_tuple_where_asked():
+    model, labels = tiny_model(ROW), torch.tensor([[5, 6, 7]])
+    loss, logits = model(films(1), labels=labels, return_dict=False)
+    assert torch.equal(loss, model(films(1), labels=labels).loss) and logits.shape[:2] == (1, 3)
+
+
+def test_half_precision_with_features_and_a_segmenter():
+    model = tiny_model(ROW).to(torch.bfloat16)
+    features, _ = patch_features(model.encoder, films().bfloat16())
+    ids = torch.ones(2, 3, dtype=torch.long)
+    both = model(pixel_values=films(), encoder_outputs=features, input_ids=ids).logits
+    assert torch.equal(both, model(pixel_values=films(), input_ids=ids).logits)
+
+
+@pytest.mark.parametrize("part", [AnatomicalGPT2Model, AnatomicalGPT2LMHeadModel])
+def test_flash_attention_is_refused_for_it_takes_no_bias(part):
+    assert not part._supports_flash_attn
+
+
 def test_frozen_parts_stay_in_evaluation_mode():
     model = tiny_model(ROW, encoder=ENCODERS["resnet"]).train()
     assert not model.encoder.training and not model.segmenter.training and model.decoder.training
@@ -187,6 +229,12 @@ def test_join_of_pretrained_parts(tmp_path):
     assert model.decoder.lm_head.weight is model.decoder.transformer.wte.weight
     assert torch.equal(next(model.encoder.parameters()), next(encoder.parameters()))
     assert torch.equal(next(model.segmenter.parameters()), next(segmenter.parameters()))
+
+
+@pytest.mark.parametrize("option", [{"cache_implementation": "static"}, {"assistant_model": object()}])
+def test_ways_of_decoding_that_would_lose_the_bias_are_refused(option):
+    with pytest.raises(ValueError, match="found assistant_model or cache_implementation; expected neither"):
+        tiny_model(ROW).generate(films(1), **option)
 
 
 REFUSALS = {

@@ -77,6 +77,22 @@ def test_cases_that_it_does_not_take(processor, case, message):
         processor(case)
 
 
+def test_no_film_at_all(processor):
+    with pytest.raises(InputError, match="images: found no film; expected one or more"):
+        processor([])
+
+
 def test_masks_are_for_all_or_none(processor):
     with pytest.raises(InputError, match="found a film without a mask beside films with one"):
         processor([{"frontal": film_array(), "mask": film_array()}, film_array()])
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"text": "a"}, {"text_target": ["a"] * 3}, {"masks": [film_array()]}],
+    ids=["text", "text_target", "masks"],
+)
+def test_one_of_each_a_film(processor, extra):
+    (name,) = extra
+    with pytest.raises(InputError, match=f"^{name}: found . for 2 films; expected one a film"):
+        processor([film_array()] * 2, **extra)

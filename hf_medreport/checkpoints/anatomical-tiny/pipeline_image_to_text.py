@@ -46,8 +46,9 @@ class MedicalReportPipeline(Pipeline):
         generate_kwargs = self._prepare_generate_kwargs(generate_kwargs, return_dict_in_generate=False)
         ids = self.model.generate(**model_inputs, **generate_kwargs)
         outputs = {"ids": ids}
+        cases = next(iter(model_inputs.values())).shape[0]
+        samples = ids.shape[0] // cases
         if return_evidence:
-            samples = ids.shape[0] // next(iter(model_inputs.values())).shape[0]
             repeated = {name: value.repeat_interleave(samples, dim=0) for name, value in model_inputs.items()}
             sentence_of_token = torch.nn.utils.rnn.pad_sequence(
                 [torch.tensor(self._sentence_of_token(row)) for row in ids.tolist()], True, -1
@@ -56,7 +57,8 @@ class MedicalReportPipeline(Pipeline):
             outputs["token_scores"], outputs["evidence"] = self.model.sentence_evidence(
                 ids, sentence_of_token, **repeated
             )
-        return outputs
+        # One row a case, for the pipeline cuts a batch by its first axis.
+        return {name: value.unflatten(0, (cases, samples)) for name, value in outputs.items()}
 
     def postprocess(self, outputs, return_evidence: bool = False) -> list[dict]:
         """One dict a generated sequence: `generated_text`, and with `return_evidence` also `sections` and `sentences`.
@@ -65,6 +67,7 @@ class MedicalReportPipeline(Pipeline):
         (rows, columns), a numpy map of sum 1.
         """
         records = []
+        outputs = {name: value[0] for name, value in outputs.items()}  # (1, sequences, ...): one case
         for index, ids in enumerate(outputs["ids"].tolist()):
             text = self._decode(ids)
             record = {"generated_text": text.strip()}
