@@ -11,16 +11,23 @@ Two processes on one machine, each with half the batch:
         --per_device_train_batch_size 16
 
 Publish the result:
-    hf-medreport publish runs/anatomical/model ORG/NAME
+    hf-medreport publish runs/anatomical/anatomical-tiny ORG/NAME
 """
 
 import argparse
 import json
+import os
 
+from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import run
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="examples/anatomical_phantom.yaml", help="YAML of training arguments")
     arguments, flags = parser.parse_known_args()
-    print(json.dumps(run("anatomical", arguments.config, flags), indent=2))
+    try:
+        metrics = run("anatomical", arguments.config, flags)
+    except InputError as error:
+        raise SystemExit(str(error)) from None
+    if os.environ.get("RANK", "0") == "0":
+        print(json.dumps(metrics, indent=2))

@@ -239,7 +239,9 @@ def main() -> None:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
     except OSError as error:
-        typer.echo(f"{error.filename or 'disk'}: {error.strerror or error}; free space or change --out", err=True)
+        if error.errno is None:  # not the system's word but a library's
+            raise
+        typer.echo(f"{error.filename or 'disk'}: {error.strerror}; free space or change --out", err=True)
         raise SystemExit(1) from None
 
 

@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+NO_MASK = np.zeros((8, 8), np.float32)
+
 
 @dataclass
 class ReportCollator:
     """Hand films, masks and reports of a list of records to the processor.
+
+    A record without a mask among records with one gets an empty mask, which is no mask.
 
     Args:
         processor: of a report system.
@@ -16,11 +22,11 @@ class ReportCollator:
     max_length: int | None = None
 
     def __call__(self, records: list[dict]) -> dict:
-        masks = [record["mask"] for record in records]
+        masks = [NO_MASK if record["mask"] is None else record["mask"] for record in records]
         return dict(
             self.processor(
                 [record["image"] for record in records],
-                masks=masks if all(mask is not None for mask in masks) else None,
+                masks=masks if any(mask is not NO_MASK for mask in masks) else None,
                 text_target=[record["text"] for record in records],
                 max_length=self.max_length,
             )

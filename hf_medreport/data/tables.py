@@ -76,7 +76,7 @@ class ReportDataset:
         return {
             "image": read_image(self._source(image), name=self._name(image, number + 1)),
             "text": row[self.columns["text"]],
-            "mask": None if mask is None else read_mask(self._source(mask), name=self._name(mask, number + 1)),
+            "mask": None if mask in (None, "") else read_mask(self._source(mask), name=self._name(mask, number + 1)),
         }
 
     def _check_columns(self, rows: Sequence[dict]) -> None:
@@ -96,12 +96,14 @@ class ReportDataset:
         for role in ("image", "mask"):
             column = self.columns[role]
             value = row[column] if column else None
-            if column is None or (role == "mask" and value is None):
+            if column is None or (role == "mask" and value in (None, "")):
                 continue
             try:
                 source = self._source(value)
             except ValueError as error:
-                return InputError(where, str(error), f"a file inside {self.path.parent.name}/", f"correct '{column}'")
+                return InputError(
+                    where, str(error), f"a file inside {self.path.resolve().parent.name}/", f"correct '{column}'"
+                )
             if isinstance(source, Path) and not os.path.isfile(source):
                 return InputError(where, f"no file {source.name}", f"an existing {role}", f"correct '{column}'")
         return None
@@ -123,9 +125,9 @@ class ReportDataset:
         return path
 
     def _name(self, value, number: int) -> str:
-        """What messages call the film of a row: its file's name, or where its bytes stand."""
+        """What messages call the film of a row: the row, for file names repeat (CheXpert's `view1_frontal.jpg`)."""
         path = value.get("path") if isinstance(value, dict) else value
-        return Path(path).name if path else f"{self.path.name}, row {number}"
+        return f"{self.path.name}, row {number}" + (f" ({Path(path).name})" if path else "")
 
 
 class ArrowRows(Sequence):

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.modeling.configuration_anatomical_report import THESIS_ENCODER, AnatomicalReportConfig
-from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration
+from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration, encoder_width
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_anatomical_report import AnatomicalReportProcessor
@@ -67,6 +67,10 @@ def convert(
         words = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:
         raise InputError(tokenizer, "no tokenizer", "a folder or id", "pass --tokenizer with GPT-2's folder") from error
+    width, wanted = encoder_width(encoder_model.config), weights["projection.weight"].shape[1]
+    if width != wanted:
+        found = f"an encoder of width {width}"
+        raise InputError("encoder", found, f"width {wanted}, as the checkpoint's projection has", "check --encoder")
     config = AnatomicalReportConfig(
         encoder=encoder_model.config, decoder=decoder, image_size=image_size, mask_mode=mask_mode
     )
@@ -132,6 +136,10 @@ def decoder_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | 
     layers = {int(match[1]) for key in weights if (match := re.match(r"decoder\.transformer\.h\.(\d+)\.", key))}
     if num_heads is None and width % GPT2_HEAD_WIDTH:
         raise InputError(name, f"a decoder of width {width}", "a multiple of 64", "pass --num-heads")
+    if num_heads is not None and width % num_heads:
+        raise InputError(
+            "num_heads", str(num_heads), f"a divisor of the decoder's width {width}", "correct --num-heads"
+        )
     return {
         "vocab_size": vocabulary,
         "n_embd": width,

@@ -7,6 +7,7 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `c
 `warm-up`, `samples.jsonl` and `manifest.json`.
 """
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -122,15 +123,15 @@ def train(config: str | None, flags: list[str]) -> dict:
     model_arguments, data_arguments, arguments = read_arguments(
         (ModelArguments, DataArguments, RecipeArguments), config, flags
     )
+    check_arguments(model_arguments, data_arguments, arguments)
     set_seed(arguments.seed)
     train_set, validation_set, weights = load_data(model_arguments, data_arguments)
-    if arguments.segmenter_steps + arguments.encoder_steps and not data_arguments.phantom_films:
-        raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_films", "set both to 0")
     model, processor = build(model_arguments, train_set)
     model.config.statement = TEST_BENCH if data_arguments.phantom_films else ""
     output = Path(arguments.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    warm_up(model, processor, train_set, arguments, output / "warm-up")
+    settings = [asdict(model_arguments), data_arguments.phantom_films, data_arguments.phantom_seed]
+    warm_up(model, processor, train_set, arguments, output / "warm-up", settings)
 
     model.generation_config.max_new_tokens = data_arguments.max_text_tokens
     samples = output / "samples.jsonl"
@@ -151,7 +152,8 @@ def train(config: str | None, flags: list[str]) -> dict:
     point = resume_point(arguments)
     if point is not None and is_finished(point, arguments):  # Trainer would go a step too far
         trainer.state = TrainerState.load_from_json(str(point / "trainer_state.json"))
-        trainer.load_weights(point)
+        best = trainer.state.best_model_checkpoint if arguments.load_best_model_at_end else None
+        trainer.load_weights(best or point)
     else:
         trainer.train(resume_from_checkpoint=point and str(point))
     metrics = {"global_step": trainer.state.global_step}
@@ -166,11 +168,30 @@ def train(config: str | None, flags: list[str]) -> dict:
     return metrics
 
 
-def load_data(model: ModelArguments, data: DataArguments) -> tuple:
-    """Training set, validation set or None, and the weight of each training record or None."""
+def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
+    """Refuse, before any work, arguments that do not go together."""
     if bool(data.phantom_films) == bool(data.train_data):
         found = "both" if data.train_data else "neither"
         raise InputError("train_data, phantom_films", found, "one of them", "name tables, or draw phantom films")
+    if arguments.segmenter_steps + arguments.encoder_steps and not data.phantom_films:
+        raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_films", "set both to 0")
+    if arguments.segmenter_steps and not model.segmenter:
+        raise InputError("segmenter_steps", "no segmenter to warm up", "a segmenter", "name one or set it to 0")
+    if model.mask_mode != "none" and not (model.segmenter or (data.mask_column and data.train_data)):
+        found = f"mask_mode '{model.mask_mode}' and no masks"
+        raise InputError("mask_column, segmenter", found, "one of them", "name it, or set mask_mode to none")
+    evaluates = arguments.eval_strategy != "no"
+    if arguments.early_stopping_patience and not evaluates:
+        raise InputError("early_stopping_patience", "eval_strategy no", "steps or epoch", "set eval_strategy")
+    if evaluates and not (data.validation_data or data.phantom_films):
+        raise InputError("validation_data", "none", "a table to evaluate on", "name it or set eval_strategy to no")
+    if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not data.phantom_films:
+        found = f"{arguments.metric_for_best_model} on tables"
+        raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+
+
+def load_data(model: ModelArguments, data: DataArguments) -> tuple:
+    """Training set, validation set or None, and the weight of each training record or None."""
     if data.phantom_films:
         source = {"seed": data.phantom_seed, "size": model.image_size}
         training = PhantomReports(PhantomSource(data.phantom_films, **source))
@@ -183,7 +204,7 @@ def load_data(model: ModelArguments, data: DataArguments) -> tuple:
     columns = {
         "image_column": data.image_column,
         "text_column": data.text_column,
-        "mask_column": data.mask_column,
+        "mask_column": data.mask_column if model.mask_mode != "none" else None,  # not read where it is not used
         "on_bad": "skip" if data.skip_bad_rows else "raise",
     }
     tables = [ReportDataset(path, **columns) for path in data.train_data]
@@ -215,10 +236,15 @@ def build(arguments: ModelArguments, train_set) -> tuple:
     }
     parts = (arguments.encoder, arguments.decoder)
     if all(isinstance(part, str) for part in parts):
-        tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer or arguments.decoder)
-        model = AnatomicalReportForConditionalGeneration.from_encoder_decoder_pretrained(
-            *parts, arguments.segmenter, arguments.position_expansion, **settings
-        )
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer or arguments.decoder)
+            model = AnatomicalReportForConditionalGeneration.from_encoder_decoder_pretrained(
+                *parts, arguments.segmenter, arguments.position_expansion, **settings
+            )
+        except OSError as error:
+            found = f"'{arguments.encoder}' and '{arguments.decoder}', of which one does not load"
+            remedy = "check the names, or go online"
+            raise InputError("encoder, decoder", found, "folders or repository ids", remedy) from error
     elif all(isinstance(part, dict) for part in parts):
         if arguments.tokenizer:
             tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
@@ -251,14 +277,16 @@ def train_tokenizer(reports, vocabulary_size: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
 
 
-def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path) -> None:
-    """Warm segmenter and encoder up, or take what an earlier run of the same length left in `folder`."""
+def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path, settings: list) -> None:
+    """Warm segmenter and encoder up, or take what an earlier run of the same settings left in `folder`."""
+    settings = [*settings, arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.seed]
+    fingerprint = hashlib.sha256(json.dumps(settings, default=str).encode()).hexdigest()[:8]
     stages = {
         "segmenter": (warm_up_segmenter, model.segmenter, model.segmenter, arguments.segmenter_steps),
         "encoder": (warm_up_encoder, model, model.encoder, arguments.encoder_steps),
     }
     for name, (stage, argument, part, steps) in stages.items():
-        done = folder / f"{name}-{steps}-{arguments.seed}.safetensors"
+        done = folder / f"{name}-{steps}-{fingerprint}.safetensors"
         if not steps:
             continue
         if not done.exists():
@@ -334,14 +362,23 @@ def write_evaluation(folder: Path, model, data: DataArguments, arguments: Recipe
     )
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_manifest(path: Path, model: ModelArguments, data: DataArguments, arguments: RecipeArguments, count: int):
-    """What the run was: versions, arguments, number of records."""
+    """What the run was: versions, arguments, number of records, SHA-256 of its tables."""
+    tables = [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
+    files = [file for table in tables for file in (sorted(table.rglob("*")) if table.is_dir() else [table])]
     packages = ("hf-medreport", "torch", "transformers", "accelerate", "numpy")
     manifest = {
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "threads": torch.get_num_threads(),
         "training_records": count,
+        "inputs": {str(file): file_digest(file) for file in files if file.is_file()},
         "model": asdict(model),
         "data": asdict(data),
         "training": json.loads(arguments.to_json_string()),

@@ -29,6 +29,8 @@ def read_arguments(classes: tuple[type, ...], config: str | None, flags: list[st
             if key not in known:
                 raise InputError(config, f"unknown field '{key}'", "a training argument", _nearest(key, known))
             known[key].required = False
+            if known[key].nargs in ("+", "*") and not isinstance(values[key], list):
+                values[key] = [values[key]]
         parser.set_defaults(**values)
     for flag in flags:
         name = flag.lstrip("-").split("=")[0].replace("-", "_")

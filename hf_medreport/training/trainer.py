@@ -8,11 +8,33 @@ import numpy as np
 import psutil
 import sacrebleu
 import torch
-from torch.utils.data import WeightedRandomSampler
+from torch.utils.data import Sampler
 from transformers import Seq2SeqTrainer
 
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.phantom.score import score_facts
+
+
+class WeightedDraws(Sampler):
+    """As many records an epoch as there are, drawn by weight with replacement.
+
+    Each epoch is drawn by its own seed. A generator that runs on from epoch to epoch (`WeightedRandomSampler`) starts
+    over in a resumed run, which then sees other records than the run that was killed.
+    """
+
+    def __init__(self, weights: list[float], seed: int):
+        self.weights, self.seed, self.epoch = torch.tensor(weights, dtype=torch.double), seed, 0
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        yield from torch.multinomial(self.weights, len(self), replacement=True, generator=generator).tolist()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer at the head of each epoch."""
+        self.epoch = epoch
 
 
 class ReportTrainer(Seq2SeqTrainer):
@@ -30,8 +52,7 @@ class ReportTrainer(Seq2SeqTrainer):
         if self.sample_weights is None:
             return super()._get_train_sampler(train_dataset)
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
-        generator = torch.Generator().manual_seed(seed)
-        return WeightedRandomSampler(self.sample_weights, len(self.sample_weights), generator=generator)
+        return WeightedDraws(self.sample_weights, seed)
 
     def load_weights(self, folder: str | os.PathLike) -> None:
         """Weights of a checkpoint folder. Trainer itself copies tensors by name and only warns where none fits; names
@@ -44,6 +65,11 @@ class ReportTrainer(Seq2SeqTrainer):
 
     def _load_best_model(self):
         self.load_weights(self.state.best_model_checkpoint)
+
+    def evaluation_loop(self, *args, **kwargs):
+        # Seq2SeqTrainer gathers with the records that fill the processes' last batches up, which then count twice.
+        self.gather_function = self.accelerator.gather_for_metrics
+        return super().evaluation_loop(*args, **kwargs)
 
     def log(self, logs: dict, *args, **kwargs) -> None:
         super().log({**logs, **hardware_use()}, *args, **kwargs)

@@ -106,6 +106,22 @@ def test_refusals(parts, tmp_path, monkeypatch, name, message):
     assert not (tmp_path / "out").exists() and not (tmp_path / "executed.txt").exists()
 
 
+def test_an_encoder_of_another_width(parts, tmp_path):
+    from transformers import AutoConfig
+
+    AutoModel.from_config(AutoConfig.for_model(**{**ENCODER, "hidden_size": 16})).save_pretrained(tmp_path / "narrow")
+    with pytest.raises(InputError, match="found an encoder of width 16; expected width 20"):
+        convert(
+            FOLDER / "state_dict.safetensors", tmp_path / "out", encoder=str(tmp_path / "narrow"),
+            tokenizer=parts["tokenizer"], num_heads=4, image_size=28,
+        )  # fmt: skip
+
+
+def test_heads_that_do_not_divide_the_width(parts, tmp_path):
+    with pytest.raises(InputError, match="num_heads: found 5; expected a divisor of the decoder's width 32"):
+        convert(FOLDER / "state_dict.safetensors", tmp_path / "out", num_heads=5, image_size=28, **parts)
+
+
 def test_an_encoder_is_asked_for(parts, tmp_path):
     with pytest.raises(InputError, match="found no encoder weights; expected an encoder; pass --encoder"):
         convert(FOLDER / "state_dict.safetensors", tmp_path / "out", num_heads=4, tokenizer=parts["tokenizer"])

@@ -1,5 +1,6 @@
 """The recipe of system 002: from each source, resumed, and in two processes."""
 
+import hashlib
 import json
 import os
 import socket
@@ -18,7 +19,7 @@ from hf_medreport.hub.publish import check_folder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
-from hf_medreport.training.trainer import ReportTrainer
+from hf_medreport.training.trainer import ReportTrainer, WeightedDraws
 from tests.conftest import film_array
 from tests.tiny import tiny_tokenizer
 
@@ -115,7 +116,7 @@ def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(tmp_pat
     """gloo on one machine, dropout 0: losses equal to 1e-4."""
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir(), two.mkdir()
-    settings = {"eval_strategy": "no", "save_steps": 4, "max_grad_norm": 1.0}
+    settings = {"eval_strategy": "no", "save_steps": 4, "phantom_validation_films": 3}
     run("anatomical", configuration(one, **settings), [])
     config = configuration(two, **settings, per_device_train_batch_size=2)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -129,6 +130,8 @@ def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(tmp_pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert losses(two / "run") == pytest.approx(losses(one / "run"), abs=1e-4) and len(losses(one / "run")) == 4
+    for folder in (one, two):  # three films are scored, not those that fill the second process' batch up
+        assert len((folder / "run" / "samples.jsonl").read_text().splitlines()) == 3
 
 
 @pytest.fixture
@@ -175,6 +178,8 @@ def paper_flags(folder, **changes):
 def test_the_papers_recipe_two_steps(tables):
     metrics = run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), paper_flags(tables))
     assert metrics["global_step"] == 2 and metrics["eval_loss"] > 0
+    inputs = json.loads((tables / "run" / "manifest.json").read_text())["inputs"]
+    assert inputs[str(tables / "mimic.csv")] == hashlib.sha256((tables / "mimic.csv").read_bytes()).hexdigest()
     config = json.loads((tables / "run" / "model" / "config.json").read_text())
     assert config["decoder"]["n_positions"] == 64 + 16 and config["mask_mode"] == "soft"
     before, after = load_file(tables / "encoder" / "model.safetensors"), weights(tables / "run")
@@ -213,6 +218,41 @@ def test_early_stopping(tables):
     assert run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), flags)["global_step"] == 3
 
 
+def test_weighted_draws_of_a_resumed_epoch_are_those_of_an_uninterrupted_run():
+    whole, resumed = WeightedDraws([0.7] * 6 + [0.3] * 6, seed=3), WeightedDraws([0.7] * 6 + [0.3] * 6, seed=3)
+    epochs = []
+    for epoch in range(2):
+        whole.set_epoch(epoch)
+        epochs.append(list(whole))
+    resumed.set_epoch(1)
+    assert list(resumed) == epochs[1] != epochs[0]
+
+
+def test_a_finished_run_resumed_ends_with_its_best_weights(tables):
+    config = str(EXAMPLES / "anatomical_paper.yaml")
+    flags = paper_flags(tables, max_steps=3, learning_rate=0.5)  # each step makes it worse
+    run("anatomical", config, flags)
+    expected = weights(tables / "run")
+    run("anatomical", config, [*flags, "--resume_from_checkpoint", "true"])
+    resumed = weights(tables / "run")
+    assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"early_stopping_patience": 2, "eval_strategy": "no"}, "early_stopping_patience: found eval_strategy no"),
+        ({"metric_for_best_model": "eval_fact_f1"}, "metric_for_best_model: found eval_fact_f1 on tables"),
+        ({"segmenter_steps": 2}, "segmenter_steps, encoder_steps: found a warm-up on tables"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused_before_any_work(tables, changes, message):
+    flags = paper_flags(tables, load_best_model_at_end=False, **changes)
+    with pytest.raises(InputError, match=message):
+        run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), flags)
+    assert not (tables / "run").exists()
+
+
 def test_sources_are_drawn_by_weight(tables):
     from hf_medreport.training.anatomical import DataArguments, ModelArguments, load_data
 
@@ -231,6 +271,11 @@ def test_sources_are_drawn_by_weight(tables):
         ({"train_data": ["a.csv"]}, [], "train_data, phantom_films: found both; expected one of them"),
         ({"phantom_films": 0}, [], "train_data, phantom_films: found neither; expected one of them"),
         ({"mask_mode": "sof"}, [], "found mask_mode='sof'; expected one of none, soft, strict"),
+        (
+            {"encoder": "no/id", "decoder": "no/gpt"},
+            [],
+            "encoder, decoder: found 'no/id' and 'no/gpt', of which one does",
+        ),
         ({"encoder": "some/id"}, [], "encoder, decoder: found a name and a configuration; expected two names or two"),
         ({}, ["--resume_from_checkpoint", "absent"], "resume_from_checkpoint: found no folder absent"),
     ],
