@@ -1,6 +1,7 @@
 """The phantom as a data set for training: drawn once by several processes, kept in memory as bytes."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -40,6 +41,10 @@ class PhantomReports:
 
     def __getitem__(self, index: int) -> dict:
         return self.records[index]
+
+    def texts(self) -> Iterator[str]:
+        """Every report."""
+        return (record["text"] for record in self.records)
 
 
 def _draw(part: tuple[PhantomSource, int, int]) -> list[dict]:

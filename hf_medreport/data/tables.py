@@ -10,7 +10,7 @@ concerns. Films are read when a record is asked for.
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow
@@ -78,6 +78,10 @@ class ReportDataset:
             "text": row[self.columns["text"]],
             "mask": None if mask in (None, "") else read_mask(self._source(mask), name=self._name(mask, number + 1)),
         }
+
+    def texts(self) -> Iterator[str]:
+        """Every report, without reading a film."""
+        return (self.rows[number][self.columns["text"]] for number in self.kept)
 
     def _check_columns(self, rows: Sequence[dict]) -> None:
         present = list(rows[0]) if len(rows) else []

@@ -249,7 +249,10 @@ def build(arguments: ModelArguments, train_set) -> tuple:
         if arguments.tokenizer:
             tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
         else:
-            tokenizer = train_tokenizer((record["text"] for record in train_set), arguments.vocabulary_size)
+            sources = train_set.datasets if isinstance(train_set, ConcatDataset) else [train_set]
+            tokenizer = train_tokenizer(
+                (text for source in sources for text in source.texts()), arguments.vocabulary_size
+            )
         ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_token_id)
         encoder = AutoConfig.for_model(**{"model_type": "dinov3_vit", **arguments.encoder})
         decoder = {**arguments.decoder, "vocab_size": len(tokenizer), **ends}

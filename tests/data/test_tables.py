@@ -57,6 +57,12 @@ def test_every_format_gives_the_same_records(folder, kind):
     np.testing.assert_array_equal(table[1]["mask"][0], [0] * 8 + [1] * 8)
 
 
+def test_texts_are_read_without_the_films(folder):
+    table = ReportDataset(write(folder, "csv"))
+    (folder / "0.png").write_bytes(b"no film any more")
+    assert list(table.texts()) == [row["text"] for row in ROWS]
+
+
 def test_films_stored_by_datasets_as_bytes(folder):
     rows = [{"image": {"bytes": (folder / "1.png").read_bytes(), "path": None}, "text": "Half."}]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "bytes.parquet")

@@ -186,6 +186,13 @@ def test_the_papers_recipe_two_steps(tables):
     assert all(torch.equal(after[f"encoder.{key}"], value) for key, value in before.items())
 
 
+def test_tables_from_scratch(tables):
+    """A tokenizer of the tables' own reports, and no weights to start from."""
+    scratch = {"phantom_films": 0, "segmenter_steps": 0, "encoder_steps": 0, "mask_column": "mask"}
+    data = {"train_data": [str(tables / "mimic.csv")], "validation_data": str(tables / "chexpert.csv")}
+    assert run("anatomical", configuration(tables, **scratch, **data), [])["global_step"] == 4
+
+
 def test_tensorboard_gets_the_log(tables):
     run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), paper_flags(tables, report_to="tensorboard"))
     assert list((tables / "run").rglob("events.out.tfevents*"))
