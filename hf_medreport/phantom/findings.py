@@ -1,61 +1,89 @@
-"""What a film can show: the kinds of finding, one finding as a `Fact`, and how sets of them are drawn.
+"""What a film can show: the kinds of finding, one finding as a `Fact`, and what a patient may have together.
 
-`KINDS` is the single table that the drawer, the grammar, the parser and the score read. Its order is the order in
-which a report speaks of the findings: heart, pleura, lungs. Sides are the patient's.
+`KINDS` is the single table that the drawers, the grammar, the parser and the score read. Its order is the order in
+which a report speaks of the findings. Sides are the patient's.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
-
-import numpy as np
 
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["KINDS", "SIDES", "ZONES", "Fact", "Kind", "check_facts", "conflict", "draw_facts", "report_order"]
+__all__ = ["CHANGES", "GRADES", "KINDS", "NUMBERS", "SIDES", "ZONES", "Fact", "Kind", "check_facts", "conflict"]
+__all__ += ["report_order"]
 
 SIDES = ("right", "left")
 ZONES = ("upper", "middle", "lower")
 GRADES = ("mild", "moderate", "severe")
-SIZES = ("small", "large")
+NUMBERS = ("single", "multiple")
+CHANGES = ("new", "increased", "decreased", "unchanged")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The attributes a kind of finding takes (an empty tuple: it takes none) and how common it is.
+    """What is known of a kind of finding; an empty tuple: it does not take this attribute.
 
-    `share` weighs the kind under natural prevalence, relative to the other kinds.
+    Attributes:
+        organ: the part of the report that speaks of it.
+        chexpert: the CheXpert observation it belongs to (Irvin et al., 2019, table 1); None: it has none.
+        reports: how many of the 3,955 reports of the Indiana University collection carry MeSH codes of this kind.
+        sides, zones, severities, numbers: the values of these attributes.
+        sizes: smallest and largest diameter in mm.
+        chronic: it does not change between two films of a patient.
+        doubtful: a report may call it possible.
     """
 
     organ: str
-    share: float
+    chexpert: str | None
+    reports: int
     sides: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    sizes: tuple[int, int] | None = None
+    chronic: bool = False
+    doubtful: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
-    "cardiomegaly": Kind("heart", 0.26, severities=GRADES),
-    "pleural_effusion": Kind("pleura", 0.24, SIDES, severities=GRADES),
-    "pneumothorax": Kind("pleura", 0.06, SIDES, severities=GRADES),
-    "consolidation": Kind("lungs", 0.16, SIDES, ZONES),
-    "atelectasis": Kind("lungs", 0.18, SIDES, ZONES),
-    "nodule": Kind("lungs", 0.10, SIDES, ZONES, SIZES),
+    "cardiomegaly": Kind("heart", "Cardiomegaly", 375, severities=GRADES),
+    "tortuous_aorta": Kind("mediastinum", "Enlarged Cardiomediastinum", 252, chronic=True),
+    "pleural_effusion": Kind("pleura", "Pleural Effusion", 161, SIDES, severities=GRADES),
+    "pneumothorax": Kind("pleura", "Pneumothorax", 27, SIDES, severities=GRADES),
+    "consolidation": Kind("lungs", "Consolidation", 213, SIDES, ZONES, doubtful=True),
+    "atelectasis": Kind("lungs", "Atelectasis", 332, SIDES, ZONES, doubtful=True),
+    "interstitial_edema": Kind("lungs", "Edema", 189, severities=GRADES),
+    "nodule": Kind("lungs", "Lung Lesion", 157, SIDES, ZONES, sizes=(10, 48), doubtful=True),
+    "calcified_granuloma": Kind("lungs", None, 274, SIDES, ZONES, numbers=NUMBERS, chronic=True),
+    "hyperinflation": Kind("lungs", None, 216, chronic=True),
+    "elevated_diaphragm": Kind("diaphragm", None, 87, SIDES),
+    "rib_fracture": Kind("bones", "Fracture", 53, SIDES, numbers=NUMBERS),
+    "scoliosis": Kind("bones", None, 99, SIDES, severities=GRADES, chronic=True),
+    "endotracheal_tube": Kind("devices", "Support Devices", 33),
+    "central_line": Kind("devices", "Support Devices", 125, SIDES),
+    "pacemaker": Kind("devices", "Support Devices", 110, SIDES, chronic=True),
 }
-
-# Under natural prevalence: slight findings and the bases of the lungs come first.
-NATURAL_COUNTS = (0.40, 0.30, 0.18, 0.09, 0.03)  # of films with 0, 1, 2, 3, 4 facts
-NATURAL_WEIGHTS = {"mild": 0.5, "moderate": 0.35, "severe": 0.15, "small": 0.65, "large": 0.35}
-NATURAL_WEIGHTS |= {"upper": 0.25, "middle": 0.25, "lower": 0.5, "right": 0.5, "left": 0.5}
-BOTH_SIDES_SHARE = 0.2
 
 # The zones of the lung that an effusion of this grade covers with fluid.
 FLOODED_ZONES = {"mild": (), "moderate": ("lower",), "severe": ("middle", "lower")}
+# A patient has one of these, on one side.
+ONLY_ONCE = {"elevated_diaphragm", "scoliosis", "pacemaker"}
+# Neither can be seen where the other is, on one side.
+EXCLUSIVE = (
+    {"pleural_effusion", "pneumothorax"},
+    {"pleural_effusion", "elevated_diaphragm"},
+    {"pneumothorax", "elevated_diaphragm"},
+)
 
 
 @dataclass(frozen=True, order=True)
 class Fact:
-    """One finding. Every attribute that its kind takes is given, every other is None.
+    """One finding.
+
+    Side, zone and severity are given if and only if the kind takes them. `size_mm` and `number` may be left open
+    (None), as a report may. `certain` is False where the film is too faint for more than "possible". `change` is
+    what happened since the prior film, None without one.
 
     Raises:
         InputError: unknown kind, or an attribute that is missing, forbidden or not one of the kind's values.
@@ -65,16 +93,46 @@ class Fact:
     side: str | None = None
     zone: str | None = None
     severity: str | None = None
+    size_mm: int | None = None
+    number: str | None = None
+    certain: bool = True
+    change: str | None = None
 
     def __post_init__(self):
         if self.kind not in KINDS:
             raise InputError("fact", f"kind {self.kind!r}", "one of " + ", ".join(KINDS), "name a known kind")
-        kind = KINDS[self.kind]
+        kind, where = KINDS[self.kind], f"fact {self.kind}"
+        if self.side == "left" and self.zone == "middle lobe":
+            found = "a left middle lobe"
+            raise InputError(where, found, "a zone: " + ", ".join(ZONES), "the left lung has no middle lobe")
         for name, allowed in (("side", kind.sides), ("zone", kind.zones), ("severity", kind.severities)):
-            value = getattr(self, name)
-            if value not in (allowed or (None,)):
-                expected = "one of " + ", ".join(allowed) if allowed else f"no {name}"
-                raise InputError(f"fact {self.kind}", f"{name} {value!r}", expected, f"correct the {name}")
+            self._check(name, allowed or (None,))
+        self._check("number", (None, *kind.numbers))
+        self._check("change", (None, *CHANGES))
+        self._check("certain", (True, False) if kind.doubtful else (True,))
+        if self.size_mm is not None:
+            low, high = kind.sizes or (0, 0)
+            if not kind.sizes or not low <= self.size_mm <= high:
+                expected = f"{low} to {high} mm" if kind.sizes else "no size"
+                raise InputError(where, f"size_mm {self.size_mm!r}", expected, "correct the size_mm")
+
+    def _check(self, name: str, allowed: tuple) -> None:
+        value = getattr(self, name)
+        if value not in allowed:
+            values = [str(one) for one in allowed if one is not None]
+            expected = "one of " + ", ".join(values) if values else f"no {name}"
+            raise InputError(f"fact {self.kind}", f"{name} {value!r}", expected, f"correct the {name}")
+
+    @property
+    def key(self) -> tuple[str, str | None, str | None, str | None]:
+        """(kind, side, zone, severity): what the exact score compares."""
+        return self.kind, self.side, self.zone, self.severity
+
+    def __str__(self) -> str:
+        size = f"{self.size_mm} mm" if self.size_mm else None
+        words = (None if self.certain else "possible", self.change, self.number, size)
+        words += (self.severity, self.side, self.zone, self.kind.replace("_", " "))
+        return " ".join(word for word in words if word)
 
 
 def report_order(facts: Iterable[Fact]) -> list[Fact]:
@@ -86,73 +144,29 @@ def report_order(facts: Iterable[Fact]) -> list[Fact]:
 def conflict(one: Fact, other: Fact) -> bool:
     """Whether two facts contradict or hide each other, so that no film could show both.
 
-    That is so for two facts of one kind and side, for air and fluid in one pleural space, for two findings in one
-    zone of a lung, and for a finding in a zone that an effusion floods.
+    That is so for two facts of one kind and side, for what a patient has once, for two findings in one zone of a
+    lung, for a finding in a zone that an effusion floods or under a pacemaker's box, for two that reshape one pleural
+    space, for broken ribs behind a large effusion, and for overexpanded lungs above a raised diaphragm.
     """
+    kinds = {one.kind, other.kind}
+    if len(kinds) == 1 and one.kind in ONLY_ONCE or kinds == {"hyperinflation", "elevated_diaphragm"}:
+        return True
     if one.side != other.side:
         return False
-    if one.kind == other.kind:
+    if len(kinds) == 1 or kinds in EXCLUSIVE:
         return True
     if one.zone and other.zone:
         return one.zone == other.zone
-    kinds = {one.kind, other.kind}
-    if kinds == {"pleural_effusion", "pneumothorax"}:
-        return True
     if "pleural_effusion" in kinds:
         fluid, finding = (one, other) if one.kind == "pleural_effusion" else (other, one)
-        return finding.zone in FLOODED_ZONES[fluid.severity]
-    return False
+        hidden = finding.kind == "rib_fracture" and fluid.severity == "severe"
+        return hidden or finding.zone in FLOODED_ZONES[fluid.severity]
+    return "pacemaker" in kinds and "upper" in (one.zone, other.zone)
 
 
 def check_facts(facts: Iterable[Fact]) -> None:
     """Raise InputError if any two of the facts contradict or hide each other."""
     for one, other in combinations(facts, 2):
         if conflict(one, other):
-            found = " and ".join(" ".join(filter(None, (f.severity, f.side, f.zone, f.kind))) for f in (one, other))
-            raise InputError("facts", found, "facts that one film can show together", "drop or move one of them")
-
-
-def _draw_fact(rng: np.random.Generator, kind: str, natural: bool, side: str | None = None) -> Fact:
-    def one_of(values: tuple[str, ...]) -> str | None:
-        if not values:
-            return None
-        weights = np.array([NATURAL_WEIGHTS[value] for value in values]) if natural else np.ones(len(values))
-        return values[rng.choice(len(values), p=weights / weights.sum())]
-
-    table = KINDS[kind]
-    return Fact(kind, side or one_of(table.sides), one_of(table.zones), one_of(table.severities))
-
-
-def _other_side(fact: Fact) -> Fact:
-    return replace(fact, side=SIDES[1 - SIDES.index(fact.side)]) if fact.side else fact
-
-
-def draw_facts(rng: np.random.Generator, prevalence: str = "balanced") -> tuple[Fact, ...]:
-    """Draw the findings of one film, at most four, in report order.
-
-    Args:
-        rng: the source of chance.
-        prevalence: "balanced" for training (0 to 4 facts; kinds, sides, zones and severities equally frequent) or
-            "natural" for testing (about 40 % of the films normal; common kinds and slight findings more common).
-
-    Raises:
-        InputError: unknown prevalence.
-    """
-    if prevalence not in ("balanced", "natural"):
-        raise InputError("prevalence", repr(prevalence), "balanced or natural", "name one of the two")
-    natural = prevalence == "natural"
-    count = rng.choice(5, p=NATURAL_COUNTS if natural else None)
-    shares = np.array([kind.share if natural else 1.0 for kind in KINDS.values()])
-    facts: list[Fact] = []
-    for kind in rng.choice(list(KINDS), size=len(KINDS), replace=False, p=shares / shares.sum()):
-        wanted = [_draw_fact(rng, str(kind), natural)]
-        if wanted[0].side and rng.random() < BOTH_SIDES_SHARE:
-            wanted.append(_draw_fact(rng, str(kind), natural, _other_side(wanted[0]).side))
-        for fact in wanted:
-            # A fact that cannot be seen moves to the other lung: this keeps zones and severities equally frequent,
-            # where drawing anew would make the lower zone rare.
-            for candidate in (fact, _other_side(fact)):
-                if len(facts) < count and not any(conflict(candidate, present) for present in facts):
-                    facts.append(candidate)
-                    break
-    return tuple(report_order(facts))
+            expected = "facts that one film can show together"
+            raise InputError("facts", f"{one} and {other}", expected, "drop or move one of them")
