@@ -1,17 +1,22 @@
 """Splits of known-truth chests, made as they are read.
 
 Case i of a split depends on (seed, split, i) and on nothing else: not on the order of access, not on the number of
-workers, and its film not on the wordings. Splits have their own streams of chance, so no patient is in two of them,
+workers, and its films not on the wordings. Splits have their own streams of chance, so no patient is in two of them,
 whatever the seeds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from hf_medreport.phantom.chest import check_size, draw_frontal
-from hf_medreport.phantom.findings import Fact, draw_facts
+from hf_medreport.phantom.anatomy import style_named
+from hf_medreport.phantom.film import Film, check_bits, check_size
+from hf_medreport.phantom.findings import Fact, check_facts, report_order
+from hf_medreport.phantom.frontal import draw_frontal
 from hf_medreport.phantom.grammar import write_report
+from hf_medreport.phantom.lateral import draw_lateral
+from hf_medreport.phantom.patients import draw_facts, draw_follow_up
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["SPLITS", "ChestCase", "ChestCorpus"]
@@ -37,14 +42,26 @@ SPLITS = {
 
 @dataclass(frozen=True, eq=False)
 class ChestCase:
-    """One patient: film uint8 (size, size), masks bool (size, size), the facts it was drawn from, and the report."""
+    """One study of one patient: the film with its masks (see `Film`), the facts it was drawn from, and the report.
+
+    Attributes:
+        facts: in report order; with a prior film each has its `change`.
+        findings: where each fact shows, bool (size, size).
+        lateral: the lateral film of the same study, where the corpus draws it.
+        prior: the patient's earlier study, where there is one.
+        resolved: facts of the prior that this film no longer shows.
+    """
 
     patient_id: str
     image: np.ndarray
     lungs: np.ndarray
     heart: np.ndarray
+    findings: dict[Fact, np.ndarray]
     facts: tuple[Fact, ...]
     report: str
+    lateral: Film | None = None
+    prior: "ChestCase | None" = None
+    resolved: tuple[Fact, ...] = ()
 
 
 class ChestCorpus:
@@ -58,9 +75,14 @@ class ChestCorpus:
             "held_back_style" (as test, in a look that training never shows).
         prevalence: overrides the split's "balanced" or "natural".
         wordings: overrides the split's "train" or "held_out".
+        style: overrides the split's "standard" or "held_back".
+        lateral: draw the lateral films too.
+        follow_up: share of the cases that have a prior film, 0 to 1.
+        bits: 8 or 16 a pixel.
+        facts: what every film shows, in place of chance.
 
     Raises:
-        InputError: any of these out of range or unknown.
+        InputError: any of these out of range or unknown, or facts that one film cannot show together.
     """
 
     def __init__(
@@ -71,6 +93,11 @@ class ChestCorpus:
         split: str = "train",
         prevalence: str | None = None,
         wordings: str | None = None,
+        style: str | None = None,
+        lateral: bool = False,
+        follow_up: float = 0.0,
+        bits: int = 8,
+        facts: Iterable[Fact] | None = None,
     ):
         if n <= 0:
             raise InputError("n", str(n), "at least 1 case", "ask for one or more cases")
@@ -78,12 +105,19 @@ class ChestCorpus:
             raise InputError("seed", str(seed), "a whole number from 0", "choose another seed")
         if split not in SPLITS:
             raise InputError("split", repr(split), "one of " + ", ".join(SPLITS), "name a known split")
+        if not 0 <= follow_up <= 1:
+            raise InputError("follow_up", str(follow_up), "a share from 0 to 1", "correct it")
         check_size(size)
+        check_bits(bits)
         self.n, self.seed, self.size, self.split = n, seed, size, split
         self.prevalence = prevalence or SPLITS[split].prevalence
         self.wordings = wordings or SPLITS[split].wordings
-        self.style = SPLITS[split].style
+        self.style = style or SPLITS[split].style
+        self.lateral, self.follow_up, self.bits = lateral, follow_up, bits
+        self.facts = None if facts is None else tuple(report_order(facts))
         # A wrong name is told now, not from inside a worker.
+        style_named(self.style)
+        check_facts(self.facts or ())
         write_report(draw_facts(np.random.default_rng(0), self.prevalence), np.random.default_rng(0), self.wordings)
 
     def __len__(self) -> int:
@@ -93,15 +127,30 @@ class ChestCorpus:
         if not -self.n <= index < self.n:
             raise IndexError(f"case {index} of {self.n}")
         index = int(index) % self.n
-        chance = np.random.SeedSequence(self.seed, spawn_key=(SPLITS[self.split].stream, index))
-        for_facts, for_film, for_words = map(np.random.default_rng, chance.spawn(3))
-        facts = draw_facts(for_facts, self.prevalence)
-        film = draw_frontal(facts, for_film, self.size, self.style)
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(SPLITS[self.split].stream, index))
+        patient = int(sequence.generate_state(1, np.uint64)[0])
+        for_facts, for_words, for_follow_up = map(np.random.default_rng, sequence.spawn(3))
+
+        facts = draw_facts(for_facts, self.prevalence) if self.facts is None else self.facts
+        patient_id = f"phantom-{self.split}-{self.seed}-{index:06d}"
+        case = {"patient_id": patient_id, "patient": patient, "rng": for_words}
+        if for_follow_up.random() >= self.follow_up:
+            return self._case(**case, facts=facts, lateral=self.lateral)
+        prior = self._case(**case, facts=facts)
+        facts, resolved = draw_follow_up(for_follow_up, facts, self.prevalence)
+        return self._case(**case, facts=facts, lateral=self.lateral, visit=1, prior=prior, resolved=resolved)
+
+    def _case(self, patient_id, patient, rng, facts, lateral=False, visit=0, prior=None, resolved=()) -> ChestCase:
+        film = draw_frontal(facts, patient, self.size, self.style, visit, self.bits)
         return ChestCase(
-            patient_id=f"phantom-{self.split}-{self.seed}-{index:06d}",
+            patient_id=patient_id,
             image=film.image,
             lungs=film.lungs,
             heart=film.heart,
+            findings=film.findings,
             facts=facts,
-            report=write_report(facts, for_words, self.wordings),
+            report=write_report(facts, rng, self.wordings, resolved=None if prior is None else resolved),
+            lateral=draw_lateral(facts, patient, self.size, self.style, visit, self.bits) if lateral else None,
+            prior=prior,
+            resolved=resolved,
         )

@@ -54,7 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "consolidation": Kind("lungs", "Consolidation", 213, SIDES, ZONES, doubtful=True),
     "atelectasis": Kind("lungs", "Atelectasis", 332, SIDES, ZONES, doubtful=True),
     "interstitial_edema": Kind("lungs", "Edema", 189, severities=GRADES),
-    "nodule": Kind("lungs", "Lung Lesion", 157, SIDES, ZONES, sizes=(10, 48), doubtful=True),
+    "nodule": Kind("lungs", "Lung Lesion", 157, SIDES, ZONES, sizes=(12, 48), doubtful=True),
     "calcified_granuloma": Kind("lungs", None, 274, SIDES, ZONES, numbers=NUMBERS, chronic=True),
     "hyperinflation": Kind("lungs", None, 216, chronic=True),
     "elevated_diaphragm": Kind("diaphragm", None, 87, SIDES),

@@ -12,18 +12,22 @@ import torch
 from torch import nn
 from tqdm import trange
 
-from hf_medreport.phantom.findings import KINDS, Fact
+from hf_medreport.phantom.findings import Fact
+
+SIZE_STEP_MM = 9  # steps of size that the head tells apart
 
 
-def all_facts() -> list[Fact]:
-    """Every fact that a film can show, in the order of `KINDS`."""
-    return [
-        Fact(kind, side, zone, severity)
-        for kind, row in KINDS.items()
-        for side in row.sides or (None,)
-        for zone in row.zones or (None,)
-        for severity in row.severities or (None,)
-    ]
+def traits(fact: Fact) -> list[tuple]:
+    """What the head is asked of a fact: what it is and where, and of its side how many, how large, how sure."""
+    place = (fact.kind, fact.side)
+    asked = [fact.key]
+    if fact.number:
+        asked.append((*place, fact.number))
+    if fact.size_mm:
+        asked.append((*place, fact.size_mm // SIZE_STEP_MM))
+    if not fact.certain:
+        asked.append((*place, "possible"))
+    return asked
 
 
 def warm_up_segmenter(segmenter, records, processor, steps: int, batch_size: int, rate: float, seed: int) -> float:
@@ -40,25 +44,29 @@ def warm_up_segmenter(segmenter, records, processor, steps: int, batch_size: int
     return last
 
 
-def warm_up_encoder(model, records, processor, steps: int, batch_size: int, rate: float, seed: int) -> float:
-    """Train the encoder to name every fact of a film from its patches; returns the last loss."""
-    facts = {fact: index for index, fact in enumerate(all_facts())}
-    targets = torch.zeros(len(records), len(facts))
-    for row, record in enumerate(records):
-        targets[row, [facts[fact] for fact in record["facts"]]] = 1
+def warm_up_encoder(
+    model, records, processor, steps: int, batch_size: int, rate: float, seed: int, bf16: bool
+) -> float:
+    """Train the encoder to name the traits of every fact of a film from its patches; returns the last loss."""
+    shown = [[trait for fact in record["facts"] for trait in traits(fact)] for record in records]
+    columns = {trait: column for column, trait in enumerate(sorted({t for row in shown for t in row}, key=str))}
+    targets = torch.zeros(len(records), len(columns))
+    for row, of_film in enumerate(shown):
+        targets[row, [columns[trait] for trait in of_film]] = 1
     size = processor.image_processor.size
     with torch.no_grad():
         width = model.encoder(torch.zeros(1, 3, size, size)).last_hidden_state.flatten(1).shape[1]
     torch.manual_seed(seed)
-    head = nn.Linear(width, len(facts))
+    head = nn.Linear(width, len(columns))
     nn.init.zeros_(head.weight)
     nn.init.constant_(head.bias, -3.0)  # facts are rare: start near their frequency
 
     def loss(indices: list[int]) -> torch.Tensor:
         pixels = processor.image_processor([records[i]["image"] for i in indices], return_tensors="pt")["pixel_values"]
-        scores = head(model.encoder(pixels).last_hidden_state.flatten(1))
-        # The sum over facts, so that the step size does not depend on how many there are.
-        return nn.functional.binary_cross_entropy_with_logits(scores, targets[indices]) * len(facts)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):  # Trainer moves the model later
+            scores = head(model.encoder(pixels).last_hidden_state.flatten(1))
+        # The sum over traits, so that the step size does not depend on how many there are.
+        return nn.functional.binary_cross_entropy_with_logits(scores.float(), targets[indices]) * len(columns)
 
     frozen = [parameter.requires_grad for parameter in model.encoder.parameters()]
     model.encoder.train().requires_grad_(True)
@@ -87,7 +95,8 @@ def _minimise(
     generator = torch.Generator().manual_seed(seed)
     progress, mean = trange(steps, desc=f"warming up the {name}", leave=False), None
     for _ in progress:
-        loss = loss_of(torch.randint(count, (batch_size,), generator=generator).tolist())
+        chosen = torch.randint(count, (batch_size,), generator=generator).tolist()
+        loss = loss_of(chosen)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -30,6 +30,7 @@ import math
 import torch
 from torch import nn
 from transformers import AutoModel, GenerationMixin, GPT2LMHeadModel, GPT2Model, PreTrainedModel
+from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.models.gpt2.modeling_gpt2 import GPT2Block
 from transformers.utils import can_return_tuple
@@ -46,6 +47,7 @@ class AnatomicalGPT2Block(GPT2Block):
     def __init__(self, config, layer_idx: int):
         super().__init__(config, layer_idx=layer_idx)
         self.layer_idx = layer_idx
+        self.attn.c_proj.ends_residual_path = self.mlp.c_proj.ends_residual_path = True
 
     def forward(self, hidden_states, past_key_values=None, attention_mask=None, *args, layer_bias=None, **kwargs):
         if layer_bias is not None:
@@ -63,6 +65,13 @@ class AnatomicalGPT2Model(GPT2Model):
         super().__init__(config)
         self.h = nn.ModuleList(AnatomicalGPT2Block(config, layer_idx=i) for i in range(config.num_hidden_layers))
         self.post_init()
+
+    def _init_weights(self, module):
+        # transformers finds these two by the blocks around them, and visits no block that has no parameter of its own.
+        super()._init_weights(module)
+        if hasattr(module, "ends_residual_path"):
+            deviation = self.config.initializer_range / math.sqrt(2 * self.config.num_hidden_layers)
+            init.normal_(module.weight, mean=0.0, std=deviation)
 
 
 class AnatomicalGPT2LMHeadModel(GPT2LMHeadModel):
