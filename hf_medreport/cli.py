@@ -20,8 +20,10 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(no_args_is_help=True, help="Score a model.")
 convert = typer.Typer(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
+phantom = typer.Typer(no_args_is_help=True, help="Draw films whose truth is known.")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(convert, name="convert")
+app.add_typer(phantom, name="phantom")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Model = Annotated[
@@ -136,14 +138,19 @@ def evaluate_phantom(
     seed: Annotated[int, typer.Option(help="Of the films.")] = 1,
     split: Annotated[str, typer.Option(help="test, held_back_style, validation or train.")] = "test",
     prevalence: Annotated[str | None, typer.Option(help="natural or balanced. Default: the split's.")] = None,
-    batch_size: BatchSize = 16,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Score the evidence maps too, on balanced films unless told otherwise.")
+    ] = False,
+    batch_size: BatchSize = 50,
     device: Device = None,
     out: Annotated[Path | None, typer.Option(help="File for the JSON.")] = None,
     as_json: Json = False,
 ):
-    """Score a report model on films whose truth is known."""
+    """Score a report model on films whose truth is known, beside itself shown noise and a constant report."""
     _quiet()
+    from hf_medreport.evaluation.evidence import evaluate_evidence, evidence_table
     from hf_medreport.evaluation.phantom import evaluate_phantom as score
+    from hf_medreport.evaluation.phantom import score_table
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.report import output_folder, write_whole
 
@@ -152,18 +159,18 @@ def evaluate_phantom(
         if out.is_dir():
             raise InputError(out.name, "a folder", "a file to write", "choose another --out")
     pipe = load(model, revision=revision, device=device)
-    scores = score(pipe, n=n, seed=seed, split=split, prevalence=prevalence, batch_size=batch_size)
+    films = {"n": n, "seed": seed, "split": split, "batch_size": batch_size}
+    scores = score(pipe, **films, prevalence=prevalence)
+    if evidence:
+        scores["evidence"] = evaluate_evidence(pipe, **films, prevalence=prevalence or "balanced")
     if out is not None:
         content = json.dumps(scores, indent=2) + "\n"
         write_whole(out, lambda path: path.write_text(content, encoding="utf-8"))
     if as_json:
         return _print_json(scores)
-    for name in ("exact", "kind"):
-        for reporter, of in (("model", scores), ("constant report", scores["constant_report"])):
-            figures = ", ".join(f"{key} {_number(of[name][key])}" for key in ("precision", "recall", "f1"))
-            typer.echo(f"{name:6}{reporter:16}{figures}")
-    typer.echo(f"hallucination rate {_number(scores['hallucination_rate'])}")
-    typer.echo(f"wrong-side rate {_number(scores['wrong_side_rate'])}")
+    typer.echo(score_table(scores))
+    if evidence:
+        typer.echo("\n" + evidence_table(scores["evidence"]))
 
 
 @app.command()
@@ -206,8 +213,43 @@ def convert_anatomical(
         typer.echo(f"{name} keys: {', '.join(result[name]) or 'none'}")
 
 
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+@phantom.command("chest")
+def phantom_chest(
+    out: Annotated[Path, typer.Option(help="Folder to write: new or empty.")],
+    n: Annotated[int, typer.Option(help="Cases.")] = 4000,
+    size: Annotated[int, typer.Option(help="Side of a film in pixels, 32 to 4096.")] = 224,
+    seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
+    split: Annotated[str, typer.Option(help="train, validation, test or held_back_style.")] = "train",
+    style: Annotated[str | None, typer.Option(help="standard or held_back. Default: the split's.")] = None,
+    prevalence: Annotated[str | None, typer.Option(help="balanced or natural. Default: the split's.")] = None,
+    wordings: Annotated[str | None, typer.Option(help="train or held_out. Default: the split's.")] = None,
+    lateral: Annotated[bool, typer.Option("--lateral", help="Draw lateral films too.")] = False,
+    follow_up: Annotated[float, typer.Option(help="Share of the cases with a prior film, 0 to 1.")] = 0.0,
+    findings: Annotated[
+        str | None, typer.Option(help="What every film shows, in words: 'small left pleural effusion'.")
+    ] = None,
+    bits: Annotated[int, typer.Option(help="8 or 16 a pixel.")] = 8,
+    format: Annotated[str, typer.Option(help="parquet, png, dicom or radscribe.")] = "parquet",
+    monochrome: Annotated[int | None, typer.Option(help="Of DICOM: 1 or 2. Default: both in turns.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
+    as_json: Json = False,
+):
+    """Draw chest films with masks, facts and reports. The same arguments give the same bytes."""
+    from hf_medreport.data.phantom_files import write_corpus
+    from hf_medreport.phantom.corpus import ChestCorpus
+    from hf_medreport.phantom.parser import facts_from_text
+
+    if findings is not None and follow_up:
+        found = f"{follow_up:g} with --findings"
+        raise InputError("follow_up", found, "films that all show the same", "leave out one of the two")
+    facts = None if findings is None else facts_from_text(findings)
+    corpus = ChestCorpus(n, seed, size, split, prevalence, wordings, style, lateral, follow_up, bits, facts)
+    manifest = write_corpus(out, corpus, format, workers, monochrome, lambda films: _bar(films, n, "films"))
+    summary = {"out": str(out), "cases": n, "files": len(manifest["files"])}
+    summary["bytes"] = sum(file["bytes"] for file in manifest["files"].values())
+    if as_json:
+        return _print_json(summary)
+    typer.echo(f"written: {out} ({n} cases, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)")
 
 
 def _print_json(content) -> None:

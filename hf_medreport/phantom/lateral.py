@@ -5,6 +5,9 @@ the left and the spine on the right. The lungs lie one over the other, and a fin
 share of the air. As on the frontal film, tissue adds to a map of attenuation, air takes from it, and a film curve
 turns the sum into grey values.
 
+What it cannot tell: the side of a finding in one lung, but for the height of its half of the diaphragm; a finding in
+the upper zone lies under the shoulders; a scoliosis only turns vertebrae and parts the ribs.
+
 Coordinates: lengths are in film sides; z runs from the patient's front to the back and y down, both 0 to 1. Pairs are
 (patient's right, patient's left).
 """

@@ -2,47 +2,143 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.evaluation.phantom import (
+    INTERVALS,
+    evaluate_phantom,
+    noise_like,
+    phantom_counts,
+    score_table,
+)
+from hf_medreport.evaluation.significance import bootstrap_interval, paired_randomisation
 from hf_medreport.phantom.corpus import ChestCorpus
-from hf_medreport.phantom.score import score_facts
+from hf_medreport.phantom.parser import parse_report
+from hf_medreport.phantom.score import film_counts, measure, score_facts
+from hf_medreport.processing.input_error import InputError
+
+NORMAL = "FINDINGS: The heart is normal in size. IMPRESSION: Normal."
+HABIT = "FINDINGS: There is mild cardiomegaly. IMPRESSION: Cardiomegaly."
 
 
 class Stub:
-    """A pipeline that answers with given reports, in order."""
+    """A pipeline that answers a film by its pixels, and any other picture with a habit."""
 
-    def __init__(self, reports):
-        self.reports = iter(reports)
-        self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="stub"))
+    def __init__(self, cases, answer=lambda case: case.report, habit=NORMAL, **config):
+        self.reports, self.habit = {case.image.tobytes(): answer(case) for case in cases}, habit
+        self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="stub", **config))
         self.processor = SimpleNamespace(image_processor=SimpleNamespace(size=64))
+        self.masks = []
 
     def __call__(self, images, batch_size):
-        assert all(image.shape == (64, 64) for image in images)
-        return [[{"generated_text": next(self.reports)}] for _ in images]
+        assert batch_size == len(images)
+        self.masks += [image["mask"] for image in images if isinstance(image, dict)]
+        films = [image["frontal"] if isinstance(image, dict) else image for image in images]
+        assert all(film.shape == (64, 64) and film.dtype == np.uint8 for film in films)
+        return [[{"generated_text": self.reports.get(film.tobytes(), self.habit)}] for film in films]
 
 
-def corpus(n=12):
-    return list(map(ChestCorpus(n=n, seed=1, size=64, split="test").__getitem__, range(n)))
+def corpus(n=12, **options):
+    return ChestCorpus(n=n, **{"seed": 1, "size": 64, "split": "test"} | options)
+
+
+def cases(n=12, **options):
+    return [corpus(n, **options)[index] for index in range(n)]
+
+
+def evaluate(pipe, **options):
+    return evaluate_phantom(pipe, **{"n": 12, "prevalence": "balanced", "progress": False} | options)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 12])
 def test_a_model_that_tells_the_truth_is_perfect(batch_size):
-    scores = evaluate_phantom(Stub(case.report for case in corpus()), n=12, batch_size=batch_size, progress=False)
+    scores = evaluate(Stub(cases(prevalence="balanced")), batch_size=batch_size)
     assert scores["exact"]["f1"] == scores["kind"]["f1"] == 1.0
     assert scores["hallucination_rate"] == scores["wrong_side_rate"] == 0.0 and scores["n"] == 12
+    # no drawing of films makes it less than perfect
+    assert scores["intervals"] == {"exact.f1": [1, 1], "kind.f1": [1, 1]} | dict.fromkeys(INTERVALS[2:], [0, 0])
+    # shown noise it has nothing but its habit: the normal report, which states nothing
+    assert scores["blinded"] == scores["constant_report"] and scores["blinded"]["exact"]["f1"] == 0.0
 
 
-def test_a_model_that_calls_everything_normal_is_the_constant_report():
-    text = "FINDINGS: The heart is normal in size. IMPRESSION: Normal."
-    scores = evaluate_phantom(Stub([text] * 12), n=12, progress=False)
-    truth = [frozenset(case.facts) for case in corpus()]
-    expected = score_facts([frozenset()] * 12, truth)
-    assert scores["constant_report"] == expected and scores["exact"] == expected["exact"]
+def test_the_constant_report_calls_every_film_normal():
+    scores = evaluate(Stub([]))
+    constant = scores["constant_report"]
+    truth = [frozenset(case.facts) for case in cases(prevalence="balanced")]
+    assert {**constant, "intervals": None} == {**score_facts([frozenset()] * 12, truth), "intervals": None}
+    assert constant["intervals"]["hallucination_rate"] is None and constant["intervals"]["exact.f1"] == [0, 0]
+    assert scores["exact"] == constant["exact"]
+
+
+def test_a_blinded_model_keeps_its_habit():
+    shown = cases(prevalence="balanced")
+    scores = evaluate(Stub(shown, habit=HABIT))
+    truth = [frozenset(case.facts) for case in shown]
+    assert scores["exact"]["f1"] == 1.0
+    assert scores["blinded"]["exact"] == score_facts([parse_report(HABIT)] * 12, truth)["exact"]
+    without = evaluate(Stub(shown, habit=HABIT), blinded=False)
+    assert "blinded" not in without and without["exact"] == scores["exact"]
+
+
+def test_counts_serve_intervals_and_paired_tests():
+    shown = cases(40, prevalence="balanced")
+    films = corpus(40, prevalence="balanced")
+    answers = {"true": lambda case: case.report, "habit": lambda case: HABIT}
+    counts = {
+        name: phantom_counts(Stub(shown, answer), films, blinded=False, progress=False)["model"]
+        for name, answer in answers.items()
+    }
+    truth = [frozenset(case.facts) for case in shown]
+    assert np.array_equal(counts["habit"], film_counts([parse_report(HABIT)] * 40, truth))
+
+    def f1(means):
+        return measure(means, "exact.f1")
+
+    assert paired_randomisation(counts["true"], counts["habit"], f1, resamples=999) == 1 / 1000
+    low, high = bootstrap_interval(counts["habit"], f1)
+    assert low < f1(counts["habit"].sum(axis=0)) < high < 1
+    assert evaluate(Stub(shown, answers["habit"]), n=40)["intervals"]["exact.f1"] == [low, high]
+
+
+def test_a_model_that_needs_masks_sees_true_ones_and_blinded_none():
+    pipe = Stub(cases(4), mask_mode="soft", segmenter=None)
+    evaluate(pipe, n=4, prevalence=None)
+    for case, seen, blind in zip(cases(4), pipe.masks[:4], pipe.masks[4:], strict=True):
+        assert np.array_equal(seen, case.lungs | case.heart) and not blind.any()
+
+
+def test_noise_has_the_films_brightness_and_nothing_else():
+    film = cases(1)[0].image
+    noise = noise_like(film, seed=1, index=0)
+    assert noise.shape == film.shape and noise.dtype == np.uint8
+    # clipping to 0 to 255 moves both a little; the mean of 4,096 values is known to one part in 64 of the deviation
+    assert noise.mean() == pytest.approx(film.mean(), abs=6) and noise.std() == pytest.approx(film.std(), rel=0.15)
+    assert abs(np.corrcoef(noise.ravel(), film.ravel())[0, 1]) < 0.06
+    assert np.array_equal(noise, noise_like(film, 1, 0))
+    assert not np.array_equal(noise, noise_like(film, 1, 1)) and not np.array_equal(noise, noise_like(film, 2, 0))
 
 
 def test_the_command_prints_the_same():
-    scores = evaluate_phantom(Stub([""] * 3), n=3, seed=7, split="held_back_style", progress=False)
+    scores = evaluate_phantom(Stub([]), n=3, seed=7, split="held_back_style", progress=False)
     assert scores["command"] == (
         "hf-medreport evaluate phantom --model stub --n 3 --seed 7 --split held_back_style --json"
     )
+    assert scores["prevalence"] == "natural"
+    scores = evaluate(Stub([]), n=3)
+    assert "--prevalence balanced --json" in scores["command"] and scores["prevalence"] == "balanced"
+
+
+def test_the_table_shows_the_baselines_beside_the_model():
+    scores = evaluate(Stub(cases(prevalence="balanced")))
+    head, *lines = score_table(scores).splitlines()
+    assert head.split() == ["12", "films", "model", "blinded", "constant", "report"]
+    rows = {line[:24].strip(): line[24:].split() for line in lines}
+    assert rows["exact f1"] == ["1.000", "[1.000,", "1.000]"] + ["0.000", "[0.000,", "0.000]"] * 2
+    assert rows["hallucination rate"] == ["0.000", "[0.000,", "0.000]", "undefined", "undefined"]
+    assert "blinded" not in score_table(evaluate(Stub([]), blinded=False))
+
+
+def test_unknown_prevalence():
+    with pytest.raises(InputError, match="prevalence"):
+        evaluate(Stub([]), prevalence="usual")
