@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["Score", "check_texts"]
+__all__ = ["Score", "check_references", "check_texts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,24 +45,29 @@ def check_texts(predictions: Iterable, references: Iterable) -> tuple[list[str],
     Raises:
         InputError: not a list, an empty list, unequal counts, an item that is no string, a sample without reference.
     """
-    predictions, references = _listed("predictions", predictions), _listed("references", references)
-    if len(predictions) != len(references):
+    predictions, groups = _listed("predictions", predictions), check_references(references)
+    if len(predictions) != len(groups):
         raise InputError(
-            "references", str(len(references)), f"{len(predictions)}, one for each prediction", "pair them by id first"
+            "references", str(len(groups)), f"{len(predictions)}, one for each prediction", "pair them by id first"
         )
     for index, text in enumerate(predictions):
         _check_string(f"predictions[{index}]", text)
-    grouped = []
-    for index, item in enumerate(references):
-        group = [item] if isinstance(item, str) or not _is_list(item) else list(item)
+    return predictions, groups
+
+
+def check_references(references: Iterable) -> list[list[str]]:
+    """The references of each sample, as `check_texts` takes them."""
+    groups = []
+    for index, item in enumerate(_listed("references", references)):
+        group = list(item) if _is_list(item) else [item]
         if not group:
             raise InputError(
                 f"references[{index}]", "an empty list", "a string or a list of strings", "drop the sample"
             )
         for place, text in enumerate(group):
             _check_string(f"references[{index}]" + (f"[{place}]" if len(group) > 1 else ""), text)
-        grouped.append(group)
-    return predictions, grouped
+        groups.append(group)
+    return groups
 
 
 def _is_list(item: object) -> bool:

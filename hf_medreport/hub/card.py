@@ -25,11 +25,21 @@ FIGURES = (
     ("exact fact: precision", ("exact", "precision")),
     ("exact fact: recall", ("exact", "recall")),
     ("exact fact: F1", ("exact", "f1")),
+    ("the same, 95 % interval", ("intervals", "exact.f1")),
+    ("the same, shown noise in place of the image", ("blinded", "exact", "f1")),
+    ("the same, of a constant normal report", ("constant_report", "exact", "f1")),
+    ("exact fact: macro F1", ("exact", "macro", "f1")),
     ("finding kind: precision", ("kind", "precision")),
     ("finding kind: recall", ("kind", "recall")),
     ("finding kind: F1", ("kind", "f1")),
     ("hallucination rate", ("hallucination_rate",)),
     ("wrong-side rate", ("wrong_side_rate",)),
+    ("wrong-zone rate", ("wrong_zone_rate",)),
+    ("wrong-severity rate", ("wrong_severity_rate",)),
+    ("size error, mm", ("size_error_mm",)),
+    ("evidence: pointing", ("evidence", "pointing", "model")),
+    ("the same, randomised weights", ("evidence", "pointing", "randomised")),
+    ("the same, by chance", ("evidence", "pointing", "chance")),
 )
 # (metric type, name, where): the figures that also stand in the metadata
 INDEXED = (
@@ -127,6 +137,8 @@ def _shown(scores: dict, *keys: str) -> str:
     figure = _figure(scores, *keys)
     if figure is None:
         return "undefined"
+    if isinstance(figure, list):
+        return " to ".join(f"{bound:.3f}" for bound in figure)
     return f"{figure:.3f}" if isinstance(figure, float) else str(figure)
 
 

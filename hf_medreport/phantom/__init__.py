@@ -1,9 +1,9 @@
 """The known-truth chest: films drawn from a list of findings, with masks, a report and a score.
 
 Patient data is locked away, so a reader of this library would otherwise test on nothing. Here the truth is known by
-construction: `patients` chooses findings, `frontal` and `lateral` draw films that show each of them and a mask of where,
-`grammar` words them, `parser` reads such a text back, and `score` compares what a model said with what was drawn, fact
-by fact. `corpus` strings these together into splits whose patients never meet.
+construction: `patients` chooses findings, `frontal` and `lateral` draw films that show each of them and a mask of
+where, `grammar` words them, `parser` reads such a text back, and `score` compares what a model said with what was
+drawn, fact by fact. `corpus` strings these together into splits whose patients never meet.
 
 What it can show: that a model uses the picture, tells left from right, and states neither more nor less than is there;
 that a change to the code did not break this; and that its evidence falls where the finding is.
@@ -12,8 +12,8 @@ What it cannot show:
 
 - anything about patients: no figure on these films says how a model does on real ones;
 - variety: the anatomy is a few curves of an adult standing upright, each finding has one textbook look in three grades
-  that keep clear of each other, and nothing in a film lies outside the list of findings: no hair, jewellery, collimator,
-  earlier surgery, motion, or disease that the list does not have;
+  that keep clear of each other, and nothing in a film lies outside the list of findings: no hair, jewellery,
+  collimator, earlier surgery, motion, or disease that the list does not have;
 - disagreement: the report says all that was drawn and nothing else. Radiologists differ, forget, and know more than
   the film; "possible" here is a fainter shadow, not a second opinion;
 - causes: shadows add up in one plane. There is no scatter from depth, no beam energy, no magnification, and a lateral

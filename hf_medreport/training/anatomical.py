@@ -35,6 +35,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from hf_medreport.data.collator import ReportCollator
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
 from hf_medreport.data.tables import ReportDataset
+from hf_medreport.evaluation.evidence import evaluate_evidence
 from hf_medreport.evaluation.phantom import evaluate_phantom
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
@@ -49,6 +50,7 @@ from hf_medreport.training.trainer import ReportMetrics, ReportTrainer
 from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter
 
 END = "<|endoftext|>"
+EVIDENCE_PART = 5  # one film in so many: a map takes a gradient a sentence
 TEST_BENCH = "written by a test-bench model that learned from drawn films: no clinical statement"
 
 
@@ -357,9 +359,12 @@ def write_evaluation(folder: Path, model, data: DataArguments, arguments: Recipe
     """Score the saved folder on phantom films, where it was trained on them, and write its card from the scores."""
     evaluation = {}
     if data.phantom_films:
-        pipe = load(folder)
+        pipe, n = load(folder), arguments.evaluation_films
         for split in ("test", "held_back_style"):
-            evaluation[split] = evaluate_phantom(pipe, n=arguments.evaluation_films, seed=1, split=split)
+            evaluation[split] = evaluate_phantom(pipe, n=n, seed=1, split=split)
+        balanced = evaluate_phantom(pipe, n=n, seed=1, prevalence="balanced")
+        balanced["evidence"] = evaluate_evidence(pipe, n=max(1, n // EVIDENCE_PART), seed=1)
+        evaluation["test, balanced"] = balanced
         (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
     scratch = isinstance(model.encoder, dict)
     write_card(

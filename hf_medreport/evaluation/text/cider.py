@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_medreport.evaluation.score import Score, check_texts
+from hf_medreport.evaluation.score import Score, check_references
 from hf_medreport.evaluation.text.ngrams import Ngrams, count_ngrams
 from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, tokenise_pairs
 from hf_medreport.processing.input_error import InputError
@@ -53,11 +53,11 @@ def document_frequencies(references: list, *, tokenizer: Tokenizer = "coco") -> 
         InputError: see `check_texts`; an unknown tokeniser.
     """
     named, words = find_tokenizer(tokenizer)
-    _, groups = check_texts([""] * len(references), references)
-    pairs = tokenise_pairs([""] * len(groups), groups, words)
+    groups = check_references(references)
+    owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     counts = {}
-    for ngrams in count_ngrams(pairs.references, ORDERS):
-        counts.update(zip(ngrams.spelled(), _documents_with(ngrams, pairs.owner).tolist(), strict=True))
+    for ngrams in count_ngrams([words(text) for group in groups for text in group], ORDERS):
+        counts.update(zip(ngrams.spelled(), _documents_with(ngrams, owner).tolist(), strict=True))
     return DocumentFrequencies(len(groups), counts, named)
 
 

@@ -111,6 +111,11 @@ def test_given_frequencies():
     assert document_frequencies(["a b", "a"]).counts == {("a",): 2, ("b",): 1, ("a", "b"): 1}
 
 
+def test_frequencies_of_no_corpus():
+    with pytest.raises(InputError, match="references: found an empty list; expected at least one text"):
+        document_frequencies([])
+
+
 def test_frequencies_of_another_tokeniser():
     frequencies = document_frequencies(["a b"], tokenizer="whitespace")
     with pytest.raises(InputError, match="frequencies: found whitespace words; expected coco words"):
