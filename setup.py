@@ -20,7 +20,9 @@ EXTRAS = {
     ],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
-EXTRAS["dev"] = ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2", *EXTRAS["all"]]
+# Reference implementations that the metrics are held to.
+REFERENCES = ["rouge_score>=0.1.2", "nltk>=3.9", "pycocoevalcap>=1.2"]
+EXTRAS["dev"] = ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2", *REFERENCES, *EXTRAS["all"]]
 
 setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.

@@ -17,18 +17,23 @@ REAL_FILM = Path(__file__).parent / "films" / "nih_00000001_000.png"
 SEED, FILMS = 1, 50
 
 
+def place(fact) -> tuple:
+    """What has to agree: kind, side, zone and severity."""
+    return fact.kind, fact.side, fact.zone, fact.severity
+
+
 def words(fact) -> str:
     """A fact as words: `severe pleural effusion, left`."""
     finding = " ".join(part for part in (fact.severity, fact.kind.replace("_", " ")) if part)
-    place = " ".join(part for part in (fact.side, fact.zone and f"{fact.zone} zone") if part)
-    return f"{finding}, {place}" if place else finding
+    where = " ".join(part for part in (fact.side, fact.zone and f"{fact.zone} zone") if part)
+    return f"{finding}, {where}" if where else finding
 
 
-def ticked(text: str, truth: set) -> list[tuple[str, str]]:
+def ticked(text: str, truth: tuple) -> list[tuple[str, str]]:
     """Every fact of a report, correct or wrong, and every one that it missed."""
-    stated = parse_report(text)
-    facts = [("correct" if fact in truth else "wrong", words(fact)) for fact in sorted(stated, key=str)]
-    return facts + [("missed", words(fact)) for fact in sorted(truth - stated)]
+    stated, true = ({place(fact): words(fact) for fact in facts} for facts in (parse_report(text), truth))
+    facts = [("correct" if key in true else "wrong", words) for key, words in stated.items()]
+    return sorted(facts) + [("missed", words) for key, words in true.items() if key not in stated]
 
 
 def main(out: Path) -> None:
@@ -43,7 +48,7 @@ def main(out: Path) -> None:
     folder = ReportFolder(out)
     reports = list(report_films([phantom_film, REAL_FILM], pipe))
     for report in reports:
-        facts = ticked(report.text, set(case.facts)) if report.film == phantom_film.name else None
+        facts = ticked(report.text, case.facts) if report.film == phantom_film.name else None
         folder.add(report, facts)
         print(f"\n{report.film}\n  {report.text}")
         for state, fact in facts or ():

@@ -77,7 +77,7 @@ EXCLUSIVE = (
 )
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Fact:
     """One finding.
 
