@@ -22,6 +22,8 @@ lint: $(READY)
 bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/decoder.py
 	$(PYTHON) benchmarks/report.py
+	$(PYTHON) benchmarks/phantom.py
+	$(PYTHON) benchmarks/text_metrics.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hf_medreport.phantom.corpus import SPLITS, ChestCorpus
+from hf_medreport.phantom.findings import Fact
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.processing.input_error import InputError
 
@@ -64,9 +65,50 @@ def test_a_case_holds_together():
         assert parse_report(case.report) == frozenset(case.facts)
 
 
+def test_lateral_and_bits_do_not_change_the_patient():
+    plain, full = ChestCorpus(4, 2, 48), ChestCorpus(4, 2, 48, lateral=True, bits=16)
+    for one, other in zip(plain, full, strict=True):
+        assert one.facts == other.facts and one.report == other.report and one.lateral is None
+        assert other.image.dtype == other.lateral.image.dtype == np.uint16
+        assert np.array_equal(one.lungs, other.lungs)
+        assert other.lateral.image.shape == (48, 48) and list(other.lateral.findings) == list(other.facts)
+
+
+def test_a_follow_up_has_a_prior_film_of_the_same_patient_and_compares():
+    for case in ChestCorpus(12, seed=3, size=48, follow_up=1.0):
+        prior = case.prior
+        assert prior.patient_id == case.patient_id and prior.prior is None
+        assert prior.image.tobytes() != case.image.tobytes()
+        assert all(fact.change for fact in case.facts) and not any(fact.change for fact in prior.facts)
+        assert {fact.key[:3] for fact in prior.facts} - {fact.key[:3] for fact in case.facts} == {
+            fact.key[:3] for fact in case.resolved
+        }
+        assert parse_report(case.report) == frozenset(case.facts)
+        assert parse_report(prior.report) == frozenset(prior.facts)
+
+
+def test_the_share_of_follow_ups_is_kept_and_leaves_the_first_film_alone():
+    alone, mixed = ChestCorpus(60, 0, 32), ChestCorpus(60, 0, 32, follow_up=0.5)
+    priors = [case.prior for case in mixed]
+    assert 18 <= sum(prior is not None for prior in priors) <= 42
+    for first, case in zip(alone, mixed, strict=True):
+        assert first.image.tobytes() == (case.prior or case).image.tobytes()
+
+
+def test_given_facts_are_what_every_film_shows():
+    facts = (Fact("nodule", "left", "upper", size_mm=30), Fact("cardiomegaly", severity="severe"))
+    cases = list(ChestCorpus(3, 0, 48, facts=facts))
+    assert all(case.facts == facts[::-1] for case in cases)  # in report order
+    assert len({case.image.tobytes() for case in cases}) == 3
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        ({"style": "sepia"}, "style: found 'sepia'; expected standard or held_back"),
+        ({"bits": 12}, "bits: found 12; expected 8 or 16"),
+        ({"follow_up": 1.5}, "follow_up: found 1.5; expected a share from 0 to 1"),
+        ({"facts": [Fact("pacemaker", "left"), Fact("pacemaker", "right")]}, "facts: found right pacemaker and left"),
         ({"n": 0}, "n: found 0; expected at least 1 case"),
         ({"n": -3}, "n: found -3"),
         ({"seed": -1}, "seed: found -1"),

@@ -70,7 +70,7 @@ def test_phantom_end_to_end(tmp_path):
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_kind_f1"} <= set(metrics)
     folder = tmp_path / "run"
     assert AutoModel.from_pretrained(folder / "model", trust_remote_code=True).config.image_size == 64
-    assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {"test", "held_back_style"}
+    assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {"test", "held_back_style", "test, balanced"}
     assert check_folder(folder / "model")[1] == []  # complete enough to be published, card and all
     samples = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
     assert samples and all(sample["reference"].startswith("FINDINGS:") for sample in samples)
