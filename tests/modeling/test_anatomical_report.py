@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModel, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModel, GPT2Config, GPT2LMHeadModel, ViTConfig
 
 from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
 from hf_medreport.modeling.modeling_anatomical_report import (
@@ -278,3 +278,15 @@ def test_one_forward_at_the_papers_size():
     with torch.no_grad():
         outputs = model(films(1, 512), labels=torch.ones(1, 5, dtype=torch.long), anatomical_masks=masks(1))
     assert outputs.logits.shape == (1, 5, 50257) and outputs.loss.isfinite()
+
+
+def test_a_decoder_built_from_a_configuration_starts_as_gpt2_does():
+    decoder = GPT2Config(n_embd=64, n_layer=8, n_head=2, vocab_size=50, bos_token_id=0, eos_token_id=0)
+    encoder = ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32)
+    model = AnatomicalReportForConditionalGeneration(
+        AnatomicalReportConfig(encoder=encoder, decoder=decoder, image_size=32, mask_mode="none")
+    )
+    for block in model.decoder.transformer.h:
+        for residual in (block.attn.c_proj, block.mlp.c_proj):  # two a block, sixteen in all
+            assert abs(residual.weight.std().item() / 0.02 - 1 / 4) < 0.02
+        assert abs(block.mlp.c_fc.weight.std().item() / 0.02 - 1) < 0.05
