@@ -39,7 +39,7 @@ def ticked(text: str, truth: tuple) -> list[tuple[str, str]]:
 def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     corpus = ChestCorpus(n=FILMS, seed=SEED, size=512, split="test")
-    case = next(case for case in map(corpus.__getitem__, range(FILMS)) if len(case.facts) >= 2)
+    case = next(case for case in map(corpus.__getitem__, range(FILMS)) if len(case.facts) >= 3)
     phantom_film = out / "phantom_film.png"
     Image.fromarray(case.image).save(phantom_film)
 
