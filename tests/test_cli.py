@@ -25,7 +25,11 @@ def test_imports_without_torch(code):
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
 
-@pytest.mark.parametrize("command", [[], ["report"], ["train"], ["evaluate", "phantom"], ["convert", "anatomical"]])
+COMMANDS = ("", "report", "train", "evaluate phantom", "evaluate reports", "evaluate images")
+COMMANDS += ("phantom chest", "convert anatomical")
+
+
+@pytest.mark.parametrize("command", [command.split() for command in COMMANDS], ids=" ".join)
 def test_help_imports_no_torch(command):
     check = f"""
 import sys

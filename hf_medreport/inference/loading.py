@@ -51,7 +51,7 @@ def load(
     if folder is not None and revision is not None:
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
     config = _read_config(name, folder, revision)
-    device = _device(device)
+    device = checked_device(device)
     row = next((row for row in SYSTEMS if row.model_type == config.get("model_type")), None)
     if row is None:
         return _load_foreign(name, config, revision, device, trust_remote_code)
@@ -157,7 +157,7 @@ def _load_foreign(name: str, config: dict, revision: str | None, device, trust_r
     return pipeline("image-to-text", model=name, revision=revision, device=device, trust_remote_code=True)
 
 
-def _device(device: str | None) -> torch.device:
+def checked_device(device: str | None) -> torch.device:
     if device is None:
         return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     try:

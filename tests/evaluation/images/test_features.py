@@ -73,13 +73,12 @@ def test_backbones_equal_the_model_called_directly(tmp_path):
 def test_a_classifier_gives_features_and_logits(tmp_path):
     folder = save_classifier(tmp_path / "classifier")
     model = ViTForImageClassification.from_pretrained(folder).eval()
-    vectors, logits = load_extractor(folder, "cpu").images(pictures())
+    extractor = load_extractor(folder, "cpu")
+    vectors, logits = extractor.images(pictures())
+    assert extractor.name == "classifier (vit, mean of all positions)" and vectors.shape == (2, 16)
     np.testing.assert_allclose(logits, model(pixels(folder)).logits.numpy(), atol=1e-4)
-    assert vectors.shape == (2, 16)
-    vectors_expected = model.vit(pixels(folder))
-    pooled = vectors_expected.pooler_output
-    states = vectors_expected.last_hidden_state.mean(dim=1) if pooled is None else pooled
-    np.testing.assert_allclose(vectors, states.numpy(), atol=1e-4)
+    states = model.vit(pixels(folder)).last_hidden_state
+    np.testing.assert_allclose(vectors, states.mean(dim=1).numpy(), atol=1e-4)
 
 
 @torch.no_grad()

@@ -144,7 +144,7 @@ def test_pairs_are_counted_through():
         ),
         (
             lambda: ms_ssim_diversity([np.zeros((12, 12))]),
-            "pictures: found 1; expected at least 2, to make a pair; give more of the set",
+            "pictures: found 1 in the set; expected at least 2, to make a pair; give more of the set",
         ),
     ],
 )
