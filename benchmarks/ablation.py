@@ -5,11 +5,16 @@
 
 Every run trains by examples/anatomical_ablation.yaml; only `mask_mode` and `seed` differ. Runs of one seed share the
 warmed-up encoder and segmenter, so that they differ in the prior alone. A soft run is scored a second time with
-`legacy_decode`, which loses the prior in generation as the published code does. Each result is one JSON in
-results/ablation/; scores are on films that no run has seen. The p-values are paired approximate randomisation over
-the films, counts summed over seeds, against "none" (legacy_decode: against soft), corrected by Holm.
+`legacy_decode`, which loses the prior in generation as the published code does; its evidence maps would be the same,
+since they are drawn without a cache. Evidence is scored on each model's own true sentences.
+
+Each result is one JSON in results/ablation/; scores are on films that no run has seen. A row pools its seeds; the
+interval is a bootstrap over films. A p-value is a paired approximate randomisation over films against "none"
+(legacy_decode: against soft), corrected by Holm: it is about these trained models on other films. Whether training
+again would say the same is shown by the seeds alone, so a star asks for p < 0.05 and the same sign in every seed.
 """
 
+import importlib.metadata
 import json
 import sys
 import time
@@ -26,15 +31,17 @@ from hf_medreport.evaluation.significance import bootstrap_interval, holm, paire
 from hf_medreport.inference.loading import load
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.score import COUNTS
+from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import run as train
+from hf_medreport.training.anatomical import file_digest
 
 MODES, SEEDS = ("none", "soft", "strict"), (0, 1, 2)
-CONFIG = "examples/anatomical_ablation.yaml"
+CONFIG = Path("examples/anatomical_ablation.yaml")
 RESULTS = Path(__file__).parent / "results" / "ablation"
 PICTURE = Path(__file__).parent.parent / "examples" / "pictures" / "ablation.png"
 # Films for the facts (natural prevalence) and for the evidence (balanced), both of the test split.
 FACT_FILMS, EVIDENCE_FILMS, FILM_SEED = 500, 100, 1
-LEGACY = "soft, legacy_decode"
+LEGACY, CONSTANT = "soft, legacy_decode", "constant normal report"
 COLOURS = {"none": "#9aa5b1", "soft": "#2f7ed8", "strict": "#1b4f8f", LEGACY: "#e08e45"}
 # Each figure as (summands of the part, summands of the whole) of what is kept of a film.
 FACT_FIGURES = ("exact-fact F1", "finding-kind F1", "wrong-side rate", "hallucination rate")
@@ -44,12 +51,14 @@ RATIOS = {
     "wrong-side rate": (("wrong_side",), ("sided",)),
     "hallucination rate": (("hallucinated",), ("stated",)),
     "evidence: pointing": (("pointing.model",), ("sentences",)),
-    "the same, random weights": (("pointing.randomised",), ("sentences",)),
+    "evidence, random weights": (("pointing.randomised",), ("sentences",)),
 }
 TESTED = ("exact-fact F1", "wrong-side rate", "hallucination rate", "evidence: pointing")
 KEPT_FACTS = tuple(dict.fromkeys(n for f in FACT_FIGURES for names in RATIOS[f] for n in names))
 KEPT_EVIDENCE = ("sentences", "pointing.model", "pointing.randomised")
 KEPT = KEPT_FACTS + KEPT_EVIDENCE
+
+Arm = dict[int, dict]  # the results of one row by seed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 
@@ -59,24 +68,32 @@ def run(runs: Annotated[Path, typer.Option(help="Folder for the trainings.")] = 
     """Train and score what has no result yet."""
     for seed in SEEDS:
         for mode in MODES:
-            result = RESULTS / f"{mode}-{seed}.json"
-            if result.exists():
+            if read(mode, seed) is not None:
                 continue
             output, start = runs / f"{mode}-{seed}", time.monotonic()
             flags = ["--mask_mode", mode, "--seed", str(seed), "--output_dir", str(output)]
             flags += ["--warm_up_folder", str(runs / "warm-up"), "--resume_from_checkpoint", "true"]
-            trained = train("anatomical", CONFIG, flags)
-            seconds = time.monotonic() - start
+            trained = train("anatomical", str(CONFIG), flags)
+            # After a kill: of the rest; without the warm-up where an earlier run of the seed left it.
+            seconds = round(time.monotonic() - start)
             pipe = load(trained["model"])
-            content = {"mode": mode, "seed": seed, "training_seconds": round(seconds), **scores(pipe)}
+            versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
+            result = {"mode": mode, "seed": seed, "settings": settings(), "versions": versions}
+            result |= {"training_seconds": seconds, **scores(pipe)}
             if mode == "soft":
                 pipe.model.config.legacy_decode = True
-                content["legacy_decode"] = scores(pipe)
+                result["legacy_decode"] = scores(pipe)
             RESULTS.mkdir(parents=True, exist_ok=True)
-            unfinished = result.with_suffix(".part")
-            unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
-            unfinished.rename(result)
-            print(result, file=sys.stderr)
+            unfinished = place(mode, seed).with_suffix(".part")
+            unfinished.write_text(json.dumps(result) + "\n", encoding="utf-8")
+            unfinished.rename(place(mode, seed))
+            print(place(mode, seed), file=sys.stderr)
+
+
+def settings() -> dict:
+    """What results that stand in one table must share."""
+    films = {"facts": FACT_FILMS, "evidence": EVIDENCE_FILMS, "seed": FILM_SEED}
+    return {"config_sha256": file_digest(CONFIG), "films": films}
 
 
 def scores(pipe) -> dict:
@@ -97,51 +114,61 @@ def scores(pipe) -> dict:
 @app.command()
 def summarise():
     """Print the table, keep it as JSON and draw the plot; a run without a result is "not run"."""
-    found = {(mode, seed): read(mode, seed) for mode in MODES for seed in SEEDS}
-    arms = {mode: {seed: found[mode, seed] for seed in SEEDS if found[mode, seed]} for mode in MODES}
-    arms[LEGACY] = {seed: {**result, **result["legacy_decode"]} for seed, result in arms["soft"].items()}
-    rows = {name: summary(results) for name, results in arms.items() if results}
-    tests = {
-        f"{name} against {against}, {figure}": p
-        for name, against in (("soft", "none"), ("strict", "none"), (LEGACY, "soft"))
-        for figure, p in compared(arms[name], arms[against]).items()
-    }
+    arms = {mode: {seed: found for seed in SEEDS if (found := read(mode, seed))} for mode in MODES}
+    arms[LEGACY] = {seed: legacy(result) for seed, result in arms["soft"].items()}
+    pairs = (("soft", "none"), ("strict", "none"), (LEGACY, "soft"))
+    tests = {(name, f): p for name, against in pairs for f, p in compared(arms[name], arms[against]).items()}
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
-    blinded = [result["blinded"] for results in arms.values() for result in results.values()]
+    starred = {
+        (name, figure)
+        for name, against in pairs
+        for figure in TESTED
+        if adjusted.get((name, figure), 1) < 0.05 and same_sign(arms[name], arms[against], figure)
+    }
+    rows = {name: summary(results) for name, results in arms.items()}
     content = {
         "command": "python benchmarks/ablation.py summarise",
-        "films": {"facts": FACT_FILMS, "evidence": EVIDENCE_FILMS, "seed": FILM_SEED, "split": "test"},
+        "settings": settings(),
+        "training_seconds": {name: [r["training_seconds"] for r in arms[name].values()] for name in MODES},
         "rows": rows,
-        "best blinded model": {name: max(one[name] or 0.0 for one in blinded) for name in FACT_FIGURES[:2]},
-        "p-values by Holm": adjusted,
+        "p_by_holm": {f"{name}, {figure}": p for (name, figure), p in adjusted.items()},
     }
     (RESULTS.parent / "ablation.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print(table(rows, adjusted))
+    print(table(rows, starred))
     draw(arms)
 
 
+def place(mode: str, seed: int) -> Path:
+    return RESULTS / f"{mode}-{seed}.json"
+
+
 def read(mode: str, seed: int) -> dict | None:
-    path = RESULTS / f"{mode}-{seed}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """A run's result, None where it was not run.
+
+    Raises:
+        InputError: the file is cut, or was made with other settings.
+    """
+    path = place(mode, seed)
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(path.name, "cut JSON", "a whole result", "delete it and run again") from error
+    if result["settings"] != settings():
+        raise InputError(path.name, "a result of other settings", "those of today", "delete it and run again")
+    return result
+
+
+def legacy(result: dict) -> dict:
+    """The result of a soft run whose generation lost the prior; it has no evidence of its own."""
+    return {**result, **result["legacy_decode"], "evidence": np.zeros_like(result["evidence"]).tolist()}
 
 
 def ratio(figure: str, rows: np.ndarray) -> np.ndarray:
-    """One figure of sums, or means, over films: (..., columns) -> (...)."""
+    """One figure of sums, or means, over films: (..., columns) -> (...), nan where it is 0 / 0."""
     part, whole = (sum(rows[..., KEPT.index(name)] for name in names) for names in RATIOS[figure])
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)
-
-
-def summary(results: dict[int, dict]) -> dict:
-    """Each figure of each seed, and of all seeds together with its bootstrap interval over the films."""
-    together, rows = pooled(results), {}
-    for figure in RATIOS:
-        interval = bootstrap_interval(together, lambda means, figure=figure: ratio(figure, means))
-        rows[figure] = {
-            "value": number(ratio(figure, together.sum(axis=0))),
-            "interval": interval and list(interval),
-            "seeds": {seed: number(ratio(figure, films(one).sum(axis=0))) for seed, one in results.items()},
-        }
-    return rows
 
 
 def films(result: dict) -> np.ndarray:
@@ -153,56 +180,84 @@ def films(result: dict) -> np.ndarray:
     return rows
 
 
-def pooled(results: dict[int, dict]) -> np.ndarray:
-    return sum(films(result) for result in results.values())
+def pooled(arm: Arm) -> np.ndarray:
+    return sum(films(result) for result in arm.values())
 
 
-def compared(one: dict[int, dict], other: dict[int, dict]) -> dict[str, float]:
-    """Raw p-values, over the seeds that both have."""
-    seeds = sorted(one.keys() & other.keys())
-    if not seeds:
+def by_seed(arm: Arm, figure: str) -> dict[int, float | None]:
+    return {seed: number(ratio(figure, films(result).sum(axis=0))) for seed, result in arm.items()}
+
+
+def summary(arm: Arm) -> dict:
+    """Each figure of all seeds together, with its bootstrap interval over films, and of each seed."""
+    if not arm:
         return {}
-    a, b = (pooled({seed: results[seed] for seed in seeds}) for results in (one, other))
+    together, rows = pooled(arm), {}
+    for figure in RATIOS:
+        interval = bootstrap_interval(together, lambda means, figure=figure: ratio(figure, means))
+        value = number(ratio(figure, together.sum(axis=0)))
+        rows[figure] = {"value": value, "interval": interval and list(interval), "seeds": by_seed(arm, figure)}
+    blinded = {seed: result["blinded"]["exact-fact F1"] for seed, result in arm.items()}
+    rows["blinded: exact-fact F1"] = {"value": float(np.mean(list(blinded.values()))), "seeds": blinded}
+    return rows
+
+
+def compared(one: Arm, other: Arm) -> dict[str, float]:
+    """Raw p-values; none where a seed is missing on either side."""
+    if one.keys() != other.keys() or not one:
+        return {}
+    a, b = pooled(one), pooled(other)
     found = {figure: paired_randomisation(a, b, lambda means, f=figure: ratio(f, means)) for figure in TESTED}
     return {figure: p for figure, p in found.items() if p is not None}
+
+
+def same_sign(one: Arm, other: Arm, figure: str) -> bool:
+    """Whether the difference goes the same way in every seed."""
+    values, others = by_seed(one, figure), by_seed(other, figure)
+    return len({np.sign(values[seed] - others[seed]) for seed in values}) == 1
 
 
 def number(value: np.ndarray) -> float | None:
     return None if np.isnan(value) else round(float(value), 4)
 
 
-def table(rows: dict, p_values: dict) -> str:
-    """Markdown: all seeds together, with 95 % intervals; * marks p < 0.05 by Holm."""
-    lines = [f"| prior | {' | '.join(RATIOS)} |", "|---|" + "---:|" * len(RATIOS)]
-    for name in (*MODES, LEGACY):
-        cells = []
-        for figure in RATIOS:
-            cell = rows[name][figure] if name in rows else None
-            if cell is None or cell["value"] is None:
-                cells.append("not run" if cell is None else "undefined")
-                continue
-            starred = any(
-                p < 0.05 for t, p in p_values.items() if t.startswith(f"{name} against") and t.endswith(f", {figure}")
-            )
-            low, high = cell["interval"]
-            cells.append(f"{cell['value']:.3f} [{low:.3f}, {high:.3f}]{'*' if starred else ''}")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def table(rows: dict, starred: set) -> str:
+    """Markdown: seeds together, [95 % interval over films], (lowest to highest seed)."""
+    columns = [*RATIOS, "blinded: exact-fact F1"]
+    lines = [f"| prior | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    for name, figures in rows.items():
+        cells = [_cell(figures.get(column)) + "*" * ((name, column) in starred) for column in columns]
+        seeds = len(figures["exact-fact F1"]["seeds"]) if figures else 0
+        lines.append(
+            f"| {name}{'' if seeds == len(SEEDS) else f' ({seeds} of {len(SEEDS)} seeds)'} | {' | '.join(cells)} |"
+        )
+    nothing_stated = ["0.000"] * 2 + ["undefined"] * 2 + ["none"] * 3  # F1 = 2 * 0 / (0 + true); the rates are 0 / 0
+    return "\n".join([*lines, f"| {CONSTANT} | {' | '.join(nothing_stated)} |"])
 
 
-def draw(arms: dict[str, dict[int, dict]]) -> None:
-    """A panel a figure: a dot a seed, a bar for all seeds together."""
+def _cell(figure: dict | None) -> str:
+    if figure is None:
+        return "not run"
+    if figure["value"] is None:
+        return "none"
+    parts = [f"{figure['value']:.3f}"]
+    if figure.get("interval"):
+        parts.append("[{:.3f}, {:.3f}]".format(*figure["interval"]))
+    return " ".join([*parts, f"({min(figure['seeds'].values()):.3f} to {max(figure['seeds'].values()):.3f})"])
+
+
+def draw(arms: dict[str, Arm]) -> None:
+    """A panel a figure: a bar for all seeds together, a dot a seed."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(RATIOS), figsize=(3.0 * len(RATIOS), 3.2), layout="constrained")
+    figure, axes = plt.subplots(1, len(RATIOS), figsize=(2.6 * len(RATIOS), 3.2), layout="constrained")
     for axis, name in zip(axes, RATIOS, strict=True):
-        for place, (arm, results) in enumerate(arms.items()):
-            if not results:
-                continue
-            seeds = [ratio(name, films(one).sum(axis=0)) for one in results.values()]
-            axis.bar(place, ratio(name, pooled(results).sum(axis=0)), color=COLOURS[arm], width=0.7)
-            axis.plot([place] * len(seeds), seeds, "o", color="black", markersize=4)
-        axis.set_xticks(range(len(arms)), [arm.replace(", ", ",\n") for arm in arms], fontsize=8)
+        for column, (arm, results) in enumerate(arms.items()):
+            seeds = [value for value in by_seed(results, name).values() if value is not None]
+            if seeds:
+                axis.bar(column, ratio(name, pooled(results).sum(axis=0)), color=COLOURS[arm], width=0.7)
+                axis.plot([column] * len(seeds), seeds, "o", color="black", markersize=4)
+        axis.set_xticks(range(len(arms)), [arm.replace(", ", ",\n") for arm in arms], fontsize=7, rotation=30)
         axis.set_title(name, fontsize=10)
         axis.set_ylim(bottom=0)
         axis.spines[["top", "right"]].set_visible(False)
@@ -210,4 +265,7 @@ def draw(arms: dict[str, dict[int, dict]]) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except InputError as error:
+        sys.exit(str(error))

@@ -65,7 +65,12 @@ def test_the_report_verb_accepts_a_drawn_dicom(capsys, tiny_pipe_folder, tmp_pat
         (["--findings", "left upper zone gizmo"], "gizmo"),
         (["--findings", "-14 mm left upper zone nodule"], "found a size of -14 mm"),
         (["--findings", "scoliosis"], "scoliosis"),
-        (["--findings", "mild left pleural effusion", "--follow-up", 0.5], "follow_up: found 0.5 with --findings"),
+        (["--findings", "mild left pleural effusion", "--follow-up", 0.5], "follow_up: found 0.5 with given facts"),
+        (["--findings", "mild cardiomegaly", "--prevalence", "natural"], "prevalence: found natural with --findings"),
+        (
+            ["--findings", "mild cardiomegaly, increased"],
+            "facts: found increased mild cardiomegaly; expected no change",
+        ),
         (["--n", 0], "n: found 0; expected at least 1 case"),
         (["--n", -3], "n: found -3"),
         (["--seed", -1], "seed: found -1"),

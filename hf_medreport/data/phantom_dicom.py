@@ -9,9 +9,10 @@ import io
 
 import numpy as np
 
-__all__ = ["FILM_MM", "film_bytes"]
+from hf_medreport.phantom.anatomy import FILM_MM
 
-FILM_MM = 400  # side of a film
+__all__ = ["film_bytes"]
+
 DIGITAL_X_RAY = "1.2.840.10008.5.1.4.1.1.1.1"
 # Position, its SNOMED code and meaning, and where the film's right edge and lower edge point.
 VIEWS = {

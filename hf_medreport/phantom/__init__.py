@@ -18,7 +18,10 @@ What it cannot show:
   the film; "possible" here is a fainter shadow, not a second opinion;
 - causes: shadows add up in one plane. There is no scatter from depth, no beam energy, no magnification, and a lateral
   film agrees with its frontal in heights and sides, not voxel by voxel;
-- language: the reports use some hundred words of English, and no indication, history or technique;
+- language: the reports use some hundred words of English, and no indication, history or technique; sentences do not
+  know of each other, so that a diaphragm "in normal position" may stand beside overexpanded lungs;
+- outlines: the frontal mask of a tortuous aorta is a box around the arch and descending part, that of a raised
+  diaphragm a band below the dome;
 - time: a follow-up changes by one grade; there is no course of a disease;
 - rarity: natural prevalence gives each kind its share in one archive, and a few plausible companions; all else about
   who has what with what is chance.

@@ -64,6 +64,10 @@ class ChestCase:
     resolved: tuple[Fact, ...] = ()
 
 
+def _whole(number) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
 class ChestCorpus:
     """A map-style data set of `ChestCase`.
 
@@ -79,7 +83,7 @@ class ChestCorpus:
         lateral: draw the lateral films too.
         follow_up: share of the cases that have a prior film, 0 to 1.
         bits: 8 or 16 a pixel.
-        facts: what every film shows, in place of chance.
+        facts: what every film shows, in place of chance; not with follow-ups.
 
     Raises:
         InputError: any of these out of range or unknown, or facts that one film cannot show together.
@@ -99,25 +103,32 @@ class ChestCorpus:
         bits: int = 8,
         facts: Iterable[Fact] | None = None,
     ):
-        if n <= 0:
+        if not _whole(n) or n <= 0:
             raise InputError("n", str(n), "at least 1 case", "ask for one or more cases")
-        if seed < 0:
+        if not _whole(seed) or seed < 0:
             raise InputError("seed", str(seed), "a whole number from 0", "choose another seed")
         if split not in SPLITS:
             raise InputError("split", repr(split), "one of " + ", ".join(SPLITS), "name a known split")
         if not 0 <= follow_up <= 1:
             raise InputError("follow_up", str(follow_up), "a share from 0 to 1", "correct it")
+        facts = None if facts is None else tuple(report_order(facts))
+        if facts is not None and follow_up:
+            found = f"{follow_up:g} with given facts"
+            raise InputError("follow_up", found, "films that all show the same", "leave out one of the two")
+        compared = [str(fact) for fact in facts or () if fact.change]
+        if compared:
+            expected = "no change since a prior film: there is none"
+            raise InputError("facts", compared[0], expected, "leave the change out")
+        check_facts(facts or ())
         check_size(size)
         check_bits(bits)
         self.n, self.seed, self.size, self.split = n, seed, size, split
-        self.prevalence = prevalence or SPLITS[split].prevalence
-        self.wordings = wordings or SPLITS[split].wordings
-        self.style = style or SPLITS[split].style
-        self.lateral, self.follow_up, self.bits = lateral, follow_up, bits
-        self.facts = None if facts is None else tuple(report_order(facts))
+        self.prevalence = SPLITS[split].prevalence if prevalence is None else prevalence
+        self.wordings = SPLITS[split].wordings if wordings is None else wordings
+        self.style = SPLITS[split].style if style is None else style
+        self.lateral, self.follow_up, self.bits, self.facts = lateral, follow_up, bits, facts
         # A wrong name is told now, not from inside a worker.
         style_named(self.style)
-        check_facts(self.facts or ())
         write_report(draw_facts(np.random.default_rng(0), self.prevalence), np.random.default_rng(0), self.wordings)
 
     def __len__(self) -> int:

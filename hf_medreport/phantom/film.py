@@ -35,7 +35,7 @@ class Film:
 
 def check_size(size: int) -> None:
     """Raise InputError unless a film of this side can be drawn."""
-    if not MIN_SIZE <= size <= MAX_SIZE:
+    if not isinstance(size, int | np.integer) or not MIN_SIZE <= size <= MAX_SIZE:
         raise InputError("size", f"{size} px", f"{MIN_SIZE} to {MAX_SIZE} px", "choose a side in that range")
 
 

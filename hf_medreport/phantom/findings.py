@@ -112,8 +112,9 @@ class Fact:
         self._check("certain", (True, False) if kind.doubtful else (True,))
         if self.size_mm is not None:
             low, high = kind.sizes or (0, 0)
-            if not kind.sizes or not low <= self.size_mm <= high:
-                expected = f"{low} to {high} mm" if kind.sizes else "no size"
+            whole = isinstance(self.size_mm, int)
+            if not kind.sizes or not whole or not low <= self.size_mm <= high:
+                expected = f"{low} to {high} whole mm" if kind.sizes else "no size"
                 raise InputError(where, f"size_mm {self.size_mm!r}", expected, "correct the size_mm")
 
     def _check(self, name: str, allowed: tuple) -> None:

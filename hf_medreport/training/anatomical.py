@@ -30,7 +30,6 @@ from transformers import (
     TrainerState,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from hf_medreport.data.collator import ReportCollator
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
@@ -326,7 +325,9 @@ def resume_point(arguments: RecipeArguments) -> Path | None:
     """`--resume_from_checkpoint true` is the last checkpoint of the output folder, if there is one."""
     point = arguments.resume_from_checkpoint
     if str(point).lower() == "true":
-        point = get_last_checkpoint(arguments.output_dir)
+        # Trainer writes the state last: a checkpoint without it was cut by a kill.
+        whole = [state.parent for state in Path(arguments.output_dir).glob("checkpoint-*/trainer_state.json")]
+        point = max(whole, key=lambda folder: int(folder.name.split("-")[1]), default=None)
     elif point is not None and not Path(point).is_dir():
         raise InputError(
             "resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path"

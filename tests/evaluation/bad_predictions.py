@@ -58,7 +58,9 @@ FILES = {
     "broken JSON": {"predictions.jsonl": lines(GOOD, '{"id": "b", "prediction": ')},
     "a list as a line": {"predictions.jsonl": lines(GOOD, '["b", "x", "y"]')},
     "null as a line": {"predictions.jsonl": lines(GOOD, "null")},
-    "a field twice": {"predictions.jsonl": lines('{"id": "a", "prediction": "x", "prediction": "y", "reference": "z"}')},
+    "a field twice": {
+        "predictions.jsonl": lines('{"id": "a", "prediction": "x", "prediction": "y", "reference": "z"}')
+    },
     "nested without end": {"predictions.jsonl": lines("[" * 200_000)},
     "a JSON list named JSONL": {"predictions.jsonl": b'[\n{"id": "a", "prediction": "x", "reference": "y"}\n]\n'},
     # JSON

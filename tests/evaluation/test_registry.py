@@ -21,8 +21,10 @@ def test_every_row_resolves(name):
 @pytest.mark.parametrize("name", ALONE)
 def test_every_metric_keeps_the_interface(name, monkeypatch):
     monkeypatch.delenv("METEOR_JAR", raising=False)
-    said = ["the left lung is clear today", "", "no effusion was seen here"]
-    given = ["the left lung is clear today", "heart", ["effusion is seen here", "no large effusion is here"]]
+    # a text, a label and a fact of pathology: all of them, none, half of them
+    said = ["a small effusion is seen, grade 2", "", "effusion and edema is seen here, grade 2, ER positive"]
+    half = ["effusion and atelectasis is seen here, grade 2, PR positive", "no large mass is here"]
+    given = ["a small effusion is seen, grade 2", "cardiomegaly, ER positive", half]
     score = metric(name)(said, given)
     assert isinstance(score, Score) and score.name == name and type(score.value) is float
     assert score.per_sample.shape == (3,) and score.per_sample.dtype == np.float64

@@ -78,7 +78,7 @@ LOW, HIGH = KINDS["nodule"].sizes
         ),
         (
             "-14 mm left upper zone nodule",
-            "a size of -14 mm; expected a size above 0; correct the size",
+            "a size of -14 mm; expected a size above 0, as in 14 mm or 1.4 cm; correct the size",
         ),
         (
             "0 mm left upper zone nodule",
@@ -117,3 +117,32 @@ def test_facts_that_hide_each_other_are_refused():
         "facts: found mild left pleural effusion and mild left pneumothorax; "
         "expected facts that one film can show together; drop or move one of them"
     )
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("1,4 cm left upper zone nodule", "a size of 1,4 cm"),
+        ("\u221214 mm left upper zone nodule", "a size of \u221214 mm"),
+        ("minus 20 mm left upper zone nodule", "a size of minus 20 mm"),
+        ("middle lobe consolidation of the left lung", "a left middle lobe in"),
+        ("14 mm left upper zone nodule; 20 mm left upper zone nodule", "several sizes of one nodule in"),
+        (
+            "moderate left hyperinflation",
+            "'left' in 'moderate left hyperinflation', which hyperinflation does not take",
+        ),
+        ("mild left cardiomegaly", "'left' in 'mild left cardiomegaly', which cardiomegaly does not take up"),
+        ("left endotracheal tube", "'left' in"),
+        ("small right upper zone pleural effusion", "'upper' in"),
+        ("multiple 14 mm right upper zone nodules", "'multiple' in"),
+    ],
+)
+def test_what_no_fact_takes_up_is_refused(text, found):
+    with pytest.raises(InputError) as error:
+        facts_from_text(text)
+    assert error.value.found.startswith(found), error.value.found
+
+
+def test_two_sizes_at_two_places_are_two_nodules():
+    read = facts_from_text("14 mm left upper zone nodule; 20 mm right lower zone nodule")
+    assert {(fact.side, fact.size_mm) for fact in read} == {("left", 14), ("right", 20)}

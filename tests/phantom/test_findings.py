@@ -26,6 +26,8 @@ CHEXPERT |= {"Pneumothorax", "Pleural Effusion", "Fracture", "Support Devices"}
         ({"kind": "nodule", "side": "left", "zone": "upper", "size_mm": -4}, "size_mm -4"),
         ({"kind": "nodule", "side": "left", "zone": "upper", "size_mm": 0}, "size_mm 0"),
         ({"kind": "nodule", "side": "left", "zone": "upper", "size_mm": 49}, "size_mm 49"),
+        ({"kind": "nodule", "side": "left", "zone": "upper", "size_mm": 14.5}, "size_mm 14.5"),
+        ({"kind": "nodule", "side": "left", "zone": "upper", "size_mm": "14"}, "size_mm '14'"),
         ({"kind": "tortuous_aorta", "size_mm": 20}, "size_mm 20"),
         ({"kind": "rib_fracture", "side": "left", "number": "three"}, "number 'three'"),
         ({"kind": "pacemaker", "side": "left", "number": "single"}, "number 'single'"),
@@ -47,7 +49,7 @@ def test_the_whole_message_of_an_impossible_finding():
         "fact consolidation: found a left middle lobe; expected a zone: upper, middle, lower; "
         "the left lung has no middle lobe"
     )
-    with pytest.raises(InputError, match="size_mm -4; expected 12 to 48 mm; correct the size_mm"):
+    with pytest.raises(InputError, match="size_mm -4; expected 12 to 48 whole mm; correct the size_mm"):
         Fact("nodule", "left", "upper", size_mm=-4)
     with pytest.raises(InputError, match="size_mm 20; expected no size"):
         Fact("tortuous_aorta", size_mm=20)

@@ -97,6 +97,90 @@ def test_the_colon_of_a_time_is_no_heading():
     assert split_sections(text) == {"report": "AP CHEST, 3:45 P.M.", "history": "Fever."}
 
 
+CHEXPERT_PLUS = """NARRATIVE:
+RADIOGRAPHIC EXAMINATION OF THE CHEST: 3/14/2015
+
+CLINICAL HISTORY: Cough.
+
+COMPARISON: 3/13/2015
+
+PROCEDURE COMMENTS: Single view.
+
+FINDINGS:
+A tube ends in the stomach.
+
+IMPRESSION:
+
+1. Small left effusion.
+
+END OF IMPRESSION:
+
+SUMMARY: 2-ABNORMAL, PREVIOUSLY REPORTED
+
+ACCESSION NUMBER:
+ABC123
+"""
+INDIANA = "COMPARISON: None. INDICATION: Chest pain. FINDINGS: Clear lungs. IMPRESSION: No acute disease."
+PATHOLOGY = """CLINICAL HISTORY: Mass.
+SPECIMEN(S) SUBMITTED:
+A. Left breast
+GROSS DESCRIPTION: Received fresh.
+MICROSCOPIC DESCRIPTION:
+Tubules.
+FINAL DIAGNOSIS:
+A. Breast, left: invasive ductal carcinoma, grade 2.
+Comment: Margins are clear.
+Immunohistochemistry: ER positive.
+SYNOPTIC REPORT: pT1c pN0
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            CHEXPERT_PLUS,
+            {
+                "technique": "3/14/2015 Single view.",
+                "history": "Cough.",
+                "comparison": "3/13/2015",
+                "findings": "A tube ends in the stomach.",
+                "impression": "1. Small left effusion.",
+                "administrative": "2-ABNORMAL, PREVIOUSLY REPORTED ABC123",
+            },
+        ),
+        (
+            INDIANA,
+            {
+                "comparison": "None.",
+                "indication": "Chest pain.",
+                "findings": "Clear lungs.",
+                "impression": "No acute disease.",
+            },
+        ),
+        (
+            PATHOLOGY,
+            {
+                "history": "Mass.",
+                "specimen": "A. Left breast",
+                "gross": "Received fresh.",
+                "microscopic": "Tubules.",
+                "diagnosis": "A. Breast, left: invasive ductal carcinoma, grade 2.",
+                "comment": "Margins are clear.",
+                "ancillary": "ER positive.",
+                "synoptic": "pT1c pN0",
+            },
+        ),
+        ("NARRATIVE:\nClear lungs.", {"report": "Clear lungs."}),
+        ("CHEST 2 VIEWS: 3/14/2015\nIMPRESSION: Clear.", {"technique": "3/14/2015", "impression": "Clear."}),
+        ("SUMMARY: Clear lungs.", {"impression": "Clear lungs."}),
+    ],
+    ids=["CheXpert Plus", "Indiana", "pathology", "narrative alone", "a date after a view", "a summary in words"],
+)
+def test_the_headings_of_other_sources(text, expected):
+    assert split_sections(text) == expected
+
+
 def test_text_without_headings_is_the_report():
     assert split_sections("Clear lungs. Normal heart.") == {"report": "Clear lungs. Normal heart."}
     assert split_sections(" \n") == {}

@@ -70,7 +70,11 @@ def test_phantom_end_to_end(tmp_path):
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_kind_f1"} <= set(metrics)
     folder = tmp_path / "run"
     assert AutoModel.from_pretrained(folder / "model", trust_remote_code=True).config.image_size == 64
-    assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {"test", "held_back_style", "test, balanced"}
+    assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {
+        "test",
+        "held_back_style",
+        "test, balanced",
+    }
     assert check_folder(folder / "model")[1] == []  # complete enough to be published, card and all
     samples = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
     assert samples and all(sample["reference"].startswith("FINDINGS:") for sample in samples)
@@ -102,6 +106,9 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
         patch.setattr(ReportTrainer, "training_step", killed_at_four)
         run("anatomical", config, [])
     assert not (parts / "run" / "model").exists()
+    cut = parts / "run" / "checkpoint-3"  # as of a kill while it was saved
+    cut.mkdir()
+    (cut / "model.safetensors").write_bytes(b"half")
     run("anatomical", config, ["--resume_from_checkpoint", "true"])
     resumed = weights(parts / "run")
     assert expected.keys() == resumed.keys() and all(torch.equal(expected[key], resumed[key]) for key in expected)
