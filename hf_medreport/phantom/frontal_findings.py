@@ -15,7 +15,7 @@ from hf_medreport.phantom.anatomy import FILM_MM, bump, chance, smooth_noise, so
 from hf_medreport.phantom.findings import Fact
 from hf_medreport.phantom.frontal_chest import FrontalChest
 
-__all__ = ["Tissue", "draw_findings"]
+__all__ = ["EDEMA", "FLUID_HEIGHT", "LUNG_RETRACTION", "Tissue", "draw_findings", "drawn_in_turn", "strength"]
 
 # The measured steps of each severity, each drawn uniformly from its range; the ranges keep clear of each other.
 FLUID_HEIGHT = {"mild": (0.17, 0.21), "moderate": (0.37, 0.42), "severe": (0.60, 0.66)}  # of the lung's height
@@ -36,12 +36,17 @@ class Tissue:
 
 def draw_findings(chest: FrontalChest, tissue: Tissue, facts: tuple[Fact, ...]) -> dict[Fact, np.ndarray]:
     """Draw the facts into the tissue; returns where each shows, bool (size, size)."""
-    findings = _Findings(chest, tissue)
+    return drawn_in_turn(_Findings(chest, tissue), chest.patient, facts)
+
+
+def drawn_in_turn(findings, patient: int, facts: tuple[Fact, ...]) -> dict[Fact, np.ndarray]:
+    """Call the method of each fact's kind with the fact and its own chance; returns the masks, in the facts' order."""
+    masks = {}
     # Pneumothorax first: the other findings lie within the lung that it leaves.
     for fact in sorted(facts, key=lambda fact: fact.kind != "pneumothorax"):
-        shown = getattr(findings, fact.kind)(fact, chance(chest.patient, fact.kind, fact.side or "both"))
-        findings.masks[fact] = shown if shown.dtype == bool else shown > MASKED * shown.max()
-    return {fact: findings.masks[fact] for fact in facts}
+        shown = getattr(findings, fact.kind)(fact, chance(patient, fact.kind, fact.side or "both"))
+        masks[fact] = shown if shown.dtype == bool else shown > MASKED * shown.max()
+    return {fact: masks[fact] for fact in facts}
 
 
 class _Findings:
@@ -52,7 +57,6 @@ class _Findings:
         inside = soft(chest.in_cavity, 0.01)
         self.lungs = {"right": inside * ~chest.left, "left": inside * chest.left}
         self.retraction = {"right": 0.0, "left": 0.0}
-        self.masks: dict[Fact, np.ndarray] = {}
 
     def spot(self, fact: Fact, rng: np.random.Generator, low: float, high: float) -> tuple[float, float]:
         return self.chest.spot(fact, rng, low, high, self.retraction[fact.side])
@@ -103,18 +107,18 @@ class _Findings:
     # Lungs.
 
     def consolidation(self, fact: Fact, rng: np.random.Generator) -> np.ndarray:
-        chest, tissue, strength = self.chest, self.tissue, _strength(fact)
+        chest, tissue, faint = self.chest, self.tissue, strength(fact)
         x, y = self.spot(fact, rng, 0.42, 0.62)
         width, height = rng.uniform(0.10, 0.125), rng.uniform(0.078, 0.092)
         fray = 0.22 * smooth_noise(rng, chest.size, 11) + 0.10 * smooth_noise(rng, chest.size, 26)
         inside = 1.0 - np.hypot((chest.x - x) / width, (chest.y - y) / height) + fray
-        patch = strength * soft(inside - 0.14, 0.6) * self.lungs[fact.side]
+        patch = faint * soft(inside - 0.14, 0.6) * self.lungs[fact.side]
         tissue.air *= 1.0 - patch * (0.86 + 0.06 * smooth_noise(rng, chest.size, 40))
         tissue.solid += 0.05 * patch
         return patch
 
     def atelectasis(self, fact: Fact, rng: np.random.Generator) -> np.ndarray:
-        chest, tissue, strength = self.chest, self.tissue, _strength(fact)
+        chest, tissue, faint = self.chest, self.tissue, strength(fact)
         x, y = self.spot(fact, rng, 0.45, 0.60)
         tilt, length = rng.uniform(0.10, 0.30), rng.uniform(0.075, 0.095)
         along = chest.x - x
@@ -123,8 +127,8 @@ class _Findings:
         for offset in (-0.026, 0.012):
             across = chest.y - y - offset - rng.uniform(-0.006, 0.006) + tilt * outwards
             bands = bands + bump(across, 0.0085) * soft(length - np.abs(along), 0.03)
-        haze = strength * bump(along, 0.09) * bump(chest.y - y, 0.045) * self.lungs[fact.side]
-        tissue.solid += 0.26 * strength * bands * self.lungs[fact.side]
+        haze = faint * bump(along, 0.09) * bump(chest.y - y, 0.045) * self.lungs[fact.side]
+        tissue.solid += 0.26 * faint * bands * self.lungs[fact.side]
         tissue.air *= 1.0 - 0.18 * haze
         return haze
 
@@ -149,7 +153,7 @@ class _Findings:
         lobes = 1.0 + 0.07 * np.sin(3 * np.arctan2(chest.y - y, chest.x - x) + rng.uniform(0, 6))
         depth = 1.0 - np.hypot(chest.x - x, chest.y - y) / (radius * lobes)
         ball = soft(depth, 0.010 / radius) * self.lungs[fact.side]
-        self.tissue.solid += 0.32 * _strength(fact) * ball
+        self.tissue.solid += 0.32 * strength(fact) * ball
         return ball
 
     def calcified_granuloma(self, fact: Fact, rng: np.random.Generator) -> np.ndarray:
@@ -237,7 +241,8 @@ class _Findings:
         return np.maximum(box, leads)
 
 
-def _strength(fact: Fact) -> float:
+def strength(fact: Fact) -> float:
+    """The contrast of a finding, of that of a certain one."""
     return 1.0 if fact.certain else FAINT
 
 

@@ -17,12 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter
 
 from hf_medreport.phantom.anatomy import (
-    Anatomy,
-    View,
     bump,
     chance,
     draw_anatomy,
@@ -33,156 +30,14 @@ from hf_medreport.phantom.anatomy import (
 )
 from hf_medreport.phantom.film import Film, check_bits, check_size, develop
 from hf_medreport.phantom.findings import Fact, check_facts
-from hf_medreport.phantom.frontal_chest import CURVE, CURVE_LENGTH, CURVE_SUMMIT
+from hf_medreport.phantom.frontal_chest import CURVE_LENGTH, CURVE_SUMMIT
+from hf_medreport.phantom.lateral_chest import LateralChest
 from hf_medreport.phantom.lateral_findings import Tissue, draw_findings
 
-__all__ = ["Profile", "draw_lateral"]
+__all__ = ["draw_lateral"]
 
 VERTEBRA = 0.052  # height of a vertebral body with its disc
-GUTTER = 0.078  # how far the lungs reach behind the middle of the vertebral bodies
-MAGNIFIED = 0.014  # the right side is farther from the film: its ribs stand out behind the left ones
 CARINA = 0.42  # height at which the trachea forks
-ARCH = 0.415  # height of the aortic arch's centre
-HEART_WIDEST = 0.62  # of the way down the heart
-
-# What only the side shows of a patient: each value is drawn uniformly from its range.
-BUILD_RANGES = {
-    "kyphosis": (0.45, 0.75),  # curvature of the upper spine
-    "slant": (0.11, 0.15),  # how far the upper sternum lies behind the lower one
-    "arms": (-0.03, 0.03),  # how far forward they are raised
-    "rib_phase": (0.0, 1.0),
-}
-
-# The heart's depth, of the chest's, for each grade of cardiomegaly.
-HEART_DEPTH = {None: (0.46, 0.50), "mild": (0.56, 0.58), "moderate": (0.64, 0.66), "severe": (0.73, 0.75)}
-SMALL_HEART_DEPTH = (0.40, 0.43)  # of overexpanded lungs
-BARREL = 1.07  # how much deeper they make the chest
-
-
-class Profile:
-    """The patient from the side, laid on the pixel grid; arrays are float32 (size, size), distances positive inside."""
-
-    def __init__(self, anatomy: Anatomy, view: View, facts: tuple[Fact, ...], patient: int, size: int):
-        self.anatomy, self.view, self.patient, self.size = anatomy, view, patient, size
-        self.facts = {fact.kind: fact for fact in facts}
-        build = chance(patient, "build")
-        self.kyphosis, self.slant, self.arms, self.rib_start = (
-            float(build.uniform(*bounds)) for bounds in BUILD_RANGES.values()
-        )
-        steps = chance(patient, "shapes").random(4)  # the frontal film's own, so that both show the same grades
-        self.heart_depth = self._heart_depth(float(steps[0]))
-        self.curve = self._curve(float(steps[1]))
-        self.aorta_bulge = 0.028 + 0.008 * float(steps[2]) if "tortuous_aorta" in self.facts else 0.0
-        self.depth = 1.95 * anatomy.depth * (BARREL if "hyperinflation" in self.facts else 1.0)
-        self.front = 0.475 - 0.5 * self.depth
-        self.behind_heart = self.front + (HEART_DEPTH[None][1] - 0.06) * self.depth  # of a heart of usual size
-
-        centre = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
-        cos, sin = np.float32(np.cos(view.tilt)), np.float32(np.sin(view.tilt))
-        across, down = centre[None, :], centre[:, None]
-        self.z = cos * across + sin * down + np.float32(1.0 - view.midline)
-        self.y = cos * down - sin * across + np.float32(0.5)
-        self.sternum_z, self.spine_z = self.sternum(self.y), self.spine(self.y)
-        self.front_z, self.back_z = self.lung_edges(self.y)
-        self.in_chest = np.minimum(np.minimum(self.z - self.front_z, self.back_z - self.z), self.y - anatomy.apex)
-        self.domes_y = [self.dome(self.z, left) for left in (False, True)]
-        self.floor_y = self.domes_y[anatomy.domes[1] > anatomy.domes[0]]  # a raised half does not lift the heart
-        self.in_cavity = [np.minimum(self.in_chest, dome_y - self.y) for dome_y in self.domes_y]
-        front, back = self.heart_edges(self.y)
-        self.in_heart = np.minimum(self.z - front, back - self.z)
-
-    def _heart_depth(self, step: float) -> float:
-        fact = self.facts.get("cardiomegaly")
-        small = fact is None and "hyperinflation" in self.facts
-        low, high = SMALL_HEART_DEPTH if small else HEART_DEPTH[fact and fact.severity]
-        return low + (high - low) * step
-
-    def _curve(self, step: float) -> float:
-        fact = self.facts.get("scoliosis")
-        if fact is None:
-            return 0.0
-        low, high = CURVE[fact.severity]
-        return (low + (high - low) * step) * (1 if fact.side == "left" else -1)
-
-    def to_film(self, z: float, y: float) -> tuple[float, float]:
-        """Patient coordinates to film pixels: the inverse of the pose."""
-        cos, sin = np.cos(self.view.tilt), np.sin(self.view.tilt)
-        z, y = z - (1.0 - self.view.midline), y - 0.5
-        return (cos * z - sin * y + 0.5) * self.size, (sin * z + cos * y + 0.5) * self.size
-
-    def stroke(self, points: list[tuple[float, float]], width: float) -> np.ndarray:
-        """A smooth line through points (z, y), 0 to 1; drawn at twice the size against stairs."""
-        course = make_interp_spline(np.arange(len(points)), points, k=min(3, len(points) - 1))
-        path = [self.to_film(*point) for point in course(np.linspace(0, len(points) - 1, 8 * len(points)))]
-        canvas = Image.new("L", (2 * self.size, 2 * self.size))
-        pen_width = max(2, round(2 * width * self.size))
-        ImageDraw.Draw(canvas).line([(2 * x, 2 * y) for x, y in path], fill=255, width=pen_width, joint="curve")
-        return np.asarray(canvas.resize((self.size, self.size), Image.Resampling.BOX), dtype=np.float32) / 255.0
-
-    def spine(self, y):
-        """z of the middle of the vertebral bodies at height y."""
-        above, below = np.minimum(y - 0.5, 0.0), np.maximum(y - 0.5, 0.0)
-        return self.front + self.depth - GUTTER - self.kyphosis * above * above - 0.35 * below * below
-
-    def sternum(self, y):
-        """z of the back of the sternum, and of the front wall below it, at height y."""
-        up = np.clip((0.50 - y) / 0.34, 0.0, 1.0)
-        return self.front + self.slant * up**1.4 + 0.10 * np.clip(y - 0.66, 0.0, 1.0)
-
-    def trachea(self, y):
-        """z of the middle of the trachea at height y."""
-        return float(self.spine(0.05)) - 0.075 + 0.16 * (y - 0.05)
-
-    def lung_edges(self, y):
-        """(front, back) edge of the lungs at height y, equal above the apex."""
-        below = np.maximum(y - self.anatomy.apex, 0.0)
-        opening, behind = (np.sqrt(1.0 - np.square(1.0 - np.minimum(below / reach, 1.0))) for reach in (0.23, 0.15))
-        summit = float(self.spine(self.anatomy.apex)) - 0.04
-        front, back = self.sternum(y), self.spine(y) + GUTTER
-        return summit + (front - summit) * opening, summit + (back - summit) * behind
-
-    def dome(self, z, left: bool):
-        """Height of one half of the diaphragm at z: it slopes from its summit to the deep angle at the back."""
-        s = (z - self.front) / self.depth - 0.36
-        back, front = np.maximum(s, 0.0) / 0.64, np.maximum(-s, 0.0) / 0.36
-        return self.anatomy.domes[left] + 1.55 * self.anatomy.angle_depth * back * back + 0.035 * front * front
-
-    def heart_edges(self, y):
-        """(front, back) edge of the heart at height y, crossed above and below it."""
-        a = self.anatomy
-        v = (y - a.heart_top) / (max(a.domes) + 0.05 - a.heart_top)
-        rise = np.clip(v / HEART_WIDEST, 0.0, 1.0)
-        fall = np.clip((v - HEART_WIDEST) / 0.6, 0.0, 1.0)
-        gap = 0.03 if "hyperinflation" not in self.facts else 0.07
-        front = self.front + self.depth * (gap + 0.25 * (1.0 - rise) ** 1.5)
-        swell = (1.0 - (1.0 - rise) ** 1.8) ** 0.9 * (1.0 - 0.8 * fall**2.2)
-        back = self.front + self.depth * (0.39 + (self.heart_depth - 0.39) * swell)
-        return front, np.where((v > 0) & (v < 1), back, np.float32(0.0))
-
-    def aorta_distance(self) -> np.ndarray:
-        """Distance from the aorta's middle: up from the heart, over the arch, and down before the spine."""
-        y, swell = self.y, self.aorta_bulge
-        centre, radius = self.trachea(ARCH) + 0.012 + 0.4 * swell, 0.080 + 0.5 * swell
-        below = np.maximum(y - ARCH, 0.0)
-        z = self.z - centre
-        along = self.spine(ARCH + below) - float(self.spine(ARCH))
-        z = z - (z > 0) * (along + swell * np.sin(2 * np.pi * below / 0.34))  # winds when tortuous
-        distance = np.abs(np.hypot(z, np.minimum(y - ARCH, 0.0)) - radius)
-        front_end, back_end = soft(self.anatomy.heart_top + 0.08 - y, 0.08), soft(0.78 - y, 0.3)
-        return distance + 0.05 * np.where(z < 0, 1.0 - front_end, 1.0 - back_end)
-
-    def rib_foot(self, y, left: bool):
-        """z of the back wall of one side; scoliosis turns the chest, which parts the two."""
-        turn = 0.35 * self.curve * bump(y - CURVE_SUMMIT, CURVE_LENGTH)
-        return self.spine(y) + GUTTER + (turn if left else MAGNIFIED - turn)
-
-    def rib_course(self, s):
-        """How far a rib has fallen at the share s of the way from the back wall to the front."""
-        return (0.30 + self.anatomy.rib_slope) * (s - 0.2 * s * np.abs(s)) - 0.09 * bump(s, 0.13)
-
-    def rib_grid(self, left: bool) -> tuple[float, float]:
-        """(spacing, start): the middle of rib n of one side is at (n + 0.5 - start) * spacing + rib_course(s)."""
-        return self.anatomy.rib_spacing * (1.0 if left else 1.05), self.rib_start + (0.0 if left else 0.3)
 
 
 def draw_lateral(
@@ -213,7 +68,7 @@ def draw_lateral(
     facts = tuple(facts)
     check_facts(facts)
     anatomy, view = draw_anatomy(patient, look, facts), draw_view(patient, visit, look)
-    profile = Profile(anatomy, view, facts, patient, size)
+    profile = LateralChest(anatomy, view, facts, patient, size)
     texture = chance(patient, "lateral texture")
 
     thick = np.clip(profile.in_chest / 0.17, 0.0, 1.0) ** 0.6  # the chest is thin at its edges
@@ -250,7 +105,7 @@ def draw_lateral(
     )
 
 
-def _body(profile: Profile, fat: np.ndarray) -> np.ndarray:
+def _body(profile: LateralChest, fat: np.ndarray) -> np.ndarray:
     """Soft tissue of trunk, neck and raised arms, and the belly under the domes; 0 outside the patient."""
     a, z, y = profile.anatomy, profile.z, profile.y
     breast = (0.025 + 0.45 * max(a.breast, 0.0)) * bump(y - 0.58, 0.13)
@@ -268,7 +123,7 @@ def _body(profile: Profile, fat: np.ndarray) -> np.ndarray:
     return np.maximum(flesh, neck) + _arms(profile) + girdle + belly - 0.17 * soft(radius - gas, 0.012)
 
 
-def _arms(profile: Profile) -> np.ndarray:
+def _arms(profile: LateralChest) -> np.ndarray:
     """Both arms, raised forwards out of the film, with the shafts of their bones."""
     z, y = profile.z, profile.y
     total = 0.0
@@ -281,7 +136,7 @@ def _arms(profile: Profile) -> np.ndarray:
     return total
 
 
-def _ribs(profile: Profile) -> np.ndarray:
+def _ribs(profile: LateralChest) -> np.ndarray:
     """Ribs of both sides: from the spine they fall forwards, and fade where they end in cartilage."""
     a, y = profile.anatomy, profile.y
     total = 0.0
@@ -297,7 +152,7 @@ def _ribs(profile: Profile) -> np.ndarray:
     return a.bone * total * soft(y - a.apex - 0.02, 0.06) * above
 
 
-def _spine(profile: Profile) -> np.ndarray:
+def _spine(profile: LateralChest) -> np.ndarray:
     """Vertebral bodies with their rims, discs between them, and the arches behind; it clears towards the diaphragm."""
     a, y = profile.anatomy, profile.y
     bow = profile.curve * bump(y - CURVE_SUMMIT, CURVE_LENGTH)
@@ -317,7 +172,7 @@ def _spine(profile: Profile) -> np.ndarray:
     return a.bone * clear * (0.08 * column + 0.08 * column * block + plates + walls + arches)
 
 
-def _sternum_and_blades(profile: Profile) -> np.ndarray:
+def _sternum_and_blades(profile: LateralChest) -> np.ndarray:
     a, z, y = profile.anatomy, profile.z, profile.y
     plate = np.abs(z - profile.sternum_z + 0.013)
     length = soft(y - a.apex - 0.09, 0.02) * soft(0.62 - y, 0.03)
@@ -331,7 +186,7 @@ def _sternum_and_blades(profile: Profile) -> np.ndarray:
     return a.bone * (sternum + blades)
 
 
-def _mediastinum(profile: Profile) -> np.ndarray:
+def _mediastinum(profile: LateralChest) -> np.ndarray:
     """Great vessels, aorta and hila, less the trachea and the end-on bronchus."""
     a, z, y = profile.anatomy, profile.z, profile.y
     course = profile.trachea(y)
@@ -348,7 +203,7 @@ def _mediastinum(profile: Profile) -> np.ndarray:
     return vessels + middle + aorta + right + left - 0.13 * tube - 0.08 * bronchus
 
 
-def _lung_vessels(profile: Profile, rng: np.random.Generator) -> np.ndarray:
+def _lung_vessels(profile: LateralChest, rng: np.random.Generator) -> np.ndarray:
     """Vessels of one lung that fork from the hilum, 0 to about 1."""
     size = profile.size
     canvas = Image.new("L", (size, size))

@@ -2,23 +2,18 @@
 
 Grades, heights and levels are those of the frontal film: each finding first draws from the same chance there and here.
 How far to the front it lies is a draw of its own. Cardiomegaly, scoliosis, a tortuous aorta and the diaphragm are
-shapes of the chest itself (`lateral.Profile`); here they only get their masks.
+shapes of the chest itself (`lateral_chest.py`); here they only get their masks.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hf_medreport.phantom.anatomy import FILM_MM, bump, chance, smooth_noise, soft
 from hf_medreport.phantom.findings import SIDES, ZONES, Fact
 from hf_medreport.phantom.frontal_chest import APEX_FALL, LUNG_ROOT
-from hf_medreport.phantom.frontal_findings import EDEMA, FAINT, FLUID_HEIGHT, LUNG_RETRACTION, MASKED
-
-if TYPE_CHECKING:
-    from hf_medreport.phantom.lateral import Profile
+from hf_medreport.phantom.frontal_findings import EDEMA, FLUID_HEIGHT, LUNG_RETRACTION, drawn_in_turn, strength
+from hf_medreport.phantom.lateral_chest import LateralChest
 
 __all__ = ["Tissue", "draw_findings"]
 
@@ -32,21 +27,15 @@ class Tissue:
     solid: np.ndarray
 
 
-def draw_findings(profile: Profile, tissue: Tissue, facts: tuple[Fact, ...]) -> dict[Fact, np.ndarray]:
+def draw_findings(profile: LateralChest, tissue: Tissue, facts: tuple[Fact, ...]) -> dict[Fact, np.ndarray]:
     """Draw the facts into the tissue; returns where each shows, bool (size, size)."""
-    findings = _Findings(profile, tissue)
-    masks = {}
-    # Pneumothorax first: the other findings lie within the lung that it leaves.
-    for fact in sorted(facts, key=lambda fact: fact.kind != "pneumothorax"):
-        shown = getattr(findings, fact.kind)(fact, chance(profile.patient, fact.kind, fact.side or "both"))
-        masks[fact] = shown if shown.dtype == bool else shown > MASKED * shown.max()
-    return {fact: masks[fact] for fact in facts}
+    return drawn_in_turn(_Findings(profile, tissue), profile.patient, facts)
 
 
 class _Findings:
     """The methods change `tissue` and return where the finding shows: a mask, or how much (size, size)."""
 
-    def __init__(self, profile: Profile, tissue: Tissue):
+    def __init__(self, profile: LateralChest, tissue: Tissue):
         self.profile, self.tissue = profile, tissue
         self.lungs = [soft(cavity, 0.01) for cavity in profile.in_cavity]
         self.retraction = [0.0, 0.0]
@@ -108,18 +97,18 @@ class _Findings:
     # Lungs.
 
     def consolidation(self, fact: Fact, rng: np.random.Generator) -> np.ndarray:
-        profile, tissue, left, strength = self.profile, self.tissue, SIDES.index(fact.side), _strength(fact)
+        profile, tissue, left, faint = self.profile, self.tissue, SIDES.index(fact.side), strength(fact)
         z, y = self.spot(fact, rng)
         width, height = rng.uniform(0.10, 0.125), rng.uniform(0.078, 0.092)
         fray = 0.22 * smooth_noise(rng, profile.size, 11) + 0.10 * smooth_noise(rng, profile.size, 26)
         inside = 1.0 - np.hypot((profile.z - z) / width, (profile.y - y) / height) + fray
-        patch = strength * soft(inside - 0.14, 0.6) * self.lungs[left]
+        patch = faint * soft(inside - 0.14, 0.6) * self.lungs[left]
         tissue.air[left] *= 1.0 - patch * (0.86 + 0.06 * smooth_noise(rng, profile.size, 40))
         tissue.solid += 0.12 * patch
         return patch
 
     def atelectasis(self, fact: Fact, rng: np.random.Generator) -> np.ndarray:
-        profile, left, strength = self.profile, SIDES.index(fact.side), _strength(fact)
+        profile, left, faint = self.profile, SIDES.index(fact.side), strength(fact)
         z, y = self.spot(fact, rng)
         tilt, length = rng.uniform(0.10, 0.30), rng.uniform(0.075, 0.095)
         along = profile.z - z
@@ -127,8 +116,8 @@ class _Findings:
         for offset in (-0.026, 0.012):
             across = profile.y - y - offset - rng.uniform(-0.006, 0.006) - tilt * along
             bands = bands + bump(across, 0.0085) * soft(length - np.abs(along), 0.03)
-        haze = strength * bump(along, 0.09) * bump(profile.y - y - tilt * along, 0.045) * self.lungs[left]
-        self.tissue.solid += 0.24 * strength * bands * self.lungs[left]
+        haze = faint * bump(along, 0.09) * bump(profile.y - y - tilt * along, 0.045) * self.lungs[left]
+        self.tissue.solid += 0.24 * faint * bands * self.lungs[left]
         self.tissue.air[left] *= 1.0 - 0.25 * haze
         return haze
 
@@ -155,7 +144,7 @@ class _Findings:
         lobes = 1.0 + 0.07 * np.sin(3 * np.arctan2(profile.y - y, profile.z - z) + rng.uniform(0, 6))
         depth = 1.0 - np.hypot(profile.z - z, profile.y - y) / (radius * lobes)
         ball = soft(depth, 0.010 / radius) * self.lungs[SIDES.index(fact.side)]
-        self.tissue.solid += 0.30 * _strength(fact) * ball
+        self.tissue.solid += 0.30 * strength(fact) * ball
         return ball
 
     def calcified_granuloma(self, fact: Fact, rng: np.random.Generator) -> np.ndarray:
@@ -255,7 +244,3 @@ class _Findings:
         leads = np.maximum(leads, profile.stroke([*way, *atrium], 0.006))
         self.tissue.solid += 1.0 * box + 0.36 * leads
         return np.maximum(box, leads)
-
-
-def _strength(fact: Fact) -> float:
-    return 1.0 if fact.certain else FAINT
