@@ -39,6 +39,21 @@ class Metric:
         return self.resolve()(predictions, references, **self.options, **options)
 
 
+def _label_scores(labels: str, function: str, needs: str = "") -> list[Metric]:
+    """On 14 observations and on five, micro and macro."""
+    return [
+        Metric(
+            f"{labels}{'5' if five else ''}_{'macro_' if average == 'macro' else ''}{figure}",
+            function,
+            {"figure": figure, "average": average, "observations": 5 if five else 14},
+            needs,
+        )
+        for five in (False, True)
+        for average in ("micro", "macro")
+        for figure in ("f1", "precision", "recall")
+    ]
+
+
 _ROWS = (
     *(Metric(f"bleu{n}", "text.bleu:bleu", {"order": n}) for n in (1, 2, 3, 4)),
     *(Metric(f"sacrebleu{n}", "text.bleu:sacrebleu", {"order": n}) for n in (1, 2, 3, 4)),
@@ -52,6 +67,37 @@ _ROWS = (
         for figure in ("accuracy", "precision", "recall", "f1")
     ),
     Metric("bertscore", "text.bertscore:bertscore", needs="an encoder's folder, as the option model"),
+    *_label_scores("chexpert", "clinical.label_scores:chexpert"),
+    *_label_scores("chexbert", "clinical.chexbert:chexbert", "the package f1chexbert, or CheXbert's folder as model"),
+    *(
+        Metric(f"pathology_{figure}", "clinical.pathology:pathology", {"figure": figure})
+        for figure in ("f1", "precision", "recall")
+    ),
+    *(
+        Metric(f"facts_{prefix}{figure}", "clinical.facts:facts", {"figure": figure, "level": level})
+        for level, prefix in (("exact", ""), ("whole", "whole_"))
+        for figure in ("f1", "precision", "recall")
+    ),
+    *(
+        Metric(
+            f"umls_{figure}{'' if scaling == 'raw' else '_' + scaling}",
+            "clinical.umls:umls",
+            {"figure": figure, "scaling": scaling},
+            "a table of terms (id<TAB>term) or a linker, as the option linker",
+        )
+        for scaling in ("raw", "legacy_scaled", "length_penalised")
+        for figure in ("f1", "precision", "recall", "jaccard")
+    ),
+    *(
+        Metric(
+            f"radgraph_{variant}",
+            "clinical.radgraph:radgraph",
+            {"variant": variant},
+            "the package radeval or radgraph and the option model, such as radgraph-xl",
+        )
+        for variant in ("E", "ER", "bar")
+    ),
+    Metric("learned", "learned:learned", needs="your scorer, as the option scorer"),
 )
 METRICS = {row.name: row for row in _ROWS}
 

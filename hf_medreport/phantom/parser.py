@@ -7,12 +7,12 @@ free text yields what can be read from it, and nothing raises; `facts_from_text`
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from itertools import product
 
-from hf_medreport.phantom.findings import KINDS, ZONES, Fact, check_facts, report_order
+from hf_medreport.phantom.findings import GRADES, KINDS, NUMBERS, SIDES, ZONES, Fact, check_facts, report_order
 from hf_medreport.phantom.vocabulary import (
     CHANGE_WORDS,
     CONJUNCTION,
@@ -32,7 +32,7 @@ from hf_medreport.phantom.vocabulary import (
 )
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["Mention", "facts_from_text", "parse_report"]
+__all__ = ["Mention", "Named", "clauses", "facts_from_text", "named_in", "parse_report", "pieces", "places"]
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,12 @@ class _Statement:
         return max(sizes, default=None)
 
 
-def _named(sentence: str) -> list[tuple[int, int, str]]:
-    """(start, end, kind) of the words that name a kind; "calcified nodule" names no nodule."""
-    found = [(m.start(), m.end(), kind) for kind, words in KIND_WORDS.items() for m in words.finditer(sentence)]
+Named = tuple[int, int, str]  # start, end and kind of words that name a kind of finding
+
+
+def named_in(sentence: str, table: Mapping[str, re.Pattern] = KIND_WORDS) -> list[Named]:
+    """What the words of the table name in the sentence, in its order; "calcified nodule" names no nodule."""
+    found = [(m.start(), m.end(), kind) for kind, words in table.items() for m in words.finditer(sentence)]
     return sorted(
         one
         for one in found
@@ -73,23 +76,23 @@ def _named(sentence: str) -> list[tuple[int, int, str]]:
     )
 
 
-def _clauses(sentence: str) -> list[str]:
-    """Stretches of the sentence, each as far as a negation may reach.
+def clauses(sentence: str, named: Iterable[Named]) -> list[tuple[str, list[Named]]]:
+    """Stretches of the sentence, each as far as a negation may reach, and what is named in each.
 
     A cut has a kind after it. "but" cuts there; "there is" if a kind stands before it too; a comma or "and" if moreover
     each side has its own verb, or the first is negated and the second goes on with "the".
     """
-    named = _named(sentence)
+    starts = [start for start, _, _ in named]
     joints = [m.start() for m in CONJUNCTION.finditer(sentence)]
     cuts = {m.start(): "contrast" for m in CONTRAST.finditer(sentence)}
     cuts |= {m.start(): "statement" for m in STATEMENT.finditer(sentence)}
     cuts |= {start: "joint" for start in joints}
-    clauses, open_from = [], 0
+    limits = [0]
     for cut, sort in sorted(cuts.items()):
-        before, after = sentence[open_from:cut], sentence[cut:]
-        if not any(start >= cut for start, _, _ in named):
+        before, after = sentence[limits[-1] : cut], sentence[cut:]
+        if not any(start >= cut for start in starts):
             break
-        if sort != "contrast" and not any(open_from <= start < cut for start, _, _ in named):
+        if sort != "contrast" and not any(limits[-1] <= start < cut for start in starts):
             continue
         if sort == "joint":
             after = sentence[cut : min((joint for joint in joints if joint > cut), default=None)]
@@ -97,49 +100,54 @@ def _clauses(sentence: str) -> list[str]:
             own_verbs = VERB.search(before) and not re.match(r"\W*(?:and )?n?or\b", after)
             if not VERB.search(after) or not (own_verbs or new_subject):
                 continue
-        clauses.append(before)
-        open_from = cut
-    return [*clauses, sentence[open_from:]]
+        limits.append(cut)
+    limits.append(len(sentence))
+    return [
+        (sentence[low:high], [(start - low, end - low, kind) for start, end, kind in named if low <= start < high])
+        for low, high in zip(limits, limits[1:], strict=False)
+    ]
 
 
-def _pieces(clause: str) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """The clause cut at its conjunctions into (words, [(kind, negated)]).
+def _is_negated(clause: str, one: Named) -> bool:
+    """Whether the clause denies what is named there; what it asks or remembers counts as denied."""
+    start, end, _ = one
+    before, after = NEGATES_AFTER.search(clause), NEGATES_BEFORE.search(clause, start + 1)
+    return bool(before and before.start() < end or after)
+
+
+def pieces(clause: str, named: list[Named]) -> list[tuple[str, list[Named]]]:
+    """The clause cut at its conjunctions: the words that belong together, and what is named in them.
 
     A piece that names no kind belongs to the one before it ("in the right upper and left lower zones"), or to the one
     after it if it comes first, unless it speaks of something else ("the left lung is clear").
     """
-    named = _named(clause)
     if not named:
         return []
-    negated_from = min((match.start() for match in NEGATES_AFTER.finditer(clause)), default=len(clause))
-    negated_to = max((match.start() for match in NEGATES_BEFORE.finditer(clause)), default=0)
     cuts = [0, *(match.start() for match in CONJUNCTION.finditer(clause)), len(clause)]
-    pieces: list[tuple[str, list[tuple[str, bool]]]] = []
+    found: list[tuple[str, list[Named]]] = []
     open_from = 0
     for start, end in zip(cuts, cuts[1:], strict=False):
         here = [one for one in named if start < one[1] <= end]
         if here:
-            kinds = [(kind, last > negated_from or first < negated_to) for first, last, kind in here]
-            pieces.append((clause[open_from:end], kinds))
+            found.append((clause[open_from:end], here))
             open_from = end
         elif OTHER_SUBJECT.match(clause[start:end]):
             open_from = end
-        elif pieces:
-            words, kinds = pieces.pop()
-            pieces.append((words + clause[open_from:end], kinds))
+        elif found:
+            words, before = found.pop()
+            found.append((words + clause[open_from:end], before))
             open_from = end
-    return pieces
+    return found
 
 
-def _places(words: str, kind: str) -> list[tuple[str | None, str | None]]:
-    """The (side, zone) pairs that the words name for this kind; None for what is not said."""
-    sides, zones = KINDS[kind].sides, KINDS[kind].zones
+def places(words: str, sides: tuple[str, ...], zones: tuple[str, ...]) -> list[tuple[str | None, str | None]]:
+    """The (side, zone) pairs, of these sides and zones, that the words name; None for what is not said."""
     if not sides:
         return [(None, None)]
-    named = sorted((m.start(), place) for place, pattern in PLACE_WORDS.items() for m in pattern.finditer(words))
-    named_sides = [place for _, place in named if place in sides]
-    named_zones = [place for _, place in named if place in zones]
-    turns = "".join("s" if place in sides else "z" for _, place in named if place in (*sides, *zones))
+    found = sorted((m.start(), place) for place, pattern in PLACE_WORDS.items() for m in pattern.finditer(words))
+    named_sides = [place for _, place in found if place in sides]
+    named_zones = [place for _, place in found if place in zones]
+    turns = "".join("s" if place in sides else "z" for _, place in found if place in (*sides, *zones))
     if re.fullmatch("(sz)+|(zs)+", turns):
         return list(dict.fromkeys(zip(named_sides, named_zones, strict=True)))  # "right upper and left lower"
     return list(product(dict.fromkeys(named_sides or [None]), dict.fromkeys(named_zones or [None])))
@@ -163,17 +171,16 @@ def _sizes(words: str) -> tuple[float, ...]:
 def _statements(sentence: str) -> tuple[_Statement, ...]:
     """What a `plain` sentence states and denies, in its order. Cached: reports repeat each other's sentences."""
     statements = []
-    if not any(words.search(sentence) for words in KIND_WORDS.values()):
-        return ()
-    for clause in _clauses(sentence):
-        for words, kinds in _pieces(clause):
+    for clause, named in clauses(sentence, named_in(sentence)):
+        for words, here in pieces(clause, named):
             change, hedged, sizes = _only(CHANGE_WORDS, words), bool(HEDGES.search(words)), _sizes(words)
             number, severity = _only(NUMBER_WORDS, words), _only(GRADE_WORDS, words)
-            for kind, negated in kinds:
-                grade = severity if KINDS[kind].severities else None
-                count = number if KINDS[kind].numbers else None
-                for side, zone in _places(words, kind):
-                    place = Mention(kind, side, zone, grade)
+            for one in here:
+                row = KINDS[one[2]]
+                negated, grade = _is_negated(clause, one), severity if row.severities else None
+                count = number if row.numbers else None
+                for side, zone in places(words, row.sides, row.zones):
+                    place = Mention(one[2], side, zone, grade)
                     statements.append(_Statement(place, negated, hedged, sizes, count, change))
     return tuple(statements)
 
@@ -235,15 +242,39 @@ def facts_from_text(text: str) -> tuple[Fact, ...]:
         InputError: a part names no known kind, denies one, lacks an attribute, has one that its kind does not take or
             that is impossible; or two of the facts cannot be seen on one film.
     """
-    negative = re.search(rf"(?<!\w)-\s?{SIZE.pattern}", text.lower())
-    if negative:
-        raise InputError("findings", f"a size of {negative[0]}", "a size above 0", "correct the size")
+    odd = re.search(rf"(?:(?<!\w)[-\u2212\u2013] ?|\bminus |\d,){SIZE.pattern}", text.lower())
+    if odd:
+        raise InputError("findings", f"a size of {odd[0]}", "a size above 0, as in 14 mm or 1.4 cm", "correct the size")
     parts = sentences(text)
     for part in parts or [text]:
         _check_part(part)
     facts = tuple(report_order(_merged(statement for part in parts for statement in _statements(part))))
+    for part in parts:
+        places = {statement.place for statement in _statements(part)}
+        _check_nothing_lost(part, [fact for fact in facts if Mention(*fact.key) in places])
     check_facts(facts)
     return facts
+
+
+def _check_nothing_lost(part: str, facts: list[Fact]) -> None:
+    """Refuse words that no fact of the part took up: strictly read, what is asked for is drawn."""
+    if "middle lobe" in part and any((fact.side, fact.zone) == ("left", "middle") for fact in facts):
+        expected = "a zone: " + ", ".join(ZONES)
+        raise InputError("findings", f"a left middle lobe in {part!r}", expected, "the left lung has no middle lobe")
+    names = " and ".join(sorted({fact.kind.replace("_", " ") for fact in facts}))
+    tables = {"side": PLACE_WORDS, "zone": PLACE_WORDS, "severity": GRADE_WORDS, "number": NUMBER_WORDS}
+    for attribute, table in tables.items():
+        values = {"side": SIDES, "zone": ZONES, "severity": GRADES, "number": NUMBERS[1:]}[attribute]
+        for value in values:
+            word = table[value].search(part)
+            if word and all(getattr(fact, attribute) != value for fact in facts):
+                found = f"{word[0]!r} in {part!r}, which {names} does not take up"
+                raise InputError("findings", found, "what the finding takes", "say it of one finding, or leave it out")
+    asked = {round(size) for statement in _statements(part) for size in statement.sizes}
+    lost = asked - {fact.size_mm for fact in facts}
+    if lost:
+        found = f"several sizes of one {names} in {part!r}"
+        raise InputError("findings", found, "one size", "leave out all but one, or name another place")
 
 
 def _check_part(part: str) -> None:
@@ -251,9 +282,6 @@ def _check_part(part: str) -> None:
     if not statements:
         known = ", ".join(kind.replace("_", " ") for kind in KINDS)
         raise InputError("findings", f"no known finding in {part!r}", f"one of {known}", "name a known one")
-    if re.search(r"\bleft (?:\w+ and )?middle lobe", part):
-        expected = "a zone: " + ", ".join(ZONES)
-        raise InputError("findings", f"a left middle lobe in {part!r}", expected, "the left lung has no middle lobe")
     for statement in statements:
         name, row = statement.place.kind.replace("_", " "), KINDS[statement.place.kind]
         if statement.negated:

@@ -6,7 +6,7 @@ abbreviations written out and fixed phrases said in one word ("no interval chang
 
 import re
 
-__all__ = ["CHANGE_WORDS", "CONJUNCTION", "CONTRAST", "GRADE_WORDS", "HEDGES", "KIND_WORDS", "NEGATES_AFTER"]
+__all__ = ["ASKS", "CHANGE_WORDS", "CONJUNCTION", "CONTRAST", "GRADE_WORDS", "HEDGES", "KIND_WORDS", "NEGATES_AFTER"]
 __all__ += ["NEGATES_BEFORE", "NUMBER_WORDS", "OTHER_SUBJECT", "PLACE_WORDS", "SIZE", "STATEMENT", "VERB", "plain"]
 __all__ += ["sentences"]
 
@@ -34,7 +34,7 @@ KIND_WORDS = {
     ),
     "nodule": _words(r"nodules?|nodular|(?<!mediastinal )(?<!soft tissue )(?<!breast )mass(?! effect)|masses"),
     "calcified_granuloma": _words(
-        r"(?:calcified (?:\w+ )?)?granulomas?|granulomata|granulomatous (?:disease|calcifications?)"
+        r"(?:calcified (?:\w+ )?)?granulomas?|granulomata|granulomatous (?:disease|calcifications?|infections?|process)"
         r"|calcified (?:\w+ )?nodules?"
     ),
     "hyperinflation": _words(
@@ -47,7 +47,7 @@ KIND_WORDS = {
     "rib_fracture": _words(
         r"ribs?(?:(?! and) \w+){0,3} fractur(?:e|es|ed)|fractur(?:e|es|ed)(?:(?! and) \w+){0,5} ribs?|broken ribs?"
     ),
-    "scoliosis": _words(r"scolio(?:sis|tic)|curvature of (?:the )?(?:\w+ )?spine"),
+    "scoliosis": _words(r"scolio(?:sis|tic)|(?:levo|dextro) ?curvature|curvature of (?:the )?(?:\w+ ){0,2}spine"),
     "endotracheal_tube": _words(r"(?:endo ?)?tracheal tube|et tube|ett|intubated"),
     "central_line": _words(
         r"central (?:venous )?(?:\w+ )?(?:lines?|catheters?)|picc(?: lines?| catheters?)?"
@@ -92,13 +92,19 @@ SIZE = re.compile(
 )
 
 # What a report asks or remembers is stated no more than what it denies.
+ASKS = _words(
+    "rule out|r o|evaluat(?:e|ion) (?:for|of)|assess(?:ment)? (?:for|of)|exclude|history of|h o"
+    r"|(?:document|ensure|confirm)(?:ing)?(?: \w+)? (?:resolution|clearing)(?: of)?"
+    r"|correlat\w+(?: \w+)? for|sensitive (?:for|in|to)"
+)
 NEGATES_AFTER = _words(
-    "no|not|without|free of|negative for|absence of|absent|denies|resolved|resolution of|rather than"
-    "|rule out|r o|evaluat(?:e|ion) (?:for|of)|assess(?:ment)? (?:for|of)|exclude|history of|h o"
+    "no|not|without|neither|nor|free of|clear of|negative for|absence of|absent|lack of|denies|resolved|rather than"
+    "|(?<!partial )(?<!incomplete )(?:resolution|clearing) of|removal of|" + ASKS.pattern
 )
 NEGATES_BEFORE = re.compile(
     r"\b(?:(?:is|are|was|were|has|have)(?: \w+){0,2} (?:not|no longer|absent|resolved|cleared|removed)|ruled out)\b"
-    r"|\b(?:resolved|cleared|removed|absent|not seen|not present)$"
+    r"|\b(?:resolved|cleared|removed|absent"
+    r"|not (?:well |clearly )?(?:seen|present|identified|visuali[sz]ed|appreciated))$"
 )
 # What follows these words is stated anew, whatever was negated before.
 CONTRAST = _words("but|however|although|though|except|with the exception of|aside from|apart from|other than")
@@ -117,6 +123,14 @@ _REPLACED = [
     (r"\bnot (?:\w+ly )?(?:been )?(?:resolved|cleared|removed)", "unchanged"),
     (r"\b(?:can ?not|could not|not|never) (?:be )?(?:\w+ )?(?:excluded?|ruled out)", "possible"),
     (r"\b(?:can ?not|does not|do not|not) (?:\w+ )?(?:exclude|rule out)", "possible"),
+    (r"\b(?:difficult|hard) to (?:exclude|rule out)", "possible"),
+    (
+        r"\b(?:was |were )?not (?:\w+ly )?(?:seen|present|identified|visuali[sz]ed|appreciated)"
+        r" (?:previously|before|(?:on|in) (?:the |a )?(?:prior|previous|earlier|preceding)|at that time)",
+        "new since",
+    ),
+    (r"\bnot previously (?:seen|present|identified|visuali[sz]ed|noted)", "new"),
+    (r"\band or\b", "or"),
     (r"\bnot only\b", ""),
     (r"\b(?:right|left) (?=(?:atri|ventric|heart|cardiac|main ?stem|main bronch))", ""),
     (r"\bdextro ?(?=scolio)", "convex right "),
@@ -146,7 +160,7 @@ _ASKED_SECTION = re.compile(
 _HEADING = re.compile(r"\b(?:findings?|impression|conclusion|opinion|report) ?:")
 # A line that begins with a capital or as an item of a list begins a sentence; any other goes on with the one before.
 _NEW_LINE = re.compile(r"\n\s*(?=[A-Z*\-]|\d+[.)])|\n\s*\n")
-_SENTENCE_END = re.compile(r"\.(?!\d)|[!?;]")
+_SENTENCE_END = re.compile(r"(?<!\bvs)\.(?!\d)|[!?;]")
 
 
 def plain(sentence: str) -> str:
