@@ -23,7 +23,7 @@ TILES = (
     ("frontal", draw_frontal, {}, "right lower zone consolidation; endotracheal tube; right central line"),
     ("frontal", draw_frontal, {}, "moderate left pneumothorax; multiple left rib fractures; tortuous aorta"),
     ("frontal", draw_frontal, {}, "severe right scoliosis; multiple left middle zone calcified granulomas"),
-    ("held-back style", draw_frontal, {"style": "held_back"}, "moderate interstitial edema; elevated left hemidiaphragm"),
+    ("held-back style", draw_frontal, {"style": "held_back"}, "moderate interstitial edema; elevated left diaphragm"),
 )
 PATIENTS = (1, 1, 2, 2, 3, 4, 5, 6)
 

@@ -173,6 +173,74 @@ def evaluate_phantom(
         typer.echo("\n" + evidence_table(scores["evidence"]))
 
 
+@evaluate.command("reports")
+def evaluate_reports(
+    predictions: Annotated[Path, typer.Argument(help="JSONL rows {id, prediction, reference}, JSON or CSV.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: new or empty.")],
+    references: Annotated[Path | None, typer.Option(help="File of references, where they stand apart.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Names joined by commas, or all. Default: the usual text and clinical ones.")
+    ] = None,
+    section: Annotated[str | None, typer.Option(help="findings, impression, findings+impression, ...")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Another system's predictions of the same reports.")] = None,
+    dataset: Annotated[str, typer.Option(help="ORG/NAME of the data, for the card fragment.")] = "local/reports",
+    seed: Annotated[int, typer.Option(min=0, help="Of intervals and tests.")] = 0,
+    as_json: Json = False,
+):
+    """Score predicted reports: figures with intervals, a value a report, and a page to read."""
+    from hf_medreport.evaluation.evaluation_folder import evaluate_files
+
+    evaluation = evaluate_files(
+        predictions,
+        out,
+        references=references,
+        metrics=None if metrics is None else [name.strip() for name in metrics.split(",")],
+        section=section,
+        compare=compare,
+        dataset=dataset,
+        seed=seed,
+        progress=lambda rows: _bar(rows, len(rows), "metrics"),
+    )
+    if as_json:
+        return _print_json(evaluation.to_json())
+    typer.echo(f"{evaluation.table()}\nwritten: {out}")
+
+
+@evaluate.command("images")
+def evaluate_images(
+    real: Annotated[Path, typer.Option(help="Folder of real pictures: PNG, JPEG, TIFF or DICOM, at any depth.")],
+    fake: Annotated[Path, typer.Option(help="Folder of generated ones; captions in its metadata.jsonl or .csv.")],
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an image or CLIP model, or a file of Inception's weights. Default: a stand-in."),
+    ] = None,
+    per_modality: Annotated[bool, typer.Option("--per-modality", help="Score each subfolder too.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of subsets, splits and pairs.")] = 0,
+    batch_size: BatchSize = 16,
+    device: Device = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for scores.json.")] = None,
+    as_json: Json = False,
+):
+    """Compare generated pictures with real ones: in pairs of one name, as sets, and each alone."""
+    _quiet()
+    from hf_medreport.evaluation.images import evaluate_images as score
+    from hf_medreport.evaluation.images import images_table
+    from hf_medreport.inference.report import output_folder, write_whole
+
+    folder = None if out is None else output_folder(out)  # a wrong --out is said before the work
+    options = {"features": features, "per_modality": per_modality, "seed": seed, "device": device}
+    scores = score(
+        real, fake, **options, batch_size=batch_size, progress=lambda items, total: _bar(items, total, "pictures")
+    )
+    content = json.dumps(scores, indent=2) + "\n"
+    if folder is not None:
+        write_whole(folder / "scores.json", lambda path: path.write_text(content, encoding="utf-8"))
+    for failure in scores["failures"]:
+        typer.echo(f"{failure['folder']}: {failure['message']}", err=True)
+    typer.echo(content, nl=False) if as_json else typer.echo(images_table(scores))
+    raise typer.Exit(1 if scores["failures"] else 0)
+
+
 @app.command()
 def publish(
     folder: Annotated[Path, typer.Argument(help="A model folder with its card.")],
@@ -239,9 +307,8 @@ def phantom_chest(
     from hf_medreport.phantom.corpus import ChestCorpus
     from hf_medreport.phantom.parser import facts_from_text
 
-    if findings is not None and follow_up:
-        found = f"{follow_up:g} with --findings"
-        raise InputError("follow_up", found, "films that all show the same", "leave out one of the two")
+    if findings is not None and prevalence is not None:
+        raise InputError("prevalence", f"{prevalence} with --findings", "one of the two", "leave out the other")
     facts = None if findings is None else facts_from_text(findings)
     corpus = ChestCorpus(n, seed, size, split, prevalence, wordings, style, lateral, follow_up, bits, facts)
     manifest = write_corpus(out, corpus, format, workers, monochrome, lambda films: _bar(films, n, "films"))

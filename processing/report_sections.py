@@ -1,5 +1,7 @@
 """Sections and sentences of a report, as character spans of its text: nothing of the text is ever changed.
 
+Known are the headings of MIMIC-CXR, of the Indiana archive, of CheXpert Plus and of pathology reports.
+
 A heading is a known name followed by a colon: in any case at the start of a line ("   FINDINGS: ...", as MIMIC-CXR
 prints them; "findings: ..."), in capitals also inside one ("FINDINGS: ... IMPRESSION: ..."). Names of views ("CHEST,
 TWO VIEWS:", "PA AND LATERAL CHEST:") count as findings, which upstream's parser misses. Unknown names, such as the
@@ -18,11 +20,28 @@ HEADINGS = {
     "impression": "IMPRESSIONS?|CONCLUSIONS?|SUMMARY|OPINION|IMPRESSION AND RECOMMENDATIONS?",
     "indication": "INDICATIONS?|REASON FOR (?:THE |THIS )?(?:EXAM(?:INATION)?|STUDY)|CLINICAL IN(?:FORMATION|DICATION)",
     "history": "HISTORY|(?:CLINICAL|PATIENT|MEDICAL|PREOPERATIVE) HISTORY",
-    "technique": "TECHNIQUE|PROCEDURE|EXAMINATION|EXAM|STUDY",
+    "technique": (
+        "TECHNIQUE|PROCEDURE(?: COMMENTS?)?|EXAMINATION|EXAM|STUDY|(?:RADIOGRAPHIC )?EXAM(?:INATION)? OF (?:THE )?CHEST"
+    ),
     "comparison": "COMPARISONS?|COMPARED TO|PRIOR STUDY",
     "recommendation": "RECOMMENDATIONS?|RECOMMENDATION\\(S\\)",
     "notification": "NOTIFICATIONS?|ADDENDUM|WET READ",
+    "report": "NARRATIVE",  # CheXpert Plus opens every report so, also one without another heading
+    "administrative": "ACCESSION NUMBER|END OF IMPRESSION",
+    # pathology
+    "specimen": "SPECIMENS?(?: SUBMITTED| RECEIVED)?|SPECIMEN\\(S\\)(?: SUBMITTED| RECEIVED)?|SOURCE OF SPECIMEN",
+    "gross": "(?:GROSS|MACROSCOPIC)(?: DESCRIPTION| EXAMINATION)?",
+    "microscopic": "MICROSCOPIC(?: DESCRIPTION| EXAMINATION)?",
+    "diagnosis": "(?:FINAL |PATHOLOGIC(?:AL)? |FINAL PATHOLOGIC(?:AL)? |HISTOLOGIC(?:AL)? )?DIAGNOS[IE]S",
+    "intraoperative": "INTRAOPERATIVE (?:CONSULTATION|DIAGNOSIS)|FROZEN SECTION(?: DIAGNOSIS)?",
+    "ancillary": "IMMUNOHISTOCHEMISTRY|IMMUNOHISTOCHEMICAL STAINS?|SPECIAL STAINS?|(?:ANCILLARY|MOLECULAR) STUDIES",
+    "synoptic": "SYNOPTIC (?:REPORT|SUMMARY)|TUMOU?R SUMMARY|CANCER CASE SUMMARY",
+    "comment": "COMMENTS?|DIAGNOSIS COMMENT",
 }
+# CheXpert Plus closes a report with "SUMMARY: 2-ABNORMAL, PREVIOUSLY REPORTED.": a code, not an impression.
+SUMMARY_CODE = re.compile(r"\s{0,8}\d\s?-")
+# It also prints a study's date where others begin the findings: "CHEST 2 VIEWS: 3/14/2015".
+ONLY_A_DATE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\s*")
 VIEW_WORD = (
     "(?:CHEST|CXR|RADIOGRAPHS?|X|RAYS?|XRAYS?|FILMS?|IMAGES?|VIEWS?|PA|AP|LAT|LATERAL|FRONTAL|PORTABLE|BEDSIDE|SUPINE"
     "|SEMI|SEMIUPRIGHT|SEMIERECT|UPRIGHT|ERECT|SINGLE|ONE|TWO|THREE|FOUR|[1-4]|OF|THE|AND)"
@@ -48,8 +67,10 @@ def section_spans(text: str) -> list[tuple[str, int, int]]:
     come twice.
     """
     headings = [heading for heading in HEADING.finditer(text) if _opens_section(text, heading)]
-    starts = [("report", 0), *((_section(heading[1]), heading.end()) for heading in headings)]
     ends = [*(heading.start() for heading in headings), len(text)]
+    starts = [("report", 0)]
+    for heading, end in zip(headings, ends[1:], strict=True):
+        starts.append((_section(heading[1], text[heading.end() : end]), heading.end()))
     spans = [(name, start, end) for (name, start), end in zip(starts, ends, strict=True)]
     return [(name, start, end) for name, start, end in spans if text[start:end].strip()]
 
@@ -120,5 +141,10 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
-def _section(heading: str) -> str:
-    return next(name for name, pattern in SECTION_OF if pattern.match(heading.strip()))
+def _section(heading: str, content: str) -> str:
+    """The section that a heading opens, by its words and by what follows it."""
+    heading = heading.strip()
+    if heading.upper() == "SUMMARY" and SUMMARY_CODE.match(content):
+        return "administrative"
+    name = next(name for name, pattern in SECTION_OF if pattern.match(heading))
+    return "technique" if name == "findings" and ONLY_A_DATE.fullmatch(content) else name

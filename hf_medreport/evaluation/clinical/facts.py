@@ -14,6 +14,7 @@ costs as much as an invented finding.
 """
 
 from collections.abc import Hashable, Set
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from hf_medreport.phantom.parser import parse_report
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["FIGURES", "LEVELS", "facts"]
+
+# The figures of one file are asked for one after the other: each text is read once for all of them.
+_read = lru_cache(maxsize=1 << 16)(parse_report)
 
 FIGURES = ("f1", "precision", "recall")
 LEVELS = ("exact", "whole")
@@ -61,7 +65,7 @@ def facts(predictions: list[str], references: list, *, figure: str = "f1", level
 
 
 def _facts(text: str, level: str) -> frozenset[Hashable]:
-    read = parse_report(text)
+    read = _read(text)
     return read if level == "whole" else frozenset((one.kind, one.side, one.zone, one.severity) for one in read)
 
 

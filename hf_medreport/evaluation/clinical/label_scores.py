@@ -73,10 +73,10 @@ def score_texts(
     _check(figure, average, observations, uncertain)
     texts = list(dict.fromkeys(predictions + [text for group in groups for text in group]))
     codes = dict(zip(texts, label(texts), strict=True))
-    columns = _columns(observations)
+    columns = columns_of(observations)
     chosen = []
     for text, group in zip(predictions, groups, strict=True):
-        counts = ([flags.sum() for flags in _counts(codes[text], codes[one], columns, uncertain)] for one in group)
+        counts = ([flags.sum() for flags in label_counts(codes[text], codes[one], columns, uncertain)] for one in group)
         best = int(np.argmax([_figures(*count, empty=1.0)["f1"] for count in counts]))
         chosen.append(codes[group[best]])
     return score_labels(
@@ -120,8 +120,8 @@ def score_labels(
     if len(predicted) != len(reference):
         found, expected = f"{len(reference)} rows", f"{len(predicted)}, one for each prediction"
         raise InputError("reference", found, expected, "pair them by id first")
-    columns = _columns(observations)
-    hits, said, given = _counts(predicted, reference, columns, uncertain)  # each (reports, observations)
+    columns = columns_of(observations)
+    hits, said, given = label_counts(predicted, reference, columns, uncertain)  # each (reports, observations)
     micro = _figures(hits.sum(), said.sum(), given.sum(), empty=0.0)
     table = _figures(hits.sum(axis=0), said.sum(axis=0), given.sum(axis=0), empty=0.0)
     macro = {name: values.mean() for name, values in table.items()}
@@ -144,7 +144,7 @@ def score_labels(
     )
 
 
-def _counts(predicted: np.ndarray, reference: np.ndarray, columns: list[int], uncertain: str) -> tuple:
+def label_counts(predicted: np.ndarray, reference: np.ndarray, columns: list[int], uncertain: str) -> tuple:
     """Whether both, the prediction, the reference have the observation; bool, as the labels (..., observations)."""
     predicted, reference = predicted[..., columns], reference[..., columns]
     has = (POSITIVE, DOUBT) if uncertain == "positive" else (POSITIVE,)
@@ -165,7 +165,7 @@ def _figures(hits, said, given, empty: float) -> dict:
     }
 
 
-def _columns(observations: int) -> list[int]:
+def columns_of(observations: int) -> list[int]:
     return [OBSERVATIONS.index(name) for name in (FIVE if observations == 5 else OBSERVATIONS)]
 
 

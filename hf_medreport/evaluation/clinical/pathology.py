@@ -15,6 +15,7 @@ What it misses: facts in words it does not know, what belongs to which of two tu
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -167,6 +168,7 @@ def _figures(said: list[frozenset], given: list[frozenset]) -> dict[str, float |
     }
 
 
+@lru_cache(maxsize=1 << 16)  # the three figures ask for the same texts
 def pathology_facts(text: str) -> frozenset[KeyFact]:
     """The key facts of a pathology report, its history and indication passed over. Never raises on a string."""
     facts: set[KeyFact] = set()

@@ -52,10 +52,10 @@ def bleu(predictions: list[str], references: list, *, order: int = 4, tokenizer:
     """
     pairs, named = _prepare(predictions, references, order, tokenizer)
     matches = count_matches(pairs, order)
-    corpus = _coco_bleu(matches.summed())[0]
+    corpus = coco_bleu(matches.summed())[0]
     return Score(
         value=float(corpus[-1]),
-        per_sample=_coco_bleu(matches)[:, -1],
+        per_sample=coco_bleu(matches)[:, -1],
         name=f"bleu{order}",
         convention=f"BLEU-{order} of the COCO caption evaluation, corpus level, nearest length, {named} words, 0 to 1",
         details={f"bleu{n + 1}": float(corpus[n]) for n in range(order)} | _lengths(matches),
@@ -81,8 +81,8 @@ def sacrebleu(
     matches = count_matches(pairs, order)
     case = "lower-cased" if lowercase else "case kept"
     return Score(
-        value=float(_smoothed_bleu(matches.summed(), effective_order=False)[0]),
-        per_sample=_smoothed_bleu(matches, effective_order=True),
+        value=float(smoothed_bleu(matches.summed(), effective_order=False)[0]),
+        per_sample=smoothed_bleu(matches, effective_order=True),
         name=f"sacrebleu{order}",
         convention=f"BLEU-{order} of sacrebleu, corpus level, smoothing exp, {named} words, {case}, 0 to 100",
         details=_lengths(matches),
@@ -115,7 +115,7 @@ def _most_of_each(counts, pairs: Pairs):
     return most
 
 
-def _coco_bleu(matches: Matches) -> np.ndarray:
+def coco_bleu(matches: Matches) -> np.ndarray:
     """(samples, orders): BLEU of each order; the two constants keep 0 / 0 at 0 and are part of the convention."""
     tiny, small = 1e-15, 1e-9
     precision = (matches.correct + tiny) / (matches.total + small)
@@ -124,7 +124,7 @@ def _coco_bleu(matches: Matches) -> np.ndarray:
     return mean * np.exp(np.minimum(1 - 1 / ratio, 0))[:, None]
 
 
-def _smoothed_bleu(matches: Matches, *, effective_order: bool) -> np.ndarray:
+def smoothed_bleu(matches: Matches, *, effective_order: bool) -> np.ndarray:
     """(samples,): BLEU in percent, smoothed. With `effective_order` the mean is over the orders that the report has."""
     correct, total = matches.correct, matches.total
     missing = (correct == 0) & (total > 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_medreport.evaluation.clinical.umls import FIGURES, concept_counts, concept_figures, legacy_factor, umls
@@ -60,7 +60,7 @@ def test_the_bonus():
     said = [" ".join(map(str, range(10)))]
     true = [" ".join(map(str, range(7, 17)))]
     score = umls(said, true, linker=Words(), scaling="legacy_scaled")
-    assert score.details["raw"]["f1"] == pytest.approx(0.3) and score.value == pytest.approx(0.97655, abs=1e-5)
+    assert score.details["raw"]["f1"] == pytest.approx(0.3) and score.value == pytest.approx(0.97653, abs=1e-5)
 
 
 def test_of_several_references_the_union_counts():
@@ -79,6 +79,7 @@ def test_two_texts_without_concepts():
 concepts = st.lists(st.tuples(*[st.frozensets(st.sampled_from("abcdefghij"))] * 2), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(concepts)
 def test_the_penalty_never_exceeds_raw(pairs):
     counts = concept_counts(*zip(*pairs, strict=True))

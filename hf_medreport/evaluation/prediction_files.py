@@ -1,0 +1,226 @@
+"""Files with one report a row, as JSONL, JSON or CSV -> (where, row) pairs, with everything that is wrong named.
+
+What is read, by the name of the file:
+
+- `.jsonl`: one object a line. Ours: `{"id", "prediction", "reference"}`. RadScribe's data file (`id`, `text`, ...).
+- `.json`: a list of such objects; `{id: text}`; the annotation of HistGen and R2Gen (`{"train": [...], "test": [...]}`
+  with `id` and `report`), of which the test split is taken; the `report.json` that `hf-medreport report` writes.
+- `.csv`: with a header. HistGen's `gen_vs_gt.csv` (`Case ID`, `Generated Reports`, `Ground Truths`). Or without one and
+  of one column: the `res.csv` and `gts.csv` of R2Gen's family.
+
+A file is UTF-8 or refused. A line that cannot be read is a problem of that line; all of them are counted.
+"""
+
+import csv
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hf_medreport.processing.input_error import InputError
+
+__all__ = ["Problems", "counted", "kind_of", "read_rows"]
+
+EXPECTED = "a .jsonl, .json or .csv file"
+# What the known writers call a role, in any order of columns.
+NAMES = {
+    "id": ("id", "Case ID"),
+    "prediction": ("prediction", "Generated Reports"),
+    "reference": ("reference", "Ground Truths", "report", "text"),
+}
+ALL_NAMES = {name for names in NAMES.values() for name in names}
+MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+@dataclass
+class Problems:
+    """What is wrong with rows, of which kind; one message for all of them."""
+
+    found: list[tuple[str, InputError]] = field(default_factory=list)
+
+    def add(self, kind: str, where: str, found: str, expected: str, remedy: str) -> None:
+        self.found.append((kind, InputError(where, found, expected, remedy)))
+
+    def raise_if_any(self) -> None:
+        """InputError of the first, with how many there are of each kind."""
+        if not self.found:
+            return
+        first = self.found[0][1]
+        kinds = Counter(kind for kind, _ in self.found)
+        listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        total = f" (faults in all: {len(self.found)}: {listed})" if len(self.found) > 1 else ""
+        raise InputError(first.where, first.found, first.expected, first.remedy + total)
+
+
+def counted(count: int, thing: str) -> str:
+    """ "1 line", "2 lines"."""
+    return f"{count} {thing}" + "s" * (count != 1)
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    names = {type(None): "null", bool: "a truth value", int: "a number", float: "a number", str: "a string"}
+    return names.get(type(value)) or ("a list" if isinstance(value, list) else "an object")
+
+
+def read_rows(path: Path, role: str, problems: Problems) -> list[tuple[str, dict]]:
+    """(where, row) of every row; what a line holds instead of a row goes to `problems`.
+
+    Args:
+        path: the file.
+        role: `"prediction"` or `"reference"`: what the only column of a CSV without header, or the text of `{id: text}`
+            is.
+
+    Raises:
+        InputError: no such file, one of another kind or encoding, one that is broken as a whole, or without rows.
+    """
+    if path.is_dir():
+        raise InputError(path.name, "a folder", EXPECTED, "name the file in it")
+    if not path.is_file():
+        raise InputError(path.name, "no such file", EXPECTED, "check the path")
+    readers = {".jsonl": _jsonl_rows, ".json": _json_rows, ".csv": _csv_rows}
+    if path.suffix.lower() not in readers:
+        raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
+    rows = readers[path.suffix.lower()](path.name, _text(path), role, problems)
+    if not rows and not problems.found:
+        raise InputError(path.name, "no rows", "at least one report", "check what wrote the file")
+    return rows
+
+
+def _text(path: Path) -> str:
+    """The file's text; InputError tells apart another encoding, mixed ones, and no text at all."""
+    content = path.read_bytes()
+    if not content:
+        raise InputError(path.name, "an empty file (0 bytes)", EXPECTED, "write it again")
+    for mark, encoding in MARKS.items():
+        if content.startswith(mark):
+            raise InputError(path.name, f"{encoding} text", "UTF-8", "save the file as UTF-8")
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if b"\0" in content:
+        line = content[: content.index(b"\0")].count(b"\n") + 1
+        raise InputError(f"{path.name}, line {line}", "a zero byte", "UTF-8 text", "save the file as UTF-8")
+    if b"\xef\xbb\xbf" in content:
+        line = content[: content.index(b"\xef\xbb\xbf")].count(b"\n") + 1
+        raise InputError(
+            f"{path.name}, line {line}", "a byte order mark inside the file", "one file", "remove it: files were joined"
+        )
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _wrong_encoding(path.name, content) from None
+
+
+def _wrong_encoding(name: str, content: bytes) -> InputError:
+    good, bad = 0, []
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        try:
+            good += not line.decode("utf-8").isascii()
+        except UnicodeDecodeError:
+            bad.append(number)
+    where = f"{name}, line {bad[0]}"
+    if good:
+        found = f"mixed encodings: UTF-8 on {counted(good, 'line')}, not so on {counted(len(bad), 'line')}"
+        return InputError(where, found, "UTF-8 throughout", "mend the lines; the file was put together from several")
+    found = f"text that is not UTF-8 on {counted(len(bad), 'line')}"
+    return InputError(where, found, "UTF-8", "save the file as UTF-8")
+
+
+class _RepeatedField(ValueError):
+    """A JSON object with a field twice; the reader would keep the last in silence."""
+
+
+def _object(fields: list[tuple[str, object]]) -> dict:
+    content = dict(fields)
+    if len(content) < len(fields):
+        counted = Counter(name for name, _ in fields)
+        raise _RepeatedField(next(name for name, count in counted.items() if count > 1))
+    return content
+
+
+def _parse(text: str) -> object:
+    """JSON, with a ValueError for all that is wrong with it."""
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _reason(error: ValueError) -> str:
+    return getattr(error, "msg", str(error).split(";")[0])
+
+
+def _jsonl_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple[str, dict]]:
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{name}, line {number}"
+        try:
+            rows.append((where, _parse(line)))
+        except _RepeatedField as error:
+            problems.add("of a field twice", where, f"the field '{error}' twice", "each field once", "mend the line")
+        except ValueError as error:
+            remedy = "mend the line" if line.strip() not in "[{" else "name a file of one JSON value .json"
+            problems.add("of broken JSON", where, f"broken JSON ({_reason(error)})", "one object a line", remedy)
+    return _objects(rows, problems)
+
+
+def _json_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple[str, dict]]:
+    try:
+        content = _parse(text)
+    except _RepeatedField as error:
+        raise InputError(name, f"the field '{error}' twice", "each field once", "mend the file") from None
+    except json.JSONDecodeError as error:
+        where = f"{name}, line {error.lineno}"
+        hint = "mend the line, or name the file .jsonl" if error.msg == "Extra data" else "mend the line"
+        raise InputError(where, f"broken JSON ({error.msg})", "one JSON value", hint) from None
+    except ValueError as error:
+        raise InputError(name, f"broken JSON ({_reason(error)})", "one JSON value", "mend the file") from None
+    if isinstance(content, dict) and isinstance(content.get("reports"), list):  # what `hf-medreport report` writes
+        rows = [(f"{name}, report {n}", row) for n, row in enumerate(content["reports"], start=1)]
+        return [(where, {"id": row.get("film"), role: row.get("text")}) for where, row in _objects(rows, problems)]
+    if isinstance(content, dict) and content and all(map(_is_split, content.values())):
+        if "test" not in content:
+            raise InputError(name, f"the splits {', '.join(content)}", "a split 'test'", "save the split as a list")
+        return _objects([(f"{name}, test {n}", row) for n, row in enumerate(content["test"], start=1)], problems)
+    if isinstance(content, dict):
+        return [(f"{name}, '{key}'", {"id": key, role: value}) for key, value in content.items()]
+    if not isinstance(content, list):
+        raise InputError(name, kind_of(content), "a list of objects", "write one object a report")
+    return _objects([(f"{name}, item {n}", row) for n, row in enumerate(content, start=1)], problems)
+
+
+def _is_split(part: object) -> bool:
+    return isinstance(part, list) and all(isinstance(row, dict) for row in part)
+
+
+def _objects(rows: list[tuple[str, object]], problems: Problems) -> list[tuple[str, dict]]:
+    for where, row in rows:
+        if not isinstance(row, dict):
+            problems.add("of no object", where, kind_of(row), "an object with the report's fields", "mend it")
+    return [(where, row) for where, row in rows if isinstance(row, dict)]
+
+
+def _csv_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple[str, dict]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = []
+    try:
+        for values in reader:
+            if values:  # a blank line is no row; an empty report is written ""
+                lines.append((f"{name}, line {reader.line_num}", values))
+    except csv.Error as error:
+        where = f"{name}, line {reader.line_num}"
+        raise InputError(where, f"broken CSV ({error})", "quoted fields that end", "mend the line") from None
+    if lines and len(lines[0][1]) == 1 and lines[0][1][0] not in ALL_NAMES:
+        header = [role]  # no header: R2Gen's res.csv and gts.csv
+    else:
+        header = lines.pop(0)[1] if lines else []
+    repeated = [column for column, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise InputError(name, f"the column '{repeated[0]}' twice", "each column once", "mend the header")
+    for where, values in lines:
+        if len(values) != len(header):
+            expected = f"{len(header)} as in the first line"
+            problems.add("of another width", where, f"{len(values)} fields", expected, "mend the line")
+    return [(where, dict(zip(header, row, strict=True))) for where, row in lines if len(row) == len(header)]

@@ -1,0 +1,168 @@
+"""The folder of an evaluation: its four files, whole or not at all, and the command that writes it."""
+
+import hashlib
+import json
+import re
+import sys
+from html.parser import HTMLParser
+
+import pyarrow.parquet
+import pytest
+import yaml
+
+from hf_medreport.evaluation.card_fragment import card_fragment
+from hf_medreport.evaluation.evaluation_folder import evaluate_files, write_evaluation
+from hf_medreport.evaluation.page import evaluation_page, worst_samples
+from hf_medreport.evaluation.predictions import ReportPairs
+from hf_medreport.evaluation.reports import Settings, evaluate_reports
+from hf_medreport.processing.input_error import InputError
+from tests.evaluation.pairs import two_systems
+from tests.test_cli import run
+
+QUICK = Settings(resamples=50, randomisations=50)
+METRICS = ["bleu1", "rougeL", "chexpert_f1"]
+FILES = [".eval_results/reports.yaml", "page.html", "per_sample.parquet", "scores.json"]
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    good, bad = two_systems(12)
+    return evaluate_reports(good, METRICS, compare=bad, settings=QUICK)
+
+
+def written(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def save(pairs: ReportPairs, path):
+    columns = zip(pairs.ids, pairs.predictions, pairs.references, strict=True)
+    rows = [{"id": id_, "prediction": said, "reference": given} for id_, said, given in columns]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_the_four_files(evaluation, tmp_path):
+    folder = write_evaluation(evaluation, tmp_path / "new" / "out", "org/data")
+    assert written(folder) == FILES and [path.name for path in folder.parent.iterdir()] == ["out"]
+    assert json.loads((folder / "scores.json").read_text()) == evaluation.to_json()
+    table = pyarrow.parquet.read_table(folder / "per_sample.parquet").to_pydict()
+    assert table["id"] == evaluation.pairs.ids and table["references"] == evaluation.pairs.references
+    assert table["rougeL"] == evaluation.results["rougeL"].score.per_sample.tolist()
+    assert table["other.rougeL"] == evaluation.results["rougeL"].other.per_sample.tolist()
+    with pytest.raises(InputError) as caught:
+        write_evaluation(evaluation, folder, "org/data")
+    assert str(caught.value) == (
+        "out: found a folder that is not empty; expected a new or empty one; choose another --out"
+    )
+
+
+def test_nothing_is_left_of_a_failed_write(evaluation, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hf_medreport.evaluation.evaluation_folder.evaluation_page", full)
+    with pytest.raises(OSError, match="No space"):
+        write_evaluation(evaluation, tmp_path / "out", "org/data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_pyarrow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(InputError) as caught:
+        evaluate_files("gone.jsonl", tmp_path / "out")
+    assert str(caught.value) == (
+        "evaluate reports: found no pyarrow, which writes per_sample.parquet; expected it"
+        '; pip install "hf-medreport[train]"'
+    )
+
+
+def test_the_hub_reads_the_fragment(evaluation):
+    hub = pytest.importorskip("huggingface_hub._eval_results")
+    content = yaml.safe_load(card_fragment(evaluation, "org/data"))
+    entries = hub.parse_eval_result_entries(content)
+    assert hub.eval_result_entries_to_yaml(entries) == content
+    assert [entry.dataset_id for entry in entries] == ["org/data"] * 3
+    assert entries[1].task_id == "report-generation-rougeL"
+    assert entries[1].value == round(evaluation.results["rougeL"].score.value, 6)
+    assert entries[1].notes.startswith("12 reports; 95% interval of the figure 0.")
+    with pytest.raises(InputError) as caught:
+        card_fragment(evaluation, "data")
+    assert str(caught.value) == "dataset: found 'data'; expected ORG/NAME; name the data set as the Hub does"
+
+
+class Page(HTMLParser):
+    """Tags that are open, and every attribute that could load something."""
+
+    VOID = {"meta", "br", "use", "path"}
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href", "data", "action")]
+        assert tag not in ("script", "link", "iframe", "img", "object"), tag
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_page_is_closed_in_itself(evaluation):
+    page, reader = evaluation_page(evaluation), Page()
+    reader.feed(page)
+    assert reader.open == [] and all(link.startswith("#") for link in reader.links)
+    assert "default-src 'none'" in page and not re.search(r"url\((?!#)|@import", page)
+    assert page == evaluation_page(evaluation), "the same scores give the same page"
+    for words in ("p (Holm)", "Ours against published systems", "MAIRA-2 58.10", "case-", "chexpert_f1", "<del>"):
+        assert words in page, words
+    assert page.count("<svg ") == 3 and page.count("<article>") == 12
+
+
+def test_a_report_cannot_write_into_the_page():
+    pairs = ReportPairs("<b>.jsonl", ["<i>"], ["<script>alert(1)</script> & more"], [["Clear & quiet."]])
+    page = evaluation_page(evaluate_reports(pairs, ["rougeL"], settings=QUICK))
+    assert "<script" not in page and "&lt;script&gt;" in page and "<i>" not in page and "<b>.jsonl" not in page
+    assert "published" not in page.split("</style>")[1] and page.count("<svg ") == 1
+
+
+def test_the_worst_come_first():
+    pairs = ReportPairs(
+        "p", ["a", "b", "c"], ["Clear lungs.", "", "Clear heart."], [["Clear lungs."], ["Mass."], ["Clear lungs."]]
+    )
+    assert worst_samples(evaluate_reports(pairs, ["bleu1", "rougeL"], settings=QUICK)) == [1, 2, 0]
+
+
+def test_the_command(capsys, tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    good, bad = two_systems(6)
+    one, other = save(good, tmp_path / "a" / "p.jsonl"), save(bad, tmp_path / "b" / "p.jsonl")
+    flags = ["--metrics", "bleu1,rougeL", "--compare", other, "--out", tmp_path / "out", "--json"]
+    code, out, err = run(capsys, "evaluate", "reports", one, *flags)
+    scores = json.loads(out)
+    assert code == 0 and scores == json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert (scores["predictions"], scores["compared"]) == ("a/p.jsonl", "b/p.jsonl")
+    assert scores["sha256"] == {
+        role: hashlib.sha256(file.read_bytes()).hexdigest()
+        for role, file in (("predictions", one), ("compared", other))
+    }
+    assert str(tmp_path) not in out
+    code, out, err = run(capsys, "evaluate", "reports", one, "--metrics", "bleu1", "--out", tmp_path / "table")
+    assert code == 0 and out.startswith("metric  p.jsonl\nbleu1   0.") and "written: " in out
+
+
+def test_the_command_says_what_is_wrong_and_writes_nothing(capsys, tmp_path):
+    good, _ = two_systems(6)
+    file = save(good, tmp_path / "p.jsonl")
+    for flags, message in (
+        (["--metrics", "blue1"], "did you mean 'bleu1'?"),
+        (["--section", "finding"], "section: found 'finding'"),
+        (["--dataset", "x"], "dataset: found 'x'; expected ORG/NAME"),
+        (["--compare", tmp_path / "gone.jsonl"], "gone.jsonl: found no such file"),
+        (["--out", file], "p.jsonl: found a file; expected a new or empty folder; choose another --out"),
+        (["--out", file / "in" / "it"], "p.jsonl: found a file; expected a new or empty folder"),
+    ):
+        code, out, err = run(capsys, "evaluate", "reports", file, "--out", tmp_path / "out", *flags)
+        assert code == 2 and message in err and len(err.splitlines()) == 1 and not (tmp_path / "out").exists()

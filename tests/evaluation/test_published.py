@@ -1,0 +1,25 @@
+"""The published figures name metrics that we have, and ours stand beside them in percent."""
+
+from hf_medreport.evaluation.published import PUBLISHED, published_rows
+from hf_medreport.evaluation.registry import METRICS
+
+
+def test_figures_on_labels_are_of_our_registry():
+    named = {item.metric for item in PUBLISHED if item.figure.startswith("CheXbert")}
+    assert len(named) == 4 and named <= set(METRICS)
+    assert all(METRICS[name].function == "clinical.label_scores:chexpert" for name in named)
+
+
+def test_every_figure_is_of_our_registry():
+    assert {item.metric for item in PUBLISHED} <= set(METRICS)
+
+
+def test_rows():
+    rows = published_rows({"chexpert_f1": 0.5, "bleu4": 0.1})
+    assert rows[0] == {
+        "figure": "CheXbert F1, micro",
+        "metric": "chexpert_f1",
+        "ours": 50.0,
+        "systems": {"UDEM thesis (002)": 38.38, "MAIRA-2": 58.1},
+    }
+    assert [row["ours"] for row in rows[1:]] == [None] * 5

@@ -1,0 +1,57 @@
+"""Rewards as TRL calls them."""
+
+import doctest
+
+import pytest
+
+from hf_medreport.evaluation import rewards
+from hf_medreport.evaluation.registry import metric
+from hf_medreport.evaluation.rewards import completion_text, report_reward
+from hf_medreport.evaluation.text.cider import document_frequencies
+from hf_medreport.processing.input_error import InputError
+
+SAID, TRUE = ["Clear lungs.", "Mass.", "Small effusion."], ["Clear lungs.", None, "Large effusion."]
+
+
+def test_the_docstring_example():
+    assert doctest.testmod(rewards).attempted and not doctest.testmod(rewards).failed
+
+
+def test_a_row_without_reference_gets_none():
+    reward = report_reward("bleu1", scale=2.0)
+    values = reward(prompts=["p"] * 3, completions=SAID, reference=TRUE, trainer_state=None)
+    one, two = metric("bleu1")([SAID[0], SAID[2]], [TRUE[0], TRUE[2]]).per_sample
+    assert values == [2 * one, None, 2 * two] and reward.__name__ == "bleu1"
+    assert reward(prompts=["p"], completions=["x"], reference=[None]) == [None]
+
+
+def test_conversations_and_other_columns():
+    chat = [[{"role": "user", "content": "?"}, {"role": "assistant", "content": text}] for text in SAID]
+    parts = [[{"role": "assistant", "content": [{"type": "image"}, {"type": "text", "text": text}]}] for text in SAID]
+    plain = report_reward("rougeL")(prompts=[], completions=SAID, reference=TRUE)
+    assert report_reward("rougeL", column="report")(prompts=[], completions=chat, report=TRUE) == plain
+    assert report_reward("rougeL")(prompts=[], completions=parts, reference=TRUE) == plain
+    assert completion_text([]) == ""
+
+
+def test_a_report_is_not_judged_by_its_neighbours():
+    with pytest.raises(InputError) as caught:
+        report_reward("cider_d")
+    assert str(caught.value) == (
+        "reward: found 'cider_d' over a batch; expected given document frequencies"
+        "; pass frequencies=document_frequencies(...)"
+    )
+    frequencies = document_frequencies(["Clear lungs today.", "Small left effusion seen.", "Clear heart."])
+    reward = report_reward("cider_d", frequencies=frequencies)
+    alone = reward(prompts=[], completions=SAID[:1], reference=TRUE[:1])
+    assert reward(prompts=[], completions=SAID, reference=TRUE)[0] == pytest.approx(alone[0])
+
+
+def test_wrong_arguments():
+    with pytest.raises(InputError, match="reward: found 'bertscore' alone; expected its option beside it: an encoder"):
+        report_reward("bertscore")
+    with pytest.raises(InputError) as caught:
+        report_reward("rougeL")(prompts=[], completions=["x"], label=["y"])
+    assert str(caught.value) == (
+        "reward: found the columns label; expected a column 'reference'; add it to the data set, or give column="
+    )
