@@ -24,6 +24,7 @@ bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/report.py
 	$(PYTHON) benchmarks/phantom.py
 	$(PYTHON) benchmarks/text_metrics.py
+	$(PYTHON) benchmarks/evaluate_reports.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

@@ -22,8 +22,9 @@ EXTRAS = {
     "evaluate": ["nltk>=3.9", "torch-fidelity>=0.4"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+EXTRAS["clinical"] = ["scispacy>=0.6.2"]  # stands apart: it needs numpy < 2
 # Reference implementations that the metrics are held to.
-REFERENCES = ["rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
+REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
 EXTRAS["dev"] = ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2", *REFERENCES, *EXTRAS["all"]]
 
 setup(

@@ -22,10 +22,14 @@ SHOWN += ("chexpert_f1", "chexpert5_f1", "facts_f1", "facts_whole_f1")
 def picture(figures: dict) -> plt.Figure:
     rows = [name for name in SHOWN if name in figures["metrics"]]
     figure, panels = plt.subplots(
-        1, 2, figsize=(12, 0.38 * len(rows) + 2.2), width_ratios=(6, 7), sharey=True, layout="constrained"
+        1, 2, figsize=(12, 0.38 * len(rows) + 2.4), width_ratios=(6, 7), sharey=True, layout="constrained"
     )
     figure.suptitle(
         f"Which metric notices a wrong side? {figures['n']} phantom reports, one fact of each changed", fontsize=13
+    )
+    figure.supxlabel(
+        "facts_* read by rule what these reports are written from: exact here by construction, not on real reports",
+        fontsize=9,
     )
     titles = {
         "below_paraphrase": "% of wrong reports that score below\na right one in other words (100: all)",

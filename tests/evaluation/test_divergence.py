@@ -1,9 +1,13 @@
 """Reports with one fact changed: exactly one, in the same words; and who notices."""
 
+import json
 import re
+import runpy
 from difflib import SequenceMatcher
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from hf_medreport.evaluation.divergence import CHANGES, divergence, draw_cases, table
 from hf_medreport.phantom.findings import check_facts
@@ -73,3 +77,13 @@ def test_who_notices_a_wrong_side():
     assert facts["below_paraphrase"]["number"] == 0.0
     lines = table(figures).splitlines()
     assert len(lines) == 5 and lines[0].split() == ["%", *CHANGES] and lines[3].split()[:2] == ["facts_f1", "100"]
+
+
+def test_the_example_draws_and_writes(tmp_path):
+    script = Path(__file__).parents[2] / "examples" / "metric_divergence.py"
+    main = runpy.run_path(str(script))["main"]
+    main(3, 0, tmp_path / "new" / "sheet.png", tmp_path / "figures.json")
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert written["n"] == 3 and written["command"] == "python examples/metric_divergence.py --n 3 --seed 0"
+    assert {"bleu4", "facts_f1"} <= set(written["metrics"]) and "bertscore" not in written["metrics"]
+    assert Image.open(tmp_path / "new" / "sheet.png").width == 1200

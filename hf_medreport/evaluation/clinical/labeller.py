@@ -87,8 +87,8 @@ _STATED_ANEW = re.compile(
     r", (?:stable|unchanged|persistent|chronic|old|small|trace|tiny|mild|minimal|moderate)\b(?!.*\b(?:or|nor|and)\b)"
 )
 _WITHIN_LIMITS = re.compile(r" (?:is |are |appears? )?within (?:normal )?limits")
-# What is not seen of a device that is there.
-_END_OF_DEVICE = re.compile(r"\b(?:tip|end|side port|position|course|portion)\b")
+# What is not seen of a device that is there; "in position" says where the device was.
+_END_OF_DEVICE = re.compile(r"(?<!\bin )\b(?:tip|end|side port|position|course|portion)\b")
 
 
 @dataclass(frozen=True)
