@@ -18,8 +18,8 @@ EXTRAS = {
         "tensorboard>=2.16",
         "trackio>=0.20",
     ],
-    # METEOR's synonyms; FID on the network that it is defined by.
-    "evaluate": ["nltk>=3.9", "torch-fidelity>=0.4"],
+    # METEOR's synonyms, tables of scores, FID on the network that it is defined by.
+    "evaluate": ["nltk>=3.9", "pyarrow>=15", "torch-fidelity>=0.4"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["clinical"] = ["scispacy>=0.6.2"]  # stands apart: it needs numpy < 2

@@ -12,7 +12,7 @@ from hf_medreport.registry import CHECKPOINTS, SYSTEMS
 PURPOSE = {
     "dicom": "DICOM films, compressed ones too",
     "clinical": "UMLS concepts by scispaCy (apart from `all`: it needs numpy < 2)",
-    "evaluate": "METEOR's synonyms, FID on Inception's weights",
+    "evaluate": "scores as tables, METEOR's synonyms, FID on Inception's weights",
     "train": "training recipes, tables of films, logging",
 }
 

@@ -57,6 +57,7 @@ BEFORE_A_NUMBER = re.compile(r"\b(?:No|Nr|Fig)\.\Z", re.IGNORECASE)
 TIME_OF_DAY = re.compile(r"\b[ap]\.m\.\Z", re.IGNORECASE)
 ENUMERATOR = re.compile(r"(?:\A|[\n:;])\s*\d{1,2}\.\Z")
 SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|\Z)")
+IN_LOWER_CASE = re.compile("findings?|impression|conclusion|indication|comparison")
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 
 
@@ -120,6 +121,8 @@ def _opens_section(text: str, heading: re.Match) -> bool:
         return False  # "AP CHEST, 3:45 P.M."
     if not sentence or sentence[-1] == "\n":
         return name.isupper() or name.lower() not in ("chest", "compared to")  # words that may merely start a line
+    if name.islower() and sentence[-1] in ".!?":  # within a line of lower case, as many models give reports back
+        return bool(IN_LOWER_CASE.fullmatch(name.strip()))
     return name.isupper() and (sentence[-1] in ".:;!?" or len(before) - len(sentence) >= 2)
 
 

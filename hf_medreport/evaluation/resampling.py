@@ -13,8 +13,7 @@ import numpy as np
 from hf_medreport.evaluation.registry import Metric
 from hf_medreport.evaluation.score import Score
 from hf_medreport.evaluation.significance import bootstrap_interval, mean, paired_randomisation
-from hf_medreport.evaluation.text.bleu import Matches, coco_bleu, count_matches, smoothed_bleu
-from hf_medreport.evaluation.text.words import find_tokenizer, tokenise_pairs
+from hf_medreport.evaluation.text.bleu import Matches, coco_bleu, corpus_matches, smoothed_bleu
 
 __all__ = ["FIGURE", "MEAN", "Resampled", "resampled"]
 
@@ -66,15 +65,13 @@ def resampled(metric: Metric, score: Score, predictions: list[str], references: 
 
 
 def _bleu_rows(predictions: list[str], references: list, *, order: int, tokenizer="coco"):
-    matches = count_matches(tokenise_pairs(predictions, references, find_tokenizer(tokenizer)[1]), order)
+    matches, _ = corpus_matches(predictions, references, order, tokenizer)
     samples = len(predictions)
     return _rows(matches), lambda means: coco_bleu(_matches(means * samples, order))[:, -1]
 
 
 def _sacrebleu_rows(predictions: list[str], references: list, *, order: int, tokenizer="13a", lowercase=False):
-    words = find_tokenizer(tokenizer)[1]
-    split = (lambda text: words(text.lower())) if lowercase else words
-    matches = count_matches(tokenise_pairs(predictions, references, split), order)
+    matches, _ = corpus_matches(predictions, references, order, tokenizer, lowercase)
     samples = len(predictions)
     return _rows(matches), lambda means: smoothed_bleu(_matches(means * samples, order), effective_order=False)
 

@@ -263,3 +263,10 @@ def test_sections_lose_only_headings(first, second):
     assert all(0 <= start < end <= len(text) for _, start, end in spans)
     assert all(before[2] <= after[1] for before, after in zip(spans, spans[1:], strict=False))
     assert not second.strip() or spans[-1][2] == len(text)
+
+
+def test_headings_within_a_line_of_lower_case():
+    tokenised = "findings : the lungs are clear . no comparison : none . impression : no acute disease ."
+    assert split_sections(tokenised)["impression"] == "no acute disease ."
+    assert select_section("findings: clear lungs. impression: normal chest.", "findings") == "clear lungs."
+    assert split_sections("FINDINGS: The impression: a dent.") == {"findings": "The impression: a dent."}

@@ -12,14 +12,18 @@ What it misses: meaning. "No effusion" and "effusion" differ by one word; a wron
 and mere style cost more than a wrong finding. It is a corpus figure: the mean of reports' own BLEU is another number.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from hf_medreport.evaluation.score import Score
+from hf_medreport.evaluation.score import Score, check_texts
 from hf_medreport.evaluation.text.ngrams import count_ngrams
 from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, tokenise_pairs
 from hf_medreport.processing.input_error import InputError
+
+USUAL_ORDER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +54,7 @@ def bleu(predictions: list[str], references: list, *, order: int = 4, tokenizer:
     Raises:
         InputError: see `check_texts`; an order below 1; an unknown tokeniser.
     """
-    pairs, named = _prepare(predictions, references, order, tokenizer)
-    matches = count_matches(pairs, order)
+    matches, named = corpus_matches(predictions, references, order, tokenizer)
     corpus = coco_bleu(matches.summed())[0]
     return Score(
         value=float(corpus[-1]),
@@ -77,8 +80,7 @@ def sacrebleu(
     Raises:
         InputError: see `check_texts`; an order below 1; an unknown tokeniser.
     """
-    pairs, named = _prepare(predictions, references, order, tokenizer, lowercase)
-    matches = count_matches(pairs, order)
+    matches, named = corpus_matches(predictions, references, order, tokenizer, lowercase)
     case = "lower-cased" if lowercase else "case kept"
     return Score(
         value=float(smoothed_bleu(matches.summed(), effective_order=False)[0]),
@@ -87,6 +89,28 @@ def sacrebleu(
         convention=f"BLEU-{order} of sacrebleu, corpus level, smoothing exp, {named} words, {case}, 0 to 100",
         details=_lengths(matches),
     )
+
+
+def corpus_matches(
+    predictions: list[str], references: list, order: int, tokenizer: Tokenizer, lowercase: bool = False
+) -> tuple[Matches, str]:
+    """The matches of texts in the words of a tokeniser, and its name.
+
+    Raises:
+        InputError: see `check_texts`; an order below 1; an unknown tokeniser.
+    """
+    if order < 1:
+        raise InputError("order", str(order), "1 or more", "BLEU-4 is the usual one")
+    named, words = find_tokenizer(tokenizer)
+    predictions, references = check_texts(predictions, references)
+    every = _counted(tuple(predictions), tuple(map(tuple, references)), words, lowercase, max(order, USUAL_ORDER))
+    return replace(every, correct=every.correct[:, :order], total=every.total[:, :order]), named
+
+
+@lru_cache(maxsize=4)  # all orders, and the interval of each, are asked for of the same texts one after the other
+def _counted(predictions: tuple, references: tuple, words: Callable, lowercase: bool, order: int) -> Matches:
+    split = (lambda text: words(text.lower())) if lowercase else words
+    return count_matches(tokenise_pairs(list(predictions), list(map(list, references)), split), order)
 
 
 def count_matches(pairs: Pairs, order: int) -> Matches:
@@ -136,14 +160,6 @@ def smoothed_bleu(matches: Matches, *, effective_order: bool) -> np.ndarray:
     complete = correct.any(axis=1) & (effective_order | has_order.all(axis=1))
     shortness = 1 - matches.reference_length / np.maximum(matches.length, 1)
     return 100 * np.where(complete, mean * np.exp(np.minimum(shortness, 0)), 0.0)
-
-
-def _prepare(predictions, references, order: int, tokenizer: Tokenizer, lowercase: bool = False) -> tuple[Pairs, str]:
-    if order < 1:
-        raise InputError("order", str(order), "1 or more", "BLEU-4 is the usual one")
-    named, words = find_tokenizer(tokenizer)
-    split = (lambda text: words(text.lower())) if lowercase else words
-    return tokenise_pairs(predictions, references, split), named
 
 
 def _lengths(matches: Matches) -> dict[str, int]:
