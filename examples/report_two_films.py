@@ -17,11 +17,6 @@ REAL_FILM = Path(__file__).parent / "films" / "nih_00000001_000.png"
 SEED, FILMS = 1, 50
 
 
-def place(fact) -> tuple:
-    """What has to agree: kind, side, zone and severity."""
-    return fact.kind, fact.side, fact.zone, fact.severity
-
-
 def words(fact) -> str:
     """A fact as words: `severe pleural effusion, left`."""
     finding = " ".join(part for part in (fact.severity, fact.kind.replace("_", " ")) if part)
@@ -31,7 +26,7 @@ def words(fact) -> str:
 
 def ticked(text: str, truth: tuple) -> list[tuple[str, str]]:
     """Every fact of a report, correct or wrong, and every one that it missed."""
-    stated, true = ({place(fact): words(fact) for fact in facts} for facts in (parse_report(text), truth))
+    stated, true = ({fact.key: words(fact) for fact in facts} for facts in (parse_report(text), truth))
     facts = [("correct" if key in true else "wrong", words) for key, words in stated.items()]
     return sorted(facts) + [("missed", words) for key, words in true.items() if key not in stated]
 

@@ -184,11 +184,15 @@ def evaluate_reports(
     section: Annotated[str | None, typer.Option(help="findings, impression, findings+impression, ...")] = None,
     compare: Annotated[Path | None, typer.Option(help="Another system's predictions of the same reports.")] = None,
     dataset: Annotated[str, typer.Option(help="ORG/NAME of the data, for the card fragment.")] = "local/reports",
+    option: Annotated[
+        list[str] | None, typer.Option(help="METRIC.NAME=VALUE, such as bertscore.model=DIR. Repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of intervals and tests.")] = 0,
     as_json: Json = False,
 ):
     """Score predicted reports: figures with intervals, a value a report, and a page to read."""
     from hf_medreport.evaluation.evaluation_folder import evaluate_files
+    from hf_medreport.evaluation.registry import read_options
 
     evaluation = evaluate_files(
         predictions,
@@ -198,6 +202,7 @@ def evaluate_reports(
         section=section,
         compare=compare,
         dataset=dataset,
+        options=read_options(option or []),
         seed=seed,
         progress=lambda rows: _bar(rows, len(rows), "metrics"),
     )

@@ -33,6 +33,7 @@ def evaluate_files(
     section: str | None = None,
     compare: str | os.PathLike | None = None,
     dataset: str = "local/reports",
+    options: dict[str, dict] | None = None,
     seed: int = 0,
     progress: Callable[[list], Iterable] = iter,
 ) -> Evaluation:
@@ -44,6 +45,7 @@ def evaluate_files(
         metrics: see `evaluate_reports`; None for `DEFAULT_METRICS`.
         section: see `ReportPairs.section`.
         dataset: ORG/NAME, for `card_fragment`.
+        options: {metric: its options}, see `evaluate_reports`.
         seed: of intervals and tests.
         progress: wraps the list of metrics.
 
@@ -63,6 +65,7 @@ def evaluate_files(
         DEFAULT_METRICS if metrics is None else metrics,
         compare=theirs,
         section=section,
+        options=options,
         settings=Settings(seed=seed),
         progress=progress,
     )
@@ -87,7 +90,7 @@ def check_folder(out: str | os.PathLike) -> Path:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
         found = "no pyarrow, which writes per_sample.parquet"
-        raise InputError("evaluate reports", found, "it", 'pip install "hf-medreport[train]"') from None
+        raise InputError("evaluate reports", found, "it", 'pip install "hf-medreport[evaluate]"') from None
     folder, remedy = Path(out).absolute(), "choose another --out"
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(folder.name, "a folder that is not empty", "a new or empty one", remedy)

@@ -48,12 +48,12 @@ class Labelled:
         counts = np.stack(label_counts(*self.codes, columns_of(asked["observations"]), asked["uncertain"]), axis=1)
         figure = asked["figure"]
         if asked["average"] == "micro":
-            return score, Resampled(counts.sum(axis=2), lambda means: ratio(means, figure), FIGURE)
-        return score, Resampled(counts, lambda means: ratio(means, figure).mean(axis=1), FIGURE)
+            return score, Resampled(counts.sum(axis=2), lambda means: ratio(means, figure, nothing=np.nan), FIGURE)
+        return score, Resampled(counts, lambda means: ratio(means, figure, nothing=0.0).mean(axis=1), FIGURE)
 
 
-def ratio(counts: np.ndarray, figure: str) -> np.ndarray:
-    """Precision, recall or F1 of counts of hits, said, given (the second axis); 0 where there are none."""
+def ratio(counts: np.ndarray, figure: str, nothing: float) -> np.ndarray:
+    """Precision, recall or F1 of counts of hits, said, given (the second axis); 0 / 0 is `nothing` if none is there."""
     hits, said, given = counts[:, 0], counts[:, 1], counts[:, 2]
     top, bottom = {"precision": (hits, said), "recall": (hits, given), "f1": (2 * hits, said + given)}[figure]
-    return np.divide(top, bottom, where=bottom > 0, out=np.zeros(bottom.shape))
+    return np.divide(top, bottom, where=bottom > 0, out=np.where(said + given > 0, 0.0, nothing))

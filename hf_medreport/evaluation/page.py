@@ -42,10 +42,13 @@ def evaluation_page(evaluation: Evaluation) -> str:
         f'<p class="under">{escape("; ".join(evaluation.remarks()))}</p>',
         "<h2>Figures</h2>",
         _figures(evaluation),
-        "<h2>Distribution over the reports</h2>",
-        f'<p class="under">Filled: {escape(name)}.{f" Outline: {escape(other)}." if other else ""}</p>',
-        f'<div class="wide">{distribution_plot(evaluation)}</div>',
     ]
+    if evaluation.per_report():
+        parts += [
+            "<h2>Distribution over the reports</h2>",
+            f'<p class="under">Filled: {escape(name)}.{f" Outline: {escape(other)}." if other else ""}</p>',
+            f'<div class="wide">{distribution_plot(evaluation)}</div>',
+        ]
     if other:
         parts += [
             f"<h2>Beside {escape(other)}</h2>",
@@ -54,12 +57,13 @@ def evaluation_page(evaluation: Evaluation) -> str:
             "<h2>Ours against published systems</h2>",
             _published(evaluation),
         ]
-    parts += [
-        "<h2>Worst reports</h2>",
-        '<p class="under">By the mean of their ranks over the metrics. <del>Only in the reference</del>, '
-        "<ins>only in the prediction</ins>; case and punctuation are not compared.</p>",
-        *(_sample(evaluation, index) for index in worst_samples(evaluation)),
-    ]
+    if evaluation.per_report():
+        parts += [
+            "<h2>Worst reports</h2>",
+            '<p class="under">By the mean of their ranks over the metrics. <del>Only in the reference</del>, '
+            "<ins>only in the prediction</ins>; case and punctuation are not compared.</p>",
+            *(_sample(evaluation, index) for index in worst_samples(evaluation)),
+        ]
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -71,8 +75,13 @@ def evaluation_page(evaluation: Evaluation) -> str:
 
 
 def worst_samples(evaluation: Evaluation, count: int = WORST) -> list[int]:
-    """Indices of the samples with the lowest mean rank over the metrics, worst first; of equals the earlier one."""
-    ranks = [rankdata(result.score.per_sample, nan_policy="omit") for result in evaluation.results.values()]
+    """Indices of the samples with the lowest mean rank over the metrics, worst first; of equals the earlier one.
+
+    Metrics that give a report no value of its own do not count; none where there are only such.
+    """
+    ranks = [rankdata(result.score.per_sample, nan_policy="omit") for result in evaluation.per_report().values()]
+    if not ranks:
+        return []
     ranks = np.nan_to_num(np.array(ranks), nan=len(evaluation.pairs))  # an undefined value is no fault
     return np.argsort(ranks.mean(axis=0), kind="stable")[:count].tolist()
 
@@ -125,7 +134,8 @@ def _table(head: list[str], rows: list[list[tuple[str, str]]], caption: str) -> 
 
 def _sample(evaluation: Evaluation, index: int) -> str:
     pairs = evaluation.pairs
-    values = ", ".join(f"{name} {result.score.per_sample[index]:.3f}" for name, result in evaluation.results.items())
+    results = evaluation.per_report()
+    values = ", ".join(f"{name} {result.score.per_sample[index]:.3f}" for name, result in results.items())
     reference, prediction = differences(pairs.references[index][0], pairs.predictions[index])
     more = len(pairs.references[index]) - 1
     return (

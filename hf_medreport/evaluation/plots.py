@@ -18,9 +18,13 @@ NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # no dates: 
 
 
 def distribution_plot(evaluation: Evaluation) -> str:
-    """A histogram of the reports' own values a metric; the other system as an outline on the same bins."""
-    figure, axes = _grid(len(evaluation.results), height=1.9)
-    for ax, (name, result) in zip(axes, evaluation.results.items(), strict=False):
+    """A histogram of the reports' own values a metric; the other system as an outline on the same bins.
+
+    Of the metrics in `Evaluation.per_report`, of which there must be one.
+    """
+    results = evaluation.per_report()
+    figure, axes = _grid(len(results), height=1.9)
+    for ax, (name, result) in zip(axes, results.items(), strict=False):
         values = [score.per_sample for score in (result.score, result.other) if score is not None]
         values = [part[np.isfinite(part)] for part in values]
         joined = np.concatenate(values)

@@ -10,6 +10,7 @@ is counted in `notes`.
 """
 
 import os
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ class ReportPairs:
 
     Args:
         name: of the file of predictions.
-        ids: one a sample, as strings; "1", "2", ... where the files have none.
+        ids: one a sample, as strings, without spaces around them and in NFC; "1", "2", ... where the files have none.
         predictions: what the model wrote; may be empty.
         references: of each sample one or more; not empty.
         notes: what was found in how many samples, worth saying beside a score.
@@ -155,18 +156,21 @@ def _column(name: str, rows: list, role: str, problems: Problems, ids: bool = Tr
 
 
 def _check_id(where: str, row: dict, column: str, seen: dict[str, str], problems: Problems) -> None:
-    """Add the row's id to `seen` (id -> where), as a string: 7 and "7" are the same."""
+    """Add the row's id to `seen` (id -> where), as a string without spaces around it, in NFC.
+
+    7 and "7" are the same, "s1 " and "s1", and the two ways to write an accent: they look the same to whoever reads.
+    """
     value = row.get(column)
     if value is None or (isinstance(value, str) and not value.strip()):
         problems.add("without id", where, "no id", "an id that no other row has", "add it, or leave out all ids")
     elif not isinstance(value, str | int) or isinstance(value, bool):
         found = f"{'a fraction' if isinstance(value, float) else kind_of(value)} as '{column}'"
         problems.add("with a bad id", where, found, "a string or a whole number", "write the id as a string")
-    elif str(value) in seen:
-        first = seen[str(value)].rsplit(", ", 1)[-1]
-        problems.add("of an id twice", where, f"id '{value}' again", "each id once", f"it is also that of {first}")
+    elif (id_ := unicodedata.normalize("NFC", str(value).strip())) in seen:
+        first = seen[id_].rsplit(", ", 1)[-1]
+        problems.add("of an id twice", where, f"id '{id_}' again", "each id once", f"it is also that of {first}")
     else:
-        seen[str(value)] = where
+        seen[id_] = where
 
 
 def _checked_text(where: str, row: dict, column: str, role: str, problems: Problems):

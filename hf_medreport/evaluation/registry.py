@@ -6,12 +6,17 @@ metric("cider_d")(predictions, references).value
 
 import difflib
 import importlib
+import inspect
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hf_medreport.evaluation.score import Score
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["METRICS", "Metric", "metric"]
+__all__ = ["METRICS", "Metric", "metric", "read_options"]
+
+OBJECTS = ("annotator", "frequencies", "scorer")  # options that only Python can give
 
 
 @dataclass(frozen=True)
@@ -23,19 +28,37 @@ class Metric:
         function: `"module:function"` below `hf_medreport.evaluation`.
         options: what makes the function this metric.
         needs: what a user must have beside this package and give as an option; empty where nothing.
+        required: options without which it cannot run.
     """
 
     name: str
     function: str
     options: dict = field(default_factory=dict)
     needs: str = ""
+    required: tuple[str, ...] = ()
+
+    @property
+    def per_report(self) -> bool:
+        """Whether a report has a value of its own. A macro figure is a mean over labels, of a set: one report's labels
+        are too few for it, and `per_sample` holds the micro figure's values."""
+        return self.options.get("average") != "macro"
 
     def resolve(self):
         """The function, without the options."""
         module, _, name = self.function.partition(":")
         return getattr(importlib.import_module(f"hf_medreport.evaluation.{module}"), name)
 
+    def check_options(self, options: dict) -> None:
+        """InputError where a required one is missing; for callers who would know before long work."""
+        for option in self.required:
+            if options.get(option) is None:
+                remedy = f"give {option}=..., or --option {self.name}.{option}=... to the command"
+                if option in OBJECTS:
+                    remedy = f"give {option}=... in Python"
+                raise InputError(f"metric {self.name}", f"no option '{option}'", self.needs, remedy)
+
     def __call__(self, predictions: list[str], references: list, **options) -> Score:
+        self.check_options(options)
         return self.resolve()(predictions, references, **self.options, **options)
 
 
@@ -66,7 +89,9 @@ _ROWS = (
         Metric(f"token_{figure}", "text.token_overlap:token_overlap", {"figure": figure})
         for figure in ("accuracy", "precision", "recall", "f1")
     ),
-    Metric("bertscore", "text.bertscore:bertscore", needs="an encoder's folder, as the option model"),
+    Metric(
+        "bertscore", "text.bertscore:bertscore", needs="an encoder's folder, as the option model", required=("model",)
+    ),
     *_label_scores("chexpert", "clinical.label_scores:chexpert"),
     *_label_scores("chexbert", "clinical.chexbert:chexbert", "the package f1chexbert, or CheXbert's folder as model"),
     *(
@@ -84,6 +109,7 @@ _ROWS = (
             "clinical.umls:umls",
             {"figure": figure, "scaling": scaling},
             "a table of terms (id<TAB>term) or a linker, as the option linker",
+            ("linker",),
         )
         for scaling in ("raw", "legacy_scaled", "length_penalised")
         for figure in ("f1", "precision", "recall", "jaccard")
@@ -97,7 +123,7 @@ _ROWS = (
         )
         for variant in ("E", "ER", "bar")
     ),
-    Metric("learned", "learned:learned", needs="your scorer, as the option scorer"),
+    Metric("learned", "learned:learned", needs="your scorer, as the option scorer", required=("scorer",)),
 )
 METRICS = {row.name: row for row in _ROWS}
 
@@ -109,3 +135,63 @@ def metric(name: str) -> Metric:
         hint = f"did you mean '{nearest[0]}'?" if nearest else "use one of these"
         raise InputError("metric", f"'{name}'", f"one of {', '.join(METRICS)}", hint)
     return METRICS[name]
+
+
+def read_options(texts: Iterable[str]) -> dict[str, dict]:
+    """Options as a command line gives them, for `evaluate_reports`.
+
+    A value is read as the type of the option's default. A linker's file is read here, once for all metrics.
+
+    Args:
+        texts: `METRIC.NAME=VALUE`, such as `bertscore.model=folder` or `umls_f1.linker=terms.tsv`.
+
+    Raises:
+        InputError: another form, an unknown metric or option, a value of another type, see `DictionaryLinker`.
+    """
+    options, linkers = {}, {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        name, dot, option = (part.strip() for part in key.partition("."))
+        if not (name and dot and option and equals and value):
+            expected = "METRIC.NAME=VALUE"
+            raise InputError("--option", f"'{text}'", expected, "write it like bertscore.model=folder")
+        row = metric(name)
+        known = _text_options(row)
+        if option not in known:
+            expected = f"one of {', '.join(known)}" if known else f"none, as {name} has none"
+            raise InputError(f"--option {name}", f"'{option}'", expected, "correct the name, or give it in Python")
+        if option == "linker":
+            if value not in linkers:
+                linkers[value] = _term_table(value)
+            options.setdefault(name, {})[option] = linkers[value]
+        else:
+            options.setdefault(name, {})[option] = _option_value(key, value, known[option])
+    return options
+
+
+def _text_options(row: Metric) -> dict:
+    """{option: default} of what can be written as text and is not what makes the function this metric."""
+    parameters = inspect.signature(row.resolve()).parameters.values()
+    free = [each for each in parameters if each.kind is each.KEYWORD_ONLY and each.name not in (*row.options, *OBJECTS)]
+    return {each.name: each.default for each in free}
+
+
+def _term_table(path: str):
+    from hf_medreport.evaluation.clinical.linkers import DictionaryLinker
+
+    return DictionaryLinker(path)
+
+
+def _option_value(key: str, value: str, default):
+    """ "false" is no string where the default is a bool: as one it would count as true."""
+    kind = type(default)
+    if kind not in (bool, int, float):
+        return value
+    try:
+        read = json.loads(value)
+    except ValueError:
+        read = None
+    if type(read) is not kind and not (kind is float and type(read) is int):
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise InputError(f"--option {key}", f"'{value}'", expected, "correct the value")
+    return read

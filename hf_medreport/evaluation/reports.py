@@ -128,6 +128,10 @@ class Evaluation:
         lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join(lines + [""] * bool(self.remarks()) + self.remarks())
 
+    def per_report(self) -> dict[str, Result]:
+        """The results whose metric gives each report a value of its own, see `Metric.per_report`."""
+        return {name: result for name, result in self.results.items() if METRICS[name].per_report}
+
     def remarks(self) -> list[str]:
         """What a reader of the figures should know, a line each."""
         lines = [f"{len(self.pairs)} reports" + (f", section {self.section}" if self.section else "")]
@@ -156,7 +160,8 @@ def evaluate_reports(
 
     Args:
         pairs: from `read_predictions`.
-        metrics: names of the registry, or `["all"]` for all that need nothing but the two texts.
+        metrics: names of the registry, or `["all"]` for all that need nothing but the two texts or whose
+            options are given.
         compare: another system's predictions of the same samples.
         section: score this section only, see `ReportPairs.section`.
         options: {metric: its options}, such as `{"bertscore": {"model": folder}}`.
@@ -164,8 +169,8 @@ def evaluate_reports(
         progress: wraps the list of metrics that are run, for a bar.
 
     Raises:
-        InputError: an unknown metric or one whose needs are not in `options`, an unknown section, another set of
-            samples in `compare`.
+        InputError: an unknown metric, one whose required options are not in `options`, or options of one that is not
+            run; an unknown section; another set of samples in `compare`.
     """
     options, settings = options or {}, settings or Settings()
     chosen = _chosen(metrics, options)
@@ -182,15 +187,16 @@ def evaluate_reports(
 
 
 def _chosen(names: Sequence[str], options: dict[str, dict]) -> list[Metric]:
-    if list(names) == ["all"]:
-        return [row for row in METRICS.values() if not row.needs]
     if not names:
         raise InputError("metrics", "none", "at least one name", f"name some of {', '.join(METRICS)}")
+    if list(names) == ["all"]:
+        names = [row.name for row in METRICS.values() if not row.needs or options.get(row.name)]
     rows = [metric(name) for name in dict.fromkeys(names)]
     for row in rows:
-        if row.needs and not options.get(row.name):
-            expected = f"its option beside it: {row.needs}"
-            raise InputError("metric", f"'{row.name}' alone", expected, "give evaluate_reports(options=...) in Python")
+        row.check_options(options.get(row.name, {}))
+    for name in options:
+        if metric(name) not in rows:
+            raise InputError("options", f"those of '{name}'", "those of metrics that are run", "name it in metrics too")
     return rows
 
 

@@ -26,30 +26,44 @@ class TrainerMetrics:
         options: {metric: its options}.
 
     Raises:
-        InputError: an unknown metric; a tokenizer with neither token.
+        InputError: an unknown metric, or one whose option is missing; a tokenizer with neither token.
     """
 
     def __init__(self, tokenizer, metrics: Sequence[str] = ("bleu4", "rougeL"), options: dict[str, dict] | None = None):
         self.metrics = [metric(name) for name in metrics]
         self.options = options or {}
+        for row in self.metrics:
+            row.check_options(self.options.get(row.name, {}))
         self.tokenizer = tokenizer
         self.filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         if self.filler is None:
             raise InputError("tokenizer", "no pad and no eos token", "one of them", "set tokenizer.pad_token")
 
     def __call__(self, prediction) -> dict[str, float]:
-        """{metric: value}; predictions and labels are ids (samples, length).
+        """{metric: value}; predictions and labels are ids (samples, length), or lists of rows of any length.
 
         Raises:
             InputError: the predictions are no generated ids.
         """
-        ids = prediction.predictions
-        if isinstance(ids, tuple) or np.ndim(ids) != 2 or not np.issubdtype(np.asarray(ids).dtype, np.integer):
-            found = f"{len(ids)} arrays" if isinstance(ids, tuple) else f"shape {np.shape(ids)} of {ids.dtype}"
-            raise InputError("predictions", found, "ids (samples, length)", "set predict_with_generate=True")
-        predictions, references = self._texts(ids), self._texts(prediction.label_ids)
+        predictions = self._texts("predictions", prediction.predictions)
+        references = self._texts("labels", prediction.label_ids)
         return {row.name: row(predictions, references, **self.options.get(row.name, {})).value for row in self.metrics}
 
-    def _texts(self, ids: np.ndarray) -> list[str]:
-        rows = np.where(ids == IGNORED, self.filler, ids)
-        return [text.strip() for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]
+    def _texts(self, role: str, ids: np.ndarray | list) -> list[str]:
+        rows = _rows(role, ids)
+        filled = np.full((len(rows), max(map(len, rows), default=0)), self.filler)
+        for place, row in zip(filled, rows, strict=True):
+            place[: len(row)] = np.where(row == IGNORED, self.filler, row)
+        return [text.strip() for text in self.tokenizer.batch_decode(filled, skip_special_tokens=True)]
+
+
+def _rows(role: str, ids: np.ndarray | list) -> list[np.ndarray]:
+    """The rows of ids, an array each; InputError where they are something else, such as logits."""
+    expected, remedy = "ids (samples, length)", "set predict_with_generate=True"
+    if isinstance(ids, tuple):  # what a model returns beside its logits
+        raise InputError(role, f"{len(ids)} arrays", expected, remedy)
+    rows = [np.asarray(row) for row in ids]
+    for row in rows:
+        if row.ndim != 1 or (row.size and not np.issubdtype(row.dtype, np.integer)):
+            raise InputError(role, f"rows of shape {row.shape} of {row.dtype}", expected, remedy)
+    return rows

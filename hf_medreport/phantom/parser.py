@@ -8,7 +8,7 @@ free text yields what can be read from it, and nothing raises; `facts_from_text`
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
@@ -43,6 +43,11 @@ class Mention:
     side: str | None = None
     zone: str | None = None
     severity: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str | None, str | None, str | None]:
+        """(kind, side, zone, severity), as of a `Fact`."""
+        return self.kind, self.side, self.zone, self.severity
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ def _statements(sentence: str) -> tuple[_Statement, ...]:
 
 
 def _says_no_more(one: Mention, other: Mention) -> bool:
-    return all(mine in (None, theirs) for mine, theirs in zip(astuple(one), astuple(other), strict=True))
+    return all(mine in (None, theirs) for mine, theirs in zip(one.key, other.key, strict=True))
 
 
 def _missing(place: Mention) -> list[str]:
@@ -215,7 +220,7 @@ def _merged(statements: Iterable[_Statement]) -> list[Fact | Mention]:
             for name in ("size_mm", "number", "change")
         )
         certain = not (KINDS[place.kind].doubtful and any(one.hedged for one in here))
-        merged.append(Fact(*astuple(place), size, number, certain, change))
+        merged.append(Fact(*place.key, size, number, certain, change))
     return merged
 
 

@@ -51,7 +51,7 @@ def film_counts(predicted: Sequence[Collection[Fact | Mention]], truth: Sequence
         raise InputError("predicted", f"{len(predicted)} films", f"{len(truth)} as in truth", "give one set a film")
     counts = np.zeros((len(truth), len(KINDS), len(COUNTS)), dtype=np.int64)
     for film, stated, true in zip(counts, predicted, truth, strict=True):
-        _count_findings(film, {(one.kind, one.side, one.zone, one.severity) for one in stated}, {f.key for f in true})
+        _count_findings(film, {one.key for one in stated}, {f.key for f in true})
         _count_details(film, stated, {fact.key: fact for fact in true})
     return counts
 

@@ -95,15 +95,19 @@ SIZE = re.compile(
 ASKS = _words(
     "rule out|r o|evaluat(?:e|ion) (?:for|of)|assess(?:ment)? (?:for|of)|exclude|history of|h o"
     r"|(?:document|ensure|confirm)(?:ing)?(?: \w+)? (?:resolution|clearing)(?: of)?"
-    r"|correlat\w+(?: \w+)? for|sensitive (?:for|in|to)"
+    r"|correlat\w+(?: \w+)? for|sensitive (?:for|in|to)|if there is (?:\w+ )?(?:concern|suspicion) (?:for|of)"
 )
 NEGATES_AFTER = _words(
     "no|not|without|neither|nor|free of|clear of|negative for|absence of|absent|lack of|denies|resolved|rather than"
     "|(?<!partial )(?<!incomplete )(?:resolution|clearing) of|removal of|" + ASKS.pattern
 )
+# What has nearly resolved is still there.
+_IN_PART = ("nearly", "almost", "partially", "incompletely", "mostly", "largely")
+_NOT_IN_PART = "".join(f"(?<!{word} )(?<!{word} completely )" for word in _IN_PART)
 NEGATES_BEFORE = re.compile(
-    r"\b(?:(?:is|are|was|were|has|have)(?: \w+){0,2} (?:not|no longer|absent|resolved|cleared|removed)|ruled out)\b"
-    r"|\b(?:resolved|cleared|removed|absent"
+    rf"\b(?:(?:is|are|was|were|has|have)(?: (?!(?:{'|'.join(_IN_PART)})\b)\w+){{0,2}}"
+    r" (?:not|no longer|absent|resolved|cleared|removed)|ruled out)\b"
+    rf"|\b{_NOT_IN_PART}(?:resolved|cleared|removed|absent"
     r"|not (?:well |clearly )?(?:seen|present|identified|visuali[sz]ed|appreciated))$"
 )
 # What follows these words is stated anew, whatever was negated before.

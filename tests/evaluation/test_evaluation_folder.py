@@ -13,7 +13,9 @@ import yaml
 from hf_medreport.evaluation.card_fragment import card_fragment
 from hf_medreport.evaluation.evaluation_folder import evaluate_files, write_evaluation
 from hf_medreport.evaluation.page import evaluation_page, worst_samples
+from hf_medreport.evaluation.plots import distribution_plot
 from hf_medreport.evaluation.predictions import ReportPairs
+from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.reports import Settings, evaluate_reports
 from hf_medreport.processing.input_error import InputError
 from tests.evaluation.pairs import two_systems
@@ -72,7 +74,7 @@ def test_without_pyarrow(tmp_path, monkeypatch):
         evaluate_files("gone.jsonl", tmp_path / "out")
     assert str(caught.value) == (
         "evaluate reports: found no pyarrow, which writes per_sample.parquet; expected it"
-        '; pip install "hf-medreport[train]"'
+        '; pip install "hf-medreport[evaluate]"'
     )
 
 
@@ -135,6 +137,19 @@ def test_the_worst_come_first():
     assert worst_samples(evaluate_reports(pairs, ["bleu1", "rougeL"], settings=QUICK)) == [1, 2, 0]
 
 
+def test_macro_figures_say_nothing_of_a_report():
+    good, _ = two_systems(12)
+    micro, both = (
+        evaluate_reports(good, names, settings=QUICK)
+        for names in (["rougeL", "chexpert_f1"], ["rougeL", "chexpert_f1", "chexpert_macro_f1", "chexpert5_macro_f1"])
+    )
+    assert worst_samples(both) == worst_samples(micro) and distribution_plot(both) == distribution_plot(micro)
+    figures, _, rest = evaluation_page(both).partition("<h2>Distribution")
+    assert "chexpert_macro_f1" in figures and "macro" not in rest and "chexpert_f1" in rest
+    page = evaluation_page(evaluate_reports(good, ["chexpert_macro_f1"], settings=QUICK))
+    assert "chexpert_macro_f1" in page and "Distribution" not in page and "<article>" not in page
+
+
 def test_the_command(capsys, tmp_path):
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
     good, bad = two_systems(6)
@@ -158,6 +173,10 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(capsys, tmp_path):
     file = save(good, tmp_path / "p.jsonl")
     for flags, message in (
         (["--metrics", "blue1"], "did you mean 'bleu1'?"),
+        (["--option", "bertscore.model"], "--option: found 'bertscore.model'; expected METRIC.NAME=VALUE"),
+        (["--option", "bertscor.model=x"], "did you mean 'bertscore'?"),
+        (["--option", "bertscore.model=x"], "options: found those of 'bertscore'; expected those of metrics that are"),
+        (["--metrics", "umls_f1"], "metric umls_f1: found no option 'linker'"),
         (["--section", "finding"], "section: found 'finding'"),
         (["--dataset", "x"], "dataset: found 'x'; expected ORG/NAME"),
         (["--compare", tmp_path / "gone.jsonl"], "gone.jsonl: found no such file"),
@@ -166,3 +185,19 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(capsys, tmp_path):
     ):
         code, out, err = run(capsys, "evaluate", "reports", file, "--out", tmp_path / "out", *flags)
         assert code == 2 and message in err and len(err.splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_the_command_passes_options_on(capsys, tmp_path):
+    good, _ = two_systems(6)
+    file, table = save(good, tmp_path / "p.jsonl"), tmp_path / "terms.tsv"
+    table.write_text("C1\tpleural effusion\nC2\tconsolidation\n")
+    names = ("umls_f1", "umls_recall")
+    flags = [flag for name in names for flag in ("--option", f"{name}.linker={table}")]
+    flags += ["--option", "rougeL.stemmer=true", "--metrics", "rougeL,umls_f1,umls_recall", "--json"]
+    code, out, err = run(capsys, "evaluate", "reports", file, "--out", tmp_path / "out", *flags)
+    assert code == 0, err
+    metrics = json.loads(out)["metrics"]
+    expected = metric("umls_f1")(good.predictions, good.references, linker=table)
+    assert metrics["umls_f1"]["value"] == expected.value and "DictionaryLinker" in metrics["umls_f1"]["convention"]
+    stemmed = metric("rougeL")(good.predictions, good.references, stemmer=True)
+    assert metrics["rougeL"]["convention"] == stemmed.convention

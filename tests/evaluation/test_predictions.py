@@ -135,3 +135,15 @@ def test_another_system_is_put_in_this_order():
     other = ReportPairs("q", ["b", "a"], ["v", "w"], [["s"], ["r"]])
     matched = one.same_samples(other)
     assert (matched.ids, matched.predictions, matched.references) == (one.ids, ["w", "v"], one.references)
+
+
+def test_ids_that_look_the_same_are_the_same(tmp_path):
+    said = jsonl(tmp_path / "p.jsonl", rows(id=["s1 ", "caf\u00e9"], prediction=SAID))
+    given_ = jsonl(tmp_path / "r.jsonl", rows(id=["cafe\u0301", " s1"], reference=[group[0] for group in GIVEN[::-1]]))
+    same(read_predictions(said, given_), ids=["s1", "caf\u00e9"])
+    twice = jsonl(tmp_path / "twice.jsonl", rows(id=["s1 ", "s1"], prediction=SAID, reference=["a", "b"]))
+    with pytest.raises(InputError) as caught:
+        read_predictions(twice)
+    assert str(caught.value) == (
+        "twice.jsonl, line 2: found id 's1' again; expected each id once; it is also that of line 1"
+    )

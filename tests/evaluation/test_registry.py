@@ -1,12 +1,13 @@
 """Every metric of the table keeps the one interface; an unknown name lists the known; nothing is imported early."""
 
+import inspect
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from hf_medreport.evaluation.registry import METRICS, metric
+from hf_medreport.evaluation.registry import METRICS, metric, read_options
 from hf_medreport.evaluation.score import Score
 from hf_medreport.processing.input_error import InputError
 
@@ -51,3 +52,54 @@ def test_the_table_imports_no_metric():
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert found.strip() == "[]"
+
+
+@pytest.mark.parametrize(("name", "option"), [("bertscore", "model"), ("umls_f1", "linker"), ("learned", "scorer")])
+def test_a_required_option(name, option):
+    for options in ({}, {option: None}):
+        with pytest.raises(
+            InputError, match=f"^metric {name}: found no option '{option}'; expected .*; give {option}="
+        ):
+            metric(name)(["a"], ["a"], **options)
+
+
+def test_what_is_required_has_no_default():
+    for row in METRICS.values():
+        parameters = inspect.signature(row.resolve()).parameters.values()
+        assert row.required == tuple(each.name for each in parameters if each.default is each.empty)[2:], row.name
+        assert bool(row.needs) >= bool(row.required)
+
+
+def test_options_of_the_command_line(tmp_path):
+    (tmp_path / "terms.tsv").write_text("C1\teffusion\n")
+    table = f"linker={tmp_path / 'terms.tsv'}"
+    texts = ["bertscore.model=a=b", "bertscore.layer=-2", "rougeL.stemmer=false", "cider.sigma=6"]
+    options = read_options([*texts, f"umls_f1.{table}", f"umls_recall.{table}"])
+    linker = options["umls_f1"].pop("linker")
+    assert options["umls_recall"].pop("linker") is linker and linker.link("Effusions.") == {"C1"}
+    assert {name: row for name, row in options.items() if row} == {
+        "bertscore": {"model": "a=b", "layer": -2},
+        "rougeL": {"stemmer": False},
+        "cider": {"sigma": 6},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bertscore.model", "--option: found 'bertscore.model'; expected METRIC.NAME=VALUE; write it like"),
+        ("model=x", "--option: found 'model=x'; expected METRIC.NAME=VALUE"),
+        ("bertscore.model=", "--option: found 'bertscore.model='"),
+        ("bertscor.model=x", "did you mean 'bertscore'?"),
+        ("bertscore.modle=x", "--option bertscore: found 'modle'; expected one of model, layer, batch_size, device;"),
+        ("bleu1.order=2", "--option bleu1: found 'order'; expected one of tokenizer;"),
+        ("learned.scorer=x", "--option learned: found 'scorer'; expected one of name, convention;"),
+        ("rougeL.stemmer=no", "--option rougeL.stemmer: found 'no'; expected true or false;"),
+        ("bertscore.layer=true", "--option bertscore.layer: found 'true'; expected a whole number;"),
+        ("umls_f1.linker=gone.tsv", "gone.tsv: found No such file"),
+    ],
+)
+def test_bad_options_of_the_command_line(text, message):
+    with pytest.raises(InputError) as caught:
+        read_options([text])
+    assert message in str(caught.value) and "\n" not in str(caught.value)

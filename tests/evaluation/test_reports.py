@@ -121,8 +121,8 @@ def test_all_and_progress():
         ([], "metrics: found none; expected at least one name; name some of bleu1"),
         (
             ["bertscore"],
-            "metric: found 'bertscore' alone; expected its option beside it: an encoder's folder, as the option model"
-            "; give evaluate_reports(options=...) in Python",
+            "metric bertscore: found no option 'model'; expected an encoder's folder, as the option model"
+            "; give model=..., or --option bertscore.model=... to the command",
         ),
     ],
 )
@@ -130,3 +130,22 @@ def test_wrong_metrics(metrics, message):
     with pytest.raises(InputError) as caught:
         evaluate_reports(GOOD, metrics)
     assert message in str(caught.value)
+
+
+def test_options_reach_their_metric_and_no_other():
+    options = {"learned": {"scorer": lambda said, given: [0.5] * len(said)}}
+    pairs = ReportPairs("p", ["a", "b"], ["Clear.", "x"], [["Clear."], ["Effusion."]])
+    assert evaluate_reports(pairs, ["learned"], options=options, settings=QUICK).results["learned"].score.value == 0.5
+    assert "learned" in evaluate_reports(pairs, ["all"], options=options, settings=QUICK).results
+    with pytest.raises(InputError, match="options: found those of 'learned'; expected those of metrics that are run"):
+        evaluate_reports(pairs, ["rougeL"], options=options)
+    with pytest.raises(InputError, match="metric learned: found no option 'scorer'"):
+        evaluate_reports(pairs, ["learned"], options={"learned": {"name": "mine"}})
+
+
+def test_chexbert_may_be_run_without_options(monkeypatch):
+    def positive(texts, **options):
+        return np.ones((len(texts), 14), dtype=np.int8)
+
+    monkeypatch.setattr("hf_medreport.evaluation.clinical.chexbert.chexbert_labels", positive)
+    assert evaluate_reports(GOOD, ["chexbert_f1"], settings=QUICK).results["chexbert_f1"].score.value == 1.0

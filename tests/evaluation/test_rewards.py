@@ -32,6 +32,8 @@ def test_conversations_and_other_columns():
     assert report_reward("rougeL", column="report")(prompts=[], completions=chat, report=TRUE) == plain
     assert report_reward("rougeL")(prompts=[], completions=parts, reference=TRUE) == plain
     assert completion_text([]) == ""
+    for message in ({"content": None}, {"tool_calls": []}):
+        assert completion_text([{"role": "assistant", **message}]) == ""
 
 
 def test_a_report_is_not_judged_by_its_neighbours():
@@ -48,10 +50,33 @@ def test_a_report_is_not_judged_by_its_neighbours():
 
 
 def test_wrong_arguments():
-    with pytest.raises(InputError, match="reward: found 'bertscore' alone; expected its option beside it: an encoder"):
+    with pytest.raises(InputError, match="metric bertscore: found no option 'model'; expected an encoder"):
         report_reward("bertscore")
     with pytest.raises(InputError) as caught:
         report_reward("rougeL")(prompts=[], completions=["x"], label=["y"])
     assert str(caught.value) == (
         "reward: found the columns label; expected a column 'reference'; add it to the data set, or give column="
+    )
+    for options in ({}, {"layer": 3}):
+        with pytest.raises(InputError, match="metric bertscore: found no option 'model'"):
+            report_reward("bertscore", **options)
+
+
+@pytest.mark.parametrize("name", ["chexpert_macro_f1", "chexbert5_macro_recall"])
+def test_a_macro_figure_is_no_reward(name):
+    with pytest.raises(InputError) as caught:
+        report_reward(name)
+    micro = name.replace("_macro", "")
+    assert str(caught.value) == (
+        f"reward: found '{name}'; expected a metric that has a value a report; ask for '{micro}'"
+    )
+    assert metric(micro).per_report
+
+
+@pytest.mark.parametrize("references", [TRUE[:2], [*TRUE, "x"], []])
+def test_a_column_of_another_length(references):
+    with pytest.raises(InputError) as caught:
+        report_reward("rougeL")(prompts=[], completions=SAID, reference=references)
+    assert str(caught.value).startswith(
+        f"reward: found {len(references)} in the column 'reference'; expected 3, one for each completion; "
     )

@@ -27,10 +27,21 @@ def test_values_are_the_metrics():
     }
 
 
+def test_lists_of_rows_of_any_length():
+    tokenizer = tiny_tokenizer()
+    said, true = ([tokenizer(text)["input_ids"] for text in texts] for texts in (TEXTS, TRUE))
+    assert len(said[0]) != len(said[1])
+    arrays = EvalPrediction(predictions=ids(tokenizer, TEXTS), label_ids=ids(tokenizer, TRUE))
+    expected = TrainerMetrics(tokenizer)(arrays)
+    padded = [[*row, -100] for row in true]
+    for predictions, labels in ((said, padded), (arrays.predictions.tolist(), arrays.label_ids.tolist())):
+        assert TrainerMetrics(tokenizer)(EvalPrediction(predictions=predictions, label_ids=labels)) == expected
+
+
 def test_logits_are_refused():
     tokenizer = tiny_tokenizer()
     remedy = "expected ids (samples, length); set predict_with_generate=True"
-    for predictions, found in ((np.zeros((2, 3, 9)), "shape (2, 3, 9) of float64"), ((1, 2), "2 arrays")):
+    for predictions, found in ((np.zeros((2, 3, 9)), "rows of shape (3, 9) of float64"), ((1, 2), "2 arrays")):
         with pytest.raises(InputError) as caught:
             TrainerMetrics(tokenizer)(EvalPrediction(predictions=predictions, label_ids=ids(tokenizer, TRUE)))
         assert str(caught.value) == f"predictions: found {found}; {remedy}"
@@ -39,6 +50,8 @@ def test_logits_are_refused():
 def test_wrong_arguments():
     with pytest.raises(InputError, match="metric: found 'blue'"):
         TrainerMetrics(tiny_tokenizer(), ["blue"])
+    with pytest.raises(InputError, match="metric bertscore: found no option 'model'"):
+        TrainerMetrics(tiny_tokenizer(), ["bertscore"])
     tokenizer = tiny_tokenizer()
     tokenizer.pad_token = tokenizer.eos_token = None
     with pytest.raises(InputError, match="tokenizer: found no pad and no eos token"):

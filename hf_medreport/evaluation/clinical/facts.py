@@ -13,6 +13,7 @@ What it misses: all findings but the sixteen, words that the parser does not kno
 costs as much as an invented finding.
 """
 
+import math
 from collections.abc import Hashable, Set
 from functools import lru_cache
 
@@ -32,10 +33,10 @@ LEVELS = ("exact", "whole")
 
 
 def facts(predictions: list[str], references: list, *, figure: str = "f1", level: str = "exact") -> Score:
-    """Micro F1, precision or recall of the facts, 0 to 1.
+    """Micro F1, precision or recall of the facts, 0 to 1; nan (undefined) where no text of the set states a fact.
 
     `per_sample` is the figure of one report, 1 where neither text states a fact. `details` holds all three figures and
-    the sums they are ratios of.
+    the sums they are ratios of; an undefined figure is None there.
 
     Raises:
         InputError: see `check_texts`; an unknown figure or level.
@@ -54,19 +55,22 @@ def facts(predictions: list[str], references: list, *, figure: str = "f1", level
         ]
     )  # (reports, 3): hits, stated, true
     sums = counts.sum(axis=0).tolist()
-    whole = _figures(*sums, empty=0.0)
+    whole = _figures(*sums, empty=math.nan)
     return Score(
         value=whole[figure],
         per_sample=np.array([_figures(*row, empty=1.0)[figure] for row in counts.tolist()]),
         name=f"facts_{'whole_' if level == 'whole' else ''}{figure}",
         convention=f"facts of sixteen kinds by rule, {level}, micro {figure}, 0 to 1",
-        details={**whole, **dict(zip(("hits", "stated", "true"), sums, strict=True))},
+        details={
+            **{name: None if math.isnan(value) else value for name, value in whole.items()},
+            **dict(zip(("hits", "stated", "true"), sums, strict=True)),
+        },
     )
 
 
 def _facts(text: str, level: str) -> frozenset[Hashable]:
     read = _read(text)
-    return read if level == "whole" else frozenset((one.kind, one.side, one.zone, one.severity) for one in read)
+    return read if level == "whole" else frozenset(one.key for one in read)
 
 
 def _counts(said: Set, given: Set) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ count an observation as found if both have it. The conventions that make two pub
   leave the observation of that report out where either hand is uncertain ("ignored").
 - macro: the mean over observations; one that neither hand has scores 0, as in f1chexbert (scikit-learn), so on a small
   set a rare observation costs as much as a wrong one.
+- micro: over all observations of all reports; nan (undefined) where neither hand has any.
 - negative and absent are the same: what a report denies is not scored.
 
 `per_sample` is the figure of one report over its observations; where neither hand has any, 1. Of several references
@@ -102,7 +103,8 @@ def score_labels(
 ) -> Score:
     """Score labels, whoever gave them.
 
-    `details` holds precision, recall and F1, micro and macro, and a table of them for each observation.
+    `details` holds precision, recall and F1, micro (None where undefined) and macro, and a table of them for each
+    observation.
 
     Args:
         predicted, reference: (reports, 14) of 0 absent, 1 positive, 2 negative, 3 uncertain; columns as `OBSERVATIONS`.
@@ -122,7 +124,7 @@ def score_labels(
         raise InputError("reference", found, expected, "pair them by id first")
     columns = columns_of(observations)
     hits, said, given = label_counts(predicted, reference, columns, uncertain)  # each (reports, observations)
-    micro = _figures(hits.sum(), said.sum(), given.sum(), empty=0.0)
+    micro = _figures(hits.sum(), said.sum(), given.sum(), empty=np.nan)
     table = _figures(hits.sum(axis=0), said.sum(axis=0), given.sum(axis=0), empty=0.0)
     macro = {name: values.mean() for name, values in table.items()}
     each = _figures(hits.sum(axis=1), said.sum(axis=1), given.sum(axis=1), empty=1.0)
@@ -133,7 +135,7 @@ def score_labels(
         name=f"{labels}{'5' if observations == 5 else ''}_{'macro_' if average == 'macro' else ''}{figure}",
         convention=f"{_title(labels)}, {observations} observations, {average} {figure}, {UNCERTAIN[uncertain]}, 0 to 1",
         details={
-            "micro": {name: float(value) for name, value in micro.items()},
+            "micro": {name: None if np.isnan(value) else float(value) for name, value in micro.items()},
             "macro": {name: float(value) for name, value in macro.items()},
             "observations": {
                 OBSERVATIONS[column]: {name: float(table[name][place]) for name in FIGURES}

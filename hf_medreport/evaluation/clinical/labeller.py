@@ -82,9 +82,12 @@ _EXPLAINS = re.compile(
     r"(?:likely|possibl|probabl|suspicio|suggest|concern|may|might|could|consistent|compatible|worrisome|perhaps|favor"
     r"|represent|reflect|due|associated)"
 )
-# What stands between a denial and this is stated: "no pneumothorax, small effusion".
+# After a denial, what begins so is stated: "no pneumothorax, small effusion", "no pneumothorax and a small effusion".
+# A bare "and" goes on denying: "no pneumothorax and large effusion"; so does a list that ends in "or" or "and".
 _STATED_ANEW = re.compile(
-    r", (?:stable|unchanged|persistent|chronic|old|small|trace|tiny|mild|minimal|moderate)\b(?!.*\b(?:or|nor|and)\b)"
+    r"(?: ?,|,? (?:and|with)(?= an? )|,? with) (?:an? )?"
+    r"(?:stable|unchanged|persistent|chronic|old|small|trace|tiny|mild|minimal|moderate|large)\b"
+    r"(?!.*\b(?:or|nor|and)\b)"
 )
 _WITHIN_LIMITS = re.compile(r" (?:is |are |appears? )?within (?:normal )?limits")
 # What is not seen of a device that is there; "in position" says where the device was.

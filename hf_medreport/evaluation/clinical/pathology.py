@@ -12,6 +12,7 @@ A fact counts if the reference has the same: a tumour of 23 mm against one of 24
 What it misses: facts in words it does not know, what belongs to which of two tumours, and prose on morphology.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,12 @@ _NUMBERS += ["thirteen", "fourteen", "fifteen"]
 _COUNT = rf"(?:\d{{1,3}}|{'|'.join(_NUMBERS)}|none)"
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
 _DIFFERENTIATED = {"well": "1", "moderately": "2", "poorly": "3"}
-_DENIED = re.compile(r"\b(?:no|not|without|negative for|absence of|free of|rule out|exclude|history of)\b[^,;:]*\Z")
+# What leads to a diagnosis that is not stated: denied, asked, remembered or only suspected.
+_NOT_STATED = re.compile(
+    r"\b(?:no|not|without|negative for|absence of|free of|rule out|exclude|history of"
+    r"|suspicious for|suspicion (?:for|of)|suggest(?:s|ing|ive of)|concerning for)\b[^,;:]*\Z"
+)
+_NOT_EXCLUDED = re.compile(r"[^,;:]*\b(?:can ?not|could not) be (?:\w+ )?(?:excluded|ruled out)\b")
 
 _CANCER = (
     r"(?:adeno|cystadeno)?carcinomas?|adenomas?|lymphomas?|melanomas?|\w*sarcomas?|gliomas?|glioblastomas?|seminomas?"
@@ -76,11 +82,17 @@ _MARGIN = re.compile(r"\bmargins?\b")
 _NEAR_MARGIN = (
     (
         "negative",
-        r"negative|uninvolved|not involved|free|clear|no (?:\w+ )?(?:tumou?r|carcinoma|involvement)|unremarkable",
+        r"negative|uninvolved|not involved|free|clear(?! cell)|unremarkable"
+        r"|no (?:\w+ )?(?:tumou?r|carcinoma|involvement)",
     ),
     ("close", r"close"),
     ("positive", r"positive|involved|involves|involvement|present at|extends? to|at the (?:\w+ )?margin"),
 )
+# One line may speak of several margins, one part each.
+_MARGINS_APART = re.compile(r",(?!\d)|\b(?:but|however|while|whereas|although|except)\b")
+# A part that does not name the margin and has these, or a biomarker, speaks of something else.
+_NO_MARGIN = re.compile(r"\b(?:nod(?:es?|al)|lymphovascular|perineural|vascular|invasion|extends?|involves)\b")
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d))")
 _SIZED = re.compile(r"\b(?:tumou?r|mass|lesion|nodule|size|measur\w+|greatest|dimension|diameter|focus|carcinoma)\b")
 _NOT_THE_TUMOUR = re.compile(
     r"\b(?:margins?|nodes?|specimen|distance|received|segment|fragments?|aggregate|invasion)\b"
@@ -124,7 +136,8 @@ _LIST_RESULT = re.compile(r"\b(positive|negative|immunoreactive) for\b")
 
 
 def pathology(predictions: list[str], references: list, *, figure: str = "f1") -> Score:
-    """Key facts shared by report and reference: micro F1, precision or recall over all facts, 0 to 1.
+    """Key facts shared by report and reference: micro F1, precision or recall over all facts, 0 to 1; nan (undefined)
+    where no text of the set has a fact.
 
     `per_sample` is the figure of one report, 1 where neither text has a fact; of several references the one with the
     best F1. `details` holds all three, and a table of them for each kind of fact, None where the whole is empty.
@@ -144,7 +157,7 @@ def pathology(predictions: list[str], references: list, *, figure: str = "f1") -
     each = [_figures([one], [other]) for one, other in zip(said, given, strict=True)]
     empty = [not one and not other for one, other in zip(said, given, strict=True)]
     return Score(
-        value=whole[figure] or 0.0,
+        value=math.nan if whole["f1"] is None else whole[figure] or 0.0,
         per_sample=np.array([1.0 if nothing else row[figure] or 0.0 for row, nothing in zip(each, empty, strict=True)]),
         name=f"pathology_{figure}",
         convention=f"key facts of pathology by rule, equal facts, micro {figure}, 0 to 1",
@@ -177,9 +190,14 @@ def pathology_facts(text: str) -> frozenset[KeyFact]:
             part = text[start:end]
             for first, last in split_sentences(part):
                 for line in re.split(r"[;\n]", part[first:last]):
-                    facts |= {KeyFact(kind, value) for kind, read in _READERS for value in read(line)}
-                    facts |= {KeyFact(kind, value) for kind, value in _stage(line)}
+                    facts |= _line_facts(line)
     return frozenset(facts)
+
+
+@lru_cache(maxsize=1 << 16)  # reports repeat their sentences
+def _line_facts(line: str) -> frozenset[KeyFact]:
+    read = {KeyFact(kind, value) for kind, reader in _READERS for value in reader(line)}
+    return frozenset(read | {KeyFact(kind, value) for kind, value in _stage(line)})
 
 
 def _diagnosis(line: str) -> set[str]:
@@ -187,7 +205,7 @@ def _diagnosis(line: str) -> set[str]:
     if _ELSEWHERE.search(line):
         return found
     for match in _DIAGNOSIS.finditer(line):
-        if not _DENIED.search(line[: match.start()]):
+        if not _NOT_STATED.search(line[: match.start()]) and not _NOT_EXCLUDED.match(line, match.end()):
             words = (match[1] + match[2].rstrip("s") + match[3]).replace("-", " ").replace("infiltrating", "invasive")
             found.add(" ".join(words.split()))
     return found or ({"benign"} if _BENIGN.search(line) else set())
@@ -206,14 +224,26 @@ def _stage(line: str) -> set[tuple[str, str]]:
 
 
 def _margin(line: str) -> set[str]:
-    line = line.lower()
-    if not _MARGIN.search(line):
+    """What each part of the line says, from where a margin is first named; before it, if nothing is said from there."""
+    parts = _MARGINS_APART.split(line.lower())
+    first = next((place for place, part in enumerate(parts) if _MARGIN.search(part)), None)
+    if first is None:
         return set()
-    return {next((value for value, words in _NEAR_MARGIN if re.search(rf"\b(?:{words})\b", line)), "")} - {""}
+    parts = [
+        "" if not _MARGIN.search(part) and (_NO_MARGIN.search(part) or _MARKER.search(part)) else part for part in parts
+    ]
+    return _said_of_margins(parts[first:]) or _said_of_margins(parts[:first])
+
+
+def _said_of_margins(parts: list[str]) -> set[str]:
+    said = (
+        next((value for value, words in _NEAR_MARGIN if re.search(rf"\b(?:{words})\b", part)), "") for part in parts
+    )
+    return set(said) - {""}
 
 
 def _size(line: str) -> set[str]:
-    line = line.lower()
+    line = _DECIMAL_COMMA.sub(".", line.lower())
     if not _SIZED.search(line) and not _DIAGNOSIS.search(line) or _NOT_THE_TUMOUR.search(line):
         return set()
     sizes = [

@@ -1,5 +1,7 @@
 """Facts of two texts, by hand."""
 
+import math
+
 import pytest
 
 from hf_medreport.evaluation.clinical.facts import facts
@@ -38,6 +40,13 @@ def test_the_figures_of_a_set():
         {"f1": 2 / 5, "precision": 1 / 2, "recall": 1 / 3, "hits": 1, "stated": 2, "true": 3}
     )
     assert score.value == pytest.approx(1 / 3) and score.per_sample.tolist() == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("figure", ["f1", "precision", "recall"])
+def test_nothing_stated_is_undefined(figure):
+    score = facts(["The lungs are clear."], ["Normal chest."], figure=figure)
+    assert math.isnan(score.value) and score.per_sample == [1] and score.details[figure] is None
+    assert facts([""], [TRUE], figure=figure).value == facts([TRUE], [""], figure=figure).value == 0
 
 
 def test_bad_options():

@@ -55,13 +55,16 @@ def test_details_by_hand():
     assert list(score_labels(PREDICTED, REFERENCE, observations=5).details["observations"]) == list(FIVE)
 
 
-def test_per_sample_of_nothing():
+def test_nothing():
     nothing, something = codes(a={}), codes(a={"Edema": 1})
     for figure in ("f1", "precision", "recall"):
         assert score_labels(nothing, nothing, figure=figure).per_sample == [1]
         assert score_labels(nothing, something, figure=figure).per_sample == [0]
         assert score_labels(something, nothing, figure=figure).per_sample == [0]
-        assert score_labels(nothing, nothing, figure=figure).value == 0
+        assert score_labels(nothing, something, figure=figure).value == 0
+        undefined = score_labels(nothing, nothing, figure=figure)
+        assert np.isnan(undefined.value) and undefined.details["micro"][figure] is None
+        assert score_labels(nothing, nothing, figure=figure, average="macro").value == 0
 
 
 def test_reports_by_hand():

@@ -1,5 +1,7 @@
 """Key facts of pathology reports, read by hand, and their scores."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,11 @@ READ = [
     ("Non-small cell carcinoma.", {"diagnosis non small cell carcinoma"}),
     ("Benign breast tissue, negative for malignancy.", {"diagnosis benign"}),
     ("No evidence of carcinoma.", {"diagnosis benign"}),
+    ("Suspicious for invasive carcinoma.", set()),
+    ("Atypical cells suggestive of adenocarcinoma.", set()),
+    ("Cannot exclude lymphoma.", set()),
+    ("Invasive carcinoma cannot be excluded.", set()),
+    ("Ductal carcinoma in situ, suspicious for invasive carcinoma.", {"diagnosis ductal carcinoma in situ"}),
     ("CLINICAL HISTORY: Melanoma.\n\nFINDINGS: Papilloma.", {"diagnosis papilloma"}),
     ("HISTORY: pT2.", set()),
     # grade
@@ -37,7 +44,20 @@ READ = [
     ("Tumor is present at the deep margin.", {"margin positive"}),
     ("Margins uninvolved by carcinoma, distance to the closest margin 3 mm.", {"margin negative"}),
     ("The resection margin is involved.", {"margin positive"}),
+    ("Posterior margin positive, all other margins negative.", {"margin positive", "margin negative"}),
+    ("Margins are uninvolved except the deep margin, which is involved.", {"margin positive", "margin negative"}),
+    (
+        "Deep margin not involved by tumor but the lateral margin is positive.",
+        {"margin positive", "margin negative"},
+    ),
+    ("Negative, closest margin 2 mm.", {"margin negative"}),
+    ("Margins negative, closest margin 2,5 mm.", {"margin negative"}),
+    ("Tumor extends to the fat, margins negative.", {"margin negative"}),
+    ("Margins negative, lymphovascular invasion positive.", {"margin negative"}),
+    ("Margins negative, ER positive.", {"margin negative", "ER positive"}),
+    ("Clear cell carcinoma at the margin.", {"margin positive"}),
     # size
+    ("Tumor 2,5 cm.", {"size 25 mm"}),
     ("Tumor size: 2.3 x 1.5 x 1.1 cm.", {"size 23 mm"}),
     ("Adenocarcinoma, 41 mm in greatest dimension.", {"diagnosis adenocarcinoma", "size 41 mm"}),
     ("The specimen measures 12 x 8 cm.", set()),
@@ -85,7 +105,10 @@ def test_scores_by_hand():
 def test_nothing_said():
     assert pathology([""], [GIVEN]).per_sample == [0] and pathology([GIVEN], [""]).per_sample == [0]
     assert pathology(["", GIVEN], ["", GIVEN]).per_sample.tolist() == [1, 1]
-    assert pathology(["tissue"], ["slide"]).value == 0
+    for figure in ("f1", "precision", "recall"):
+        undefined = pathology(["tissue"], ["slide"], figure=figure)
+        assert math.isnan(undefined.value) and undefined.per_sample == [1] and undefined.details["f1"] is None
+        assert pathology([""], [GIVEN], figure=figure).value == pathology([GIVEN], [""], figure=figure).value == 0
 
 
 def test_the_best_reference_counts():
