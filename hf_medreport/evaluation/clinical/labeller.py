@@ -41,9 +41,6 @@ STRENGTH = ("negative", "uncertain", "positive")
 NAMES = {name: concept.words for name, concept in CONCEPTS.items() if concept.status != "negative"}
 NORMAL = {name: concept for name, concept in CONCEPTS.items() if concept.status == "negative"}
 
-# A heading in lower case within a line, as a model that writes lower case gives it back.
-_INNER_HEADING = re.compile(r"(?<=[.!?;:])[ \t]+(?=(?:findings?|impression|conclusion|indication|comparison) ?:)")
-
 # A doubt about one thing: "possible X", "likely X".
 _DOUBTS_NOUN = re.compile(
     r"\b(?:possibl[ey]|probabl[ey]|potential(?:ly)?|questionable|equivocal|suspect(?:ed)?|likely|perhaps|presumed)\b"
@@ -119,7 +116,6 @@ class Mention:
 def find_mentions(text: str, sections: Iterable[str] = READ) -> list[Mention]:
     """What the sections of a report state, deny or doubt, in the order of the text. Never raises on a string."""
     wanted, mentions = set(sections), []
-    text = _INNER_HEADING.sub("\n", text)
     for section, start, end in section_spans(text):
         if section in wanted:
             for sentence in sentences(text[start:end]):
@@ -144,7 +140,6 @@ def label_reports(texts: Iterable[str], sections: Iterable[str] = READ) -> np.nd
 def _label(text: str, wanted: set[str]) -> list[int]:
     strongest: dict[str, int] = {}
     said = False
-    text = _INNER_HEADING.sub("\n", text)
     for section, start, end in section_spans(text):
         if section not in wanted:
             continue
