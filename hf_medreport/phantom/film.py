@@ -1,16 +1,17 @@
 """A drawn film and its development: from attenuation to grey values, with noise and a side marker."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from hf_medreport.phantom.anatomy import Style, View
-from hf_medreport.phantom.findings import Fact
+from hf_medreport.phantom.anatomy import Style, View, style_named
+from hf_medreport.phantom.findings import Fact, check_facts
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["Film", "check_bits", "check_size", "develop"]
+__all__ = ["Film", "check_bits", "check_size", "develop", "prepare"]
 
 MIN_SIZE, MAX_SIZE = 32, 4096
 
@@ -31,6 +32,19 @@ class Film:
     lungs: np.ndarray
     heart: np.ndarray
     findings: dict[Fact, np.ndarray] = field(default_factory=dict)
+
+
+def prepare(facts: Iterable[Fact], size: int, style: str, bits: int) -> tuple[tuple[Fact, ...], Style]:
+    """The facts and the style, checked with all else that a film is asked to be.
+
+    Raises:
+        InputError: size or bits out of range, unknown style, or facts that one film cannot show together.
+    """
+    check_size(size)
+    check_bits(bits)
+    facts = tuple(facts)
+    check_facts(facts)
+    return facts, style_named(style)
 
 
 def check_size(size: int) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter, label
 
-from hf_medreport.phantom.anatomy import bump, chance, draw_anatomy, draw_view, smooth_noise, soft, style_named
-from hf_medreport.phantom.film import Film, check_bits, check_size, develop
-from hf_medreport.phantom.findings import Fact, check_facts
+from hf_medreport.phantom.anatomy import bump, chance, draw_anatomy, draw_view, smooth_noise, soft
+from hf_medreport.phantom.film import Film, develop, prepare
+from hf_medreport.phantom.findings import Fact
 from hf_medreport.phantom.frontal_chest import FrontalChest
 from hf_medreport.phantom.frontal_findings import Tissue, draw_findings
 
@@ -39,11 +39,7 @@ def draw_frontal(
     Raises:
         InputError: size or bits out of range, unknown style, or facts that one film cannot show together.
     """
-    check_size(size)
-    check_bits(bits)
-    look = style_named(style)
-    facts = tuple(facts)
-    check_facts(facts)
+    facts, look = prepare(facts, size, style, bits)
     anatomy, view = draw_anatomy(patient, look, facts), draw_view(patient, visit, look)
     chest = FrontalChest(anatomy, view, facts, patient, size)
     texture = chance(patient, "texture")

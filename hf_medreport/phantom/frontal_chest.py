@@ -9,7 +9,7 @@ import numpy as np
 from hf_medreport.phantom.anatomy import Anatomy, View, bump, chance
 from hf_medreport.phantom.findings import ZONES, Fact
 
-__all__ = ["FrontalChest"]
+__all__ = ["FrontalChest", "heart_size", "spine_curve"]
 
 HEART_WIDEST = 0.72  # of the way down the heart
 LUNG_ROOT = 0.62  # below this height a retracted lung does not sink
@@ -22,6 +22,25 @@ SMALL_HEART_RATIO = (0.34, 0.38)  # of overexpanded lungs
 CURVE = {"mild": (0.027, 0.031), "moderate": (0.055, 0.060), "severe": (0.086, 0.094)}  # of the spine, film sides
 
 
+Range = tuple[float, float]
+
+
+def heart_size(facts: dict[str, Fact], by_grade: dict[str | None, Range], small: Range, step: float) -> float:
+    """The heart's share of the chest: by its grade, small in overexpanded lungs; `step` is 0 to 1 of the range."""
+    fact = facts.get("cardiomegaly")
+    low, high = small if fact is None and "hyperinflation" in facts else by_grade[fact and fact.severity]
+    return low + (high - low) * step
+
+
+def spine_curve(facts: dict[str, Fact], step: float) -> float:
+    """How far scoliosis bows the spine, in film sides, positive to the patient's left; 0 without one."""
+    fact = facts.get("scoliosis")
+    if fact is None:
+        return 0.0
+    low, high = CURVE[fact.severity]
+    return (low + (high - low) * step) * (1 if fact.side == "left" else -1)  # the side is that of the convexity
+
+
 class FrontalChest:
     """Anatomy, pose and the shapes that findings give to heart, spine and aorta; arrays are float32 (size, size)."""
 
@@ -30,8 +49,8 @@ class FrontalChest:
         self.facts = {fact.kind: fact for fact in facts}
         rng = chance(patient, "shapes")
         steps = rng.random(4)
-        self.heart_ratio = self._heart_ratio(steps[0])
-        self.curve = self._curve(steps[1])
+        self.heart_ratio = heart_size(self.facts, HEART_RATIO, SMALL_HEART_RATIO, steps[0])
+        self.curve = spine_curve(self.facts, steps[1])
         self.aorta_bulge = 0.028 + 0.008 * steps[2] if "tortuous_aorta" in self.facts else 0.0
 
         centre = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
@@ -47,19 +66,6 @@ class FrontalChest:
         across = np.minimum(self.in_wall, self.u - self.inner_u)
         self.in_cavity = np.minimum(across, np.minimum(self.dome_y - self.y, self.y - anatomy.apex))
         self.in_heart = self.heart_edge(self.y, self.left) - self.u
-
-    def _heart_ratio(self, step: float) -> float:
-        fact = self.facts.get("cardiomegaly")
-        small = fact is None and "hyperinflation" in self.facts
-        low, high = SMALL_HEART_RATIO if small else HEART_RATIO[fact and fact.severity]
-        return low + (high - low) * step
-
-    def _curve(self, step: float) -> float:
-        fact = self.facts.get("scoliosis")
-        if fact is None:
-            return 0.0
-        low, high = CURVE[fact.severity]
-        return (low + (high - low) * step) * (1 if fact.side == "left" else -1)  # the side is that of the convexity
 
     def to_film(self, x: float, y: float) -> tuple[float, float]:
         """Patient coordinates to film pixels: the inverse of the pose."""

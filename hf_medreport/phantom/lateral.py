@@ -26,10 +26,9 @@ from hf_medreport.phantom.anatomy import (
     draw_view,
     smooth_noise,
     soft,
-    style_named,
 )
-from hf_medreport.phantom.film import Film, check_bits, check_size, develop
-from hf_medreport.phantom.findings import Fact, check_facts
+from hf_medreport.phantom.film import Film, develop, prepare
+from hf_medreport.phantom.findings import Fact
 from hf_medreport.phantom.frontal_chest import CURVE_LENGTH, CURVE_SUMMIT
 from hf_medreport.phantom.lateral_chest import LateralChest
 from hf_medreport.phantom.lateral_findings import Tissue, draw_findings
@@ -62,11 +61,7 @@ def draw_lateral(
     Raises:
         InputError: size or bits out of range, unknown style, or facts that one film cannot show together.
     """
-    check_size(size)
-    check_bits(bits)
-    look = style_named(style)
-    facts = tuple(facts)
-    check_facts(facts)
+    facts, look = prepare(facts, size, style, bits)
     anatomy, view = draw_anatomy(patient, look, facts), draw_view(patient, visit, look)
     profile = LateralChest(anatomy, view, facts, patient, size)
     texture = chance(patient, "lateral texture")

@@ -10,7 +10,7 @@ from scipy.interpolate import make_interp_spline
 
 from hf_medreport.phantom.anatomy import Anatomy, View, bump, chance, soft
 from hf_medreport.phantom.findings import Fact
-from hf_medreport.phantom.frontal_chest import CURVE, CURVE_LENGTH, CURVE_SUMMIT
+from hf_medreport.phantom.frontal_chest import CURVE_LENGTH, CURVE_SUMMIT, heart_size, spine_curve
 
 __all__ = ["LateralChest"]
 
@@ -44,8 +44,8 @@ class LateralChest:
             float(build.uniform(*bounds)) for bounds in BUILD_RANGES.values()
         )
         steps = chance(patient, "shapes").random(4)  # the frontal film's own, so that both show the same grades
-        self.heart_depth = self._heart_depth(float(steps[0]))
-        self.curve = self._curve(float(steps[1]))
+        self.heart_depth = heart_size(self.facts, HEART_DEPTH, SMALL_HEART_DEPTH, float(steps[0]))
+        self.curve = spine_curve(self.facts, float(steps[1]))
         self.aorta_bulge = 0.028 + 0.008 * float(steps[2]) if "tortuous_aorta" in self.facts else 0.0
         self.depth = 1.95 * anatomy.depth * (BARREL if "hyperinflation" in self.facts else 1.0)
         self.front = 0.475 - 0.5 * self.depth
@@ -64,19 +64,6 @@ class LateralChest:
         self.in_cavity = [np.minimum(self.in_chest, dome_y - self.y) for dome_y in self.domes_y]
         front, back = self.heart_edges(self.y)
         self.in_heart = np.minimum(self.z - front, back - self.z)
-
-    def _heart_depth(self, step: float) -> float:
-        fact = self.facts.get("cardiomegaly")
-        small = fact is None and "hyperinflation" in self.facts
-        low, high = SMALL_HEART_DEPTH if small else HEART_DEPTH[fact and fact.severity]
-        return low + (high - low) * step
-
-    def _curve(self, step: float) -> float:
-        fact = self.facts.get("scoliosis")
-        if fact is None:
-            return 0.0
-        low, high = CURVE[fact.severity]
-        return (low + (high - low) * step) * (1 if fact.side == "left" else -1)
 
     def to_film(self, z: float, y: float) -> tuple[float, float]:
         """Patient coordinates to film pixels: the inverse of the pose."""

@@ -141,9 +141,8 @@ def draw_follow_up(
             if not taken and not KINDS[fact.kind].chronic and not any(conflict(fact, one) for one in now):
                 now.append(replace(fact, change="new"))
                 break
-    if any(
-        conflict(one, other) for one, other in combinations(now, 2)
-    ):  # what grew would hide another: it did not grow
+    # What grew or came would hide another finding: then all that did not resolve stayed as it was.
+    if any(conflict(one, other) for one, other in combinations(now, 2)):
         stayed = {fact.key[:3]: fact for fact in before if fact not in resolved}
         now = [replace(fact, change="unchanged") for fact in stayed.values()]
     return tuple(report_order(now)), tuple(report_order(resolved))

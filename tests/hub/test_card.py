@@ -28,6 +28,7 @@ TEST = {
     "intervals": {"exact.f1": [0.8, 0.9]},
     "blinded": {"exact": {"f1": 0.02}},
     "constant_report": {"exact": {"f1": 0.0}},
+    "evidence": {"pointing": {"model": 0.6, "randomised": 0.3, "chance": 0.25}},
     "command": COMMAND,
 }
 OTHER = {"n": 40, "exact": {"f1": 0.0}}
@@ -67,9 +68,9 @@ class TestFigures:
             "wrong-zone rate": ["not run"],
             "wrong-severity rate": ["not run"],
             "size error, mm": ["3.250"],
-            "evidence: pointing": ["not run"],
-            "the same, randomised weights": ["not run"],
-            "the same, by chance": ["not run"],
+            "evidence: pointing": ["0.600"],
+            "the same, randomised weights": ["0.300"],
+            "the same, by chance": ["0.250"],
         }
         assert table(text, "finding kind") == {
             "finding kind": ["test"],
