@@ -100,3 +100,30 @@ def test_a_file_that_cannot_stand_in_the_table_is_named(results, content, messag
     with pytest.raises(InputError) as error:
         ablation.summarise()
     assert str(error.value) == message
+
+
+def test_run_trains_what_has_no_result_and_nothing_else(results, monkeypatch, tmp_path):
+    for mode in ablation.MODES:
+        for seed in ablation.SEEDS:
+            if (mode, seed) != ("soft", 1):
+                results(mode, seed, 0.5)
+    trained = []
+
+    def train(system, config, flags):
+        trained.append((system, config, *flags[: flags.index("--output_dir")]))
+        return {"model": "folder"}
+
+    class Pipe:
+        class model:
+            class config:
+                legacy_decode = False
+
+    monkeypatch.setattr(ablation, "train", train)
+    monkeypatch.setattr(ablation, "load", lambda folder: Pipe)
+    monkeypatch.setattr(ablation, "scores", lambda pipe: {"legacy": pipe.model.config.legacy_decode})
+    ablation.run(tmp_path)
+    ablation.run(tmp_path)  # now it is there
+    assert trained == [("anatomical", "examples/anatomical_ablation.yaml", "--mask_mode", "soft", "--seed", "1")]
+    kept = ablation.read("soft", 1)
+    assert kept["legacy"] is False and kept["legacy_decode"] == {"legacy": True}
+    assert kept["settings"] == ablation.settings()

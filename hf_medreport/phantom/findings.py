@@ -27,7 +27,8 @@ class Kind:
     Attributes:
         organ: the part of the report that speaks of it.
         chexpert: the CheXpert observation it belongs to (Irvin et al., 2019, table 1); None: it has none.
-        reports: how many of the 3,955 reports of the Indiana University collection carry MeSH codes of this kind.
+        reports: how many of the 3,955 reports of the Indiana University collection carry MeSH codes of this kind
+            (counted by benchmarks/iu_prevalence.py).
         sides, zones, severities, numbers: the values of these attributes.
         sizes: smallest and largest diameter in mm.
         chronic: it does not change between two films of a patient.
