@@ -15,9 +15,9 @@ import numpy as np
 from measure import write_result
 from tqdm import tqdm
 
-from hf_medreport.evaluation.predictions import ReportPairs
 from hf_medreport.evaluation.registry import METRICS
-from hf_medreport.evaluation.reports import evaluate_reports
+from hf_medreport.evaluation.reports.predictions import ReportPairs
+from hf_medreport.evaluation.reports.scoring import evaluate_reports
 from hf_medreport.phantom.grammar import write_report
 from hf_medreport.phantom.patients import draw_facts
 

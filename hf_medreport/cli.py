@@ -191,8 +191,8 @@ def evaluate_reports(
     as_json: Json = False,
 ):
     """Score predicted reports: figures with intervals, a value a report, and a page to read."""
-    from hf_medreport.evaluation.evaluation_folder import evaluate_files
     from hf_medreport.evaluation.registry import read_options
+    from hf_medreport.evaluation.reports.folder import evaluate_files
 
     evaluation = evaluate_files(
         predictions,

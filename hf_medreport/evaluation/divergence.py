@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hf_medreport.evaluation.labelled import Labelled
 from hf_medreport.evaluation.registry import METRICS, Metric, metric
+from hf_medreport.evaluation.reports.labelled import Labelled
 from hf_medreport.phantom.findings import KINDS, SIDES, Fact, conflict
 from hf_medreport.phantom.grammar import LARGEST_NODULE_MM, write_report
 from hf_medreport.phantom.patients import draw_facts

@@ -8,7 +8,7 @@ import re
 
 import yaml
 
-from hf_medreport.evaluation.reports import Evaluation
+from hf_medreport.evaluation.reports.scoring import Evaluation
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["card_fragment", "check_dataset"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hf_medreport.evaluation.predictions import ReportPairs
+from hf_medreport.evaluation.reports.predictions import ReportPairs
 
 PARTS = (
     "Small left pleural effusion.",

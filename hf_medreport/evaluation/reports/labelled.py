@@ -12,7 +12,7 @@ import numpy as np
 from hf_medreport.evaluation.clinical.label_scores import columns_of, label_counts, score_labels
 from hf_medreport.evaluation.clinical.labeller import label_reports
 from hf_medreport.evaluation.registry import Metric
-from hf_medreport.evaluation.resampling import FIGURE, Resampled
+from hf_medreport.evaluation.reports.resampling import FIGURE, Resampled
 from hf_medreport.evaluation.score import Score
 
 __all__ = ["Labelled"]

@@ -1,7 +1,7 @@
 """The published figures name metrics that we have, and ours stand beside them in percent."""
 
-from hf_medreport.evaluation.published import PUBLISHED, published_rows
 from hf_medreport.evaluation.registry import METRICS
+from hf_medreport.evaluation.reports.published import PUBLISHED, published_rows
 
 
 def test_figures_on_labels_are_of_our_registry():

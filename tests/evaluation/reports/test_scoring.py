@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from hf_medreport.evaluation.labelled import Labelled
-from hf_medreport.evaluation.predictions import ReportPairs
 from hf_medreport.evaluation.registry import METRICS, metric
-from hf_medreport.evaluation.reports import Settings, evaluate_reports
-from hf_medreport.evaluation.resampling import FIGURE, MEAN, resampled
+from hf_medreport.evaluation.reports.labelled import Labelled
+from hf_medreport.evaluation.reports.predictions import ReportPairs
+from hf_medreport.evaluation.reports.resampling import FIGURE, MEAN, resampled
+from hf_medreport.evaluation.reports.scoring import Settings, evaluate_reports
 from hf_medreport.evaluation.significance import bootstrap_interval, holm, paired_randomisation
 from hf_medreport.processing.input_error import InputError
-from tests.evaluation.pairs import two_systems
+from tests.evaluation.reports.pairs import two_systems
 
 QUICK = Settings(resamples=200, randomisations=300)
 GOOD, BAD = two_systems()

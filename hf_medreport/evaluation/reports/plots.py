@@ -7,8 +7,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from hf_medreport.evaluation.reports import Evaluation
-from hf_medreport.evaluation.resampling import FIGURE
+from hf_medreport.evaluation.reports.resampling import FIGURE
+from hf_medreport.evaluation.reports.scoring import Evaluation
 
 __all__ = ["bar_plot", "distribution_plot", "published_plot"]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hf_medreport.evaluation.predictions import read_predictions
+from hf_medreport.evaluation.reports.predictions import read_predictions
 from hf_medreport.processing.input_error import InputError
-from tests.evaluation.bad_predictions import FILES
+from tests.evaluation.reports.bad_predictions import FILES
 
 MESSAGES = {
     "no id in one row": (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_medreport.evaluation.predictions import ReportPairs, read_predictions
+from hf_medreport.evaluation.reports.predictions import ReportPairs, read_predictions
 from hf_medreport.processing.input_error import InputError
 
 IDS, SAID, GIVEN = ["a", "b"], ["Clear.", ""], [["Clear lungs."], ["Effusion, left."]]

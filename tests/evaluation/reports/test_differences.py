@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_medreport.evaluation.differences import MAX_WORDS, differences
+from hf_medreport.evaluation.reports.differences import MAX_WORDS, differences
 
 
 def test_a_changed_word_is_marked_on_both_sides():

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hf_medreport.evaluation.labelled import Labelled
-from hf_medreport.evaluation.predictions import ReportPairs
 from hf_medreport.evaluation.registry import METRICS, Metric, metric
-from hf_medreport.evaluation.resampling import FIGURE, MEAN, Resampled, resampled
+from hf_medreport.evaluation.reports.labelled import Labelled
+from hf_medreport.evaluation.reports.predictions import ReportPairs
+from hf_medreport.evaluation.reports.resampling import FIGURE, MEAN, Resampled, resampled
 from hf_medreport.evaluation.score import Score
 from hf_medreport.evaluation.significance import holm
 from hf_medreport.processing.input_error import InputError

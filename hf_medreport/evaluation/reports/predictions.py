@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hf_medreport.evaluation.prediction_files import NAMES, Problems, counted, kind_of, read_rows
+from hf_medreport.evaluation.reports.prediction_files import NAMES, Problems, counted, kind_of, read_rows
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.report_sections import select_section, split_sections
 

@@ -10,15 +10,15 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from hf_medreport.evaluation.card_fragment import card_fragment
-from hf_medreport.evaluation.evaluation_folder import evaluate_files, write_evaluation
-from hf_medreport.evaluation.page import evaluation_page, worst_samples
-from hf_medreport.evaluation.plots import distribution_plot
-from hf_medreport.evaluation.predictions import ReportPairs
 from hf_medreport.evaluation.registry import metric
-from hf_medreport.evaluation.reports import Settings, evaluate_reports
+from hf_medreport.evaluation.reports.card_fragment import card_fragment
+from hf_medreport.evaluation.reports.folder import evaluate_files, write_evaluation
+from hf_medreport.evaluation.reports.page import evaluation_page, worst_samples
+from hf_medreport.evaluation.reports.plots import distribution_plot
+from hf_medreport.evaluation.reports.predictions import ReportPairs
+from hf_medreport.evaluation.reports.scoring import Settings, evaluate_reports
 from hf_medreport.processing.input_error import InputError
-from tests.evaluation.pairs import two_systems
+from tests.evaluation.reports.pairs import two_systems
 from tests.test_cli import run
 
 QUICK = Settings(resamples=50, randomisations=50)
@@ -62,7 +62,7 @@ def test_nothing_is_left_of_a_failed_write(evaluation, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hf_medreport.evaluation.evaluation_folder.evaluation_page", full)
+    monkeypatch.setattr("hf_medreport.evaluation.reports.folder.evaluation_page", full)
     with pytest.raises(OSError, match="No space"):
         write_evaluation(evaluation, tmp_path / "out", "org/data")
     assert list(tmp_path.iterdir()) == []

@@ -8,10 +8,10 @@ from html import escape
 import numpy as np
 from scipy.stats import rankdata
 
-from hf_medreport.evaluation.differences import differences
-from hf_medreport.evaluation.plots import bar_plot, distribution_plot, published_plot
-from hf_medreport.evaluation.published import DATA, published_rows
-from hf_medreport.evaluation.reports import Evaluation
+from hf_medreport.evaluation.reports.differences import differences
+from hf_medreport.evaluation.reports.plots import bar_plot, distribution_plot, published_plot
+from hf_medreport.evaluation.reports.published import DATA, published_rows
+from hf_medreport.evaluation.reports.scoring import Evaluation
 
 __all__ = ["WORST", "evaluation_page", "worst_samples"]
 

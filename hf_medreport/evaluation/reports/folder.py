@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hf_medreport.evaluation.card_fragment import card_fragment, check_dataset
-from hf_medreport.evaluation.page import evaluation_page
-from hf_medreport.evaluation.predictions import read_predictions
-from hf_medreport.evaluation.reports import DEFAULT_METRICS, Evaluation, Settings, evaluate_reports
+from hf_medreport.evaluation.reports.card_fragment import card_fragment, check_dataset
+from hf_medreport.evaluation.reports.page import evaluation_page
+from hf_medreport.evaluation.reports.predictions import read_predictions
+from hf_medreport.evaluation.reports.scoring import DEFAULT_METRICS, Evaluation, Settings, evaluate_reports
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["check_folder", "evaluate_files", "write_evaluation"]
