@@ -3,13 +3,23 @@
 from setuptools import find_namespace_packages, setup
 
 TOP_FOLDERS = {"hf_medreport.modeling": "modeling", "hf_medreport.processing": "processing"}
-TOP_FOLDERS["hf_medreport.model_cards"] = "model_cards"
+TOP_FOLDERS |= {"hf_medreport.dataset_scripts": "dataset_scripts", "hf_medreport.model_cards": "model_cards"}
 
 EXTRAS = {
     # Floors only. pydicom >= 3.0.2 for its path-traversal CVE.
     # pylibjpeg-libjpeg is GPL-3 and decodes lossless JPEG; it is installed beside this package, never shipped with it.
     # (python-gdcm would decode the same, but ends the process on damaged files.)
     "dicom": ["pydicom>=3.0.2", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"],
+    # Slides, their tissue, and feature files; imagecodecs reads and writes the JPEG tiles of a TIFF.
+    "wsi": [
+        "openslide-python>=1.4",
+        "openslide-bin>=4.0",
+        "tifffile>=2024.8",
+        "imagecodecs>=2024.6",
+        "opencv-python-headless>=4.9",
+        "h5py>=3.10",
+        "timm>=1.0",
+    ],
     "train": [
         "accelerate>=1.10",
         "datasets>=4.0",
@@ -31,6 +41,6 @@ setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.
     packages=[*find_namespace_packages(include=["hf_medreport", "hf_medreport.*"]), *TOP_FOLDERS],
     package_dir={"hf_medreport": "hf_medreport", **TOP_FOLDERS},
-    package_data={"": ["*.json", "*.safetensors", "*.md"]},
+    package_data={"": ["*.json", "*.safetensors", "*.md", "*.yaml"]},
     extras_require=EXTRAS,
 )

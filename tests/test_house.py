@@ -15,6 +15,7 @@ FLOORS = [
     ["evaluation"],
     ["inference"],
     ["hub"],
+    ["dataset_scripts"],
     ["data"],
     ["phantom"],
     ["registry"],

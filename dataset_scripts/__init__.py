@@ -1,0 +1,1 @@
+"""One module a public source: its raw download -> checked data to train on."""

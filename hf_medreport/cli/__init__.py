@@ -1,0 +1,33 @@
+"""The command `hf-medreport`: one module a verb, each command a few lines over the library.
+
+Exit codes: 0 done, 1 the content of an item was bad (listed; the others are done), 2 wrong arguments. Heavy imports
+stand inside the commands, so that `--help` is instant.
+"""
+
+import typer
+
+from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
+    convert_anatomical,
+    doctor,
+    evaluate,
+    phantom_chest,
+    publish,
+    report,
+    train,
+)
+from hf_medreport.cli.app import app
+from hf_medreport.processing.input_error import InputError
+
+
+def main() -> None:
+    """Entry point: an InputError is one line and exit code 2, a disk that does not take a file one line and 1."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno is None:  # not the system's word but a library's
+            raise
+        typer.echo(f"{error.filename or 'disk'}: {error.strerror}; free space or change --out", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,3 @@
+from hf_medreport.cli import main
+
+main()

@@ -1,0 +1,52 @@
+"""The command's trunk: its groups of verbs, the options that verbs share, and how they print."""
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Medical images to reports."
+)
+evaluate = typer.Typer(no_args_is_help=True, help="Score a model.")
+convert = typer.Typer(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
+phantom = typer.Typer(no_args_is_help=True, help="Draw films and slides whose truth is known.")
+prepare = typer.Typer(no_args_is_help=True, help="Turn a public source's download into data to train on.")
+app.add_typer(evaluate, name="evaluate")
+app.add_typer(convert, name="convert")
+app.add_typer(phantom, name="phantom")
+app.add_typer(prepare, name="prepare")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Model = Annotated[
+    str | None, typer.Option(help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU where there is one.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository.")]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run the code that a model of an unknown system brings.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when memory runs out.")]
+
+
+def print_json(content) -> None:
+    typer.echo(json.dumps(content, indent=2))
+
+
+def bar(items, total: int, unit: str):
+    """The items, with a bar on stderr where that is a terminal and there is more than one."""
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, unit=unit, disable=total < 2 or not sys.stderr.isatty(), leave=False)
+
+
+def quiet() -> None:
+    """Keep the libraries' own bars and notices off the screen of a command that reports for itself."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

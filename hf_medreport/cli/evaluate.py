@@ -1,0 +1,126 @@
+"""Score a model, its reports or its pictures."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_medreport.cli.app import BatchSize, Device, Json, Model, Revision, bar, evaluate, print_json, quiet
+from hf_medreport.processing.input_error import InputError
+
+
+@evaluate.command("phantom")
+def evaluate_phantom(
+    model: Model = None,
+    revision: Revision = None,
+    n: Annotated[int, typer.Option(help="Phantom films.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the films.")] = 1,
+    split: Annotated[str, typer.Option(help="test, held_back_style, validation or train.")] = "test",
+    prevalence: Annotated[str | None, typer.Option(help="natural or balanced. Default: the split's.")] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Score the evidence maps too, on balanced films unless told otherwise.")
+    ] = False,
+    batch_size: BatchSize = 50,
+    device: Device = None,
+    out: Annotated[Path | None, typer.Option(help="File for the JSON.")] = None,
+    as_json: Json = False,
+):
+    """Score a report model on films whose truth is known, beside itself shown noise and a constant report."""
+    quiet()
+    from hf_medreport.evaluation.evidence import evaluate_evidence, evidence_table
+    from hf_medreport.evaluation.phantom import evaluate_phantom as score
+    from hf_medreport.evaluation.phantom import score_table
+    from hf_medreport.inference.loading import load
+    from hf_medreport.inference.report import output_folder, write_whole
+
+    if out is not None:
+        output_folder(out.parent)  # a wrong --out is said before the work
+        if out.is_dir():
+            raise InputError(out.name, "a folder", "a file to write", "choose another --out")
+    pipe = load(model, revision=revision, device=device)
+    films = {"n": n, "seed": seed, "split": split, "batch_size": batch_size}
+    scores = score(pipe, **films, prevalence=prevalence)
+    if evidence:
+        scores["evidence"] = evaluate_evidence(pipe, **films, prevalence=prevalence or "balanced")
+    if out is not None:
+        content = json.dumps(scores, indent=2) + "\n"
+        write_whole(out, lambda path: path.write_text(content, encoding="utf-8"))
+    if as_json:
+        return print_json(scores)
+    typer.echo(score_table(scores))
+    if evidence:
+        typer.echo("\n" + evidence_table(scores["evidence"]))
+
+
+@evaluate.command("reports")
+def evaluate_reports(
+    predictions: Annotated[Path, typer.Argument(help="JSONL rows {id, prediction, reference}, JSON or CSV.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: new or empty.")],
+    references: Annotated[Path | None, typer.Option(help="File of references, where they stand apart.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Names joined by commas, or all. Default: the usual text and clinical ones.")
+    ] = None,
+    section: Annotated[str | None, typer.Option(help="findings, impression, findings+impression, ...")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Another system's predictions of the same reports.")] = None,
+    dataset: Annotated[str, typer.Option(help="ORG/NAME of the data, for the card fragment.")] = "local/reports",
+    option: Annotated[
+        list[str] | None, typer.Option(help="METRIC.NAME=VALUE, such as bertscore.model=DIR. Repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of intervals and tests.")] = 0,
+    as_json: Json = False,
+):
+    """Score predicted reports: figures with intervals, a value a report, and a page to read."""
+    from hf_medreport.evaluation.registry import read_options
+    from hf_medreport.evaluation.reports.folder import evaluate_files
+
+    evaluation = evaluate_files(
+        predictions,
+        out,
+        references=references,
+        metrics=None if metrics is None else [name.strip() for name in metrics.split(",")],
+        section=section,
+        compare=compare,
+        dataset=dataset,
+        options=read_options(option or []),
+        seed=seed,
+        progress=lambda rows: bar(rows, len(rows), "metrics"),
+    )
+    if as_json:
+        return print_json(evaluation.to_json())
+    typer.echo(f"{evaluation.table()}\nwritten: {out}")
+
+
+@evaluate.command("images")
+def evaluate_images(
+    real: Annotated[Path, typer.Option(help="Folder of real pictures: PNG, JPEG, TIFF or DICOM, at any depth.")],
+    fake: Annotated[Path, typer.Option(help="Folder of generated ones; captions in its metadata.jsonl or .csv.")],
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an image or CLIP model, or a file of Inception's weights. Default: a stand-in."),
+    ] = None,
+    per_modality: Annotated[bool, typer.Option("--per-modality", help="Score each subfolder too.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of subsets, splits and pairs.")] = 0,
+    batch_size: BatchSize = 16,
+    device: Device = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for scores.json.")] = None,
+    as_json: Json = False,
+):
+    """Compare generated pictures with real ones: in pairs of one name, as sets, and each alone."""
+    quiet()
+    from hf_medreport.evaluation.images import evaluate_images as score
+    from hf_medreport.evaluation.images import images_table
+    from hf_medreport.inference.report import output_folder, write_whole
+
+    folder = None if out is None else output_folder(out)  # a wrong --out is said before the work
+    options = {"features": features, "per_modality": per_modality, "seed": seed, "device": device}
+    scores = score(
+        real, fake, **options, batch_size=batch_size, progress=lambda items, total: bar(items, total, "pictures")
+    )
+    content = json.dumps(scores, indent=2) + "\n"
+    if folder is not None:
+        write_whole(folder / "scores.json", lambda path: path.write_text(content, encoding="utf-8"))
+    for failure in scores["failures"]:
+        typer.echo(f"{failure['folder']}: {failure['message']}", err=True)
+    typer.echo(content, nl=False) if as_json else typer.echo(images_table(scores))
+    raise typer.Exit(1 if scores["failures"] else 0)

@@ -1,0 +1,47 @@
+"""Draw films whose truth is known."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_medreport.cli.app import Json, bar, phantom, print_json
+from hf_medreport.processing.input_error import InputError
+
+
+@phantom.command("chest")
+def phantom_chest(
+    out: Annotated[Path, typer.Option(help="Folder to write: new or empty.")],
+    n: Annotated[int, typer.Option(help="Cases.")] = 4000,
+    size: Annotated[int, typer.Option(help="Side of a film in pixels, 32 to 4096.")] = 224,
+    seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
+    split: Annotated[str, typer.Option(help="train, validation, test or held_back_style.")] = "train",
+    style: Annotated[str | None, typer.Option(help="standard or held_back. Default: the split's.")] = None,
+    prevalence: Annotated[str | None, typer.Option(help="balanced or natural. Default: the split's.")] = None,
+    wordings: Annotated[str | None, typer.Option(help="train or held_out. Default: the split's.")] = None,
+    lateral: Annotated[bool, typer.Option("--lateral", help="Draw lateral films too.")] = False,
+    follow_up: Annotated[float, typer.Option(help="Share of the cases with a prior film, 0 to 1.")] = 0.0,
+    findings: Annotated[
+        str | None, typer.Option(help="What every film shows, in words: 'small left pleural effusion'.")
+    ] = None,
+    bits: Annotated[int, typer.Option(help="8 or 16 a pixel.")] = 8,
+    format: Annotated[str, typer.Option(help="parquet, png, dicom or radscribe.")] = "parquet",
+    monochrome: Annotated[int | None, typer.Option(help="Of DICOM: 1 or 2. Default: both in turns.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
+    as_json: Json = False,
+):
+    """Draw chest films with masks, facts and reports. The same arguments give the same bytes."""
+    from hf_medreport.data.phantom_files import write_corpus
+    from hf_medreport.phantom.corpus import ChestCorpus
+    from hf_medreport.phantom.parser import facts_from_text
+
+    if findings is not None and prevalence is not None:
+        raise InputError("prevalence", f"{prevalence} with --findings", "one of the two", "leave out the other")
+    facts = None if findings is None else facts_from_text(findings)
+    corpus = ChestCorpus(n, seed, size, split, prevalence, wordings, style, lateral, follow_up, bits, facts)
+    manifest = write_corpus(out, corpus, format, workers, monochrome, lambda films: bar(films, n, "films"))
+    summary = {"out": str(out), "cases": n, "files": len(manifest["files"])}
+    summary["bytes"] = sum(file["bytes"] for file in manifest["files"].values())
+    if as_json:
+        return print_json(summary)
+    typer.echo(f"written: {out} ({n} cases, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)")

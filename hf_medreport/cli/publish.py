@@ -1,0 +1,25 @@
+"""Upload a model folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_medreport.cli.app import Json, app, print_json
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A model folder with its card.")],
+    repository: Annotated[str, typer.Argument(help="ORG/NAME.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch to publish to. Default: main.")] = None,
+    as_json: Json = False,
+):
+    """Upload a model folder to the Hub as one commit."""
+    from hf_medreport.hub.publish import publish as upload
+
+    address = upload(folder, repository, private=private, revision=revision)
+    if as_json:
+        return print_json({"commit": address})
+    typer.echo(address)

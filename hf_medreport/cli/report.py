@@ -1,0 +1,52 @@
+"""Pictures in, reports out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_medreport.cli.app import BatchSize, Device, Json, Model, Revision, Trust, app, bar, print_json, quiet
+
+
+@app.command()
+def report(
+    images: Annotated[list[Path], typer.Argument(help="Films: PNG, JPEG, TIFF or DICOM.")],
+    model: Model = None,
+    revision: Revision = None,
+    trust_remote_code: Trust = False,
+    mask: Annotated[
+        list[Path] | None,
+        typer.Option(help="Lung-heart mask, once a film and in their order; else the model draws it."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film.")] = None,
+    device: Device = None,
+    batch_size: BatchSize = 4,
+    as_json: Json = False,
+):
+    """Write reports for films."""
+    quiet()
+    from hf_medreport.inference.loading import load
+    from hf_medreport.inference.report import Failure, ReportFolder, report_films, to_json
+
+    folder = None if out is None else ReportFolder(out)  # a wrong --out is said before the work
+    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    results = []
+    reports = report_films(images, pipe, masks=mask or None, batch_size=batch_size)
+    for result in bar(reports, len(images), "films"):
+        if isinstance(result, Failure):
+            typer.echo(result.message, err=True)
+        else:
+            if folder is not None:
+                folder.add(result)
+            result.image = result.prior = None  # large, and drawn by now
+            if not as_json:
+                typer.echo(f"{result.film}\n{result.text}\n")
+        results.append(result)
+    if folder is not None:
+        folder.finish(results)
+    if as_json:
+        print_json(to_json(results))
+    else:
+        for statement in sorted({result.statement for result in results if not isinstance(result, Failure)} - {""}):
+            typer.echo(f"({statement})")
+    raise typer.Exit(1 if any(isinstance(result, Failure) for result in results) else 0)

@@ -1,0 +1,28 @@
+"""Train a system."""
+
+import contextlib
+import sys
+from typing import Annotated
+
+import typer
+
+from hf_medreport.cli.app import Json, app, print_json
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    system: Annotated[str, typer.Argument(help="What to train: anatomical.")],
+    config: Annotated[str | None, typer.Option(help="YAML of training arguments, see examples/.")] = None,
+    as_json: Json = False,
+):
+    """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4."""
+    from hf_medreport.training import run
+
+    # Trainer prints its log to stdout; beside JSON it belongs on stderr.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        metrics = run(system, config, context.args)
+    if as_json:
+        return print_json(metrics)
+    for name, value in metrics.items():
+        typer.echo(f"{name}: {value}")
