@@ -79,6 +79,31 @@ SYSTEMS = (
         recipe="training.anatomical",
     ),
     System(
+        model_type="histgen",
+        kind="report",
+        config="modeling.configuration_histgen:HistGenConfig",
+        model="modeling.modeling_histgen:HistGenForConditionalGeneration",
+        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
+        processor="processing.processing_histgen:HistGenProcessor",
+        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
+        tiny={
+            "feature_size": 16,
+            "visual_size": 24,
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_attention_heads": 4,
+            "num_hidden_layers": 2,
+            "region_size": 4,
+            "memory_slots": 12,
+            "memory_top_k": 5,
+            "num_prototypes": 6,
+            "dropout": 0.0,
+            "attention_dropout": 0.0,
+            "projection_dropout": 0.0,
+        },
+        recipe="training.histgen",
+    ),
+    System(
         model_type="anatomy_segmenter",
         kind="segmenter",
         config="modeling.configuration_anatomy_segmenter:AnatomySegmenterConfig",
@@ -113,8 +138,10 @@ def register_auto_classes() -> None:
         if row.kind == "report":
             transformers.AutoProcessor.register(config, processor)
     from hf_medreport.processing.image_processing_film import FilmImageProcessor
+    from hf_medreport.processing.image_processing_tile import TileImageProcessor
 
     # Found by the class name that a folder gives; the configuration is only the key it is filed under.
-    segmenter_config = system("anatomy_segmenter").resolve("config")
-    backends = dict.fromkeys(("pil", "torchvision"), FilmImageProcessor)  # one class whatever is installed
-    transformers.AutoImageProcessor.register(segmenter_config, image_processor_classes=backends)
+    for model_type, image_processor in (("anatomy_segmenter", FilmImageProcessor), ("histgen", TileImageProcessor)):
+        backends = dict.fromkeys(("pil", "torchvision"), image_processor)  # one class whatever is installed
+        config = system(model_type).resolve("config")
+        transformers.AutoImageProcessor.register(config, image_processor_classes=backends)

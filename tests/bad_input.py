@@ -22,9 +22,8 @@ from hf_medreport.data.tables import ReportDataset
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.registry import system
-from tests.conftest import film_array
 from tests.processing.dicom_files import write_dicom
-from tests.tiny import save_tiny
+from tests.tiny import film_array, save_tiny
 
 MAKERS = {}
 

@@ -5,12 +5,11 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from hf_medreport.registry import system
-from tests.tiny import save_tiny
+from tests.tiny import film_array, save_tiny
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +24,3 @@ def film_png(tmp_path):
     path = tmp_path / "film.png"
     Image.fromarray(film_array()).save(path)
     return path
-
-
-def film_array() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)

@@ -1,11 +1,14 @@
 """Tiny random models with their processors, built from the registry's rows."""
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, ViTConfig, ViTModel
 
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
+from hf_medreport.processing.image_processing_tile import TileImageProcessor
+from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.registry import System
 
 END = "<|endoftext|>"
@@ -23,8 +26,10 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 def tiny_config(row: System, **changes):
     config = {**row.tiny, **changes}
-    if row.kind == "report":
+    if "decoder" in config:
         config["decoder"] = {**config["decoder"], "vocab_size": len(tiny_tokenizer())}
+    elif row.kind == "report":
+        config["vocab_size"] = len(tiny_tokenizer())
     return row.resolve("config")(**config)
 
 
@@ -33,12 +38,42 @@ def tiny_model(row: System, seed: int = 0, **changes):
     model = row.resolve("model")(tiny_config(row, **changes)).eval()
     with torch.no_grad():  # far from the flat distributions of a fresh model, so that equal tokens mean something
         for name, parameter in model.named_parameters():
-            if name.startswith("decoder") and parameter.ndim > 1:
+            if name.startswith(("decoder", "lm_head")) and parameter.ndim > 1:
                 parameter.mul_(4)
     return model
 
 
+def tiny_patch_encoder() -> PatchEncoder:
+    """A ViT from tiles of 16 px to vectors of 16."""
+    torch.manual_seed(1)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    return PatchEncoder(
+        ViTModel(ViTConfig(**sizes, image_size=16, patch_size=8), add_pooling_layer=False), "tiny", {"size": 16}
+    )
+
+
+def tissue_array(side: int = 64) -> np.ndarray:
+    """A picture that every tissue mask keeps: eosin pink all over, with some noise."""
+    noise = np.random.default_rng(0).integers(-30, 31, (side, side, 3))
+    return (np.array([200, 110, 160]) + noise).astype(np.uint8)
+
+
+def sample_array(row: System) -> np.ndarray:
+    """What a system of this row reads, 64 px a side: a grey film, or a piece of stained tissue."""
+    return tissue_array() if row.model_type == "histgen" else film_array()
+
+
+def film_array() -> np.ndarray:
+    """A 64 x 64 grey film with contrast."""
+    return np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+
+
 def tiny_processor(row: System):
+    if row.model_type == "histgen":
+        tiles = TileImageProcessor(patch_px=16, level=0, size=16, tissue="otsu")
+        processor = row.resolve("processor")(tiles, tiny_tokenizer(), region_size=row.tiny["region_size"])
+        processor.patch_encoder = tiny_patch_encoder()
+        return processor
     image_processor = FilmImageProcessor(size=32, mask_size=16)
     if row.kind == "segmenter":
         return image_processor

@@ -40,7 +40,7 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
         model.config.custom_pipelines = {TASK: task}
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    _map_processor(row, folder)
+    _map_processor(row, processor, folder)
     copy_code(row, folder)
     return folder
 
@@ -59,9 +59,10 @@ def _reference(name: str) -> str:
     return name.rsplit(".", 1)[-1].replace(":", ".")
 
 
-def _map_processor(row: System, folder: Path) -> None:
+def _map_processor(row: System, processor, folder: Path) -> None:
     """Add the Auto classes to the processor's JSON."""
-    image_reference = "image_processing_film.FilmImageProcessor"
+    image_processor = type(getattr(processor, "image_processor", processor))
+    image_reference = f"{image_processor.__module__.rsplit('.', 1)[-1]}.{image_processor.__name__}"
     for name in ("processor_config.json", "preprocessor_config.json"):
         path = folder / name
         if not path.exists():

@@ -5,8 +5,7 @@ import torch
 from transformers import AutoImageProcessor, AutoModel, AutoModelForSemanticSegmentation
 
 from hf_medreport.registry import SYSTEMS
-from tests.conftest import film_array
-from tests.tiny import save_tiny, tiny_config, tiny_model, tiny_processor
+from tests.tiny import film_array, save_tiny, tiny_config, tiny_model, tiny_processor
 
 ROWS = [row for row in SYSTEMS if row.kind == "segmenter"]
 pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)

@@ -16,7 +16,7 @@ from hf_medreport.inference.figure import report_figure
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.report import PREVIEW_PX, Report, Sentence, preview, report_films, unique_stem
 from hf_medreport.processing.input_error import InputError
-from tests.conftest import film_array
+from tests.tiny import film_array
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:

@@ -13,8 +13,7 @@ from hf_medreport.inference.loading import load
 from hf_medreport.inference.report import Failure, Report, ReportFolder, Sentence, report_films, unique_stem
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
-from tests.conftest import film_array
-from tests.tiny import tiny_model, tiny_processor
+from tests.tiny import film_array, tiny_model, tiny_processor
 
 
 @pytest.fixture(scope="module")

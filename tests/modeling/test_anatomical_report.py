@@ -14,7 +14,7 @@ from hf_medreport.modeling.modeling_anatomical_report import (
 from hf_medreport.modeling.modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from hf_medreport.registry import TINY_GPT2, TINY_SEGMENTER, TINY_VIT, system
 from tests.modeling.golden import golden_inputs, golden_model, vectors
-from tests.tiny import tiny_model
+from tests.tiny import film_array, tiny_model, tiny_processor
 
 ROW = system("anatomical_report")
 ENCODERS = {
@@ -290,3 +290,15 @@ def test_a_decoder_built_from_a_configuration_starts_as_gpt2_does():
         for residual in (block.attn.c_proj, block.mlp.c_proj):  # two a block, sixteen in all
             assert abs(residual.weight.std().item() / 0.02 - 1 / 4) < 0.02
         assert abs(block.mlp.c_fc.weight.std().item() / 0.02 - 1) < 0.05
+
+
+def test_gradients_of_frozen_parts():
+    row = system("anatomical_report")
+    inputs = tiny_processor(row)([film_array()], text_target=["heart normal."])
+    model = tiny_model(row, freeze_encoder=False).train()
+    assert any(parameter.requires_grad for parameter in model.encoder.parameters())
+    model(**inputs).loss.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
+    frozen = tiny_model(row).train()
+    frozen(**inputs).loss.backward()
+    assert all(parameter.grad is None for parameter in frozen.encoder.parameters())

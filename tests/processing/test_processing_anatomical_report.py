@@ -8,8 +8,7 @@ from PIL import Image
 from hf_medreport.processing.image_processing_film import IMAGENET_MEAN, IMAGENET_STD, FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_anatomical_report import AnatomicalReportProcessor
-from tests.conftest import film_array
-from tests.tiny import tiny_tokenizer
+from tests.tiny import film_array, tiny_tokenizer
 
 
 @pytest.fixture

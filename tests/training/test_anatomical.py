@@ -20,8 +20,7 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
 from hf_medreport.training.trainer import ReportTrainer, WeightedDraws
-from tests.conftest import film_array
-from tests.tiny import tiny_tokenizer
+from tests.tiny import film_array, tiny_tokenizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PHANTOM = str(EXAMPLES / "anatomical_phantom.yaml")

@@ -1,0 +1,154 @@
+"""HistGen's patch encoder (a DINOv2 ViT-L/14 with SwiGLU, `dinov2_cpath_v1.pth`) -> a folder for `tile --encoder`.
+
+The original is a training checkpoint of DINOv2: a dict with `teacher`, whose keys with "backbone" in them are the
+encoder (the first dotted part is dropped) and whose heads are left out. Its blocks stand in chunks, `blocks.CHUNK.INDEX`,
+with an index that counts through. Sizes are read from the tensors' shapes. The folder holds transformers' `Dinov2Model`
+and HistGen's tiling: 512 px tiles of level 0, resized to the encoder's size.
+"""
+
+import math
+import os
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from transformers import Dinov2Config, Dinov2Model
+
+from hf_medreport.processing.image_processing_tile import TileImageProcessor
+from hf_medreport.processing.input_error import InputError
+
+HEAD_WIDTH = 64  # of every published DINOv2
+BLOCK = re.compile(r"blocks\.(?:\d+\.)?(\d+)\.(.+)")  # with or without a chunk
+# The original's names -> those of transformers' first Dinov2Model, which every later one still reads.
+RENAMED = {
+    "cls_token": "embeddings.cls_token",
+    "pos_embed": "embeddings.position_embeddings",
+    "mask_token": "embeddings.mask_token",
+    "patch_embed.proj.weight": "embeddings.patch_embeddings.projection.weight",
+    "patch_embed.proj.bias": "embeddings.patch_embeddings.projection.bias",
+    "norm.weight": "layernorm.weight",
+    "norm.bias": "layernorm.bias",
+}
+RENAMED_IN_BLOCK = {
+    "attn.proj": "attention.output.dense",
+    "ls1.gamma": "layer_scale1.lambda1",
+    "ls2.gamma": "layer_scale2.lambda1",
+    "mlp.w12": "mlp.weights_in",  # first half through SiLU, second half as it is: transformers' order too
+    "mlp.w3": "mlp.weights_out",
+    "norm1": "norm1",
+    "norm2": "norm2",
+}
+
+
+def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: int | None = None) -> dict:
+    """Write the encoder and its tiling to `out`.
+
+    Args:
+        checkpoint: a `.pth` of DINOv2's training, read with weights only.
+        out: the folder, made when absent.
+        num_heads: by default the width / 64.
+
+    Returns:
+        `{"out", "config": {...}, "ignored": [heads' keys], "unexpected": [the backbone's keys without a place]}`.
+
+    Raises:
+        InputError: the file cannot be read, has no teacher's backbone, or lacks weights.
+    """
+    name = Path(checkpoint).name
+    teacher = read_teacher(checkpoint)
+    backbone = {key.split(".", 1)[1]: value for key, value in teacher.items() if "backbone" in key and "." in key}
+    weights, unexpected = rename_keys(backbone)
+    config = dinov2_config(name, backbone, weights, num_heads)
+    try:
+        model, info = Dinov2Model.from_pretrained(None, config=config, state_dict=weights, output_loading_info=True)
+    except RuntimeError as error:  # shapes that contradict each other
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            name, f"weights that do not fit ({reason})", "one DINOv2 with SwiGLU", "check the file"
+        ) from error
+    missing = sorted(set(info["missing_keys"]) - {"embeddings.mask_token"})  # used in training only
+    if missing:
+        found = f"no {missing[0]} and {len(missing) - 1} more"
+        raise InputError(name, found, "a whole backbone", "use the full file")
+    side = config.image_size
+    model.save_pretrained(out)
+    TileImageProcessor(size=side).save_pretrained(out)
+    sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "patch_size", "image_size")
+    return {
+        "out": str(out),
+        "config": {size: getattr(config, size) for size in sizes},
+        "ignored": sorted(key for key in teacher if "backbone" not in key),
+        "unexpected": sorted(unexpected),
+    }
+
+
+def read_teacher(path: str | os.PathLike) -> dict[str, torch.Tensor]:
+    """The teacher's tensors; nothing in the file is executed."""
+    path = Path(path)
+    expected, remedy = "a checkpoint of DINOv2's training", "give the original's .pth"
+    if not path.is_file():
+        raise InputError(path.name, "a folder" if path.is_dir() else "no such file", expected, "check the path")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        found = "objects besides tensors" if "GLOBAL" in str(error) else "a broken or truncated file"
+        raise InputError(path.name, found, expected, remedy) from error
+    teacher = state.get("teacher") if isinstance(state, dict) else None
+    if not isinstance(teacher, dict):
+        found = f"entries {', '.join(map(str, sorted(state, key=str)))[:80]}" if isinstance(state, dict) else "no dict"
+        raise InputError(path.name, found, "a dict with 'teacher'", remedy)
+    strange = sorted(str(key) for key, value in teacher.items() if not isinstance(value, torch.Tensor))
+    if strange:
+        raise InputError(path.name, f"no tensor under teacher '{strange[0]}'", "names with tensors", remedy)
+    return teacher
+
+
+def rename_keys(backbone: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """The original's keys as transformers', and those that have no place there."""
+    renamed, leftover = {}, []
+    for key, value in backbone.items():
+        block = BLOCK.fullmatch(key)
+        if key in RENAMED:
+            renamed[RENAMED[key]] = value
+        elif block is None:
+            leftover.append(key)
+        elif block[2] in ("attn.qkv.weight", "attn.qkv.bias"):
+            for part, rows in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                kind = block[2].rsplit(".", 1)[1]
+                renamed[f"encoder.layer.{block[1]}.attention.attention.{part}.{kind}"] = rows.contiguous()
+        else:
+            old = next((old for old in RENAMED_IN_BLOCK if block[2] in (old, f"{old}.weight", f"{old}.bias")), None)
+            if old is None:
+                leftover.append(key)
+            else:
+                renamed[f"encoder.layer.{block[1]}.{RENAMED_IN_BLOCK[old]}{block[2].removeprefix(old)}"] = value
+    return renamed, leftover
+
+
+def dinov2_config(name: str, backbone: dict, weights: dict, num_heads: int | None) -> Dinov2Config:
+    """Transformers' configuration from the shapes of the original's tensors."""
+    for key in ("pos_embed", "patch_embed.proj.weight"):
+        if key not in backbone:
+            keys = ", ".join(sorted({key.split(".")[0] for key in backbone})) or "none"
+            raise InputError(name, f"a backbone of {keys}, without {key}", "a DINOv2 backbone", "check the file")
+    width, _, patch, _ = backbone["patch_embed.proj.weight"].shape
+    positions = backbone["pos_embed"].shape[1] - 1  # one is the class token's
+    side = math.isqrt(positions)
+    if side**2 != positions:
+        found = f"{positions + 1} positions"
+        raise InputError(name, found, "a square of patches and a class token", "is it another model?")
+    depth = 1 + max((int(key.split(".")[2]) for key in weights if key.startswith("encoder.layer.")), default=-1)
+    if num_heads is None and width % HEAD_WIDTH:
+        raise InputError(name, f"a width of {width}", f"a multiple of {HEAD_WIDTH}", "pass --num-heads")
+    if num_heads is not None and (num_heads < 1 or width % num_heads):
+        raise InputError("num_heads", str(num_heads), f"a divisor of the width {width}", "correct --num-heads")
+    return Dinov2Config(
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=num_heads or width // HEAD_WIDTH,
+        patch_size=patch,
+        image_size=side * patch,
+        use_swiglu_ffn=True,
+        layer_norm_eps=1e-6,
+    )
