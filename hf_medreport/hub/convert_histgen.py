@@ -106,10 +106,7 @@ def convert(
     ids = placeholder_vocabulary(words) if vocabulary is None else read_vocabulary(vocabulary, words)
     config = HistGenConfig(**sizes, **options, num_attention_heads=num_heads, compatibility="histgen")
     model = HistGenForConditionalGeneration(config)
-    missing = sorted(set(model.state_dict()) - set(weights))
-    if missing:
-        found = f"no tensor for {missing[0]} and {len(missing) - 1} more"
-        raise InputError(name, found, "a whole HistGen checkpoint", "use the file as the training saved it")
+    _check_tensors(name, model.state_dict(), weights)
     model.load_state_dict(weights)
     model.generation_config = published_generation(max_length)
     processor = HistGenProcessor(TileImageProcessor(), legacy_tokenizer(ids, max_length))
@@ -120,6 +117,19 @@ def convert(
         "vocabulary": None if vocabulary is None else words,
         "unexpected": unexpected,
     }
+
+
+def _check_tensors(name: str, wanted: dict[str, torch.Tensor], weights: dict[str, torch.Tensor]) -> None:
+    """Refuse a checkpoint that lacks a tensor, or whose tensors belong to different models."""
+    missing = sorted(set(wanted) - set(weights))
+    if missing:
+        found = f"no tensor for {missing[0]} and {len(missing) - 1} more"
+        raise InputError(name, found, "a whole HistGen checkpoint", "use the file as the training saved it")
+    for key, tensor in wanted.items():
+        if tensor.shape != weights[key].shape:
+            found = f"{key} of shape {tuple(weights[key].shape)}"
+            expected = f"{tuple(tensor.shape)}, as the other tensors have it"
+            raise InputError(name, found, expected, "use the file as the training saved it")
 
 
 def published_generation(max_length: int) -> GenerationConfig:
