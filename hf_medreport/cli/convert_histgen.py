@@ -14,7 +14,7 @@ def convert_histgen(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     vocabulary: Annotated[
         Path | None,
-        typer.Option(help="tokenizer.json, or the annotation.json of the training. Default: <id> for words."),
+        typer.Option(help="tokenizer.json or the training's annotation.json. Default: <id> for words."),
     ] = None,
     num_heads: Annotated[int, typer.Option(min=1, help="Of every attention.")] = 8,
     region_size: Annotated[int, typer.Option(min=2, help="Slots of a region.")] = 96,

@@ -105,8 +105,8 @@ def broken(drop: str = "", **changes) -> dict[str, torch.Tensor]:
         (
             broken(**{"encoder_decoder.model.tgt_embed.0.lut.weight": torch.zeros(50, 64)}),
             {},
-            "c.safetensors: found decoder.embed_tokens.weight of shape (50, 64); expected (61, 64), as the other tensors "
-            "have it; use the file as the training saved it",
+            "c.safetensors: found decoder.embed_tokens.weight of shape (50, 64); expected (61, 64), as the other "
+            "tensors have it; use the file as the training saved it",
         ),
         (
             broken(),
