@@ -8,26 +8,18 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `c
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import ConcatDataset
 from transformers import (
     AutoConfig,
     AutoTokenizer,
-    EarlyStoppingCallback,
-    GenerationConfig,
-    PreTrainedTokenizerFast,
-    Seq2SeqTrainingArguments,
-    TrainerState,
     set_seed,
 )
 
@@ -37,7 +29,6 @@ from hf_medreport.data.tables import ReportDataset
 from hf_medreport.evaluation.evidence import evaluate_evidence
 from hf_medreport.evaluation.phantom import evaluate_phantom
 from hf_medreport.hub.card import write_card
-from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
 from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration
@@ -45,12 +36,18 @@ from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_anatomical_report import AnatomicalReportProcessor
 from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.recipe import (
+    TEST_BENCH,
+    ReportRecipeArguments,
+    fit,
+    save_model,
+    write_manifest,
+)
+from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.trainer import ReportMetrics, ReportTrainer
 from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter
 
-END = "<|endoftext|>"
 EVIDENCE_PART = 5  # one film in so many: a map takes a gradient a sentence
-TEST_BENCH = "written by a test-bench model that learned from drawn films: no clinical statement"
 
 
 @dataclass
@@ -96,12 +93,10 @@ class DataArguments:
 
 
 @dataclass
-class RecipeArguments(Seq2SeqTrainingArguments):
+class RecipeArguments(ReportRecipeArguments):
     """Trainer's arguments with defaults for reports, and the warm-up."""
 
     output_dir: str = "runs/anatomical"
-    predict_with_generate: bool = True
-    remove_unused_columns: bool = False
     segmenter_steps: int = field(default=0, metadata={"help": "Warm-up of the segmenter; phantom only."})
     encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the encoder on findings; phantom only."})
     warm_up_folder: str | None = field(
@@ -110,18 +105,7 @@ class RecipeArguments(Seq2SeqTrainingArguments):
     )
     warm_up_batch_size: int = 32
     warm_up_rate: float = 2e-3
-    early_stopping_patience: int = field(default=0, metadata={"help": "Evaluations without progress; 0 never stops."})
-    half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
-    model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})
     evaluation_films: int = field(default=500, metadata={"help": "Phantom films that the card's figures come from."})
-
-    def __post_init__(self):
-        # Encoders keep weights that a report's loss never reaches (DINO's mask token).
-        if self.ddp_find_unused_parameters is None:
-            self.ddp_find_unused_parameters = True
-        if not torch.accelerator.is_available():  # transformers wants to be told, or refuses bf16
-            self.use_cpu, self.dataloader_pin_memory = True, False
-        super().__post_init__()
 
 
 def train(config: str | None, flags: list[str]) -> dict:
@@ -153,27 +137,22 @@ def train(config: str | None, flags: list[str]) -> dict:
         compute_metrics=ReportMetrics(processor.tokenizer, samples, phantom=bool(data_arguments.phantom_films)),
         sample_weights=weights,
     )
-    if arguments.early_stopping_patience:
-        trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
     if trainer.is_world_process_zero():
-        write_manifest(output / "manifest.json", model_arguments, data_arguments, arguments, len(train_set))
-    point = resume_point(arguments)
-    if point is not None and is_finished(point, arguments):  # Trainer would go a step too far
-        trainer.state = TrainerState.load_from_json(str(point / "trainer_state.json"))
-        best = trainer.state.best_model_checkpoint if arguments.load_best_model_at_end else None
-        trainer.load_weights(best or point)
-    else:
-        trainer.train(resume_from_checkpoint=point and str(point))
-    metrics = {"global_step": trainer.state.global_step}
-    if validation_set is not None:
-        metrics |= trainer.evaluate()
+        write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
+    metrics = fit(trainer)
     if trainer.is_world_process_zero():
         folder = output / arguments.model_name
         trained = trainer.accelerator.unwrap_model(trainer.model)
-        save_model(trained, processor, folder, data_arguments.max_text_tokens, arguments.half_precision_weights)
+        generation = {"max_new_tokens": data_arguments.max_text_tokens}
+        save_model(trained, processor, folder, arguments.half_precision_weights, **generation)
         write_evaluation(folder, model_arguments, data_arguments, arguments, config)
         metrics["model"] = str(folder)
     return metrics
+
+
+def tables_of(data: DataArguments) -> list[Path]:
+    """The files that the data comes from."""
+    return [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
 
 
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
@@ -273,21 +252,6 @@ def build(arguments: ModelArguments, train_set) -> tuple:
     return model, AnatomicalReportProcessor(FilmImageProcessor(arguments.image_size), tokenizer)
 
 
-def train_tokenizer(reports, vocabulary_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE, so that no text is unknown and every number and sign survives."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        reports,
-        trainers.BpeTrainer(
-            vocab_size=vocabulary_size, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
-        ),
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
-
-
 def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path, settings: list) -> None:
     """Warm segmenter and encoder up, or take what an earlier run of the same settings left in `folder`."""
     settings = [*settings, arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.bf16, arguments.seed]
@@ -321,41 +285,6 @@ def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path,
     set_seed(arguments.seed)
 
 
-def resume_point(arguments: RecipeArguments) -> Path | None:
-    """`--resume_from_checkpoint true` is the last checkpoint of the output folder, if there is one."""
-    point = arguments.resume_from_checkpoint
-    if str(point).lower() == "true":
-        # Trainer writes the state last: a checkpoint without it was cut by a kill.
-        whole = [state.parent for state in Path(arguments.output_dir).glob("checkpoint-*/trainer_state.json")]
-        point = max(whole, key=lambda folder: int(folder.name.split("-")[1]), default=None)
-    elif point is not None and not Path(point).is_dir():
-        raise InputError(
-            "resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path"
-        )
-    return point and Path(point)
-
-
-def is_finished(point: Path, arguments: RecipeArguments) -> bool:
-    """Whether a checkpoint is where the run ends."""
-    state = TrainerState.load_from_json(str(point / "trainer_state.json"))
-    if arguments.max_steps > 0:
-        return state.global_step >= arguments.max_steps
-    return state.epoch >= arguments.num_train_epochs
-
-
-def save_model(model, processor, folder: Path, max_new_tokens: int, half_precision: bool) -> None:
-    """The model as a folder that loads anywhere; half-precision weights are read back as float32."""
-    ends = {name: getattr(model.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    model.generation_config = GenerationConfig(max_new_tokens=max_new_tokens, **ends)  # the trainer filled in the rest
-    if half_precision:
-        model = model.half()
-    save_folder(model.eval(), processor, folder)
-    if half_precision:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        settings["dtype"] = "float32"
-        (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
 def write_evaluation(folder: Path, model, data: DataArguments, arguments: RecipeArguments, config: str | None) -> None:
     """Score the saved folder on phantom films, where it was trained on them, and write its card from the scores."""
     evaluation = {}
@@ -376,29 +305,3 @@ def write_evaluation(folder: Path, model, data: DataArguments, arguments: Recipe
         data=f"{data.phantom_films} phantom films" if data.phantom_films else ", ".join(data.train_data),
         command=f"hf-medreport train anatomical --config {config}",
     )
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_manifest(path: Path, model: ModelArguments, data: DataArguments, arguments: RecipeArguments, count: int):
-    """What the run was: versions, arguments, number of records, SHA-256 of its tables."""
-    tables = [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
-    files = [file for table in tables for file in (sorted(table.rglob("*")) if table.is_dir() else [table])]
-    packages = ("hf-medreport", "torch", "transformers", "accelerate", "numpy")
-    manifest = {
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-        "threads": torch.get_num_threads(),
-        "training_records": count,
-        "inputs": {str(file): file_digest(file) for file in files if file.is_file()},
-        "model": asdict(model),
-        "data": asdict(data),
-        "training": json.loads(arguments.to_json_string()),
-    }
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)

@@ -1,0 +1,118 @@
+"""What every report recipe shares: its arguments, the run around the trainer, the manifest and the final folder."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, TrainerState
+
+from hf_medreport.hub.folder import save_folder
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.training.trainer import ReportTrainer
+
+TEST_BENCH = "written by a test-bench model that learned from drawn images: no clinical statement"
+PACKAGES = ("hf-medreport", "torch", "transformers", "accelerate", "numpy")
+ENDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+
+
+@dataclass
+class ReportRecipeArguments(Seq2SeqTrainingArguments):
+    """Trainer's arguments with defaults for reports."""
+
+    predict_with_generate: bool = True
+    remove_unused_columns: bool = False
+    early_stopping_patience: int = field(default=0, metadata={"help": "Evaluations without progress; 0 never stops."})
+    half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
+    model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})
+
+    def __post_init__(self):
+        # Encoders keep weights that a report's loss never reaches (DINO's mask token).
+        if self.ddp_find_unused_parameters is None:
+            self.ddp_find_unused_parameters = True
+        if not torch.accelerator.is_available():  # transformers wants to be told, or refuses bf16
+            self.use_cpu, self.dataloader_pin_memory = True, False
+        super().__post_init__()
+
+
+def fit(trainer: ReportTrainer) -> dict:
+    """Train to the end, from where a killed run stopped if that is asked for; returns the last metrics."""
+    arguments = trainer.args
+    if arguments.early_stopping_patience:
+        trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
+    point = resume_point(arguments)
+    if point is not None and is_finished(point, arguments):  # Trainer would go a step too far
+        trainer.state = TrainerState.load_from_json(str(point / "trainer_state.json"))
+        best = trainer.state.best_model_checkpoint if arguments.load_best_model_at_end else None
+        trainer.load_weights(best or point)
+    else:
+        trainer.train(resume_from_checkpoint=point and str(point))
+    metrics = {"global_step": trainer.state.global_step}
+    return metrics | (trainer.evaluate() if trainer.eval_dataset is not None else {})
+
+
+def resume_point(arguments: ReportRecipeArguments) -> Path | None:
+    """`--resume_from_checkpoint true` is the last checkpoint of the output folder, if there is one."""
+    point = arguments.resume_from_checkpoint
+    if str(point).lower() == "true":
+        # Trainer writes the state last: a checkpoint without it was cut by a kill.
+        whole = [state.parent for state in Path(arguments.output_dir).glob("checkpoint-*/trainer_state.json")]
+        point = max(whole, key=lambda folder: int(folder.name.split("-")[1]), default=None)
+    elif point is not None and not Path(point).is_dir():
+        raise InputError(
+            "resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path"
+        )
+    return point and Path(point)
+
+
+def is_finished(point: Path, arguments: ReportRecipeArguments) -> bool:
+    """Whether a checkpoint is where the run ends."""
+    state = TrainerState.load_from_json(str(point / "trainer_state.json"))
+    if arguments.max_steps > 0:
+        return state.global_step >= arguments.max_steps
+    return state.epoch >= arguments.num_train_epochs
+
+
+def save_model(model, processor, folder: Path, half_precision: bool, **generation) -> None:
+    """The model as a folder that loads anywhere; half-precision weights are read back as float32.
+
+    Args:
+        generation: how reports are to be generated, such as `max_new_tokens`.
+    """
+    ends = {name: getattr(model.generation_config, name) for name in ENDS}
+    model.generation_config = GenerationConfig(**generation, **ends)  # the trainer filled in the rest
+    if half_precision:
+        model = model.half()
+    save_folder(model.eval(), processor, folder)
+    if half_precision:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings["dtype"] = "float32"
+        (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(output: Path, records: int, tables: list[Path], model, data, arguments) -> None:
+    """What the run was: versions, arguments, number of training records, SHA-256 of its tables."""
+    files = [file for table in tables for file in (sorted(table.rglob("*")) if table.is_dir() else [table])]
+    manifest = {
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "threads": torch.get_num_threads(),
+        "training_records": records,
+        "inputs": {str(file): file_digest(file) for file in files if file.is_file()},
+        "model": asdict(model),
+        "data": asdict(data),
+        "training": json.loads(arguments.to_json_string()),
+    }
+    unfinished = output / "manifest.part"
+    unfinished.write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(unfinished, output / "manifest.json")
