@@ -1,8 +1,6 @@
 """Splits of known-truth chests, made as they are read.
 
-Case i of a split depends on (seed, split, i) and on nothing else: not on the order of access, not on the number of
-workers, and its films not on the wordings. Splits have their own streams of chance, so no patient is in two of them,
-whatever the seeds.
+Case i of a split depends on (seed, split, i) alone (see `splits`), and its films not on the wordings.
 """
 
 from collections.abc import Iterable
@@ -17,27 +15,10 @@ from hf_medreport.phantom.frontal import draw_frontal
 from hf_medreport.phantom.grammar import write_report
 from hf_medreport.phantom.lateral import draw_lateral
 from hf_medreport.phantom.patients import draw_facts, draw_follow_up
+from hf_medreport.phantom.splits import SPLITS, case_stream, check_cases
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["SPLITS", "ChestCase", "ChestCorpus"]
-
-
-@dataclass(frozen=True)
-class Split:
-    """What a split draws with; `stream` keeps its patients apart from those of the others."""
-
-    stream: int
-    prevalence: str
-    wordings: str
-    style: str = "standard"
-
-
-SPLITS = {
-    "train": Split(0, "balanced", "train"),
-    "validation": Split(1, "natural", "train"),
-    "test": Split(2, "natural", "held_out"),
-    "held_back_style": Split(3, "natural", "held_out", style="held_back"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +43,6 @@ class ChestCase:
     lateral: Film | None = None
     prior: "ChestCase | None" = None
     resolved: tuple[Fact, ...] = ()
-
-
-def _whole(number) -> bool:
-    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 class ChestCorpus:
@@ -103,12 +80,7 @@ class ChestCorpus:
         bits: int = 8,
         facts: Iterable[Fact] | None = None,
     ):
-        if not _whole(n) or n <= 0:
-            raise InputError("n", str(n), "at least 1 case", "ask for one or more cases")
-        if not _whole(seed) or seed < 0:
-            raise InputError("seed", str(seed), "a whole number from 0", "choose another seed")
-        if split not in SPLITS:
-            raise InputError("split", repr(split), "one of " + ", ".join(SPLITS), "name a known split")
+        check_cases(n, seed, split)
         if not 0 <= follow_up <= 1:
             raise InputError("follow_up", str(follow_up), "a share from 0 to 1", "correct it")
         facts = None if facts is None else tuple(report_order(facts))
@@ -138,8 +110,7 @@ class ChestCorpus:
         if not -self.n <= index < self.n:
             raise IndexError(f"case {index} of {self.n}")
         index = int(index) % self.n
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(SPLITS[self.split].stream, index))
-        patient = int(sequence.generate_state(1, np.uint64)[0])
+        patient, sequence = case_stream(self.seed, self.split, index)
         for_facts, for_words, for_follow_up = map(np.random.default_rng, sequence.spawn(3))
 
         facts = draw_facts(for_facts, self.prevalence) if self.facts is None else self.facts

@@ -32,7 +32,8 @@ from hf_medreport.phantom.vocabulary import (
 )
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["Mention", "Named", "clauses", "facts_from_text", "named_in", "parse_report", "pieces", "places"]
+__all__ = ["Mention", "Named", "clauses", "facts_from_text", "is_negated", "named_in", "parse_report", "pieces"]
+__all__ += ["places"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def clauses(sentence: str, named: Iterable[Named]) -> list[tuple[str, list[Named
     ]
 
 
-def _is_negated(clause: str, one: Named) -> bool:
+def is_negated(clause: str, one: Named) -> bool:
     """Whether the clause denies what is named there; what it asks or remembers counts as denied."""
     start, end, _ = one
     before, after = NEGATES_AFTER.search(clause), NEGATES_BEFORE.search(clause, start + 1)
@@ -182,7 +183,7 @@ def _statements(sentence: str) -> tuple[_Statement, ...]:
             number, severity = _only(NUMBER_WORDS, words), _only(GRADE_WORDS, words)
             for one in here:
                 row = KINDS[one[2]]
-                negated, grade = _is_negated(clause, one), severity if row.severities else None
+                negated, grade = is_negated(clause, one), severity if row.severities else None
                 count = number if row.numbers else None
                 for side, zone in places(words, row.sides, row.zones):
                     place = Mention(one[2], side, zone, grade)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from hf_medreport.phantom.counting import breakdown, figure_of, plain, ratio
 from hf_medreport.phantom.findings import KINDS, Fact
 from hf_medreport.phantom.parser import Mention
 from hf_medreport.processing.input_error import InputError
@@ -103,15 +104,12 @@ def measure(counts: np.ndarray, name: str) -> np.ndarray:
         counts: sums, or means, over films.
         name: the figure's way in what `figures` returns: "exact.f1", "kind.macro.recall", "hallucination_rate".
     """
-    found = _arrays(counts)
-    for step in name.split("."):
-        found = found[step]
-    return found
+    return figure_of(_arrays(counts), name)
 
 
 def figures(counts: np.ndarray) -> dict:
     """All figures of `score_facts` but n, from (kinds, counts): the sum of `film_counts` over films."""
-    return _plain(_arrays(counts))
+    return plain(_arrays(counts))
 
 
 def score_facts(predicted: Sequence[Collection[Fact | Mention]], truth: Sequence[Collection[Fact]]) -> dict:
@@ -158,34 +156,8 @@ def _arrays(counts: np.ndarray) -> dict:
     """The figures as arrays (...) from counts (..., kinds, counts)."""
     column = {name: counts[..., COLUMN[name]] for name in COUNTS}  # each (..., kinds)
     total = {name: values.sum(axis=-1) for name, values in column.items()}
-    found = {}
-    for level, names in LEVELS.items():
-        by_kind = _precision_recall_f1(*(column[name] for name in names))
-        found[level] = {
-            **_precision_recall_f1(*(total[name] for name in names)),
-            "macro": {name: _mean_of_defined(values) for name, values in by_kind.items()},
-            "by_kind": {kind: {name: values[..., ROW[kind]] for name, values in by_kind.items()} for kind in KINDS},
-        }
-    return found | {rate: _ratio(total[part], total[whole]) for rate, (part, whole) in RATES.items()}
-
-
-def _precision_recall_f1(hits: np.ndarray, stated: np.ndarray, true: np.ndarray) -> dict[str, np.ndarray]:
-    return {"precision": _ratio(hits, stated), "recall": _ratio(hits, true), "f1": _ratio(2 * hits, stated + true)}
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, nan where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) != 0)
-
-
-def _mean_of_defined(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis without the nan."""
-    defined = ~np.isnan(values)
-    return _ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
-
-
-def _plain(tree) -> dict | float | None:
-    """The same tree with numbers for arrays, None for nan."""
-    if isinstance(tree, dict):
-        return {name: _plain(branch) for name, branch in tree.items()}
-    return None if np.isnan(tree) else float(tree)
+    found = {
+        level: breakdown(*(column[name] for name in names), rows=tuple(KINDS), by="by_kind")
+        for level, names in LEVELS.items()
+    }
+    return found | {rate: ratio(total[part], total[whole]) for rate, (part, whole) in RATES.items()}

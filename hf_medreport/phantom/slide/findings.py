@@ -28,7 +28,7 @@ MOST_MITOSES = 40  # per 10 high-power fields
 SIZES_CM = (0.5, 5.0)
 MOST_NODES = 6
 
-# What a report can state, each at most once; `nodes` is (positive, examined).
+# What a report can state; the value of `nodes` is (positive, examined).
 FIELDS = ("site", "diagnosis", "grade", "necrosis", "inflammation", "mitoses", "margin", "size_cm", "nodes")
 # What only a tumour has.
 OF_A_TUMOUR = ("grade", "mitoses", "margin", "size_cm")
@@ -95,7 +95,7 @@ class SlideFacts:
 
     @property
     def facts(self) -> frozenset[tuple[str, object]]:
-        """The (field, value) pairs that hold, what does not apply left out; nodes as ("nodes", (positive, examined))."""
+        """The (field, value) pairs that hold, what does not apply left out; of nodes (positive, examined)."""
         nodes = (self.nodes_positive, self.nodes_examined)
         values = {name: nodes if name == "nodes" else getattr(self, name) for name in FIELDS}
         return frozenset((name, value) for name, value in values.items() if value is not None)
