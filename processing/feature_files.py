@@ -15,7 +15,6 @@ first bytes, never by the name.
 import hashlib
 import json
 import os
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,7 +171,7 @@ def _read_pt(path: Path) -> PatchFeatures:
     """HistGen's and CLAM's: one tensor, and nothing in the file is executed."""
     try:
         features = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # torch reports bad bytes by a dozen exception types
         pickled = "GLOBAL" in str(error) or "weights_only" in str(error)
         found = "pickled objects" if pickled else "a broken or truncated file"
         raise InputError(path.name, found, "one tensor saved by torch.save", "save the tensor alone") from error
@@ -199,7 +198,9 @@ def _read_h5(path: Path) -> PatchFeatures:
             features = file["features"][()]
             coordinates = file["coords"][()] if "coords" in file else None
             attributes = dict(file["coords"].attrs) if "coords" in file else {}
-    except (OSError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # as h5py does
         raise InputError(path.name, "a broken or truncated HDF5 file", A_FEATURE_FILE, COPY_AGAIN) from error
     if features.ndim == 3 and len(features) == 1:
         features = features[0]  # TRIDENT may keep a batch axis: (1, patches, width) -> (patches, width)

@@ -4,7 +4,7 @@ Saved with a model as `preprocessor_config.json`, so that a slide is always cut 
 HistGen's: tiles of 512 px at level 0 whatever the magnification, side by side, resized to 224 px by PIL's bicubic
 filter and normalised with ImageNet's mean and standard deviation.
 
-    processor = TileImageProcessor(level=None, mpp=0.5)
+    processor = TileImageProcessor(mpp=0.5)
     pixel_values = processor(tiles, return_tensors="pt").pixel_values
 """
 
@@ -28,8 +28,8 @@ class TileImageProcessor(BaseImageProcessor):
     Args:
         patch_px: side of a tile in px, as it is read or (with `mpp`) after it was resized to that resolution.
         overlap_px: how many px, at the same resolution, a tile shares with the next.
-        level: the level of the slide that tiles are read from, or None.
-        mpp: the resolution of tiles in microns per px, the same on every slide, or None. Exactly one of both is set.
+        level: the level of the slide that tiles are read from; 0 unless `mpp` is given, which rules it out.
+        mpp: the resolution of tiles in microns per px, the same on every slide.
         tissue: preset of the tissue mask, `tcga` or `otsu`; see `slide_tissue`.
         size: side in px of `pixel_values`.
         image_mean, image_std: of the three channels, on values in [0, 1].
@@ -44,7 +44,7 @@ class TileImageProcessor(BaseImageProcessor):
         self,
         patch_px: int = 512,
         overlap_px: int = 0,
-        level: int | None = 0,
+        level: int | None = None,
         mpp: float | None = None,
         tissue: str = "tcga",
         size: int = 224,
@@ -55,7 +55,7 @@ class TileImageProcessor(BaseImageProcessor):
         super().__init__(**kwargs)
         self.patch_px = patch_px
         self.overlap_px = overlap_px
-        self.level = level
+        self.level = 0 if level is None and mpp is None else level
         self.mpp = mpp
         self.tissue = tissue
         self.size = size
@@ -64,10 +64,9 @@ class TileImageProcessor(BaseImageProcessor):
         self._check()
 
     def _check(self) -> None:
-        if (self.level is None) == (self.mpp is None):
-            found = "neither a level nor an mpp" if self.level is None else f"level {self.level} and mpp {self.mpp:g}"
+        if self.level is not None and self.mpp is not None:
             raise InputError(
-                "tiling", found, "exactly one of them", "choose a level, or a resolution in microns per px"
+                "tiling", f"level {self.level} and mpp {self.mpp:g}", "one of them", "leave out the level or the mpp"
             )
         if self.level is not None and (not isinstance(self.level, int) or self.level < 0):
             raise InputError("level", f"{self.level}", "a whole number from 0", "0 is the largest level")
@@ -104,17 +103,17 @@ class TileImageProcessor(BaseImageProcessor):
         scale = (np.float32(255) * np.float32(self.image_std))[:, None, None]
         mean = (np.float32(255) * np.float32(self.image_mean))[:, None, None]
         for index, image in enumerate(images):
-            tile = self._resized(index, image)
+            tile = self.resized(image, f"tile {index}")
             pixel_values[index] = (tile.transpose(2, 0, 1) - mean) / scale  # (3, size, size)
         return BatchFeature(data={"pixel_values": pixel_values}, tensor_type=return_tensors)
 
-    def _resized(self, index: int, image: Image.Image | np.ndarray) -> np.ndarray:
+    def resized(self, image: Image.Image | np.ndarray, name: str = "tile") -> np.ndarray:
         """One tile as uint8 (size, size, 3)."""
         if not isinstance(image, Image.Image):
             array = np.asarray(image)
             if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
                 raise InputError(
-                    f"tile {index}", f"shape {array.shape}, {array.dtype}", "(height, width, 3), uint8", "convert it"
+                    name, f"shape {array.shape}, {array.dtype}", "(height, width, 3), uint8", "convert it"
                 )
             image = Image.fromarray(array)
         return np.asarray(image.convert("RGB").resize((self.size, self.size), Image.Resampling.BICUBIC))

@@ -96,7 +96,7 @@ class PatchEncoder:
         if missing:
             found = f"no weights for {missing[0]} and {len(missing) - 1} more"
             raise InputError(shown, found, "all weights", "copy the folder again")
-        encoder = cls(model, shown, _preprocessing(name, subfolder, revision, model.config))
+        encoder = cls(model, shown, _preprocessing(name, shown, subfolder, revision, model.config))
         encoder.model.to(device=device, dtype=dtype)
         return encoder
 
@@ -125,6 +125,10 @@ class PatchEncoder:
     @torch.inference_mode()
     def vectors(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, height, width) normalised pixels -> (n, width), by the pooling rule."""
+        return self.pooled(pixels)
+
+    def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The same with gradients, for training."""
         output = self.model(pixel_values=pixels.to(self.model.device, self.model.dtype))
         hidden, pooled = output.last_hidden_state, getattr(output, "pooler_output", None)
         dense_pooler = hasattr(getattr(self.model, "pooler", None), "dense")
@@ -173,7 +177,7 @@ def _check_source(name: str, shown: str, folder: Path | None) -> None:
         raise InputError(shown, found, "model.safetensors", remedy)
 
 
-def _preprocessing(name: str, subfolder: str, revision: str | None, config) -> dict:
+def _preprocessing(name: str, shown: str, subfolder: str, revision: str | None, config) -> dict:
     """How the model wants its tiles: as its processor's file says, else timm's record, else (the size) its config."""
     try:
         options = {"revision": revision, "subfolder": subfolder, "_raise_exceptions_for_missing_entries": False}
@@ -181,7 +185,7 @@ def _preprocessing(name: str, subfolder: str, revision: str | None, config) -> d
         settings = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         found = "no readable preprocessor_config.json"
-        raise InputError(name, found, "the settings of its tiles", "copy the folder again") from error
+        raise InputError(shown, found, "the settings of its tiles", "copy the folder again") from error
     record = getattr(config, "pretrained_cfg", None) or {}
     size = settings.get("crop_size") or settings.get("size") or (record.get("input_size") or [None])[-1]
     if isinstance(size, dict):
@@ -197,8 +201,9 @@ def _preprocessing(name: str, subfolder: str, revision: str | None, config) -> d
 def _plain(name: str, error: Exception) -> InputError:
     """What the libraries say of a model that does not load, as one line."""
     reason = " ".join(str(error).split())
-    if "trust_remote_code" in reason or "custom code" in reason:
-        return InputError(name, "a model with code of its own", A_MODEL, "choose an encoder that needs no code")
+    if "trust_remote_code" in reason or "does not recognize this architecture" in reason:
+        found = "a model that transformers does not know (its own code is never run)"
+        return InputError(name, found, A_MODEL, "choose another encoder")
     if isinstance(error, ImportError) and "timm" in reason:
         return InputError(name, "a timm model, but no timm", "timm", "pip install 'hf-medreport[wsi]'")
     if "afetensor" in type(error).__name__ or "header" in reason.lower():

@@ -35,6 +35,7 @@ CLAM_MAX_HOLES = 8
 # always.
 OTSU_RANGE = (10, 30)
 OTSU_GRAIN = 16  # one px of the mask is a sixteenth of a tile
+OTSU_CLOSING = 5  # px of the mask: pieces a quarter of a tile apart are one, with one grid
 OTSU_REGION, OTSU_HOLE = 0.25, 0.25  # tiles; a stroke of ink through tissue is a hole
 
 
@@ -98,7 +99,7 @@ def _otsu_regions(slide: Slide, tile_px: float) -> list[TissueRegion]:
     clean = saturation[~ink]
     threshold = cv2.threshold(clean, 0, 255, cv2.THRESH_OTSU)[0] if clean.size else 0
     mask = ((saturation > np.clip(threshold, *OTSU_RANGE)) & ~ink).astype(np.uint8) * 255
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((OTSU_CLOSING, OTSU_CLOSING), np.uint8))
     mask[ink] = 0  # the closing may have crossed a line of ink
     scale = _scale(slide, level, factor)
     tile_area = tile_px**2 / (scale[0] * scale[1])
@@ -117,13 +118,13 @@ def _otsu_regions(slide: Slide, tile_px: float) -> list[TissueRegion]:
 def ink_mask(hsv: np.ndarray) -> np.ndarray:
     """Marker ink in OpenCV's HSV (hue 0 to 179): bool (height, width), grown by 2 px over the faded rim of a stroke.
 
-    Haematoxylin lies at hues of 120 to 145, eosin and blood from 145 over 0 to 10, DAB at 10 to 25. Blood that is both
-    as red and as saturated as a red marker is lost.
+    Haematoxylin lies at hues of 120 to 145 (paler and bluer beside DAB), eosin and blood from 145 over 0 to 10, DAB at
+    10 to 25. Blood that is as saturated as a red marker is lost, and a faded red stroke, pale as eosin, is kept.
     """
     hue, saturation, value = (hsv[..., channel] for channel in range(3))
     green = (hue >= 35) & (hue <= 105) & (saturation > 40)
-    blue = (hue > 105) & (hue <= 120) & (saturation > 100)
-    red = ((hue >= 170) | (hue <= 4)) & (saturation > 140) & (value > 150)
+    blue = (hue > 105) & (hue <= 120) & (saturation > 120)
+    red = ((hue >= 170) | (hue <= 4)) & (saturation > 150) & (value > 150)
     black = value < 85
     ink = cv2.medianBlur((green | blue | red | black).astype(np.uint8), 5)  # drops single dark or red px
     return cv2.dilate(ink, np.ones((5, 5), np.uint8)) > 0

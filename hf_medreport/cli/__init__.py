@@ -8,6 +8,19 @@ import typer
 
 from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     convert_anatomical,
+    convert_dinov2,
+    convert_histgen,
+    doctor,
+    evaluate,
+    phantom_chest,
+    phantom_slide,
+    prepare,
+    publish,
+    report,
+    tile,
+    train,
+)
+    convert_anatomical,
     doctor,
     evaluate,
     phantom_chest,

@@ -5,40 +5,48 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import BatchSize, Device, Json, Model, Revision, Trust, app, bar, print_json, quiet
+from hf_medreport.cli.app import BatchSize, Device, Json, Revision, Trust, app, bar, print_json, quiet
 
 
 @app.command()
 def report(
-    images: Annotated[list[Path], typer.Argument(help="Films: PNG, JPEG, TIFF or DICOM.")],
-    model: Model = None,
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Films (PNG, JPEG, TIFF, DICOM), or slides (SVS, NDPI, ...) and feature files of slides."),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny, or histgen-tiny."),
+    ] = None,
     revision: Revision = None,
     trust_remote_code: Trust = False,
     mask: Annotated[
         list[Path] | None,
         typer.Option(help="Lung-heart mask, once a film and in their order; else the model draws it."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film.")] = None,
+    slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film or slide.")] = None,
     device: Device = None,
     batch_size: BatchSize = 4,
     as_json: Json = False,
 ):
-    """Write reports for films."""
+    """Write reports for films, or for slides."""
     quiet()
-    from hf_medreport.inference.loading import load
-    from hf_medreport.inference.report import Failure, ReportFolder, report_films, to_json
+    from hf_medreport.inference.loading import default_model, load
+    from hf_medreport.inference.report import Failure, ReportFolder, to_json
+    from hf_medreport.inference.report_slides import report_any
 
     folder = None if out is None else ReportFolder(out)  # a wrong --out is said before the work
-    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    pipe = load(model or default_model(images[0]), revision=revision, device=device, trust_remote_code=trust_remote_code)
     results = []
-    reports = report_films(images, pipe, masks=mask or None, batch_size=batch_size)
-    for result in bar(reports, len(images), "films"):
+    reports = report_any(images, pipe, masks=mask or None, slide_mpp=slide_mpp, batch_size=batch_size)
+    for result in bar(reports, len(images), "images"):
         if isinstance(result, Failure):
             typer.echo(result.message, err=True)
         else:
             if folder is not None:
                 folder.add(result)
-            result.image = result.prior = None  # large, and drawn by now
+            result.release()
             if not as_json:
                 typer.echo(f"{result.film}\n{result.text}\n")
         results.append(result)

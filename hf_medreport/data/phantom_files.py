@@ -27,12 +27,12 @@ from signal import SIG_IGN, SIGINT, signal
 from typing import BinaryIO
 
 from hf_medreport.data.phantom_card import STATEMENT, dataset_card
-from hf_medreport.data.phantom_formats import FORMATS, Record, check_format
+from hf_medreport.data.phantom_formats import FORMATS, check_format
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 
-__all__ = ["CorpusFolder", "write_corpus"]
+__all__ = ["CorpusFolder", "draw_in_order", "write_corpus"]
 
 IN_FLIGHT = 4  # films a worker: enough to keep it busy while the writer waits for a slow one
 PACKAGES = ("numpy", "scipy", "pillow", "pyarrow", "datasets", "pydicom")  # what decides about bytes
@@ -78,7 +78,7 @@ def write_corpus(
     options = {} if format != "dicom" else {"monochrome": monochrome, "identity": json.dumps(arguments)}
     folder.begin()
     workers = min(workers or os.cpu_count() or 1, corpus.n)
-    with closing(_draw_in_order(corpus, partial(layout.encode, **options), workers)) as records:
+    with closing(draw_in_order(corpus, partial(layout.encode, **options), workers)) as records:
         layout.write(progress(records), folder, corpus)
     folder.write("README.md", dataset_card(format, corpus, arguments).encode())
     return folder.finish()
@@ -92,8 +92,8 @@ def _arguments(corpus: ChestCorpus, format: str, monochrome: int | None) -> dict
     return {**arguments, "facts": facts, "format": format, "monochrome": monochrome}
 
 
-def _draw_in_order(corpus: ChestCorpus, encode: Callable, workers: int) -> Iterator[Record]:
-    """The encoded cases of a corpus in their order; at most `IN_FLIGHT` a worker are drawn ahead."""
+def draw_in_order(corpus, encode: Callable, workers: int) -> Iterator:
+    """`encode(corpus, index)` for all `corpus.n` cases in their order; at most `IN_FLIGHT` a worker are drawn ahead."""
     # Ctrl-C is for the process that writes; the others would each print a traceback.
     with ProcessPoolExecutor(workers, _start_method(), initializer=signal, initargs=(SIGINT, SIG_IGN)) as pool:
         waiting: deque = deque()
@@ -202,13 +202,15 @@ class CorpusFolder:
         with self.open(name) as file:
             file.write(content)
 
-    def finish(self) -> dict:
-        """Write the manifest and return it."""
+    def finish(
+        self, command: str = "phantom chest", statement: str = STATEMENT, packages: tuple[str, ...] = PACKAGES
+    ) -> dict:
+        """Write the manifest and return it; `packages`: those whose versions decide about the bytes."""
         manifest = {
-            "made_by": "hf-medreport phantom chest",
+            "made_by": f"hf-medreport {command}",
             **self.run,
-            "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-            "statement": STATEMENT,
+            "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+            "statement": statement,
             "files": dict(sorted(self.files.items())),
         }
         content = json.dumps(manifest, indent=2) + "\n"

@@ -44,7 +44,7 @@ from hf_medreport.training.recipe import (
     write_manifest,
 )
 from hf_medreport.training.tokenizer import train_tokenizer
-from hf_medreport.training.trainer import ReportMetrics, ReportTrainer
+from hf_medreport.training.trainer import ReportMetrics, ReportTrainer, chest_facts
 from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter
 
 EVIDENCE_PART = 5  # one film in so many: a map takes a gradient a sentence
@@ -127,6 +127,7 @@ def train(config: str | None, flags: list[str]) -> dict:
 
     model.generation_config.max_new_tokens = data_arguments.max_text_tokens
     samples = output / "samples.jsonl"
+    facts = chest_facts if data_arguments.phantom_films else None
     trainer = ReportTrainer(
         model=model,
         args=arguments,
@@ -134,7 +135,7 @@ def train(config: str | None, flags: list[str]) -> dict:
         train_dataset=train_set,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
-        compute_metrics=ReportMetrics(processor.tokenizer, samples, phantom=bool(data_arguments.phantom_films)),
+        compute_metrics=ReportMetrics(processor.tokenizer, samples, facts),
         sample_weights=weights,
     )
     if trainer.is_world_process_zero():

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,35 +11,63 @@ import sacrebleu
 import torch
 from torch.utils.data import Sampler
 from transformers import Seq2SeqTrainer
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.phantom.score import score_facts
+from hf_medreport.phantom.slide.parser import parse_slide_report
 
 
-class WeightedDraws(Sampler):
-    """As many records an epoch as there are, drawn by weight with replacement.
+class DrawsByEpoch(Sampler):
+    """An order of records that depends on seed and epoch alone.
 
-    Each epoch is drawn by its own seed. A generator that runs on from epoch to epoch (`WeightedRandomSampler`) starts
-    over in a resumed run, which then sees other records than the run that was killed.
+    A generator that runs on from epoch to epoch, as torch's and transformers' samplers have it, starts over in a
+    resumed run, which then sees other records than the run that was killed.
     """
 
-    def __init__(self, weights: list[float], seed: int):
-        self.weights, self.seed, self.epoch = torch.tensor(weights, dtype=torch.double), seed, 0
+    def __init__(self, count: int, seed: int):
+        self.count, self.seed, self.epoch = count, seed, 0
 
     def __len__(self) -> int:
-        return len(self.weights)
+        return self.count
 
     def __iter__(self):
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        yield from torch.multinomial(self.weights, len(self), replacement=True, generator=generator).tolist()
+        yield from self.order(torch.Generator().manual_seed(self.seed + self.epoch))
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        """The indices of one epoch."""
+        raise NotImplementedError
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the head of each epoch."""
         self.epoch = epoch
 
 
+class WeightedDraws(DrawsByEpoch):
+    """As many records an epoch as there are, drawn by weight with replacement."""
+
+    def __init__(self, weights: list[float], seed: int):
+        super().__init__(len(weights), seed)
+        self.weights = torch.tensor(weights, dtype=torch.double)
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        return torch.multinomial(self.weights, len(self), replacement=True, generator=generator).tolist()
+
+
+class LikeLengths(DrawsByEpoch):
+    """Every record once an epoch, batches of records of like length, so that little is padded."""
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int):
+        super().__init__(len(lengths), seed)
+        self.lengths, self.batch_size = lengths, batch_size
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        return get_length_grouped_indices(self.lengths, self.batch_size, generator=generator)
+
+
 class ReportTrainer(Seq2SeqTrainer):
-    """Adds to Seq2SeqTrainer: weighted sources, a log of the hardware, and resuming that keeps every weight.
+    """Adds to Seq2SeqTrainer: weighted sources, batches of like lengths, a log of the hardware, and resuming that keeps
+    every weight.
 
     Args:
         sample_weights: how often each training record is drawn, relative to the others; None draws each once an epoch.
@@ -49,10 +78,14 @@ class ReportTrainer(Seq2SeqTrainer):
         self.sample_weights = sample_weights
 
     def _get_train_sampler(self, train_dataset=None):
-        if self.sample_weights is None:
-            return super()._get_train_sampler(train_dataset)
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
-        return WeightedDraws(self.sample_weights, seed)
+        if self.sample_weights is not None:
+            return WeightedDraws(self.sample_weights, seed)
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if self.args.train_sampling_strategy == "group_by_length":
+            batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+            return LikeLengths(dataset.lengths, batch, seed)
+        return super()._get_train_sampler(train_dataset)
 
     def load_weights(self, folder: str | os.PathLike) -> None:
         """Weights of a checkpoint folder. Trainer itself copies tensors by name and only warns where none fits; names
@@ -86,29 +119,41 @@ def hardware_use() -> dict[str, float]:
     return use
 
 
+def chest_facts(generated: list[str], references: list[str]) -> dict[str, float]:
+    """Facts of phantom chests, parsed from both: `fact_f1` asks for kind, side, zone and severity, `kind_f1` for the
+    kind."""
+    scores = score_facts([parse_report(text) for text in generated], [parse_report(text) for text in references])
+    return {"fact_f1": scores["exact"]["f1"] or 0.0, "kind_f1": scores["kind"]["f1"] or 0.0}
+
+
+def slide_facts(generated: list[str], references: list[str]) -> dict[str, float]:
+    """Facts of phantom slides, parsed from both: `fact_f1` over (field, value) pairs."""
+    pairs = zip(map(parse_slide_report, generated), map(parse_slide_report, references), strict=True)
+    hits, stated, true = np.sum([(len(one & other), len(one), len(other)) for one, other in pairs], axis=0)
+    return {"fact_f1": float(2 * hits / max(stated + true, 1))}
+
+
 class ReportMetrics:
     """`compute_metrics` for generated reports; also keeps a table of samples.
 
-    BLEU-4 is sacrebleu's (0 to 100). With `phantom`, facts are parsed from generated and true report and scored;
-    `fact_f1` asks for kind, side, zone and severity, `kind_f1` for the kind.
+    BLEU-4 is sacrebleu's (0 to 100).
 
     Args:
         tokenizer: of the model.
         samples: file of the sample table, one JSON object a line; None keeps none.
-        phantom: whether the reports follow the phantom's grammar.
+        facts: more metrics of (generated, references), for reports that follow a phantom's grammar.
     """
 
     NUM_SAMPLES = 8
 
-    def __init__(self, tokenizer, samples: Path | None, phantom: bool):
-        self.tokenizer, self.samples, self.phantom = tokenizer, samples, phantom
+    def __init__(self, tokenizer, samples: Path | None, facts: Callable[[list, list], dict] | None = None):
+        self.tokenizer, self.samples, self.facts = tokenizer, samples, facts
 
     def __call__(self, prediction) -> dict[str, float]:
         generated, references = self._texts(prediction.predictions), self._texts(prediction.label_ids)
         metrics = {"bleu4": sacrebleu.corpus_bleu(generated, [references]).score}
-        if self.phantom:
-            scores = score_facts([parse_report(text) for text in generated], [parse_report(t) for t in references])
-            metrics |= {"fact_f1": scores["exact"]["f1"] or 0.0, "kind_f1": scores["kind"]["f1"] or 0.0}
+        if self.facts is not None:
+            metrics |= self.facts(generated, references)
         if self.samples is not None and int(os.environ.get("RANK", "0")) == 0:
             pairs = list(zip(references, generated, strict=True))[: self.NUM_SAMPLES]
             with self.samples.open("a", encoding="utf-8") as table:

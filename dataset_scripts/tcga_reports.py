@@ -1,0 +1,370 @@
+"""TCGA's pathology reports -> an annotation file to train HistGen on, rewritten by a language model under guard.
+
+The public table TCGA-Reports (OCR of 9,523 scanned reports: `patient_filename,text`), or texts of one's own, are
+cleaned by rules, joined with the slides at hand, rewritten by a model that the user names, and split by patient. No
+text is trusted to the model: where a number, a side or a negation was lost or invented (`fact_guard`), the cleaned
+source is used in its place, and the record says so.
+
+    hf-medreport prepare tcga-reports TCGA_Reports.csv --slides features/ --out tcga \
+        --endpoint http://localhost:8000/v1 --llm NAME
+
+writes `annotation.json` (HistGen's form), `texts.jsonl` (every source beside what was made of it), `funnel.json` (how
+many texts were left at each step, and what was wrong with the others) and `cache/` (answers, so that a killed run asks
+nothing twice).
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from hf_medreport.dataset_scripts.fact_guard import lost_facts
+from hf_medreport.dataset_scripts.language_model import AnswerCache, LanguageModel, NoAnswer
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.version import __version__
+
+__all__ = [
+    "ON_LOSS",
+    "PARTS",
+    "SourceText",
+    "clean",
+    "prepare",
+    "read_prompts",
+    "read_slides",
+    "read_texts",
+    "split_of",
+]
+
+PROMPTS = Path(__file__).with_name("tcga_reports_prompts.yaml")
+PARTS = ("train", "val", "test")
+ON_LOSS = ("source", "keep", "drop")
+TEXTS = "a .csv with patient_filename,text, a .jsonl with id, text, or a folder of .txt"
+SLIDE_SUFFIXES = {".svs", ".ndpi", ".mrxs", ".scn", ".tif", ".tiff", ".dcm", ".safetensors", ".pt", ".h5"}
+PATIENT = re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}(?![A-Z0-9])")
+RULES = re.compile(r"([_=*~.\-])(?:\s?\1){2,}")  # lines and dots that a form is filled in on
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """One report of one patient; `where` names its row or file."""
+
+    patient: str
+    text: str
+    where: str
+
+
+def prepare(
+    source: str | os.PathLike,
+    slides: str | os.PathLike,
+    out: str | os.PathLike,
+    llm: LanguageModel | None = None,
+    prompts: str | os.PathLike = PROMPTS,
+    on_loss: str = "source",
+    split: str = "7:1:2",
+    seed: int = 0,
+    workers: int = 1,
+    progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+) -> dict:
+    """Write annotation, texts and funnel to `out`.
+
+    Args:
+        source: the texts, see `read_texts`.
+        slides: slides or feature files, see `read_slides`. A patient's become one record.
+        llm: rewrites the texts; None only cleans them.
+        prompts: YAML with `system` and `user`, which holds `{text}`.
+        on_loss: what becomes of a text that lost a fact: "source" uses the cleaned source, "keep" the rewriting all
+            the same, "drop" neither.
+        split: parts of train, val and test.
+        seed: of the split. A patient's part depends on nothing else.
+        workers: questions in flight.
+        progress: wraps the texts as they are rewritten.
+
+    Returns:
+        the funnel: how many texts were read, left out for which reason, flagged and kept, records by part, and
+        `problems`, one line a bad text.
+
+    Raises:
+        InputError: an argument is wrong, the source or the slides cannot be read, no text has a slide, or the endpoint
+            cannot answer at all.
+    """
+    if on_loss not in ON_LOSS:
+        raise InputError("on_loss", f"'{on_loss}'", ", ".join(ON_LOSS), "choose one of them")
+    parts, questions, out = read_split(split), read_prompts(prompts), Path(out)
+    names = read_slides(slides)
+    texts, funnel, problems = _usable(read_texts(source), names)
+    out.mkdir(parents=True, exist_ok=True)
+    if llm is not None:
+        llm = AnswerCache(llm, out / "cache")
+
+    records, annotation = [], {part: [] for part in PARTS}
+    with ThreadPoolExecutor(workers) as pool:
+        rewritten = pool.map(lambda text: rewrite(text.text, llm, questions, on_loss), texts)
+        for text, record in progress(zip(texts, rewritten, strict=True), len(texts)):
+            records.append({"id": text.patient, **record})
+            if "problem" in record:
+                funnel["no answer"] += 1
+                problems.append(
+                    str(
+                        InputError(
+                            text.where, record["problem"], "a rewritten report", "run again, or change model or prompt"
+                        )
+                    )
+                )
+                continue
+            funnel["flagged"] += bool(record["lost"])
+            if record["used"] == "none":
+                funnel["dropped"] += 1
+                continue
+            funnel["kept"] += 1
+            part = split_of(text.patient, parts, seed)
+            report, images = record[record["used"]], names[text.patient]
+            annotation[part].append({"id": text.patient, "report": report, "image_path": images, "split": part})
+
+    funnel |= {part: len(annotation[part]) for part in PARTS} | {"problems": problems}
+    funnel["arguments"] = {"llm": llm and llm.name, "prompts": questions, "on_loss": on_loss}
+    funnel["arguments"] |= {"split": split, "seed": seed}
+    funnel["hf_medreport"] = __version__
+    _write(out / "texts.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    _write(out / "annotation.json", json.dumps(annotation, indent=1) + "\n")
+    _write(out / "funnel.json", json.dumps(funnel, indent=2) + "\n")
+    return funnel
+
+
+def _usable(texts: Iterable[SourceText | InputError], slides: dict) -> tuple[list[SourceText], dict, list[str]]:
+    """The texts that can become records, the funnel up to there, and what is wrong with the others."""
+    funnel = dict.fromkeys(("read", "broken", "empty", "duplicate", "no slide"), 0)
+    funnel |= dict.fromkeys(("no answer", "flagged", "dropped", "kept"), 0)
+    usable, first, problems = [], {}, []
+    for text in texts:
+        funnel["read"] += 1
+        if isinstance(text, InputError):
+            funnel["broken"] += 1
+            problems.append(str(text))
+        elif not clean(text.text):
+            funnel["empty"] += 1
+            problems.append(str(InputError(text.where, "no text", "a report", "fill it in or drop it")))
+        elif text.patient in first:
+            funnel["duplicate"] += 1
+            found = f"{text.patient} again (first: {first[text.patient]})"
+            problems.append(str(InputError(text.where, found, "one report a patient", "drop one of them")))
+        else:
+            first[text.patient] = text.where
+            if text.patient in slides:
+                usable.append(text)
+            else:
+                funnel["no slide"] += 1
+    if first and not usable:
+        found = f"no slide of the {len(first)} patients with reports"
+        raise InputError("slides", found, "names that begin with a patient's barcode (TCGA-XX-XXXX)", "check --slides")
+    return usable, funnel, problems
+
+
+def rewrite(text: str, llm: LanguageModel | None, prompts: dict[str, str], on_loss: str) -> dict:
+    """`{"source", "output", "lost", "used"}`: both texts, what the second lost, and which one the record takes.
+
+    Where the model gave no answer, "problem" says why, and neither is used: the next run asks again.
+    """
+    source = clean(text)
+    if llm is None:
+        return {"source": source, "output": None, "lost": [], "used": "source"}
+    try:
+        output = clean(llm.ask(prompts["system"], prompts["user"].replace("{text}", source)))
+        if not output:
+            raise NoAnswer("an empty answer")
+    except NoAnswer as error:
+        return {"source": source, "output": None, "lost": [], "used": "none", "problem": str(error)}
+    lost = lost_facts(source, output)
+    used = {"source": "source", "keep": "output", "drop": "none"}[on_loss] if lost else "output"
+    return {"source": source, "output": output, "lost": lost, "used": used}
+
+
+def clean(text: str) -> str:
+    """One line of text: composed letters, no control characters, no ruled lines, single spaces. No fact changes."""
+    text = "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in text)
+    return " ".join(RULES.sub(" ", unicodedata.normalize("NFC", text)).split())
+
+
+# --- what is read ---
+
+
+def read_texts(source: str | os.PathLike) -> Iterator[SourceText | InputError]:
+    """Reports of a CSV (`patient_filename`, `text`), a JSONL (`id`, `text`) or a folder of .txt named by the patient.
+
+    Ids are TCGA barcodes, of which the first three parts are the patient. A row that cannot be used is given as the
+    InputError that says why.
+
+    Raises:
+        InputError: no such source, of another kind, or without these columns.
+    """
+    source = Path(source)
+    if source.is_dir():
+        paths = sorted(source.glob("*.txt"))
+        if not paths:
+            raise InputError(source.name, "a folder without .txt", TEXTS, "name the folder of the texts")
+        return (_text(path.stem, _read(path), path.name) for path in paths)
+    if not source.is_file():
+        raise InputError(source.name, "no such file", TEXTS, "check the path")
+    if source.suffix.lower() == ".csv":
+        return _csv_texts(source)
+    if source.suffix.lower() == ".jsonl":
+        return _jsonl_texts(source)
+    raise InputError(source.name, f"a '{source.suffix}' file", TEXTS, "convert it")
+
+
+def _read(path: Path) -> str:
+    """A file's text; bytes that are no UTF-8 stay as lone surrogates, so that only their row is lost."""
+    return path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+
+
+def _text(name: object, text: object, where: str) -> SourceText | InputError:
+    if not isinstance(name, str) or not (match := PATIENT.match(name.upper())):
+        found = f"id '{name}'" if isinstance(name, str) and name.isprintable() else "no id"
+        return InputError(where, found, "a TCGA barcode (TCGA-XX-XXXX...)", "correct the id")
+    if not isinstance(text, str):
+        found = "no text" if text is None else f"{type(text).__name__} as text"
+        return InputError(where, found, "a report", "fill it in or drop it")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return InputError(where, "bytes that are no UTF-8", "UTF-8", "save the text as UTF-8")
+    return SourceText(match[0], text, where)
+
+
+def _csv_texts(path: Path) -> Iterator[SourceText | InputError]:
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        rows = _csv_rows(file)
+        header = next(rows, [])
+        if isinstance(header, csv.Error):
+            header = []
+        missing = [column for column in ("patient_filename", "text") if column not in header]
+        if missing:
+            found = f"columns {', '.join(header)}" if header else "no header"
+            remedy = f"name the column '{missing[0]}'"
+            raise InputError(path.name, found, "columns patient_filename and text", remedy)
+        for number, values in enumerate(rows, 1):
+            where = f"{path.name}, row {number}"
+            if isinstance(values, csv.Error):
+                yield InputError(where, f"broken CSV ({values})", "quoted fields that end", "mend the row")
+            elif len(values) != len(header):
+                yield InputError(where, f"{len(values)} fields", f"{len(header)} as in the header", "mend the row")
+            else:
+                row = dict(zip(header, values, strict=True))
+                yield _text(row["patient_filename"], row["text"], where)
+
+
+def _csv_rows(file) -> Iterator[list[str] | csv.Error]:
+    """The rows, blank lines left out; what is wrong with one in its place, for the next may be good again."""
+    rows = csv.reader(file, strict=True)
+    while True:
+        try:
+            if values := next(rows):
+                yield values
+        except csv.Error as error:
+            yield error
+        except StopIteration:
+            return
+
+
+def _jsonl_texts(path: Path) -> Iterator[SourceText | InputError]:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            where = f"{path.name}, line {number}"
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                yield InputError(where, "no valid JSON", 'an object {"id", "text"}', "mend the line")
+                continue
+            if isinstance(row, dict) and {"id", "text"} <= row.keys():
+                yield _text(row["id"], row["text"], where)
+            else:
+                found = f"keys {', '.join(row)}" if isinstance(row, dict) else f"a {type(row).__name__}"
+                yield InputError(where, found, 'an object {"id", "text"}', "mend the line")
+
+
+def read_slides(slides: str | os.PathLike) -> dict[str, list[str]]:
+    """Patient -> names of its slides, in order, from a folder (with its folders) or a list, one name a line.
+
+    A bare id in a list is its feature file, `ID.safetensors`: ids of TCGA hold a dot themselves.
+
+    Raises:
+        InputError: neither, nothing in it, or two files of one slide.
+    """
+    slides = Path(slides)
+    expected = "a folder of slides or feature files, or a list of their names"
+    if slides.is_dir():
+        found = (path for path in slides.rglob("*") if path.suffix.lower() in SLIDE_SUFFIXES)
+        names = sorted(path.relative_to(slides).as_posix() for path in found)
+    elif slides.is_file():
+        lines = set(filter(None, map(str.strip, _read(slides).splitlines())))
+        bare = {line for line in lines if PurePosixPath(line).suffix.lower() not in SLIDE_SUFFIXES}
+        names = sorted((lines - bare) | {f"{line}.safetensors" for line in bare})
+    else:
+        raise InputError(slides.name, "no such file or folder", expected, "check --slides")
+    if not names:
+        raise InputError(slides.name, "no slide", expected, "check --slides")
+    patients, stems = {}, {}
+    for name in names:
+        path = PurePosixPath(name)
+        if path.stem in stems:
+            found = f"{PurePosixPath(stems[path.stem]).name} and {path.name}"
+            raise InputError(slides.name, found, "one file a slide", "name a folder or list with one kind of files")
+        stems[path.stem] = name
+        if match := PATIENT.match(path.stem.upper()):
+            patients.setdefault(match[0], []).append(name)
+    return patients
+
+
+def read_prompts(path: str | os.PathLike) -> dict[str, str]:
+    """`{"system", "user"}` of a YAML.
+
+    Raises:
+        InputError: no such file, no YAML, another key, or no place for the text.
+    """
+    path = Path(path)
+    try:
+        prompts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(path.name, "no such file", "YAML with system and user", "check --prompts") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(path.name, "no valid YAML", "YAML with system and user", "mend the file") from error
+    if not isinstance(prompts, dict) or set(prompts) != {"system", "user"}:
+        found = f"keys {', '.join(map(str, prompts))}" if isinstance(prompts, dict) else "no keys"
+        raise InputError(path.name, found, "system and user", "name the two so")
+    if not all(isinstance(prompt, str) for prompt in prompts.values()) or "{text}" not in prompts["user"]:
+        raise InputError(f"{path.name}, user", "no {text}", "a prompt with {text}", "say where the report goes")
+    return prompts
+
+
+# --- the split ---
+
+
+def read_split(split: str) -> tuple[int, int, int]:
+    """ "7:1:2" as numbers."""
+    parts = split.split(":")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts) or not sum(map(int, parts)):
+        raise InputError("split", f"'{split}'", "three whole numbers like 7:1:2", "check --split")
+    return tuple(map(int, parts))
+
+
+def split_of(patient: str, parts: tuple[int, int, int], seed: int) -> str:
+    """The part of a patient: drawn from the patient and the seed alone, so that new patients move nobody."""
+    digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
+    draw = int.from_bytes(digest[:8], "big") * sum(parts) >> 64  # uniform in 0 ... sum - 1
+    return PARTS[0 if draw < parts[0] else 1 if draw < parts[0] + parts[1] else 2]
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

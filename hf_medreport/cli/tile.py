@@ -1,0 +1,71 @@
+"""Slides in, features of their tiles out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_medreport.cli.app import Device, Json, Revision, app, bar, print_json, quiet
+from hf_medreport.processing.input_error import InputError
+
+
+@app.command()
+def tile(
+    slides: Annotated[list[Path], typer.Argument(help="Slides (SVS, NDPI, MRXS, SCN, TIFF, DICOM, PNG) or folders.")],
+    out: Annotated[Path, typer.Option(help="Folder for a feature file a slide, overlays and summary.json.")],
+    encoder: Annotated[
+        str | None, typer.Option(help="Vision model of transformers or timm: folder or ORG/NAME. Default: the shipped.")
+    ] = None,
+    revision: Revision = None,
+    level: Annotated[int | None, typer.Option(help="Level to cut tiles from. Default: the encoder's, or 0.")] = None,
+    mpp: Annotated[float | None, typer.Option(help="Microns per px of the tiles, in place of a level.")] = None,
+    patch_px: Annotated[int | None, typer.Option(help="Side of a tile. Default: the encoder's, or 512.")] = None,
+    overlap_px: Annotated[int | None, typer.Option(help="What neighbours share. Default: the encoder's, or 0.")] = None,
+    tissue: Annotated[str | None, typer.Option(help="tcga or otsu. Default: the encoder's, or tcga.")] = None,
+    slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Tiles a pass; lower it when memory runs out.")] = 32,
+    dtype: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    device: Device = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that read tiles. Default: one a core.")] = None,
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
+    as_json: Json = False,
+):
+    """Cut slides into tiles and encode them. The same command goes on where a killed one was."""
+    quiet()
+    import torch
+
+    from hf_medreport.inference import tile_cohort as cohort
+    from hf_medreport.inference.loading import checked_device
+    from hf_medreport.inference.report import output_folder
+    from hf_medreport.processing.patch_encoder import PatchEncoder
+
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if dtype not in dtypes:
+        raise InputError("dtype", f"'{dtype}'", "fp32 or bf16", "choose one of them")
+    paths = cohort.slide_paths(slides)
+    output_folder(out)  # a wrong --out is said before the work
+    model = PatchEncoder.from_pretrained(
+        encoder or cohort.default_encoder(), revision=revision, device=checked_device(device), dtype=dtypes[dtype]
+    )
+    settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
+    processor = cohort.tile_settings(model, **settings)
+    runs = []
+    with bar((), 2, "tiles") as tiles:
+        options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
+        for run in cohort.tile_cohort(paths, out, model, processor, **options, on_batch=tiles.update):
+            if run.state == "failed":
+                typer.echo(run.message, err=True)
+            runs.append(run)
+    cohort.write_summary(out, runs)
+    print_json(cohort.to_json(runs)) if as_json else _print_table(runs)
+    raise typer.Exit(1 if any(run.state == "failed" for run in runs) else 0)
+
+
+def _print_table(runs: list) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("slide", "state", "tiles", "seconds")
+    for run in runs:
+        table.add_row(run.path.name, run.state, str(run.tiles or ""), f"{run.seconds:.1f}")
+    Console().print(table)

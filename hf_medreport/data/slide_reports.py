@@ -1,0 +1,210 @@
+"""Slides' features and their reports: HistGen's annotation.json, or a table of feature files.
+
+HistGen's form is `{"train" | "val" | "test": [{"id", "report", "image_path": [...]}]}`; the features of a record lie in
+one folder, as `ID.safetensors`, `.pt` or `.h5`, or under the names in `image_path`: several of these are several slides
+of one case. A table (CSV, JSONL, Parquet) has a column with a feature file, or a list of them, a row, and one with the
+report.
+
+Everything that can be known without reading features is checked when the data is opened. Features are read when a
+record is asked for.
+
+    reports = SlideReports.from_annotation("annotation.json", "train", "dinov2_vitl")
+    reports[0]  # {"slides": [PatchFeatures, ...], "text": "..."}
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import safe_open
+
+from hf_medreport.data.tables import read_rows
+from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.processing.input_error import InputError
+
+__all__ = ["SPLITS", "SlideReports"]
+
+SPLITS = ("train", "val", "test")
+SUFFIXES = (".safetensors", ".pt", ".h5")
+EXPECTED = '{"train": [{"id", "report", "image_path"}], "val": [...], "test": [...]}'
+
+
+class SlideReports:
+    """Records of one split, lazily read.
+
+    Args:
+        records: (name for messages, feature files, report) each.
+        width: of the features, as the model takes them; None takes the first file's.
+    """
+
+    def __init__(self, records: list[tuple[str, list[Path], str]], width: int | None = None):
+        self.records = records
+        self.width = width if width is not None else self._read(0)[0].features.shape[1]
+        self._lengths: list[int] | None = None
+
+    @classmethod
+    def from_annotation(
+        cls,
+        path: str | os.PathLike,
+        split: str,
+        features: str | os.PathLike,
+        width: int | None = None,
+        on_bad: str = "raise",
+    ) -> "SlideReports":
+        """The records of one split of an annotation.json.
+
+        Args:
+            path: the annotation file.
+            split: "train", "val" or "test".
+            features: folder of the feature files.
+            width: of the features; None takes the first file's.
+            on_bad: "raise" names the first record that cannot be used; "skip" leaves such records out and says so.
+
+        Raises:
+            InputError: no such file or folder, another form, an unknown split, records without report or features, ids
+                that repeat, or no usable record.
+        """
+        path, folder = Path(path), Path(features)
+        rows = read_annotation(path, split)
+        if not folder.is_dir():
+            raise InputError(folder.name, "no such folder", "a folder of feature files", "check --features")
+        there = {file.name for file in folder.iterdir()}
+        seen: set[str] = set()
+
+        def files_of(row, where: str) -> list[Path]:
+            if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not row["id"]:
+                raise InputError(where, "no id", "a record with id and report", "mend the record")
+            if row["id"] in seen:
+                raise InputError(where, f"the id {row['id']} again", "each id once", "drop one of the two")
+            seen.add(row["id"])
+            return _named_files(row, folder, there, where)
+
+        return cls(_usable(rows, f"{path.name}, {split}", files_of, "report", on_bad), width)
+
+    @classmethod
+    def from_table(
+        cls,
+        path: str | os.PathLike,
+        features_column: str = "features",
+        text_column: str = "text",
+        width: int | None = None,
+        on_bad: str = "raise",
+    ) -> "SlideReports":
+        """The rows of a CSV, JSONL or Parquet table; paths are absolute or relative to the table's folder.
+
+        Raises:
+            InputError: as for an annotation.
+        """
+        path = Path(path)
+        rows = read_rows(path)
+        columns = list(rows[0]) if len(rows) else []
+        for column in (features_column, text_column):
+            if column not in columns:
+                found = f"columns {', '.join(columns)}" if columns else "no rows"
+                raise InputError(path.name, found, f"a column '{column}'", "name the column")
+
+        def files_of(row: dict, where: str) -> list[Path]:
+            value = row[features_column]
+            named = [value] if isinstance(value, str) else value
+            if not isinstance(named, list) or not named or not all(isinstance(one, str) and one for one in named):
+                raise InputError(where, "no feature file", f"a path or a list in '{features_column}'", "fill it in")
+            files = [Path(one) if os.path.isabs(one) else path.parent / one for one in named]
+            for file in files:
+                if not file.is_file():
+                    raise InputError(where, f"no file {file.name}", "an existing feature file", "tile the slide")
+            return files
+
+        return cls(_usable(rows, path.name, files_of, text_column, on_bad), width)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> dict:
+        return {"slides": self._read(index), "text": self.records[index][2]}
+
+    def texts(self) -> Iterator[str]:
+        """Every report, without reading features."""
+        return (text for _, _, text in self.records)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Patches of each record; of our files only headers are read."""
+        if self._lengths is None:
+            self._lengths = [sum(map(_patches, files)) for _, files, _ in self.records]
+        return self._lengths
+
+    def _read(self, index: int) -> list[PatchFeatures]:
+        where, files, _ = self.records[index]
+        bags = [read_features(file) for file in files]
+        for file, bag in zip(files, bags, strict=True):
+            width = getattr(self, "width", bag.features.shape[1])  # the first record sets it
+            if bag.features.shape[1] != width:
+                found, expected = f"{file.name} of width {bag.features.shape[1]}", f"width {width}"
+                raise InputError(where, found, expected, "encode all slides with one patch encoder")
+        return bags
+
+
+def read_annotation(path: Path, split: str) -> list:
+    """The records of one split as they stand in the file."""
+    if split not in SPLITS:
+        raise InputError("split", f"'{split}'", f"one of {', '.join(SPLITS)}", "name a split of the annotation")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(path.name, "no such file", "an annotation.json", "check the path") from error
+    except (ValueError, OSError) as error:  # broken JSON, bytes that are no UTF-8, a folder
+        raise InputError(path.name, "no valid JSON", EXPECTED, "write the file again") from error
+    if not isinstance(content, dict) or not isinstance(content.get(split), list):
+        found = f"no list '{split}'" if isinstance(content, dict) else f"a {type(content).__name__}"
+        raise InputError(path.name, found, EXPECTED, "mend the file")
+    return content[split]
+
+
+def _usable(rows, name: str, files_of, text_field: str, on_bad: str) -> list[tuple[str, list[Path], str]]:
+    """The records whose report is there and whose features exist."""
+    if on_bad not in ("raise", "skip"):
+        raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
+    records, problems = [], []
+    for number, row in enumerate(rows, start=1):
+        where = f"{name}, record {number}"
+        try:
+            files = files_of(row, where)
+            text = row.get(text_field)
+            if not isinstance(text, str) or not text.strip():
+                raise InputError(where, f"no text in '{text_field}'", "a report", "fill it in or drop the record")
+            records.append((where, files, text))
+        except InputError as problem:
+            problems.append(problem)
+    if problems and on_bad == "raise":
+        first = problems[0]
+        remedy = f"{first.remedy} (bad records in all: {len(problems)}; skip_bad_rows leaves them out)"
+        raise InputError(first.where, first.found, first.expected, remedy)
+    if problems:
+        print(f"{name}: {len(problems)} bad records left out, first: {problems[0]}")
+    if not records:
+        raise InputError(name, "no usable record", "features with reports", "check the file")
+    return records
+
+
+def _named_files(row: dict, folder: Path, there: set[str], where: str) -> list[Path]:
+    """The feature files of a record: its id's, else those that `image_path` names."""
+    paths = row.get("image_path") or []
+    stems = [Path(str(path)).stem for path in paths] if isinstance(paths, list) else []
+    if any(f"{row['id']}{suffix}" in there for suffix in SUFFIXES):
+        stems = [row["id"]]
+    files = []
+    for stem in stems or [row["id"]]:
+        found = [stem + suffix for suffix in SUFFIXES if stem + suffix in there]
+        if not found:
+            what = f"no features of {stem} in {folder.absolute().name}/"
+            raise InputError(where, what, "a .safetensors, .pt or .h5 of this name", "tile the slide")
+        files.append(folder / found[0])
+    return files
+
+
+def _patches(file: Path) -> int:
+    if file.suffix == ".safetensors":
+        with safe_open(file, framework="numpy") as opened:
+            return opened.get_slice("features").get_shape()[0]
+    return len(read_features(file).features)
