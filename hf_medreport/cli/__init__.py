@@ -20,14 +20,6 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     tile,
     train,
 )
-    convert_anatomical,
-    doctor,
-    evaluate,
-    phantom_chest,
-    publish,
-    report,
-    train,
-)
 from hf_medreport.cli.app import app
 from hf_medreport.processing.input_error import InputError
 
