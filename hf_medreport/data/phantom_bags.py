@@ -97,6 +97,9 @@ def draw_bags(
 
 def _in_processes(task, count: int, workers: int | None, title: str) -> Iterator:
     workers = min(workers or os.cpu_count() or 1, count)
+    if workers == 1:
+        yield from tqdm(map(task, range(count)), total=count, desc=title, leave=False)
+        return
     # Never a copy of this process: its threads may hold locks that hang the copy.
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield from tqdm(pool.map(task, range(count), chunksize=4), total=count, desc=title, leave=False)

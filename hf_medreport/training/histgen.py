@@ -78,6 +78,7 @@ class DataArguments:
     phantom_wordings: int = field(default=4, metadata={"help": "Reports a drawn slide is worded in."})
     slide_px: int = field(default=2048, metadata={"help": "Side of a drawn slide."})
     slide_mpp: float = field(default=1.0, metadata={"help": "Microns a px of a drawn slide."})
+    drawing_processes: int | None = field(default=None, metadata={"help": "That draw slides. Default: one a core."})
     max_text_tokens: int = field(default=100, metadata={"help": "Longer reports are cut; 100 as published."})
     keep_patches: float = field(
         default=1.0, metadata={"help": "Smallest share of a bag's patches that a training step may see."}
@@ -228,7 +229,7 @@ def patch_encoder_folder(model: ModelArguments, data, arguments: RecipeArguments
             corpus = SlideCorpus(arguments.encoder_slides, data.phantom_seed, **scale)
             train_patch_encoder(
                 model.patch_encoder,
-                *draw_tiles(corpus, tiles),
+                *draw_tiles(corpus, tiles, data.drawing_processes),
                 tiles,
                 folder,
                 steps=arguments.encoder_steps,
@@ -273,7 +274,7 @@ def phantom_reports(
     corpus = SlideCorpus(count, data.phantom_seed, data.slide_px, data.slide_mpp, split)
     revision = PatchEncoder.from_pretrained(encoder).revision
     bags = f"bags-{fingerprint([revision, tiles.to_dict(), data.phantom_seed, data.slide_px, data.slide_mpp])}"
-    files = draw_bags(corpus, encoder, tiles, Path(arguments.output_dir) / bags)
+    files = draw_bags(corpus, encoder, tiles, Path(arguments.output_dir) / bags, data.drawing_processes)
     records = []
     for index, file in enumerate(files):
         case = corpus[index]

@@ -1,0 +1,184 @@
+"""Slides' features and their reports, read lazily and checked at once."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hf_medreport.data.collator import SlideReportCollator
+from hf_medreport.data.slide_reports import SlideReports
+from hf_medreport.processing.feature_files import PatchFeatures, write_features
+from hf_medreport.processing.input_error import InputError
+
+
+def bag(patches: int, width: int = 4) -> PatchFeatures:
+    features = np.random.default_rng(patches).normal(size=(patches, width)).astype(np.float32)
+    return PatchFeatures(features, np.zeros((patches, 2), np.int64), {"slide": "x"})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Features of three slides in two kinds of files, and an annotation of two cases."""
+    features = tmp_path / "features"
+    features.mkdir()
+    write_features(features / "a.safetensors", bag(5))
+    torch.save(torch.from_numpy(bag(3).features), features / "b1.pt")
+    write_features(features / "b2.safetensors", bag(2))
+    train = [
+        {"id": "a", "report": "Grade 1.", "image_path": ["elsewhere/a.pt"], "split": "train"},
+        {"id": "b", "report": "Grade 2.", "image_path": ["b1.pt", "b2.pt"], "split": "train"},
+    ]
+    (tmp_path / "annotation.json").write_text(json.dumps({"train": train, "val": train[:1], "test": []}))
+    return tmp_path
+
+
+def test_an_annotation(folder):
+    reports = SlideReports.from_annotation(folder / "annotation.json", "train", folder / "features")
+    assert len(reports) == 2 and list(reports.texts()) == ["Grade 1.", "Grade 2."] and reports.width == 4
+    assert reports.lengths == [5, 5]  # 3 + 2: two slides are one case
+    first, second = reports[0], reports[1]
+    assert np.array_equal(first["slides"][0].features, bag(5).features) and first["text"] == "Grade 1."
+    assert [len(one.features) for one in second["slides"]] == [3, 2]
+
+
+def test_a_table(folder):
+    rows = [{"features": "features/a.safetensors", "text": "One."}]
+    rows += [{"features": ["features/b1.pt", str(folder / "features/b2.safetensors")], "text": "Two."}]
+    (folder / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    reports = SlideReports.from_table(folder / "table.jsonl")
+    assert [len(record["slides"]) for record in (reports[0], reports[1])] == [1, 2]
+
+
+def test_features_are_read_when_asked_for(folder):
+    reports = SlideReports.from_annotation(folder / "annotation.json", "train", folder / "features", width=4)
+    write_features(folder / "features" / "a.safetensors", bag(5, width=7))
+    with pytest.raises(InputError) as error:
+        reports[0]
+    expected = "annotation.json, train, record 1: found a.safetensors of width 7; expected width 4; encode all slides "
+    assert str(error.value) == expected + "with one patch encoder"
+
+
+def test_bad_records_are_left_out_and_counted(folder, capsys):
+    content = json.loads((folder / "annotation.json").read_text())
+    content["train"].append({"id": "c", "report": "Grade 3."})
+    (folder / "annotation.json").write_text(json.dumps(content))
+    reports = SlideReports.from_annotation(folder / "annotation.json", "train", folder / "features", on_bad="skip")
+    assert len(reports) == 2
+    assert capsys.readouterr().out == (
+        "annotation.json, train: 1 bad records left out, first: annotation.json, train, record 3: found no features of "
+        "c in features/; expected a .safetensors, .pt or .h5 of this name; tile the slide\n"
+    )
+
+
+FORM = '{"train": [{"id", "report", "image_path"}], "val": [...], "test": [...]}'
+MORE = "(bad records in all: 1; skip_bad_rows leaves them out)"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", f"annotation.json: found no valid JSON; expected {FORM}; write the file again"),
+        ("[]", f"annotation.json: found a list; expected {FORM}; mend the file"),
+        ('{"val": []}', f"annotation.json: found no list 'train'; expected {FORM}; mend the file"),
+        (
+            '{"train": []}',
+            "annotation.json, train: found no usable record; expected features with reports; check the file",
+        ),
+        (
+            '{"train": [{"report": "x"}]}',
+            f"annotation.json, train, record 1: found no id; expected a record with id and report; mend the record "
+            f"{MORE}",
+        ),
+        (
+            '{"train": ["a"]}',
+            f"annotation.json, train, record 1: found no id; expected a record with id and report; mend the record "
+            f"{MORE}",
+        ),
+        (
+            '{"train": [{"id": "a", "report": " "}]}',
+            "annotation.json, train, record 1: found no text in 'report'; expected a report; fill it in or drop the "
+            f"record {MORE}",
+        ),
+        (
+            '{"train": [{"id": "z", "report": "x"}]}',
+            "annotation.json, train, record 1: found no features of z in features/; expected a .safetensors, .pt or "
+            f".h5 of this name; tile the slide {MORE}",
+        ),
+        (
+            '{"train": [{"id": "a", "report": "x"}, {"id": "a", "report": "y"}]}',
+            "annotation.json, train, record 2: found the id a again; expected each id once; drop one of the two "
+            f"{MORE}",
+        ),
+    ],
+)
+def test_bad_annotations(folder, content, message):
+    (folder / "annotation.json").write_text(content)
+    with pytest.raises(InputError) as error:
+        SlideReports.from_annotation(folder / "annotation.json", "train", folder / "features")
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("gone.json", "train", "features"),
+            "gone.json: found no such file; expected an annotation.json; check the path",
+        ),
+        (
+            ("annotation.json", "dev", "features"),
+            "split: found 'dev'; expected one of train, val, test; name a split of the annotation",
+        ),
+        (
+            ("annotation.json", "train", "gone"),
+            "gone: found no such folder; expected a folder of feature files; check --features",
+        ),
+    ],
+)
+def test_bad_arguments(folder, arguments, message):
+    annotation, split, features = arguments
+    with pytest.raises(InputError) as error:
+        SlideReports.from_annotation(folder / annotation, split, folder / features)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("features,report\na,b\n", "t.csv: found columns features, report; expected a column 'text'; name the column"),
+        (
+            "features,text\ngone.pt,b\n",
+            f"t.csv, record 1: found no file gone.pt; expected an existing feature file; tile the slide {MORE}",
+        ),
+        (
+            "features,text\n,b\n",
+            f"t.csv, record 1: found no feature file; expected a path or a list in 'features'; fill it in {MORE}",
+        ),
+    ],
+)
+def test_bad_tables(tmp_path, table, message):
+    (tmp_path / "t.csv").write_text(table)
+    with pytest.raises(InputError) as error:
+        SlideReports.from_table(tmp_path / "t.csv")
+    assert str(error.value) == message
+
+
+def test_the_collator_thins_bags_in_training_only():
+    training = True
+    seen = []
+
+    def processor(cases, text_target, max_length):
+        seen.append([len(bag.features) for case in cases for bag in case["slides"]])
+        return {"labels": text_target}
+
+    collator = SlideReportCollator(processor, 9, keep_patches=0.5, in_training=lambda: training)
+    records = [{"slides": [bag(1000)], "text": "x"}] * 8
+    torch.manual_seed(0)
+    collator(records)
+    assert all(450 < count <= 1000 for count in seen[0]) and len(set(seen[0])) > 4
+    torch.manual_seed(0)
+    collator(records)
+    assert seen[1] == seen[0]  # by torch's generator
+    training = False
+    assert collator(records) == {"labels": ["x"] * 8} and seen[2] == [1000] * 8
