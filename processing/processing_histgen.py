@@ -103,6 +103,7 @@ class HistGenProcessor(ProcessorMixin):
         max_length: int | None = None,
         return_tensors: str = "pt",
         device=None,
+        slide_mpp: float | None = None,
         **kwargs,
     ) -> BatchFeature:
         """Model inputs of one or several cases.
@@ -115,6 +116,7 @@ class HistGenProcessor(ProcessorMixin):
             text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
             max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
             device: where the patch encoder works; None leaves it where it is.
+            slide_mpp: microns per level-0 px, for slides that do not say.
 
         Returns:
             `patch_features` (batch, patches, width) and `patch_attention_mask` (batch, patches); `labels` (batch, text)
@@ -130,7 +132,7 @@ class HistGenProcessor(ProcessorMixin):
             cases = images if isinstance(images, (list, tuple)) else [images]
             if not cases:
                 raise InputError("images", "no slide", "one or more", "pass at least one slide or feature file")
-            data.update(self._batch([self.read_case(case, device) for case in cases]))
+            data.update(self._batch([self.read_case(case, device, slide_mpp) for case in cases]))
             for name, given in {"text": text, "text_target": text_target}.items():
                 count = 1 if isinstance(given, str) else len(given) if given is not None else len(cases)
                 if count != len(cases):
@@ -142,7 +144,7 @@ class HistGenProcessor(ProcessorMixin):
             data["decoder_input_ids"], data["decoder_attention_mask"] = prompts
         return BatchFeature(data)
 
-    def read_case(self, case, device=None) -> list[PatchFeatures]:
+    def read_case(self, case, device=None, slide_mpp: float | None = None) -> list[PatchFeatures]:
         """The bags of one case, one a slide."""
         if isinstance(case, dict):
             named = [case[key] for key in CASE_KEYS if case.get(key) is not None]
@@ -153,16 +155,16 @@ class HistGenProcessor(ProcessorMixin):
         slides = case if isinstance(case, (list, tuple)) else [case]
         if not slides:
             raise InputError("case", "no slide", "one or more", "pass at least one slide or feature file")
-        return [self._read(slide, device) for slide in slides]
+        return [self._read(slide, device, slide_mpp) for slide in slides]
 
-    def _read(self, slide, device) -> PatchFeatures:
+    def _read(self, slide, device, slide_mpp: float | None) -> PatchFeatures:
         if isinstance(slide, PatchFeatures):
             return slide
         if isinstance(slide, (np.ndarray, torch.Tensor)) and slide.ndim == 2:
             return PatchFeatures(np.asarray(slide, np.float32))
         if isinstance(slide, (str, os.PathLike)) and Path(slide).suffix.lower() in FEATURE_SUFFIXES:
             return read_features(slide)
-        with open_slide(slide) as opened:
+        with open_slide(slide, slide_mpp) as opened:
             return self.encode_slide(opened, device)
 
     def encode_slide(self, slide, device=None) -> PatchFeatures:
