@@ -14,35 +14,54 @@ from hf_medreport.processing.input_error import InputError
 def evaluate_phantom(
     model: Model = None,
     revision: Revision = None,
-    n: Annotated[int, typer.Option(help="Phantom films.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the films.")] = 1,
+    n: Annotated[int, typer.Option(help="Phantom films, or slides for a model that reads slides.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the films or slides.")] = 1,
     split: Annotated[str, typer.Option(help="test, held_back_style, validation or train.")] = "test",
     prevalence: Annotated[str | None, typer.Option(help="natural or balanced. Default: the split's.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of a slide in px. Default: 2048. Films: the model's.")] = None,
+    mpp: Annotated[float | None, typer.Option(help="Microns a px of a slide. Default: 1.")] = None,
     evidence: Annotated[
-        bool, typer.Option("--evidence", help="Score the evidence maps too, on balanced films unless told otherwise.")
+        bool, typer.Option("--evidence", help="Score the evidence too, on balanced findings unless told otherwise.")
     ] = False,
     batch_size: BatchSize = 50,
     device: Device = None,
     out: Annotated[Path | None, typer.Option(help="File for the JSON.")] = None,
     as_json: Json = False,
 ):
-    """Score a report model on films whose truth is known, beside itself shown noise and a constant report."""
+    """Score a report model on films or slides whose truth is known, beside itself shown noise and a constant report."""
     quiet()
-    from hf_medreport.evaluation.evidence import evaluate_evidence, evidence_table
-    from hf_medreport.evaluation.phantom import evaluate_phantom as score
-    from hf_medreport.evaluation.phantom import score_table
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.report import output_folder, write_whole
+    from hf_medreport.inference.report_slides import reads_slides
 
     if out is not None:
         output_folder(out.parent)  # a wrong --out is said before the work
         if out.is_dir():
             raise InputError(out.name, "a folder", "a file to write", "choose another --out")
     pipe = load(model, revision=revision, device=device)
-    films = {"n": n, "seed": seed, "split": split, "batch_size": batch_size}
-    scores = score(pipe, **films, prevalence=prevalence)
+    images = {"n": n, "seed": seed, "split": split}
+    scale = {name: value for name, value in {"size": size, "mpp": mpp}.items() if value is not None}
+    if reads_slides(pipe):
+        from hf_medreport.evaluation.faithfulness import evaluate_faithfulness as score_evidence
+        from hf_medreport.evaluation.faithfulness import faithfulness_table as evidence_table
+        from hf_medreport.evaluation.phantom_slides import evaluate_slides as score
+        from hf_medreport.evaluation.phantom_slides import slide_score_table as score_table
+
+        images |= scale
+        batch = {}
+    else:
+        from hf_medreport.evaluation.evidence import evaluate_evidence as score_evidence
+        from hf_medreport.evaluation.evidence import evidence_table
+        from hf_medreport.evaluation.phantom import evaluate_phantom as score
+        from hf_medreport.evaluation.phantom import score_table
+
+        if scale:
+            found = f"{next(iter(scale.values())):g} for a model of films"
+            raise InputError(next(iter(scale)), found, "none", "leave it out: films are drawn at the model's size")
+        batch = {"batch_size": batch_size}
+    scores = score(pipe, **images, batch_size=batch_size, prevalence=prevalence)
     if evidence:
-        scores["evidence"] = evaluate_evidence(pipe, **films, prevalence=prevalence or "balanced")
+        scores["evidence"] = score_evidence(pipe, **images, **batch, prevalence=prevalence or "balanced")
     if out is not None:
         content = json.dumps(scores, indent=2) + "\n"
         write_whole(out, lambda path: path.write_text(content, encoding="utf-8"))

@@ -66,13 +66,11 @@ def write_slides(
         raise InputError("workers", str(workers), "at least 1 process", "leave it out for one a core")
     if not 0 <= pen_share <= 1:
         raise InputError("pen_share", str(pen_share), "a share, 0 to 1", "0 for clean glass, 1 for a stroke on each")
-    for module, package in (
-        ("cv2", "opencv-python-headless"),
-        ("tifffile", "tifffile"),
-        ("imagecodecs", "imagecodecs"),
-    ):
-        if find_spec(module) is None:
-            raise InputError("phantom slide", f"no {package}", "OpenCV and tifffile", "pip install 'hf-medreport[wsi]'")
+    opencv()  # or it is told what to install
+    for package in ("tifffile", "imagecodecs"):
+        if find_spec(package) is None:
+            expected, remedy = f"{package}, which writes slides", "pip install 'hf-medreport[wsi]'"
+            raise InputError("phantom slide", f"no {package}", expected, remedy)
     names = ("n", "seed", "size", "mpp", "split", "prevalence", "wordings", "style")
     facts = None if corpus.facts is None else asdict(corpus.facts)
     arguments = {name: getattr(corpus, name) for name in names} | {"facts": facts, "pen_share": pen_share}

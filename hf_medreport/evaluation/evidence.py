@@ -130,7 +130,7 @@ def randomised(model, seed: int):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         twin = type(model)(copy.deepcopy(model.config))
-    if twin.segmenter is not None:
+    if getattr(twin, "segmenter", None) is not None:  # models of slides have none
         twin.segmenter.load_state_dict(model.segmenter.state_dict())
     return twin.to(device=model.device, dtype=model.dtype).eval()
 

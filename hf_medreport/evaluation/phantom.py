@@ -116,14 +116,22 @@ def _scores(counts: np.ndarray) -> dict:
     }
 
 
-def score_table(scores: dict) -> str:
-    """The figures of `evaluate_phantom`, and of its baselines beside them, as lines of text."""
+def score_table(scores: dict, shown: tuple[str, ...] = SHOWN, unit: str = "films") -> str:
+    """The figures of an evaluation, and of its baselines beside them, as lines of text.
+
+    Args:
+        scores: of `evaluate_phantom`, or of another evaluation with the same baselines.
+        shown: the figures' ways in there, joined by dots.
+        unit: what was reported.
+    """
     reporters = {"model": scores, "blinded": scores["blinded"], "constant report": scores["constant_report"]}
     rows = [
-        [name.replace("_", " ").replace(".", " "), *(_cell(of, name) for of in reporters.values())] for name in SHOWN
+        [name.replace("_", " ").replace(".", " "), *(_cell(of, name) for of in reporters.values())] for name in shown
     ]
-    head = [f"{scores['n']} films", *(name.replace("_", " ") for name in reporters)]
-    return "\n".join(f"{row[0]:24}" + "".join(f"{cell:24}" for cell in row[1:]).rstrip() for row in [head, *rows])
+    head = [f"{scores['n']} {unit}", *(name.replace("_", " ") for name in reporters)]
+    width = max(24, 2 + max(len(row[0]) for row in rows))
+    lines = (f"{row[0]:{width}}" + "".join(f"{cell:24}" for cell in row[1:]) for row in [head, *rows])
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _cell(scores: dict, name: str) -> str:

@@ -18,6 +18,15 @@ from hf_medreport.processing.input_error import InputError
 
 __all__ = ["write_card"]
 
+
+def _beside(*figure: str) -> tuple:
+    """The rows of a slide model's baselines."""
+    return (
+        ("the same, shown noise in place of the slide", ("blinded", *figure)),
+        ("the same, of a constant report", ("constant_report", *figure)),
+    )
+
+
 # (name in the card, where the figure lies in a split's scores)
 FIGURES = (
     ("images", ("n",)),
@@ -48,6 +57,37 @@ INDEXED = (
     ("hallucination_rate", "hallucination rate", ("hallucination_rate",)),
     ("wrong_side_rate", "wrong-side rate", ("wrong_side_rate",)),
 )
+# The same for a model of slides.
+SLIDE_FIGURES = (
+    ("slides", ("n",)),
+    ("seed", ("seed",)),
+    ("exact fact: precision", ("exact", "precision")),
+    ("exact fact: recall", ("exact", "recall")),
+    ("exact fact: F1", ("exact", "f1")),
+    ("the same, 95 % interval", ("intervals", "exact.f1")),
+    *_beside("exact", "f1"),
+    ("diagnosis accuracy", ("diagnosis_accuracy",)),
+    *_beside("diagnosis_accuracy"),
+    ("grade accuracy", ("grade_accuracy",)),
+    *_beside("grade_accuracy"),
+    ("number exactness", ("number_exactness",)),
+    *_beside("number_exactness"),
+    ("size error, cm", ("size_error_cm",)),
+    *_beside("size_error_cm"),
+    ("hallucination rate", ("hallucination_rate",)),
+    ("deletion: fall without the tiles of most evidence", ("evidence", "deletion", "top")),
+    ("the same, tiles at random", ("evidence", "deletion", "random")),
+    ("difference, 95 % interval", ("evidence", "deletion", "interval")),
+    ("evidence of the diagnosis on tumour", ("evidence", "tumour", "model")),
+    ("the same, by chance", ("evidence", "tumour", "chance")),
+)
+SLIDES_INDEXED = (
+    ("f1", "exact-fact F1", ("exact", "f1")),
+    ("accuracy", "diagnosis accuracy", ("diagnosis_accuracy",)),
+    ("accuracy", "grade accuracy", ("grade_accuracy",)),
+    ("accuracy", "number exactness", ("number_exactness",)),
+    ("hallucination_rate", "hallucination rate", ("hallucination_rate",)),
+)
 NOT_RUN = "not run"
 
 
@@ -66,7 +106,7 @@ def write_card(
 
     Args:
         folder: the saved model's folder.
-        evaluation: what `score_facts` gives, with "seed" and the "command" that printed it; or {split: such scores}.
+        evaluation: what `score_facts` or `score_slides` gives, with "seed" and the "command" that printed it; or {split: such scores}.
             {} for a model that was not evaluated.
         model_name: the repository id it is to be published under (it also stands in the usage code).
         base: what the model was built from, in a few words.
@@ -82,7 +122,9 @@ def write_card(
     if not folder.is_dir():
         raise InputError(folder.name, "no such folder", "a saved model's folder", "save the model first")
     splits = _splits(evaluation)
-    results = _eval_results(splits)
+    slides = any("diagnosis_accuracy" in scores for scores in splits.values())
+    shown, indexed = (SLIDE_FIGURES, SLIDES_INDEXED) if slides else (FIGURES, INDEXED)
+    results = _eval_results(splits, indexed)
     card = ModelCard.from_template(
         ModelCardData(
             license=licence,
@@ -98,10 +140,11 @@ def write_card(
         command=command,
         commands=_commands(splits),
         data=data,
-        kind_rows=_kind_rows(splits),
+        kind_rows=_rows_of_each(splits, *(("exact", "by_field") if slides else ("kind", "by_kind"))),
         licence=licence,
         model_name=model_name,
-        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in FIGURES],
+        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in shown],
+        slides=slides,
         splits=list(splits),
     )
     path = folder / "README.md"
@@ -150,13 +193,14 @@ def _commands(splits: dict[str, dict]) -> dict[str, list[str]]:
     return commands
 
 
-def _kind_rows(splits: dict[str, dict]) -> list[list[str]]:
-    by_kind = [_figure(scores, "kind", "by_kind") for scores in splits.values()]
-    kinds = dict.fromkeys(kind for table in by_kind if table != NOT_RUN for kind in table)  # in the order of the JSON
-    return [[kind, *(_shown(scores, "kind", "by_kind", kind, "f1") for scores in splits.values())] for kind in kinds]
+def _rows_of_each(splits: dict[str, dict], *table: str) -> list[list[str]]:
+    """F1 of each finding kind, or of each field, that lies at `table` in a split's scores."""
+    tables = [_figure(scores, *table) for scores in splits.values()]
+    names = dict.fromkeys(name for rows in tables if rows != NOT_RUN for name in rows)  # in the order of the JSON
+    return [[name, *(_shown(scores, *table, name, "f1") for scores in splits.values())] for name in names]
 
 
-def _eval_results(splits: dict[str, dict]) -> list[EvalResult]:
+def _eval_results(splits: dict[str, dict], indexed: tuple) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="image-to-text",
@@ -169,6 +213,6 @@ def _eval_results(splits: dict[str, dict]) -> list[EvalResult]:
             metric_value=_figure(scores, *keys),
         )
         for split, scores in splits.items()
-        for metric, name, keys in INDEXED
+        for metric, name, keys in indexed
         if isinstance(_figure(scores, *keys), int | float)
     ]

@@ -1,14 +1,13 @@
 """HistGen's patch encoder (a DINOv2 ViT-L/14 with SwiGLU, `dinov2_cpath_v1.pth`) -> a folder for `tile --encoder`.
 
 The original is a training checkpoint of DINOv2: a dict with `teacher`, whose keys with "backbone" in them are the
-encoder (the first dotted part is dropped) and whose heads are left out. Its blocks stand in chunks, `blocks.CHUNK.INDEX`,
-with an index that counts through. Sizes are read from the tensors' shapes. The folder holds transformers' `Dinov2Model`
-and HistGen's tiling: 512 px tiles of level 0, resized to the encoder's size.
+encoder (the first dotted part is dropped) and whose heads are left out. Its blocks stand in chunks,
+`blocks.CHUNK.INDEX`, with an index that counts through. Sizes are read from the tensors' shapes. The folder holds
+transformers' `Dinov2Model` and HistGen's tiling: 512 px tiles of level 0, resized to the encoder's size.
 """
 
 import math
 import os
-import pickle
 import re
 from pathlib import Path
 
@@ -30,15 +29,17 @@ RENAMED = {
     "norm.weight": "layernorm.weight",
     "norm.bias": "layernorm.bias",
 }
-RENAMED_IN_BLOCK = {
-    "attn.proj": "attention.output.dense",
-    "ls1.gamma": "layer_scale1.lambda1",
-    "ls2.gamma": "layer_scale2.lambda1",
-    "mlp.w12": "mlp.weights_in",  # first half through SiLU, second half as it is: transformers' order too
-    "mlp.w3": "mlp.weights_out",
+LAYERS = {
     "norm1": "norm1",
     "norm2": "norm2",
+    "attn.proj": "attention.output.dense",
+    "mlp.w12": "mlp.weights_in",  # first half through SiLU, second half as it is: transformers' order too
+    "mlp.w3": "mlp.weights_out",
 }
+RENAMED_IN_BLOCK = {f"{old}.{kind}": f"{new}.{kind}" for old, new in LAYERS.items() for kind in ("weight", "bias")}
+RENAMED_IN_BLOCK |= {"ls1.gamma": "layer_scale1.lambda1", "ls2.gamma": "layer_scale2.lambda1"}
+QUERY_KEY_VALUE = ("attn.qkv.weight", "attn.qkv.bias")  # one tensor there, three in transformers
+NOT_NEEDED = "mask_token"  # used in training only
 
 
 def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: int | None = None) -> dict:
@@ -60,17 +61,17 @@ def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: in
     backbone = {key.split(".", 1)[1]: value for key, value in teacher.items() if "backbone" in key and "." in key}
     weights, unexpected = rename_keys(backbone)
     config = dinov2_config(name, backbone, weights, num_heads)
+    missing = missing_keys(backbone, config.num_hidden_layers)
+    if missing:
+        found = f"no {missing[0]} and {len(missing) - 1} more"
+        raise InputError(name, found, "a whole backbone", "use the full file")
     try:
-        model, info = Dinov2Model.from_pretrained(None, config=config, state_dict=weights, output_loading_info=True)
+        model = Dinov2Model.from_pretrained(None, config=config, state_dict=weights)
     except RuntimeError as error:  # shapes that contradict each other
         reason = " ".join(str(error).split())[:160]
         raise InputError(
             name, f"weights that do not fit ({reason})", "one DINOv2 with SwiGLU", "check the file"
         ) from error
-    missing = sorted(set(info["missing_keys"]) - {"embeddings.mask_token"})  # used in training only
-    if missing:
-        found = f"no {missing[0]} and {len(missing) - 1} more"
-        raise InputError(name, found, "a whole backbone", "use the full file")
     side = config.image_size
     model.save_pretrained(out)
     TileImageProcessor(size=side).save_pretrained(out)
@@ -91,7 +92,7 @@ def read_teacher(path: str | os.PathLike) -> dict[str, torch.Tensor]:
         raise InputError(path.name, "a folder" if path.is_dir() else "no such file", expected, "check the path")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # torch reports bad bytes by a dozen exception types
         found = "objects besides tensors" if "GLOBAL" in str(error) else "a broken or truncated file"
         raise InputError(path.name, found, expected, remedy) from error
     teacher = state.get("teacher") if isinstance(state, dict) else None
@@ -113,17 +114,23 @@ def rename_keys(backbone: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tens
             renamed[RENAMED[key]] = value
         elif block is None:
             leftover.append(key)
-        elif block[2] in ("attn.qkv.weight", "attn.qkv.bias"):
+        elif block[2] in QUERY_KEY_VALUE:
             for part, rows in zip(("query", "key", "value"), value.chunk(3), strict=True):
                 kind = block[2].rsplit(".", 1)[1]
                 renamed[f"encoder.layer.{block[1]}.attention.attention.{part}.{kind}"] = rows.contiguous()
+        elif block[2] in RENAMED_IN_BLOCK:
+            renamed[f"encoder.layer.{block[1]}.{RENAMED_IN_BLOCK[block[2]]}"] = value
         else:
-            old = next((old for old in RENAMED_IN_BLOCK if block[2] in (old, f"{old}.weight", f"{old}.bias")), None)
-            if old is None:
-                leftover.append(key)
-            else:
-                renamed[f"encoder.layer.{block[1]}.{RENAMED_IN_BLOCK[old]}{block[2].removeprefix(old)}"] = value
+            leftover.append(key)
     return renamed, leftover
+
+
+def missing_keys(backbone: dict[str, torch.Tensor], depth: int) -> list[str]:
+    """What a whole backbone of so many blocks has and this one lacks, under the original's names without chunks."""
+    there = {f"blocks.{block[1]}.{block[2]}" if (block := BLOCK.fullmatch(key)) else key for key in backbone}
+    in_block = [*RENAMED_IN_BLOCK, *QUERY_KEY_VALUE]
+    wanted = [*RENAMED, *(f"blocks.{index}.{name}" for index in range(depth) for name in in_block)]
+    return sorted(set(wanted) - there - {NOT_NEEDED})
 
 
 def dinov2_config(name: str, backbone: dict, weights: dict, num_heads: int | None) -> Dinov2Config:

@@ -25,7 +25,7 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     panels = [("film", None)] + ([("anatomical prior", None)] if report.prior is not None else [])
     panels += [(sentence.text, sentence) for sentence in report.sentences]
     rows = -(-len(panels) // COLUMNS)
-    footer = 0.35 + 0.2 * len(facts or ())
+    footer = footer_inches(facts)
     figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + TITLE) + footer + HEADER), dpi=110, layout="none")
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
@@ -50,6 +50,17 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
             axes.contour(mask, levels=[0.5], colors="#35d0ff", linewidths=1)
         lines = textwrap.wrap(title, 40, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")
         axes.set_title("\n".join(lines) + score, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
+    write_footer(figure, report, facts)
+    return figure
+
+
+def footer_inches(facts: list[tuple[str, str]] | None) -> float:
+    """The height that `write_footer` needs."""
+    return 0.35 + 0.2 * len(facts or ())
+
+
+def write_footer(figure: Figure, report, facts: list[tuple[str, str]] | None) -> None:
+    """Write facts and the model's statement at the foot of a picture."""
     lines = [(f"{MARKS[state][0]} {words} ({state})", MARKS[state][1]) for state, words in facts or ()]
     if report.statement:
         lines.append((report.statement, "#555555"))
@@ -63,7 +74,6 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
             family="DejaVu Sans",
             parse_math=False,
         )
-    return figure
 
 
 def lay_over(axes, evidence: np.ndarray, shape: tuple[int, int]) -> None:

@@ -19,13 +19,33 @@ from transformers.utils import cached_file
 
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.processing.processing_histgen import FEATURE_SUFFIXES
+from hf_medreport.processing.slide_sources import openslide
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS, register_auto_classes
 
 SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.checkpoint}
 DEFAULT = "anatomical-tiny"
+DEFAULT_FOR_SLIDES = "histgen-tiny"
+SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # torch's and transformers' words for weights that do not fit their configuration.
 MISMATCH = ("mismatched", "size mismatch", "shape")
+
+
+def shows_slide(path: str | os.PathLike) -> bool:
+    """Whether a file is a slide or the features of one: by its suffix or, of TIFF and DICOM, by what OpenSlide says."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in (*SLIDES, *FEATURE_SUFFIXES):
+        return True
+    if suffix not in (".tif", ".tiff", ".dcm") or openslide is None or not path.is_file():
+        return False
+    return openslide.OpenSlide.detect_format(path) is not None
+
+
+def default_model(path: str | os.PathLike) -> str:
+    """The name of the shipped model for a file: one that reads slides, or one that reads films."""
+    return DEFAULT_FOR_SLIDES if shows_slide(path) else DEFAULT
 
 
 def load(

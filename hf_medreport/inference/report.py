@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from hf_medreport.inference.figure import report_figure
@@ -54,6 +55,14 @@ class Report:
             sentence.pop("evidence")
             sentence["mean_logprob"] = round(sentence["mean_logprob"], 4)
         return record
+
+    def figure(self, facts: list[tuple[str, str]] | None = None) -> Figure:
+        """The report as a picture; `facts` as in `report_figure`."""
+        return report_figure(self, facts)
+
+    def release(self) -> None:
+        """Let go of the pixels, once they are drawn: a run over many films keeps every report."""
+        self.image = self.prior = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,7 @@ class ReportFolder:
 
     def add(self, report: Report, facts: list[tuple[str, str]] | None = None) -> Path:
         """Draw one report; `facts` as in `report_figure`."""
-        figure = report_figure(report, facts)
+        figure = report.figure(facts)
         picture = self.folder / f"{unique_stem(report.film, self.used)}_report.png"
         return write_whole(picture, lambda path: figure.savefig(path, format="png"))
 

@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import sacrebleu
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import Seq2SeqTrainer
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
@@ -86,6 +86,9 @@ class ReportTrainer(Seq2SeqTrainer):
             batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
             return LikeLengths(dataset.lengths, batch, seed)
         return super()._get_train_sampler(train_dataset)
+
+    def _get_eval_sampler(self, eval_dataset):
+        return SequentialSampler(eval_dataset)  # whatever the order of training: samples are the first records
 
     def load_weights(self, folder: str | os.PathLike) -> None:
         """Weights of a checkpoint folder. Trainer itself copies tensors by name and only warns where none fits; names

@@ -181,7 +181,7 @@ def test_the_manifest_lists_every_file_and_the_card_says_what_this_is(tmp_path, 
 
 
 def test_no_more_films_are_drawn_than_are_in_flight():
-    drawn = phantom_files._draw_in_order(SimpleNamespace(n=1000), _index, workers=2)
+    drawn = phantom_files.draw_in_order(SimpleNamespace(n=1000), _index, workers=2)
     assert [next(drawn) for _ in range(3)] == [0, 1, 2]
     assert len(drawn.gi_frame.f_locals["waiting"]) < phantom_files.IN_FLIGHT * 2
     drawn.close()

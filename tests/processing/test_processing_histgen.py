@@ -101,8 +101,8 @@ def no_encoder() -> HistGenProcessor:
         (
             Image.fromarray(tissue_array()),
             "slide: found a slide, and no patch_encoder/ beside the model to encode it; expected the patch encoder "
-            "that the model was trained with; give a feature file, or put the encoder into patch_encoder/ (hf-medreport "
-            "convert dinov2)",
+            "that the model was trained with; give a feature file, or put the encoder into patch_encoder/ "
+            "(hf-medreport convert dinov2)",
         ),
         (
             np.zeros((4, 4, 4, 4), np.uint8),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hf_medreport.phantom.slide.chance import lattice, numbers
-from hf_medreport.phantom.slide.section import CM, METASTASIS, NODE_CAPSULE
+from hf_medreport.phantom.slide.section import CLEAR, CM, METASTASIS, NODE_CAPSULE
 
 __all__ = ["FIELD_MM2", "NORMAL", "TUMOURS", "Gland", "Nuclei", "Outlines", "View", "draw_cells"]
 
@@ -62,7 +62,7 @@ class Gland:
     jitter: float = 0.5
     wobble: float = 0.08
     share: float = 1.0  # of the lattice points that have one
-    where: Callable = lambda parenchyma: parenchyma > 0
+    where: Callable = lambda parenchyma: parenchyma > 0  # of normal tissue
 
 
 VACUOLE = Gland(68, 32, (0, 3), jitter=0.3, where=lambda p: p > -0.2)
@@ -84,7 +84,7 @@ NORMAL = {
 def _nests(grade: int, spacing, radii, body, lumen, opens, rings, **more) -> Gland:
     nuclei, step = BY_GRADE[grade]
     made = {"nuclei": nuclei, "gap": step * nuclei.radius, "open": opens[grade - 1], "rings": rings}
-    return Gland(spacing, radii[grade - 1], body, lumen, where=np.isfinite, **made | more)
+    return Gland(spacing, radii[grade - 1], body, lumen, **made | more)
 
 
 def _ductal(grade: int) -> tuple[Gland, ...]:
@@ -104,7 +104,7 @@ def _acinar(grade: int) -> tuple[Gland, ...]:
 
 def _squamous(grade: int) -> tuple[Gland, ...]:
     sheet = _nests(grade, 130, (80, 80, 80), (40, 158), 0.0, (0, 0, 0), (0.94, 0.8, 0.66, 0.52, 0.38, 0.24, 0.1))
-    pearl = Gland(210, 52, (8, 235), share=(0.95, 0.5, 0.1)[grade - 1], where=np.isfinite)
+    pearl = Gland(210, 52, (8, 235), share=(0.95, 0.5, 0.1)[grade - 1])
     whorls = ((0.78, (26, 170)), (0.66, (4, 250)), (0.42, (24, 180)), (0.3, (2, 245)))
     layers = [replace(pearl, radius=52 * size, body=body) for size, body in whorls]
     return (replace(sheet, gap=sheet.gap * 1.15), pearl, *layers)
@@ -112,7 +112,7 @@ def _squamous(grade: int) -> tuple[Gland, ...]:
 
 def _clear_cell(grade: int) -> tuple[Gland, ...]:
     nuclei, _ = BY_GRADE[grade]
-    cell = Gland(21, 11.8, (3, 22), rings=(0.05,), gap=100, jitter=0.4, nuclei=nuclei, where=np.isfinite)
+    cell = Gland(21, 11.8, (3, 22), rings=(0.05,), gap=100, jitter=0.4, nuclei=nuclei)
     return (replace(cell, spacing=(22.0, 20.5, 18.5)[grade - 1], radius=(12.0, 11.2, 10.3)[grade - 1]),)
 
 
@@ -190,7 +190,9 @@ def _is_normal(view: View, points: np.ndarray, gland: Gland) -> np.ndarray:
 
 
 def _is_viable(view: View, points: np.ndarray, gland: Gland | None = None, part: str = "tissue") -> np.ndarray:
-    return (view.at("tumour", points) > 0) & (view.at(part, points) > 0) & (view.at("necrosis", points) <= 0)
+    """Where tumour grows: its glands end at its outline, so that a clear margin stays clear."""
+    depth = 0.0 if gland is None else 0.3 * gland.radius
+    return (view.at("tumour", points) > depth) & (view.at(part, points) > 0) & (view.at("necrosis", points) <= 0)
 
 
 def _stroma(view: View) -> Iterator[Outlines]:
@@ -218,15 +220,18 @@ def _tumour(view: View) -> Iterator[Outlines]:
         if view.touches(part, 0.0):
             wanted = partial(_is_viable, part=part)
             for gland in layers:
-                yield from _glands(view, _shrunk(gland, diameter * view.side), 200, wanted)
+                yield from _glands(view, _shrunk(gland, diameter * view.side, view.side), 200, wanted)
     if not layers:
         yield from _files(view, nuclei, step * nuclei.radius)
     yield from _mitoses(view)
 
 
-def _shrunk(gland: Gland, diameter: float) -> Gland:
-    """Glands small enough that a few of them fit into a tumour of this diameter (um), whose cells keep their size."""
-    scale = min(1.0, diameter / (2.6 * gland.spacing))
+def _shrunk(gland: Gland, diameter: float, side: float) -> Gland:
+    """Glands small enough for a few of them to fit into a tumour of this diameter (um) and for none to reach the ink.
+
+    Their cells keep their size. On slides of more than 2.5 mm this changes small tumours only.
+    """
+    scale = min(1.0, diameter / (2.6 * gland.spacing), CLEAR * side / gland.radius)
     return replace(gland, spacing=scale * gland.spacing, radius=scale * gland.radius)
 
 
@@ -283,7 +288,8 @@ def _glands(view: View, gland: Gland, salt: int, wanted: Callable) -> Iterator[O
         own = numbers(view.seed + salt + number, np.round(circle[..., 0] * 8), np.round(circle[..., 1] * 8), 8)
         circle, own = circle.reshape(-1, 2), own.reshape(-1, 8)
         circle = circle + (own[:, 4:6] - 0.5) * gland.nuclei.radius * 1.5
-        outward = (2 * np.pi * np.arange(count) / count + turn[some, None]).ravel() + 1.6 * (own[:, 6] - 0.5)
+        freely = 1.6 if count > 1 else 6.3  # a nucleus alone in its cell may point anywhere
+        outward = (2 * np.pi * np.arange(count) / count + turn[some, None]).ravel() + freely * (own[:, 6] - 0.5)
         yield from _nuclei(view, circle, own, gland.nuclei, outward)
 
 

@@ -6,12 +6,29 @@ cell of a lattice over the slide has numbers of its own, mixed from (seed, colum
 """
 
 from functools import cache
+from types import ModuleType
 
 import numpy as np
 
-__all__ = ["PERIOD", "lattice", "numbers", "smooth_noise", "texture"]
+from hf_medreport.processing.input_error import InputError
+
+__all__ = ["PERIOD", "lattice", "numbers", "opencv", "smooth_noise", "texture"]
 
 PERIOD = 1024  # px after which a texture repeats; cells and glands never do
+
+
+def opencv() -> ModuleType:
+    """The package cv2, which draws.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import cv2
+    except ImportError:
+        expected, remedy = "OpenCV, which draws slides", "pip install 'hf-medreport[wsi]'"
+        raise InputError("phantom slide", "no opencv-python-headless", expected, remedy) from None
+    return cv2
 
 
 def _mixed(value: np.ndarray) -> np.ndarray:
@@ -67,8 +84,7 @@ def lattice(
 
 def smooth_noise(seed: int, bumps: int, cells: int) -> np.ndarray:
     """A smooth random surface, float32 (cells, cells) of mean 0 and deviation 1, about `bumps` bumps across."""
-    import cv2
-
+    cv2 = opencv()
     rows, columns = np.mgrid[: bumps + 2, : bumps + 2]
     points = numbers(seed, columns, rows, 1)[..., 0]
     surface = cv2.resize(points, (cells, cells), interpolation=cv2.INTER_CUBIC)
@@ -87,8 +103,7 @@ def texture(name: str, mpp: float) -> np.ndarray:
     Returns:
         float32 (2 x PERIOD, 2 x PERIOD), so that a piece of up to `PERIOD` px can be cut out from any start.
     """
-    import cv2
-
+    cv2 = opencv()
     # (blur along x, along y) in um
     along, across = {"fibres": (26.0, 1.6), "clouds": (9.0, 9.0), "grain": (0.6, 0.6), "noise": (0, 0)}[name]
     white = np.random.Generator(np.random.PCG64(sum(name.encode()))).standard_normal((PERIOD, PERIOD))

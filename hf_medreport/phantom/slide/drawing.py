@@ -13,7 +13,7 @@ from collections import OrderedDict
 import numpy as np
 
 from hf_medreport.phantom.slide.cells import View, draw_cells
-from hf_medreport.phantom.slide.chance import PERIOD, numbers, texture
+from hf_medreport.phantom.slide.chance import PERIOD, numbers, opencv, texture
 from hf_medreport.phantom.slide.findings import SlideFacts
 from hf_medreport.phantom.slide.section import NODE_CAPSULE, lay_out, truth_of
 from hf_medreport.phantom.slide.stain import INKS, PENS, colours_of, look_of
@@ -48,7 +48,8 @@ class SlideDrawing:
     def __init__(self, facts: SlideFacts, patient: int, size: int, mpp: float, style="standard", pen: bool = False):
         check_drawing(size, mpp, style)
         self.facts, self.patient, self.size, self.mpp, self.style, self.pen = facts, patient, size, mpp, style, pen
-        self._seed = int(numbers(20, patient & 0xFFFFFFFF, patient >> 32, 1)[0] * (1 << 24))
+        coarse, fine = numbers(20, patient & 0xFFFFFFFF, patient >> 32, 2)
+        self._seed = int(coarse * (1 << 24)) << 8 | int(fine * (1 << 8))  # 32 bits, each patient their own
         self._look = look_of(style, self._seed)
         self._colours = colours_of(self._look)
         step = 1
@@ -127,7 +128,7 @@ class SlideDrawing:
             canvas = piece.ground()
             for outlines in draw_cells(piece.view()):
                 piece.paint(canvas, *outlines)
-            image = self._colours[piece.finish(canvas)[inner, inner]]
+            image = np.take(self._colours, piece.finish(canvas)[inner, inner], axis=0)
             if piece.touches("ink", 2 * piece.rough):
                 line = piece.field("ink") + 0.5 * piece.rough * piece.texture("clouds")
                 _tint(image, line[inner, inner] > 0, INKS[int(self._chance[0] * 2)])
@@ -141,8 +142,7 @@ class SlideDrawing:
 
     def _scanned(self, image: np.ndarray, noise: np.ndarray, column: int, row: int) -> np.ndarray:
         """Light falls off towards the edge of the slide; the sensor adds noise."""
-        import cv2
-
+        cv2 = opencv()
         x, y = (((np.arange(BLOCK) + place * BLOCK) / self.size - 0.5).astype(np.float32) for place in (column, row))
         darker = 9 * (x[None] ** 2 + y[:, None] ** 2) + self._look.noise * noise + 2 * self._look.noise
         return cv2.subtract(image, cv2.merge([np.clip(darker, 0, 60).astype(np.uint8)] * 3))
@@ -170,8 +170,7 @@ class _Piece:
 
     def field(self, name: str) -> np.ndarray:
         """A field at every pixel, float32; in um, where it is a distance."""
-        import cv2
-
+        cv2 = opencv()
         part, x0, y0 = self._crop(name)
         step = self.drawing._step
         large = cv2.resize(part, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
@@ -233,8 +232,7 @@ class _Piece:
 
     def paint(self, canvas: np.ndarray, polygons: np.ndarray, colours: np.ndarray) -> None:
         """Fill polygons (um) that touch the canvas, in their order."""
-        import cv2
-
+        cv2 = opencv()
         origin = np.array([self.left, self.top], np.float32)
         places = (polygons / np.float32(self.drawing.mpp) - origin - np.float32(0.5)) * np.float32(1 << SHIFT)
         low, high = places.min(1), places.max(1)
@@ -244,15 +242,14 @@ class _Piece:
 
     def finish(self, canvas: np.ndarray) -> np.ndarray:
         """Grain, blur and the section's edge; then both stains in one number, uint16 (side, side)."""
-        import cv2
-
+        cv2 = opencv()
         blur = self.drawing._look.blur
         canvas = cv2.GaussianBlur(canvas, (0, 0), blur)
-        grain = np.clip(100 + 11 * self.texture("grain"), 60, 160).astype(np.uint8)
-        canvas = cv2.multiply(canvas, cv2.merge([grain, grain]), scale=0.01)
-        if (self._crop("tissue")[0].min() * self.um) < 4 * self.rough:
-            canvas[self.field("tissue") + self.rough * self.texture("clouds") <= 0] = 0
-        return canvas.view(np.uint16)[..., 0]
+        grain = cv2.convertScaleAbs(self.texture("grain"), alpha=11, beta=100)
+        stains = cv2.multiply(canvas, cv2.merge([grain, grain]), scale=0.01).view(np.uint16)[..., 0]
+        if self._crop("tissue")[0].min() * self.um < 4 * self.rough:
+            stains = stains * (self.field("tissue") + self.rough * self.texture("clouds") > 0)
+        return stains
 
 
 def _tint(image: np.ndarray, where: np.ndarray, lets_through: np.ndarray) -> None:

@@ -72,9 +72,7 @@ def test_mitoses_are_as_many_a_field_as_stated(mitoses):
 
 
 def test_necrosis_holds_debris_and_no_cells():
-    alive, dead = (
-        nuclei(view_of(tumour(2), tumour=-FAR, necrosis=necrosis)) for necrosis in (FAR, -FAR)
-    )
+    alive, dead = (nuclei(view_of(tumour(2), tumour=-FAR, necrosis=necrosis)) for necrosis in (FAR, -FAR))
     assert np.median(dead) < 0.3 * np.median(alive) and dead.max() < 40
 
 
@@ -105,7 +103,9 @@ def test_numbers_are_even_and_unrelated():
     np.testing.assert_allclose(found.mean((0, 1)), 0.5, atol=0.01)
     np.testing.assert_allclose(found.var((0, 1)), 1 / 12, atol=0.002)
     neighbours = [np.corrcoef(found[1:, :, 0].ravel(), found[:-1, :, 0].ravel())[0, 1]]
-    neighbours += [np.corrcoef(found[..., 0].ravel(), numbers(seed, columns, rows, 1).ravel())[0, 1] for seed in (8, 10)]
+    neighbours += [
+        np.corrcoef(found[..., 0].ravel(), numbers(seed, columns, rows, 1).ravel())[0, 1] for seed in (8, 10)
+    ]
     assert max(map(abs, neighbours)) < 0.02
 
 

@@ -53,7 +53,9 @@ def test_nodes_are_counted(positive, examined, seed):
     assert label(truth["tissue"])[1] == examined + 1  # each apart from the section
 
 
-@pytest.mark.parametrize(("necrosis", "low", "high"), [("absent", 0, 0), ("focal", 0.08, 0.16), ("extensive", 0.3, 0.45)])
+@pytest.mark.parametrize(
+    ("necrosis", "low", "high"), [("absent", 0, 0), ("focal", 0.08, 0.16), ("extensive", 0.3, 0.45)]
+)
 @pytest.mark.parametrize("size_cm", [0.8, 3.0])
 def test_necrosis_is_a_share_of_the_tumour(necrosis, low, high, size_cm):
     truth = laid_out(tumour_of(necrosis=necrosis, size_cm=size_cm))
