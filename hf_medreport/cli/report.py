@@ -37,7 +37,9 @@ def report(
     from hf_medreport.inference.report_slides import report_any
 
     folder = None if out is None else ReportFolder(out)  # a wrong --out is said before the work
-    pipe = load(model or default_model(images[0]), revision=revision, device=device, trust_remote_code=trust_remote_code)
+    pipe = load(
+        model or default_model(images[0]), revision=revision, device=device, trust_remote_code=trust_remote_code
+    )
     results = []
     reports = report_any(images, pipe, masks=mask or None, slide_mpp=slide_mpp, batch_size=batch_size)
     for result in bar(reports, len(images), "images"):

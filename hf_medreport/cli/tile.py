@@ -1,11 +1,12 @@
 """Slides in, features of their tiles out."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Device, Json, Revision, app, bar, print_json, quiet
+from hf_medreport.cli.app import Device, Json, Revision, app, print_json, quiet
 from hf_medreport.processing.input_error import InputError
 
 
@@ -33,6 +34,7 @@ def tile(
     """Cut slides into tiles and encode them. The same command goes on where a killed one was."""
     quiet()
     import torch
+    from tqdm import tqdm
 
     from hf_medreport.inference import tile_cohort as cohort
     from hf_medreport.inference.loading import checked_device
@@ -50,7 +52,7 @@ def tile(
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
     runs = []
-    with bar((), 2, "tiles") as tiles:
+    with tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles:  # how many is known slide by slide
         options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
         for run in cohort.tile_cohort(paths, out, model, processor, **options, on_batch=tiles.update):
             if run.state == "failed":

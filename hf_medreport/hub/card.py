@@ -106,8 +106,8 @@ def write_card(
 
     Args:
         folder: the saved model's folder.
-        evaluation: what `score_facts` or `score_slides` gives, with "seed" and the "command" that printed it; or {split: such scores}.
-            {} for a model that was not evaluated.
+        evaluation: what `score_facts` or `score_slides` gives, with "seed" and the "command" that printed it; or
+            {split: such scores}. {} for a model that was not evaluated.
         model_name: the repository id it is to be published under (it also stands in the usage code).
         base: what the model was built from, in a few words.
         data: what it was trained on, in a few words.

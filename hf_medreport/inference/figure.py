@@ -61,6 +61,7 @@ def footer_inches(facts: list[tuple[str, str]] | None) -> float:
 
 def write_footer(figure: Figure, report, facts: list[tuple[str, str]] | None) -> None:
     """Write facts and the model's statement at the foot of a picture."""
+    height = figure.get_figheight()
     lines = [(f"{MARKS[state][0]} {words} ({state})", MARKS[state][1]) for state, words in facts or ()]
     if report.statement:
         lines.append((report.statement, "#555555"))

@@ -146,8 +146,10 @@ def train(config: str | None, flags: list[str]) -> dict:
     set_seed(arguments.seed)
     model, processor = build(model_arguments, train_set, tiles, encoder)
     model.config.statement = TEST_BENCH if data_arguments.phantom_slides else ""
-    model.generation_config.max_new_tokens = data_arguments.max_text_tokens
-    model.generation_config.length_penalty = 0.0  # the best sum of log-probabilities, as published
+    generation = {"max_new_tokens": data_arguments.max_text_tokens}
+    if arguments.generation_num_beams > 1:  # the best sum of log-probabilities, as published
+        generation |= {"num_beams": arguments.generation_num_beams, "length_penalty": 0.0}
+    model.generation_config.update(**generation)
 
     trainer = HistGenTrainer(
         model=model,
@@ -168,11 +170,6 @@ def train(config: str | None, flags: list[str]) -> dict:
     if trainer.is_world_process_zero():
         folder = output / arguments.model_name
         trained = trainer.accelerator.unwrap_model(trainer.model)
-        generation = {
-            "max_new_tokens": data_arguments.max_text_tokens,
-            "num_beams": arguments.generation_num_beams,
-            "length_penalty": 0.0,
-        }
         save_model(trained, processor, folder, arguments.half_precision_weights, **generation)
         write_evaluation(folder, data_arguments, arguments, config)
         metrics["model"] = str(folder)

@@ -237,7 +237,7 @@ class _Piece:
         places = (polygons / np.float32(self.drawing.mpp) - origin - np.float32(0.5)) * np.float32(1 << SHIFT)
         low, high = places.min(1), places.max(1)
         seen = ((high > 0) & (low < self.side << SHIFT)).all(1)
-        for polygon, colour in zip(places[seen].astype(np.int32), colours[seen].tolist(), strict=True):
+        for polygon, colour in zip(np.floor(places[seen]).astype(np.int32), colours[seen].tolist(), strict=True):
             cv2.fillConvexPoly(canvas, polygon, colour, cv2.LINE_8, SHIFT)
 
     def finish(self, canvas: np.ndarray) -> np.ndarray:

@@ -51,14 +51,14 @@ def test_pixels_do_not_depend_on_what_was_drawn_before(whole):
 
 @pytest.mark.parametrize("mpp", [0.5, 1.0])
 def test_blocks_join_without_seams(monkeypatch, mpp):
-    """Cut elsewhere, the same slide comes out, but for the sensor's noise."""
+    """Cut elsewhere, the same slide comes out, but for the sensor's noise and a rounded corner here and there."""
 
     def drawn(block: int) -> np.ndarray:
         monkeypatch.setattr(drawing, "BLOCK", block)
         return SlideDrawing(FACTS, 7, SIZE, mpp).region(0, 0, SIZE, SIZE).astype(int)
 
     difference = abs(drawn(512) - drawn(256))
-    assert difference.max() < 40 and (difference > 14).mean() < 1e-4
+    assert (difference > 14).mean() < 1e-5
 
 
 def test_truth_is_what_lies_in_the_region(slide):

@@ -1,0 +1,263 @@
+"""Slides, or the features of slides -> reports, each with the tiles that drove it; one bad slide is listed.
+
+    for report in report_slides(["a.svs", "b.safetensors"], load("histgen-tiny")):
+        print(report.film, report.text)
+
+`report_any` takes films as well, whichever the model reads.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from hf_medreport.inference.figure_slide import evidence_map, slide_figure, tile_pictures
+from hf_medreport.inference.loading import SLIDES, shows_slide
+from hf_medreport.inference.report import (
+    Failure,
+    Report,
+    Sentence,
+    model_name,
+    model_revision,
+    readable,
+    report_films,
+)
+from hf_medreport.inference.tile import one_line
+from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.processing_histgen import FEATURE_SUFFIXES
+from hf_medreport.processing.slide_reading import Slide, open_slide
+
+TOP = 6  # tiles that a report names, in all and for each sentence
+FILMS = (".png", ".jpg", ".jpeg", ".dcm")  # what is a film beside slides; alone it may be a slide of one level
+SCANS = (*SLIDES, ".tiff", ".tif", ".dcm", ".png", ".jpg", ".jpeg")
+
+
+@dataclass
+class TopTile:
+    """A tile that spoke for a sentence or a report: its index, its place, its share of the evidence.
+
+    `x`, `y` are level-0 px of its top left corner; None where the features came without coordinates.
+    """
+
+    index: int
+    x: int | None
+    y: int | None
+    share: float
+
+
+@dataclass
+class SlideSentence(Sentence):
+    """One sentence; `evidence` (tiles,) of sum 1, or 0 where no tile spoke for it, and the first tiles of it."""
+
+    tiles: list[TopTile]
+
+
+@dataclass
+class SlideReport(Report):
+    """What a model wrote for one slide.
+
+    `film` is the name of the slide or feature file, `film_sha256` the fingerprint of the slide or the SHA-256 of the
+    feature file, `image` the map of the evidence.
+    """
+
+    patches: int = 0  # how many tiles the model read
+    tiles: list[TopTile] = field(default_factory=list)  # by evidence summed over the sentences
+    note: str = ""  # what the picture lacks, and why
+    pictures: list[np.ndarray] = field(default_factory=list, repr=False)  # of `tiles`, where there is a slide
+
+    def to_json(self) -> dict:
+        """Everything but pixels and maps."""
+        record = super().to_json()
+        del record["pictures"]
+        for tile in record["tiles"] + [tile for sentence in record["sentences"] for tile in sentence["tiles"]]:
+            tile["share"] = round(tile["share"], 4)
+        return record
+
+    def figure(self, facts: list[tuple[str, str]] | None = None) -> Figure:
+        """The report as a picture; `facts` as in `slide_figure`."""
+        return slide_figure(self, facts)
+
+    def release(self) -> None:
+        """Let go of pixels and maps, once they are drawn: a bag may hold 100,000 tiles."""
+        super().release()
+        self.pictures = []
+        for sentence in self.sentences:
+            sentence.evidence = np.empty(0, np.float32)
+
+
+def reads_slides(pipe) -> bool:
+    """Whether a pipeline's model takes the features of slides."""
+    return pipe.model.main_input_name == "patch_features"
+
+
+def report_any(
+    paths: Iterable[str | os.PathLike],
+    pipe,
+    *,
+    masks: Iterable[str | os.PathLike] | None = None,
+    slide_mpp: float | None = None,
+    batch_size: int = 4,
+) -> Iterator[Report | Failure]:
+    """Report films or slides, whichever the model reads.
+
+    Args:
+        paths: all films, or all slides and feature files of slides.
+        pipe: from `loading.load`.
+        masks, batch_size: for films, as in `report_films`.
+        slide_mpp: for slides, as in `report_slides`.
+
+    Raises:
+        InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
+    """
+    paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
+    slides = [path for path in paths if shows_slide(path)]
+    name = model_name(pipe)
+    if reads_slides(pipe):
+        films = [path for path in paths if path not in slides and path.suffix.lower() in FILMS]
+        if slides and films:
+            found = f"a film among slides ({readable(slides[0].name)})"
+            raise InputError(readable(films[0].name), found, "slides only", "report films in a call of their own")
+        if masks is not None:
+            found = f"{len(masks)}, and {name} reads slides"
+            raise InputError("masks", found, "none: masks are of lungs and heart", "leave out --mask")
+        return report_slides(paths, pipe, slide_mpp)
+    if slides:
+        remedy = "report slides in a call of their own, with a model that reads them"
+        raise InputError(readable(slides[0].name), f"a slide, and {name} reads films", "films only", remedy)
+    if slide_mpp is not None:
+        raise InputError("slide_mpp", f"{slide_mpp:g}, and {name} reads films", "none", "leave out --slide-mpp")
+    return report_films(paths, pipe, masks=masks, batch_size=batch_size)
+
+
+def report_slides(
+    paths: Iterable[str | os.PathLike], pipe, slide_mpp: float | None = None
+) -> Iterator[SlideReport | Failure]:
+    """Report slides one after the other, from their pixels or from features made before.
+
+    Args:
+        paths: slides, or feature files (.safetensors, .pt, .h5); one that cannot be used becomes a `Failure`.
+        pipe: from `loading.load`, with a model that reads slides.
+        slide_mpp: microns per level-0 px, where the slides do not say.
+
+    Yields:
+        A `SlideReport` or `Failure` for each path, in their order.
+    """
+    revision = model_revision(pipe)
+    for path in map(Path, paths):
+        try:
+            result = _report(path, pipe, slide_mpp, revision)
+        except (InputError, OSError) as error:
+            result = Failure(readable(path.name), one_line(path, error))
+        yield result
+
+
+def _report(path: Path, pipe, slide_mpp: float | None, revision: str) -> SlideReport:
+    if path.suffix.lower() in FEATURE_SUFFIXES:
+        bag = read_features(path, pipe.model.config.feature_size)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        report = _written(path, sha256, bag, pipe, revision)
+        _draw_beside(report, path, bag)
+        return report
+    with open_slide(path, slide_mpp) as slide:
+        bag = _encoded(path, slide, pipe)
+        report = _written(path, slide.fingerprint(), bag, pipe, revision)
+        _draw(report, bag, int(bag.info["level0_px"]), slide)
+    return report
+
+
+def _encoded(path: Path, slide: Slide, pipe) -> PatchFeatures:
+    """The bag of an open slide; errors name the file, and no options that only `hf-medreport tile` has."""
+    width = pipe.model.config.feature_size
+    try:
+        encoder = pipe.processor.patch_encoder
+        if encoder.width != width:
+            found, expected = f"features of width {encoder.width} from {encoder.name}", f"width {width}"
+            raise InputError(path.name, found, f"{expected}, which the model takes", "use the model's own encoder")
+        return pipe.processor.encode_slide(slide, pipe.device)
+    except InputError as error:
+        remedy = error.remedy
+        if "--" in remedy:
+            remedy = (
+                "give --slide-mpp" if slide.mpp is None else "choose another slide: the model decides how it is cut"
+            )
+        raise InputError(path.name, error.found, error.expected, remedy) from error
+
+
+def _written(path: Path, sha256: str, bag: PatchFeatures, pipe, revision: str) -> SlideReport:
+    """The report of a bag, without its picture."""
+    (record,) = pipe([{"slides": [bag]}], batch_size=1, return_evidence=True)[0]
+    sentences = [
+        SlideSentence(**sentence, tiles=top_tiles(sentence["evidence"], bag.coordinates))
+        for sentence in record["sentences"]
+    ]
+    return SlideReport(
+        film=readable(path.name),
+        film_sha256=sha256,
+        text=record["generated_text"],
+        sections=record["sections"],
+        sentences=sentences,
+        model=model_name(pipe),
+        revision=revision,
+        statement=getattr(pipe.model.config, "statement", ""),  # converted models have none
+        patches=len(bag.features),
+        tiles=top_tiles(_heat(sentences, bag), bag.coordinates),
+    )
+
+
+def _heat(sentences: list[Sentence], bag: PatchFeatures) -> np.ndarray:
+    """(tiles,) evidence summed over the sentences."""
+    return np.sum([sentence.evidence for sentence in sentences], axis=0) if sentences else np.zeros(len(bag.features))
+
+
+def top_tiles(evidence: np.ndarray, coordinates: np.ndarray | None) -> list[TopTile]:
+    """The TOP tiles with the most evidence, those without any left out."""
+    total = float(evidence.sum())
+    order = np.argsort(-evidence, kind="stable")[:TOP]
+    places = {} if coordinates is None else {index: coordinates[index].tolist() for index in order.tolist()}
+    return [
+        TopTile(index, *places.get(index, (None, None)), float(evidence[index]) / total)
+        for index in order.tolist()
+        if evidence[index] > 0
+    ]
+
+
+def _draw(report: SlideReport, bag: PatchFeatures, level0_px: int, slide: Slide | None) -> None:
+    """Give the report its map and, where there is a slide, its top tiles."""
+    top = [tile.index for tile in report.tiles]
+    report.image = evidence_map(slide, bag.coordinates, level0_px, _heat(report.sentences, bag), top)
+    report.pictures = [] if slide is None else tile_pictures(slide, bag.coordinates[top], level0_px)
+
+
+def _draw_beside(report: SlideReport, path: Path, bag: PatchFeatures) -> None:
+    """Draw on the slide that the features were made from, if it lies beside them; else the tiles only, and say why."""
+    level0_px = bag.info.get("level0_px", "")
+    if bag.coordinates is None or not level0_px.isdecimal() or not int(level0_px):
+        lacking = "coordinates" if bag.coordinates is None else "size of a tile"
+        report.note = f"tiles only: the file holds no {lacking}"
+        return
+    beside = _slide_beside(path, bag.info)
+    if beside is None:
+        why = "their slide does not lie beside the file"
+    else:
+        try:
+            with open_slide(beside) as slide:
+                if bag.info.get("slide_fingerprint") in (None, slide.fingerprint()):
+                    return _draw(report, bag, int(level0_px), slide)
+                why = f"{slide.name} is another slide than theirs"
+        except InputError as error:  # the report stands without its slide
+            why = f"{error.where}: found {error.found}"
+    report.note = readable(f"tiles only: {why}")
+    _draw(report, bag, int(level0_px), None)
+
+
+def _slide_beside(path: Path, info: dict[str, str]) -> Path | None:
+    """The slide of a feature file in the same folder: by the name in its header, or by its own stem."""
+    named = Path(info.get("slide", path.stem)).name
+    names = [named] if Path(named).suffix.lower() in SCANS else [f"{named}{suffix}" for suffix in SCANS]
+    return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)

@@ -1,0 +1,304 @@
+"""Slides -> a folder of feature files, one a slide: resumable, and shared by any number of processes.
+
+- A file that is there counts only if it is whole and was made from this slide, with this encoder and these settings;
+  else the slide is done again.
+- One bad slide never ends the cohort.
+- A process locks a slide before it works on it (`.STEM.claim`). The lock belongs to the system, so it goes with the
+  process, however that ends: nothing stale is left. Where processes were started together (torchrun, accelerate: RANK
+  and WORLD_SIZE) each takes its own share of the list.
+- The features come last, after the overlay: they are the mark that a slide is done.
+"""
+
+import json
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from hf_medreport.inference.report import output_folder, readable, write_whole
+from hf_medreport.inference.tile import SlideRun, encode_slides, one_line
+from hf_medreport.inference.tile_overlay import overlay
+from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
+from hf_medreport.processing.image_processing_tile import TileImageProcessor
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.patch_encoder import PatchEncoder
+from hf_medreport.processing.slide_reading import open_slide
+from hf_medreport.processing.slide_tiling import tile_slide
+from hf_medreport.registry import CHECKPOINTS
+from hf_medreport.version import __version__
+
+try:
+    import fcntl
+except ImportError:  # Windows: no two processes may share a folder there
+    fcntl = None
+
+NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
+SCANS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu", ".dcm")
+SUFFIXES = (*SCANS, ".png", ".jpg", ".jpeg")
+
+
+def default_encoder() -> Path:
+    """The folder of the patch encoder that ships."""
+    folder = CHECKPOINTS / "histgen-tiny" / "patch_encoder"
+    if not folder.is_dir():
+        raise InputError("encoder", "none shipped with this version", "a folder or ORG/NAME", "pass --encoder")
+    return folder
+
+
+def tile_settings(encoder: PatchEncoder, **given) -> TileImageProcessor:
+    """How to tile for an encoder: as was said; where nothing was, as its files say; else HistGen's way.
+
+    Args:
+        given: arguments of `TileImageProcessor`; None counts as not said.
+
+    Raises:
+        InputError: a setting that cannot be, or tiles that the encoder does not take.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    saved = dict(encoder.preprocessing)
+    if "level" in given or "mpp" in given:  # one takes the other's place
+        saved |= {"level": None, "mpp": None}
+    processor = TileImageProcessor(**(saved | given))
+    encoder.encode(np.zeros((1, processor.patch_px, processor.patch_px, 3), np.uint8), processor)
+    return processor
+
+
+def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
+    """The slides of a list of files and folders (a folder's own, not those further down), in order, none twice.
+
+    Raises:
+        InputError: a folder without slides, or two slides whose features would have the same name.
+    """
+    paths = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            inside = [path for path in sorted(source.iterdir()) if path.suffix.lower() in SUFFIXES and path.is_file()]
+            if not inside:
+                found, expected = "a folder without slides", f"files that end in {', '.join(SUFFIXES)}"
+                raise InputError(source.name or str(source), found, expected, "give the slides themselves")
+            paths += inside
+        else:
+            paths.append(source)
+    paths = list({path.absolute(): path for path in paths}.values())
+    for stem, count in Counter(path.stem for path in paths).items():
+        if count > 1:
+            names = ", ".join(path.name for path in paths if path.stem == stem)
+            found, remedy = f"{count} slides of one name ({names})", "tile them into another --out"
+            raise InputError(stem, found, "one slide for each file of features", remedy)
+    return paths
+
+
+def tile_cohort(
+    sources: Iterable[str | os.PathLike],
+    out: str | os.PathLike,
+    encoder: PatchEncoder,
+    processor: TileImageProcessor,
+    *,
+    slide_mpp: float | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+    draw: bool = True,
+    on_batch: Callable[[int], None] = lambda tiles: None,
+) -> Iterator[SlideRun]:
+    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide.
+
+    Args:
+        sources: slides, or folders of slides.
+        out: the folder, made when absent.
+        encoder: tile -> vector.
+        processor: how to tile, from `tile_settings`.
+        slide_mpp: microns per level-0 px of slides that do not say.
+        batch_size: tiles a pass.
+        workers: threads that read; by default one a core.
+        draw: whether to draw the overlay.
+        on_batch: told how many tiles were encoded.
+
+    Yields:
+        A run a slide, as they end: "done", "kept", "failed" or "elsewhere" (another process has it still).
+
+    Raises:
+        InputError: arguments that cannot be; not a bad slide.
+        OSError: the disk took no more; what was finished stays.
+    """
+    for name, value in (("batch_size", batch_size), ("workers", workers)):
+        if value is not None and value < 1:
+            raise InputError(name, str(value), "at least 1", f"correct --{name.replace('_', '-')}")
+    folder = output_folder(out)
+    paths = own_share(slide_paths(sources))
+    made = _header(encoder, processor, slide_mpp)
+    claims: dict[Path, TextIO] = {}
+
+    def prepared(path: Path) -> SlideRun:
+        """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
+        run = SlideRun(path, folder / f"{path.stem}.safetensors", slide_mpp, started=time.perf_counter())
+        claim = take_claim(folder / f".{path.stem}.claim")
+        if claim is None:
+            run.state = "elsewhere"
+            return run
+        claims[path] = claim
+        try:
+            _prepare(run, processor, made, draw)
+        except (InputError, OSError) as error:
+            run.fail(one_line(path, error))
+        return run
+
+    def finished(run: SlideRun) -> SlideRun:
+        if run.picture is not None:
+            picture, name = run.picture, f"{run.path.stem}_tiles.png"
+            write_whole(folder / name, lambda part: picture.save(part, format="PNG"))
+        if run.state == "encoding":
+            try:
+                write_features(run.file, PatchFeatures(run.features, run.tiling.coordinates, run.info))
+                run.state = "done"
+            except InputError as error:  # NaN from the encoder
+                run.fail(str(error))
+        run.seconds = time.perf_counter() - run.started
+        run.features = run.tiling = run.picture = None  # large, and on disk by now
+        if run.path in claims:
+            drop_claim(claims.pop(run.path))
+        return run
+
+    options = {"batch_size": batch_size, "workers": workers or os.cpu_count() or 1, "on_batch": on_batch}
+    busy = []
+    try:
+        with closing(_one_ahead(prepared, paths)) as ahead:
+            for run in encode_slides(ahead, encoder, processor, **options):
+                if run.state == "elsewhere":
+                    busy.append(run.path)
+                else:
+                    yield finished(run)
+        # Whoever had the others may have failed or died since.
+        for run in encode_slides(map(prepared, busy), encoder, processor, **options):
+            yield finished(run)
+    finally:
+        for claim in claims.values():
+            drop_claim(claim)
+
+
+def own_share(paths: list[Path]) -> list[Path]:
+    """What this process is to do of the slides: every WORLD_SIZE-th, or all."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    return paths[rank::world]
+
+
+def write_summary(out: str | os.PathLike, runs: list[SlideRun]) -> Path:
+    """`summary.json` (`summary-RANK.json` beside the first of several processes): what became of each slide."""
+    rank = int(os.environ.get("RANK", 0))
+    content = json.dumps(to_json(runs), indent=2) + "\n"
+    path = Path(out) / (f"summary-{rank}.json" if rank else "summary.json")
+    return write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
+
+
+def to_json(runs: list[SlideRun]) -> dict:
+    """What `summary.json` and `--json` hold."""
+    slides = [
+        {
+            "slide": readable(run.path.name),
+            "state": run.state,
+            "tiles": run.tiles,
+            "seconds": round(run.seconds, 2),
+            "message": run.message,
+        }
+        for run in runs
+    ]
+    return {"version": __version__, "slides": slides, "failures": sum(run.state == "failed" for run in runs)}
+
+
+def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool) -> None:
+    """Fill in the run's tiling, header and overlay, or find that its file is there."""
+    with open_slide(run.path, run.slide_mpp) as slide:
+        run.info = {**made, "slide": readable(run.path.name), "slide_fingerprint": slide.fingerprint()}
+        if run.file.exists():
+            known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
+            try:
+                run.tiles = len(validate_features(run.file, known_by).features)
+                run.state = "kept"
+            except InputError as error:
+                run.message = f"made anew: {error}"
+        if run.state == "kept" and (not draw or run.file.with_name(f"{run.path.stem}_tiles.png").exists()):
+            return
+        run.tiling = tile_slide(slide, processor)
+        run.tiles = len(run.tiling)
+        run.info["level"] = str(run.tiling.level)
+        run.info["mpp"] = "" if run.tiling.mpp is None else f"{run.tiling.mpp:.6g}"
+        run.info["level0_px"] = str(run.tiling.level0_px)
+        if draw:
+            run.picture = overlay(slide, run.tiling)
+
+
+def _header(encoder: PatchEncoder, processor: TileImageProcessor, slide_mpp: float | None) -> dict[str, str]:
+    """The entries of a header that are the same for every slide of a run."""
+    cut = f"level {processor.level}" if processor.mpp is None else f"mpp {processor.mpp:g}"
+    return {
+        "cut_at": cut,
+        "slide_mpp": "" if slide_mpp is None else f"{slide_mpp:g}",
+        "patch_px": str(processor.patch_px),
+        "overlap_px": str(processor.overlap_px),
+        "tissue": processor.tissue,
+        "input_px": str(processor.size),
+        "image_mean": ", ".join(f"{value:g}" for value in processor.image_mean),
+        "image_std": ", ".join(f"{value:g}" for value in processor.image_std),
+        "encoder": readable(encoder.name),
+        "encoder_revision": encoder.revision,
+        "dtype": str(encoder.model.dtype).removeprefix("torch."),
+        "version": __version__,
+    }
+
+
+def _one_ahead(prepared: Callable[[Path], SlideRun], paths: list[Path]) -> Iterator[SlideRun]:
+    """The prepared slides in order; the next one is prepared while this one is encoded."""
+    with ThreadPoolExecutor(1, thread_name_prefix="tissue") as pool:
+        upcoming = None
+        for path in paths:
+            ready, upcoming = upcoming, pool.submit(prepared, path)
+            if ready is not None:
+                yield ready.result()
+        if upcoming is not None:
+            yield upcoming.result()
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+def take_claim(path: Path) -> TextIO | None:
+    """Lock a slide for this process; None where another one has it. Host and process id are in it for people to read.
+
+    Args:
+        path: the claim's file.
+    """
+    while True:
+        claim = path.open("a+", encoding="utf-8")
+        if fcntl is None:
+            return claim
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+            return None
+        if _is_at(path, claim):
+            claim.truncate(0)
+            claim.write(f"{socket.gethostname()} {os.getpid()}\n")
+            claim.flush()
+            return claim
+        claim.close()  # its owner has just finished and removed it: this lock is on no file
+
+
+def drop_claim(claim: TextIO) -> None:
+    """Remove the claim's file, then let go of its lock."""
+    Path(claim.name).unlink(missing_ok=True)
+    claim.close()
+
+
+def _is_at(path: Path, claim: TextIO) -> bool:
+    """Whether the open file is the one of this name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(claim.fileno()))
+    except FileNotFoundError:
+        return False
