@@ -261,7 +261,8 @@ BAD = {
         lambda at: made(at / "a.svs", b"grade 2 " * 99),
         (
             "a.svs: found text"
-            "; expected a slide (SVS, NDPI, MRXS, SCN, tiled TIFF, DICOM) or a picture (PNG, JPEG, TIFF); give the slide itself"
+            "; expected a slide (SVS, NDPI, MRXS, SCN, tiled TIFF, DICOM) or a picture (PNG, JPEG, TIFF)"
+            "; give the slide itself"
         ),
     ),
     ("slide", "a folder"): (
@@ -293,7 +294,8 @@ BAD = {
         lambda at: write_slide(at / "a.tiff", np.full((SIZE, SIZE, 3), 245, np.uint8)),
         (
             "a.tiff: found no tissue"
-            "; expected a stained region of at least a quarter of a tile; choose another slide: the model decides how it is cut"
+            "; expected a stained region of at least a quarter of a tile"
+            "; choose another slide: the model decides how it is cut"
         ),
     ),
     ("slide", "smaller than a tile"): (
@@ -372,8 +374,8 @@ def test_bad_input(pipe, tmp_path, pair):
 def test_a_slide_for_a_model_without_encoder(tmp_path, slide):
     (failure,) = report_slides([slide], load(save_model(tmp_path / "bare", encoder=False)))
     assert failure.message == (
-        "slide.tiff: found a slide, and no patch_encoder/ beside the model to encode it; expected the patch encoder that "
-        "the model was trained with; give a feature file, or put the encoder into patch_encoder/ (hf-medreport convert "
+        "slide.tiff: found a slide, and no patch_encoder/ beside the model to encode it; expected the patch encoder "
+        "that the model was trained with; give a feature file, or put the encoder into patch_encoder/ (hf-medreport convert "
         "dinov2)"
     )
 
@@ -383,8 +385,8 @@ def test_an_encoder_of_another_width(model_folder, slide):
     pipe.processor.patch_encoder.width = 8
     (failure,) = report_slides([slide], pipe)
     assert failure.message == (
-        "slide.tiff: found features of width 8 from tiny; expected width 16, which the model takes; use the model's own "
-        "encoder"
+        "slide.tiff: found features of width 8 from tiny; expected width 16, which the model takes; use the model's "
+        "own encoder"
     )
 
 
