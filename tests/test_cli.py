@@ -106,7 +106,7 @@ def test_doctor(capsys):
     code, out, err = run(capsys, "doctor", "--json")
     state = json.loads(out)
     assert code == 0 and state["packages"]["torch"]
-    assert set(state["extras"]) == {"clinical", "dicom", "evaluate", "train"}
+    assert set(state["extras"]) == {"clinical", "dicom", "evaluate", "train", "wsi"}
     code, out, err = run(capsys, "doctor")
     assert code == 0 and "torch" in out
 

@@ -21,6 +21,7 @@ from transformers import AutoTokenizer, set_seed
 from hf_medreport.data.collator import SlideReportCollator
 from hf_medreport.data.phantom_bags import draw_bags, draw_tiles
 from hf_medreport.data.slide_reports import SlideReports
+from hf_medreport.evaluation.faithfulness import evaluate_faithfulness
 from hf_medreport.evaluation.phantom_slides import evaluate_slides
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.histgen_tokenizer import legacy_tokenizer, legacy_vocabulary
@@ -39,6 +40,7 @@ from hf_medreport.training.recipe import TEST_BENCH, ReportRecipeArguments, fit,
 from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.trainer import ReportMetrics, ReportTrainer, slide_facts
 
+EVIDENCE_PART = 2  # one slide in so many: a map takes a gradient a sentence
 LEGACY = "histgen"  # the name of the original's word-level tokenizer
 
 
@@ -329,6 +331,8 @@ def write_evaluation(folder: Path, data: DataArguments, arguments: RecipeArgumen
         pipe, options = load(folder), {"size": data.slide_px, "mpp": data.slide_mpp}
         for split in ("test", "held_back_style"):
             evaluation[split] = evaluate_slides(pipe, n=arguments.evaluation_slides, seed=1, split=split, **options)
+        n = max(1, arguments.evaluation_slides // EVIDENCE_PART)
+        evaluation["test"]["evidence"] = evaluate_faithfulness(pipe, n=n, seed=1, **options)
         (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
     write_card(
         folder,

@@ -1,11 +1,13 @@
 """Scoring a model on drawn slides: the numbers are those of the facts, whatever model wrote the reports."""
 
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from hf_medreport.evaluation import phantom_slides
 from hf_medreport.evaluation.phantom_slides import (
     INTERVALS,
     constant_facts,
@@ -143,7 +145,15 @@ def test_bags_are_those_of_the_pipelines_own_way():
     assert bag.features[5] == pytest.approx(tile.mean((0, 1)), abs=1e-3)
 
 
-def test_the_number_of_workers_changes_nothing():
+def test_what_goes_to_the_workers_can_be_pickled_and_gives_the_same(monkeypatch):
+    """Processes of their own are `draw_in_order`'s affair, and tested there."""
+
+    def drawn_elsewhere(drawn_from, encode, workers):
+        assert workers == 2
+        drawn_from, encode = pickle.loads(pickle.dumps((drawn_from, encode)))
+        yield from (encode(drawn_from, index) for index in range(drawn_from.n))
+
+    monkeypatch.setattr(phantom_slides, "draw_in_order", drawn_elsewhere)
     one, two = (list(slide_bags(Stub(), corpus(2), workers, progress=False)) for workers in (1, 2))
     assert all(np.array_equal(a.features, b.features) for a, b in zip(one, two, strict=True))
 

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from PIL import Image
 
 from hf_medreport.hub.card import write_card
 from hf_medreport.registry import SYSTEMS
 from tests.hub_server import run_client
-from tests.tiny import save_tiny
+from tests.tiny import sample_array, save_tiny
 
 PUBLISH = """
 from hf_medreport.hub.publish import publish
@@ -25,16 +26,18 @@ print(json.dumps(pipe({film!r}, max_new_tokens=8)))
 
 
 @pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
-def test_published_and_loaded_from_the_hub(row, hub, tmp_path, film_png):
+def test_published_and_loaded_from_the_hub(row, hub, tmp_path):
+    sample = tmp_path / "sample.png"
+    Image.fromarray(sample_array(row)).save(sample)
     folder = save_tiny(row, tmp_path / "model")
     write_card(folder, {}, model_name="org/model", base="random weights", data="none", command="none")
     run_client(hub, PUBLISH.format(folder=str(folder)))
     code = LOAD.format(auto_classes=list(row.auto_classes))
     if row.pipeline:
-        code += REPORT.format(film=str(film_png))
+        code += REPORT.format(film=str(sample))
     done = run_client(hub, code, hide_package=True)
     if row.pipeline:
         from transformers import pipeline
 
-        here = pipeline("image-to-text", model=str(folder), trust_remote_code=True)(str(film_png), max_new_tokens=8)
+        here = pipeline("image-to-text", model=str(folder), trust_remote_code=True)(str(sample), max_new_tokens=8)
         assert json.loads(done.stdout.splitlines()[-1]) == here

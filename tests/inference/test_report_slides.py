@@ -375,8 +375,8 @@ def test_a_slide_for_a_model_without_encoder(tmp_path, slide):
     (failure,) = report_slides([slide], load(save_model(tmp_path / "bare", encoder=False)))
     assert failure.message == (
         "slide.tiff: found a slide, and no patch_encoder/ beside the model to encode it; expected the patch encoder "
-        "that the model was trained with; give a feature file, or put the encoder into patch_encoder/ (hf-medreport convert "
-        "dinov2)"
+        "that the model was trained with; give a feature file, or put the encoder into patch_encoder/ "
+        "(hf-medreport convert dinov2)"
     )
 
 

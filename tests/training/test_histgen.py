@@ -242,7 +242,5 @@ def test_features_of_another_width_than_the_model(tmp_path, annotation):
     changes = {"model": {"feature_size": 768, **SIZES}, **annotation}
     with pytest.raises(InputError) as error:
         run("histgen", configuration(tmp_path, "histgen_paper.yaml", **changes), [])
-    expected = (
-        "model: found feature_size 768 for features of width 1024; expected equal widths; correct feature_size "
-    )
+    expected = "model: found feature_size 768 for features of width 1024; expected equal widths; correct feature_size "
     assert str(error.value) == expected + "or leave it out"
