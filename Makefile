@@ -6,8 +6,9 @@ export HF_HUB_OFFLINE = 1
 
 .PHONY: report test test-slow lint bench wheel sync-checkpoints
 
-report: $(READY)  ## reports on a phantom film and a real one, with pictures, in reports/
+report: $(READY)  ## reports on drawn films and slides and on a real film, with pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports
+	$(PYTHON) examples/report_slide.py --out reports
 
 test: $(READY)
 	$(PYTHON) -m pytest
@@ -25,6 +26,8 @@ bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/phantom.py
 	$(PYTHON) benchmarks/text_metrics.py
 	$(PYTHON) benchmarks/evaluate_reports.py
+	$(PYTHON) benchmarks/histgen.py
+	$(PYTHON) benchmarks/tiling.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

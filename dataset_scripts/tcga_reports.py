@@ -331,8 +331,9 @@ def read_prompts(path: str | os.PathLike) -> dict[str, str]:
     path = Path(path)
     try:
         prompts = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(path.name, "no such file", "YAML with system and user", "check --prompts") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        found = "a folder" if path.is_dir() else "no such file"
+        raise InputError(path.name, found, "YAML with system and user", "check --prompts") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(path.name, "no valid YAML", "YAML with system and user", "mend the file") from error
     if not isinstance(prompts, dict) or set(prompts) != {"system", "user"}:

@@ -16,8 +16,10 @@ from hf_medreport.version import __version__
 _LAZY = {
     "load": "hf_medreport.inference.loading",
     "report_films": "hf_medreport.inference.report",
+    "report_slides": "hf_medreport.inference.report_slides",
     "ReportFolder": "hf_medreport.inference.report",
     "evaluate_phantom": "hf_medreport.evaluation.phantom",
+    "evaluate_slides": "hf_medreport.evaluation.phantom_slides",
 }
 __all__ = ["__version__", *_LAZY]
 

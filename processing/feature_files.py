@@ -178,6 +178,9 @@ def _read_pt(path: Path) -> PatchFeatures:
     if not isinstance(features, torch.Tensor):
         found = f"a {type(features).__name__}"
         raise InputError(path.name, found, "one tensor saved by torch.save", "save the tensor alone")
+    if features.layout != torch.strided or features.is_quantized:
+        found = "a sparse or quantised tensor"
+        raise InputError(path.name, found, "a plain tensor saved by torch.save", "save its dense float values")
     if features.dtype == torch.bfloat16:
         features = features.float()
     return PatchFeatures(features.detach().numpy(), None, {"format": "histgen", "slide": path.stem})
@@ -197,7 +200,7 @@ def _read_h5(path: Path) -> PatchFeatures:
                 raise InputError(path.name, found, f"at most {MAX_BYTES}", COPY_AGAIN)
             features = file["features"][()]
             coordinates = file["coords"][()] if "coords" in file else None
-            attributes = dict(file["coords"].attrs) if "coords" in file else {}
+            geometry = _geometry(dict(file["coords"].attrs) if "coords" in file else {})
     except InputError:
         raise
     except Exception as error:  # as h5py does
@@ -206,7 +209,7 @@ def _read_h5(path: Path) -> PatchFeatures:
         features = features[0]  # TRIDENT may keep a batch axis: (1, patches, width) -> (patches, width)
     if coordinates is not None and coordinates.ndim == 3 and len(coordinates) == 1:
         coordinates = coordinates[0]
-    return PatchFeatures(features, coordinates, {"slide": path.stem, **_geometry(attributes)})
+    return PatchFeatures(features, coordinates, {"slide": path.stem, **geometry})
 
 
 def _geometry(attributes: dict) -> dict[str, str]:

@@ -42,8 +42,7 @@ def open_slide(path: str | os.PathLike | Image.Image | np.ndarray, slide_mpp: fl
         InputError: no such file, not a slide, damaged, a level without pixels, px that are not square, or a library
             that is not installed.
     """
-    if slide_mpp is not None and not 0 < slide_mpp < float("inf"):
-        raise InputError("slide_mpp", f"{slide_mpp:g}", "microns per px above 0", "0.25 is usual for 40x, 0.5 for 20x")
+    check_slide_mpp(slide_mpp)
     in_memory = isinstance(path, (Image.Image, np.ndarray))
     source = ArraySource(path) if in_memory else _source(Path(path))
     mpp = slide_mpp
@@ -59,6 +58,12 @@ def open_slide(path: str | os.PathLike | Image.Image | np.ndarray, slide_mpp: fl
             )
         mpp = (across + down) / 2
     return Slide(source, mpp, (path if in_memory else os.fspath(path), slide_mpp))
+
+
+def check_slide_mpp(slide_mpp: float | None) -> None:
+    """Refuse what can be the resolution of no slide."""
+    if slide_mpp is not None and not 0 < slide_mpp < float("inf"):
+        raise InputError("slide_mpp", f"{slide_mpp:g}", "microns per px above 0", "0.25 is usual for 40x, 0.5 for 20x")
 
 
 def _source(path: Path):
@@ -184,4 +189,4 @@ class Slide:
         return total.hexdigest()
 
 
-__all__ = ["Slide", "open_slide"]
+__all__ = ["Slide", "check_slide_mpp", "open_slide"]

@@ -323,12 +323,12 @@ def companions(path: Path, vendor: str) -> tuple[Path, ...]:
     if vendor == "mirax":
         return (path, *sorted(file for file in path.with_suffix("").rglob("*") if file.is_file()))
     if vendor == "dicom" and pydicom is not None:
-        series = _series(path)
-        return tuple(file for file in sorted(path.parent.iterdir()) if file == path or _series(file) == series)
+        series = dicom_series(path)
+        return tuple(file for file in sorted(path.parent.iterdir()) if file == path or dicom_series(file) == series)
     return (path,)
 
 
-def _series(path: Path) -> str | None:
+def dicom_series(path: Path) -> str | None:
     """The DICOM series that a file belongs to; None for any other file."""
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])

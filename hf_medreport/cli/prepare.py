@@ -42,6 +42,7 @@ def tcga_reports(
     from hf_medreport.dataset_scripts.language_model import Endpoint, LocalModel
     from hf_medreport.dataset_scripts.tcga_reports import PROMPTS
     from hf_medreport.dataset_scripts.tcga_reports import prepare as write
+    from hf_medreport.inference.report import output_folder
 
     model = None
     if endpoint is not None:
@@ -51,6 +52,7 @@ def tcga_reports(
 
         quiet()
         model = LocalModel(llm, max_new_tokens)
+    output_folder(out)  # a wrong --out is said before the work
     funnel = write(
         *(source, slides, out, model, prompts or PROMPTS, on_loss, split, seed, workers),
         progress=lambda texts, total: bar(texts, total, "reports"),

@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from hf_medreport.data.tables import read_rows
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
@@ -129,7 +129,7 @@ class SlideReports:
 
     @property
     def lengths(self) -> list[int]:
-        """Patches of each record; of our files only headers are read."""
+        """Patches of each record; of safetensors only headers are read."""
         if self._lengths is None:
             self._lengths = [sum(map(_patches, files)) for _, files, _ in self.records]
         return self._lengths
@@ -204,7 +204,8 @@ def _named_files(row: dict, folder: Path, there: set[str], where: str) -> list[P
 
 
 def _patches(file: Path) -> int:
-    if file.suffix == ".safetensors":
+    try:
         with safe_open(file, framework="numpy") as opened:
             return opened.get_slice("features").get_shape()[0]
-    return len(read_features(file).features)
+    except SafetensorError:  # of another kind, or broken: its reader says how
+        return len(read_features(file).features)

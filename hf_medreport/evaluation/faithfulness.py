@@ -205,6 +205,7 @@ def evaluate_faithfulness(
             falls.append(drops(pipe.model, explained, share, draws, rng))
         masses.append(tumour_mass(corpus[index], bag, explained))
     flags = f"--n {n} --seed {seed} --split {split} --prevalence {prevalence}"
+    flags += (f" --size {size}" if size != SIZE else "") + (f" --mpp {mpp:g}" if mpp != MPP else "")
     return {
         "deletion": _deletion(falls),
         "tumour": _tumour(np.stack(masses)),

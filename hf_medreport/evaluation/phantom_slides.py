@@ -71,11 +71,16 @@ def _tiles(corpus: SlideCorpus, index: int, settings: TileImageProcessor) -> tup
     return np.stack([settings.resized(tile) for tile in tiles]), coordinates, side
 
 
-def noise_bag(bag: PatchFeatures, seed: int, index: int) -> PatchFeatures:
-    """As many patches of noise, each feature with the bag's own mean and deviation; another for every (seed, index)."""
-    rng = np.random.default_rng((seed, index))
-    noise = rng.normal(bag.features.mean(0), bag.features.std(0), bag.features.shape)
-    return PatchFeatures(noise.astype(np.float32), bag.coordinates, bag.info)
+def noise_bags(bags: list[PatchFeatures], seed: int) -> Iterator[PatchFeatures]:
+    """For each bag as many patches of noise, each feature with its mean and deviation over all bags together.
+
+    A bag's own mean would tell: averaged features name the organ.
+    """
+    patches = np.concatenate([bag.features for bag in bags])
+    mean, deviation = patches.mean(axis=0), patches.std(axis=0)
+    for index, bag in enumerate(bags):
+        noise = np.random.default_rng((seed, index)).normal(mean, deviation, bag.features.shape)
+        yield PatchFeatures(noise.astype(np.float32), bag.coordinates, bag.info)
 
 
 def constant_facts(truth: list[SlideFacts]) -> frozenset[tuple[str, object]]:
@@ -119,14 +124,12 @@ def evaluate_slides(
     """
     corpus = SlideCorpus(n, seed, size, mpp, split, prevalence)
     truth = [corpus[index].facts for index in range(n)]
-    stated, waiting = {"model": [], "blinded": []}, []
-    for index, bag in enumerate(slide_bags(pipe, corpus, workers, progress)):
-        waiting.append((bag, noise_bag(bag, seed, index)))
-        if len(waiting) == batch_size or index == n - 1:
-            for reporter, bags in zip(stated, zip(*waiting, strict=True), strict=True):
-                stated[reporter] += _report(pipe, bags)
-            waiting = []
-    stated["constant_report"] = [constant_facts(truth)] * n
+    bags = list(slide_bags(pipe, corpus, workers, progress))
+    stated = {
+        "model": _report(pipe, bags, batch_size),
+        "blinded": _report(pipe, list(noise_bags(bags, seed)), batch_size),
+        "constant_report": [constant_facts(truth)] * n,
+    }
     scores = {reporter: _scores(slide_counts(pairs, truth)) for reporter, pairs in stated.items()}
     flags = f"--n {n} --seed {seed} --split {split}" + (f" --prevalence {prevalence}" if prevalence else "")
     flags += (f" --size {size}" if size != SIZE else "") + (f" --mpp {mpp:g}" if mpp != MPP else "")
@@ -143,9 +146,9 @@ def evaluate_slides(
     }
 
 
-def _report(pipe, bags: tuple[PatchFeatures, ...]) -> list[set]:
+def _report(pipe, bags: list[PatchFeatures], batch_size: int) -> list[frozenset]:
     """What the model states of each bag."""
-    records = pipe([{"slides": [bag]} for bag in bags], batch_size=len(bags))
+    records = pipe([{"slides": [bag]} for bag in bags], batch_size=batch_size)
     return [parse_slide_report(record[0]["generated_text"]) for record in records]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
+from hf_medreport.inference.report import output_folder
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 
@@ -72,7 +73,7 @@ def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: in
         raise InputError(
             name, f"weights that do not fit ({reason})", "one DINOv2 with SwiGLU", "check the file"
         ) from error
-    side = config.image_size
+    side, out = config.image_size, output_folder(out)
     model.save_pretrained(out)
     TileImageProcessor(size=side).save_pretrained(out)
     sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "patch_size", "image_size")
@@ -139,7 +140,11 @@ def dinov2_config(name: str, backbone: dict, weights: dict, num_heads: int | Non
         if key not in backbone:
             keys = ", ".join(sorted({key.split(".")[0] for key in backbone})) or "none"
             raise InputError(name, f"a backbone of {keys}, without {key}", "a DINOv2 backbone", "check the file")
-    width, _, patch, _ = backbone["patch_embed.proj.weight"].shape
+    shape = backbone["patch_embed.proj.weight"].shape
+    if len(shape) != 4:
+        found = f"patch_embed.proj.weight of shape {tuple(shape)}"
+        raise InputError(name, found, "a convolution", "is it another model?")
+    width, _, patch, _ = shape
     positions = backbone["pos_embed"].shape[1] - 1  # one is the class token's
     side = math.isqrt(positions)
     if side**2 != positions:

@@ -109,7 +109,7 @@ def convert(
     _check_tensors(name, model.state_dict(), weights)
     model.load_state_dict(weights)
     model.generation_config = published_generation(max_length)
-    processor = HistGenProcessor(TileImageProcessor(), legacy_tokenizer(ids, max_length))
+    processor = HistGenProcessor(TileImageProcessor(), legacy_tokenizer(ids, max_length), region_size)
     folder = save_folder(model.eval(), processor, out)
     return {
         "out": str(folder),
@@ -183,6 +183,10 @@ def read_sizes(name: str, weights: dict[str, torch.Tensor]) -> dict[str, int]:
     if lacking:
         found = f"no tensor for {lacking[0]}"
         raise InputError(name, found, "a HistGen checkpoint", "give a checkpoint of HistGen's training")
+    for key, _ in wanted.values():
+        if len(shapes[key]) != 2:
+            found = f"{key} of shape {tuple(shapes[key])}"
+            raise InputError(name, found, "a matrix", "use the file as the training saved it")
     sizes = {size: shapes[key][axis] for size, (key, axis) in wanted.items()}
     memory_width = shapes["context.memory"][1]
     if memory_width != sizes["hidden_size"]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
+from hf_medreport.inference.report import output_folder
 from hf_medreport.registry import System, system
 
 TASK = "image-to-text"
@@ -27,10 +28,12 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
 
     Returns:
         The folder.
+
+    Raises:
+        InputError: a file of that name, or no permission to write.
     """
     row = system(model.config.model_type)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = output_folder(folder)
     model.config.auto_map = {
         "AutoConfig": _reference(row.config),
         **dict.fromkeys(row.auto_classes, _reference(row.model)),

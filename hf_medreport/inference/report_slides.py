@@ -30,7 +30,7 @@ from hf_medreport.inference.tile import one_line
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_histgen import FEATURE_SUFFIXES
-from hf_medreport.processing.slide_reading import Slide, open_slide
+from hf_medreport.processing.slide_reading import Slide, check_slide_mpp, open_slide
 
 TOP = 6  # tiles that a report names, in all and for each sentence
 FILMS = (".png", ".jpg", ".jpeg", ".dcm")  # what is a film beside slides; alone it may be a slide of one level
@@ -125,6 +125,7 @@ def report_any(
         if masks is not None:
             found = f"{len(masks)}, and {name} reads slides"
             raise InputError("masks", found, "none: masks are of lungs and heart", "leave out --mask")
+        check_slide_mpp(slide_mpp)
         return report_slides(paths, pipe, slide_mpp)
     if slides:
         remedy = "report slides in a call of their own, with a model that reads them"
@@ -252,6 +253,8 @@ def _draw_beside(report: SlideReport, path: Path, bag: PatchFeatures) -> None:
                 why = f"{slide.name} is another slide than theirs"
         except InputError as error:  # the report stands without its slide
             why = f"{error.where}: found {error.found}"
+        except OSError as error:
+            why = f"{beside.name}: {(error.strerror or 'an error of the system').lower()}"
     report.note = readable(f"tiles only: {why}")
     _draw(report, bag, int(level0_px), None)
 

@@ -29,7 +29,8 @@ from hf_medreport.processing.feature_files import PatchFeatures, validate_featur
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
-from hf_medreport.processing.slide_reading import open_slide
+from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
+from hf_medreport.processing.slide_sources import dicom_series
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import CHECKPOINTS
 from hf_medreport.version import __version__
@@ -42,6 +43,7 @@ except ImportError:  # Windows: no two processes may share a folder there
 NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
 SCANS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu", ".dcm")
 SUFFIXES = (*SCANS, ".png", ".jpg", ".jpeg")
+OVERLAY = "_tiles.png"
 
 
 def default_encoder() -> Path:
@@ -73,13 +75,15 @@ def tile_settings(encoder: PatchEncoder, **given) -> TileImageProcessor:
 def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
     """The slides of a list of files and folders (a folder's own, not those further down), in order, none twice.
 
+    Of a folder's DICOM files one a series is taken, and overlays of an earlier run are not.
+
     Raises:
         InputError: a folder without slides, or two slides whose features would have the same name.
     """
     paths = []
     for source in map(Path, sources):
         if source.is_dir():
-            inside = [path for path in sorted(source.iterdir()) if path.suffix.lower() in SUFFIXES and path.is_file()]
+            inside = _one_a_series(path for path in sorted(source.iterdir()) if _may_be_slide(path))
             if not inside:
                 found, expected = "a folder without slides", f"files that end in {', '.join(SUFFIXES)}"
                 raise InputError(source.name or str(source), found, expected, "give the slides themselves")
@@ -93,6 +97,21 @@ def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
             found, remedy = f"{count} slides of one name ({names})", "tile them into another --out"
             raise InputError(stem, found, "one slide for each file of features", remedy)
     return paths
+
+
+def _may_be_slide(path: Path) -> bool:
+    """By its name; overlays are our own, where features lie beside their slides."""
+    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY) and path.is_file()
+
+
+def _one_a_series(paths: Iterable[Path]) -> list[Path]:
+    """The paths with one file of each DICOM series, the largest: its files are levels of one slide."""
+    largest = {}
+    for path in paths:
+        series = (dicom_series(path) if path.suffix.lower() == ".dcm" else None) or path
+        if series not in largest or path.stat().st_size > largest[series].stat().st_size:
+            largest[series] = path
+    return sorted(largest.values())
 
 
 def tile_cohort(
@@ -130,6 +149,7 @@ def tile_cohort(
     for name, value in (("batch_size", batch_size), ("workers", workers)):
         if value is not None and value < 1:
             raise InputError(name, str(value), "at least 1", f"correct --{name.replace('_', '-')}")
+    check_slide_mpp(slide_mpp)
     folder = output_folder(out)
     paths = own_share(slide_paths(sources))
     made = _header(encoder, processor, slide_mpp)
@@ -151,7 +171,7 @@ def tile_cohort(
 
     def finished(run: SlideRun) -> SlideRun:
         if run.picture is not None:
-            picture, name = run.picture, f"{run.path.stem}_tiles.png"
+            picture, name = run.picture, f"{run.path.stem}{OVERLAY}"
             write_whole(folder / name, lambda part: picture.save(part, format="PNG"))
         if run.state == "encoding":
             try:
@@ -183,8 +203,15 @@ def tile_cohort(
 
 
 def own_share(paths: list[Path]) -> list[Path]:
-    """What this process is to do of the slides: every WORLD_SIZE-th, or all."""
+    """What this process is to do of the slides: every WORLD_SIZE-th, or all.
+
+    Raises:
+        InputError: WORLD_SIZE without RANK, as a cluster may leave it: each process would do the first share.
+    """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and "RANK" not in os.environ:
+        found, remedy = f"none beside WORLD_SIZE={world}", "start with torchrun, set RANK, or unset WORLD_SIZE"
+        raise InputError("RANK", found, "which of the processes this is", remedy)
     return paths[rank::world]
 
 
@@ -222,7 +249,7 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
                 run.state = "kept"
             except InputError as error:
                 run.message = f"made anew: {error}"
-        if run.state == "kept" and (not draw or run.file.with_name(f"{run.path.stem}_tiles.png").exists()):
+        if run.state == "kept" and (not draw or run.file.with_name(f"{run.path.stem}{OVERLAY}").exists()):
             return
         run.tiling = tile_slide(slide, processor)
         run.tiles = len(run.tiling)

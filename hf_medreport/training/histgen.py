@@ -170,6 +170,8 @@ def train(config: str | None, flags: list[str]) -> dict:
         write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
     metrics = fit(trainer)
     if trainer.is_world_process_zero():
+        if encoder is not None and arguments.half_precision_weights:
+            processor.patch_encoder.model.half()
         folder = output / arguments.model_name
         trained = trainer.accelerator.unwrap_model(trainer.model)
         save_model(trained, processor, folder, arguments.half_precision_weights, **generation)

@@ -2,7 +2,8 @@
 
 The encoder's vectors are trained through a linear head, thrown away afterwards, that is asked what a tile shows: shares
 of tissue, tumour, necrosis, inflammation, node and ink; of normal tissue the site; of tumour the diagnosis, the grade
-and how many mitoses. A tile is never asked what it cannot show.
+and how many mitoses. A tile is never asked what it cannot show. It is turned, and stained anew, so that the encoder
+does not lean on one laboratory's colours and one scanner's light.
 """
 
 import math
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter
 from torch import nn
 from tqdm import trange
 from transformers import AutoConfig, AutoModel
@@ -54,11 +56,11 @@ def train_patch_encoder(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
     )
-    generator, mean = torch.Generator().manual_seed(seed), None
+    generator, rng, mean = torch.Generator().manual_seed(seed), np.random.default_rng(seed), None
     for _ in (progress := trange(steps, desc="training the patch encoder", leave=False)):
         chosen = torch.randint(len(tiles), (batch_size,), generator=generator).numpy()
-        turned = np.rot90(tiles[chosen], k=int(torch.randint(4, (1,), generator=generator)), axes=(1, 2))
-        pixels = settings(np.ascontiguousarray(turned), return_tensors="pt")["pixel_values"]
+        varied = restained(np.rot90(tiles[chosen], k=int(rng.integers(4)), axes=(1, 2)), rng)
+        pixels = settings(varied, return_tensors="pt")["pixel_values"]
         asked = torch.from_numpy(truth[chosen])
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             scores = head(encoder.pooled(pixels.contiguous(memory_format=torch.channels_last)))
@@ -73,6 +75,26 @@ def train_patch_encoder(
         progress.set_postfix(loss=f"{mean:.4f}")
     _write(model, settings, folder)
     return mean
+
+
+def restained(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The tiles as other stains and another scanner would show them, uint8 of the same shape.
+
+    Each channel's optical density is scaled, which moves hue and strength of both stains and darkens thick sections;
+    the glass gets a tint; half of the tiles are blurred, half get noise.
+    """
+    levels = np.arange(256, dtype=np.float32) / 255
+    density = rng.uniform(0.6, 1.6, (len(tiles), 1)) * rng.uniform(0.7, 1.4, (len(tiles), 3))
+    glass = rng.uniform(0.82, 1.0, (len(tiles), 3))
+    curves = glass[..., None] * levels ** density[..., None]  # (tiles, channels, 256)
+    varied = np.empty(tiles.shape, np.float32)
+    for index, (tile, of_channels) in enumerate(zip(tiles, curves, strict=True)):
+        for channel, curve in enumerate(of_channels):
+            varied[index, ..., channel] = curve[tile[..., channel]]
+    blurred, noisy = rng.random((2, len(tiles))) < 0.5
+    varied[blurred] = uniform_filter(varied[blurred], (0, 2, 2, 0), mode="nearest")
+    varied[noisy] += rng.normal(0, 0.03, varied[noisy].shape).astype(np.float32)
+    return (varied.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def _write(model: nn.Module, settings: TileImageProcessor, folder: Path) -> None:

@@ -59,6 +59,14 @@ def test_features_are_read_when_asked_for(folder):
     assert str(error.value) == expected + "with one patch encoder"
 
 
+def test_a_file_that_broke_is_named_when_lengths_are_asked_for(folder):
+    reports = SlideReports.from_annotation(folder / "annotation.json", "train", folder / "features", width=4)
+    content = (folder / "features" / "b2.safetensors").read_bytes()
+    (folder / "features" / "b2.safetensors").write_bytes(content[:20])
+    with pytest.raises(InputError, match="^b2.safetensors: found broken or truncated safetensors;"):
+        _ = reports.lengths
+
+
 def test_bad_records_are_left_out_and_counted(folder, capsys):
     content = json.loads((folder / "annotation.json").read_text())
     content["train"].append({"id": "c", "report": "Grade 3."})

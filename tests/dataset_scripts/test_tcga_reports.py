@@ -286,6 +286,10 @@ WRONG = {
         lambda f: read_prompts(f / "p.yaml"),
         "p.yaml: found no such file; expected YAML with system and user; check --prompts",
     ),
+    "a folder of prompts": (
+        lambda f: read_prompts(f),
+        "FOLDER: found a folder; expected YAML with system and user; check --prompts",
+    ),
     "broken prompts": (
         lambda f: read_prompts(file(f, "p.yaml", "a: [")),
         "p.yaml: found no valid YAML; expected YAML with system and user; mend the file",

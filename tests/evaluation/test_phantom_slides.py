@@ -12,7 +12,7 @@ from hf_medreport.evaluation.phantom_slides import (
     INTERVALS,
     constant_facts,
     evaluate_slides,
-    noise_bag,
+    noise_bags,
     slide_bags,
     slide_score_table,
 )
@@ -117,17 +117,17 @@ def test_the_constant_is_scored_on_the_very_slides():
     assert {name: constant[name] for name in expected} == expected and constant["exact"]["f1"] > 0
 
 
-def test_noise_has_the_bags_mean_and_deviation_and_nothing_else():
+def test_noise_has_the_mean_and_deviation_of_all_bags_and_nothing_of_its_own():
     rng = np.random.default_rng(0)
-    bag = PatchFeatures(rng.normal([3, -1], [2, 0.5], (4000, 2)).astype(np.float32))
-    noise = noise_bag(bag, seed=1, index=0)
-    assert noise.features.shape == (4000, 2) and noise.features.dtype == np.float32
-    # standard errors of 4,000: 2 / 63 = 0.03 of the mean, 0.02 of the deviation
-    assert noise.features.mean(0) == pytest.approx([3, -1], abs=0.15)
-    assert noise.features.std(0) == pytest.approx([2, 0.5], rel=0.06)
-    assert abs(np.corrcoef(noise.features[:, 0], bag.features[:, 0])[0, 1]) < 0.08
-    assert np.array_equal(noise.features, noise_bag(bag, 1, 0).features)
-    assert not np.array_equal(noise.features, noise_bag(bag, 1, 1).features)
+    bags = [PatchFeatures(rng.normal(mean, 1, (4000, 1)).astype(np.float32)) for mean in (-3, 5)]
+    first, second = noise_bags(bags, seed=1)
+    assert first.features.shape == (4000, 1) and first.features.dtype == np.float32
+    # Means of -3 and 5 with deviation 1 are together 1 and sqrt(1 + 4 squared) = 4.12; standard error 4.12 / 63 = 0.07.
+    for noise in (first, second):
+        assert noise.features.mean() == pytest.approx(1, abs=0.3)
+        assert noise.features.std() == pytest.approx(4.12, rel=0.06)
+    again = list(noise_bags(bags, seed=1))
+    assert np.array_equal(first.features, again[0].features) and not np.array_equal(first.features, second.features)
 
 
 def test_bags_are_those_of_the_pipelines_own_way():

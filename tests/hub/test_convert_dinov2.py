@@ -178,6 +178,10 @@ BAD = {
         changed(pos_embed=torch.zeros(1, 12, WIDTH)),
         "x.pth: found 12 positions; expected a square of patches and a class token; is it another model?",
     ),
+    "patches by no convolution": (
+        changed(**{"patch_embed.proj.weight": torch.zeros(WIDTH, 588)}),
+        f"x.pth: found patch_embed.proj.weight of shape ({WIDTH}, 588); expected a convolution; is it another model?",
+    ),
     "a block cut short": (
         changed(drop="blocks.1.3.mlp.w3"),
         "x.pth: found no blocks.3.mlp.w3.bias and 1 more; expected a whole backbone; use the full file",
@@ -206,6 +210,13 @@ def test_heads(tmp_path, num_heads, message):
     with pytest.raises(InputError) as raised:
         convert(save_checkpoint(tmp_path / "x.pth"), tmp_path / "out", num_heads=num_heads)
     assert str(raised.value) == message
+
+
+def test_out_is_a_file(tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(InputError) as raised:
+        convert(save_checkpoint(tmp_path / "x.pth"), tmp_path / "out", num_heads=HEADS)
+    assert str(raised.value) == "out: found a file; expected a folder to write to; choose another --out"
 
 
 def test_a_feed_forward_layer_of_another_width(tmp_path):

@@ -35,6 +35,7 @@ def test_the_golden_checkpoint_gives_the_golden_text(tmp_path):
     assert difference.abs().max() < 1e-4
     # Upstream's decoding is the folder's: beam 3, no length penalty; words without a vocabulary are their ids.
     pipe = pipeline("image-to-text", model=str(tmp_path / "out"), trust_remote_code=True)
+    assert pipe.processor.region_size == pipe.model.config.region_size == 16
     (record,) = pipe({"slides": [vectors()["bag0.features"].numpy()]})
     expected = [id for id in vectors()["bag0.beam3_ids"][0].tolist() if id]
     assert record["generated_text"].split() == [f"<{id}>" for id in expected]
@@ -97,6 +98,12 @@ def broken(drop: str = "", **changes) -> dict[str, torch.Tensor]:
             "checkpoint of HistGen's training",
         ),
         (
+            broken(**{"wsi_mapping.weight": torch.zeros(3)}),
+            {},
+            "c.safetensors: found feature_projection.weight of shape (3,); expected a matrix; use the file as the "
+            "training saved it",
+        ),
+        (
             broken(**{"encoder_decoder.memory_matrix": torch.zeros(16, 32)}),
             {},
             "c.safetensors: found a memory of width 32 beside a model of width 64; expected equal widths; use a "
@@ -134,6 +141,13 @@ def test_a_vocabulary_of_another_size_is_refused(tmp_path):
     with pytest.raises(InputError, match="17") as error:
         convert(FOLDER / "state_dict.safetensors", tmp_path / "out", tmp_path / "tokenizer.json", **OPTIONS)
     assert "60" in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_out_is_a_file(tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(InputError) as error:
+        convert(FOLDER / "state_dict.safetensors", tmp_path / "out", **OPTIONS)
+    assert str(error.value) == "out: found a file; expected a folder to write to; choose another --out"
 
 
 def test_pickled_objects_are_not_run(tmp_path):

@@ -153,6 +153,15 @@ class TestPictures:
         (report,) = report_slides([features], pipe)
         assert report.note == "tiles only: slide.tiff is another slide than theirs" and report.pictures == []
 
+    def test_a_slide_that_may_not_be_read_does_not_cost_the_report(self, pipe, slide, monkeypatch):
+        def denied(*given):
+            raise PermissionError(13, "Permission denied")
+
+        features = features_of(slide, pipe)
+        monkeypatch.setattr(module, "open_slide", denied)
+        (report,) = report_slides([features], pipe)
+        assert report.note == "tiles only: slide.tiff: permission denied"
+
     def test_a_damaged_slide_does_not_cost_the_report(self, pipe, slide):
         features = features_of(slide, pipe)
         slide.write_bytes(b"x" * 300)
@@ -432,6 +441,12 @@ class TestReportAny:
                 "slide",
                 {"masks": ["m.png"]},
                 "masks: found 1, and model reads slides; expected none: masks are of lungs and heart; leave out --mask",
+            ),
+            (
+                ["b.svs"],
+                "slide",
+                {"slide_mpp": float("nan")},
+                "slide_mpp: found nan; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
             ),
             (
                 ["a.png"],

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from hf_medreport.inference import tile_cohort
 from hf_medreport.inference.tile_cohort import default_encoder, slide_paths, take_claim
@@ -246,6 +248,17 @@ def test_processes_started_together_share_the_list(cohort, tmp_path, monkeypatch
     assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"summary.json", "summary-1.json"}
 
 
+def test_one_of_several_processes_that_does_not_know_which(cohort, tmp_path, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError) as raised:
+        run_cohort(cohort[0], tmp_path / "out", cohort[1])
+    assert str(raised.value) == (
+        "RANK: found none beside WORLD_SIZE=2; expected which of the processes this is; "
+        "start with torchrun, set RANK, or unset WORLD_SIZE"
+    )
+
+
 def forked(*arguments) -> multiprocessing.Process:
     """`run_cohort` in a process of its own, started from a server that has imported everything once."""
     context = multiprocessing.get_context("forkserver")
@@ -324,6 +337,30 @@ def test_a_folder_stands_for_its_slides(tmp_path):
     assert [path.name for path in slide_paths([tmp_path, tmp_path / "b.svs"])] == ["a.TIFF", "b.svs", "c.png"]
 
 
+def test_overlays_beside_the_slides_are_not_slides(cohort, tmp_path):
+    slides = write_cohort(tmp_path / "slides", 2)
+    folder = slides[0].parent
+    assert set(states(run_cohort([folder], folder, cohort[1])).values()) == {"done"}
+    assert states(run_cohort([folder], folder, cohort[1])) == {"slide0.tiff": "kept", "slide1.tiff": "kept"}
+
+
+def test_a_dicom_series_is_one_slide(tmp_path):
+    for name, series, size in (("a", "1.2.3", 8), ("b", "1.2.3", 64), ("c", "1.2.4", 8)):
+        write_series_file(tmp_path / f"{name}.dcm", series, size)
+    (tmp_path / "broken.dcm").touch()
+    assert [path.name for path in slide_paths([tmp_path])] == ["b.dcm", "broken.dcm", "c.dcm"]
+
+
+def write_series_file(path: Path, series: str, pixels: int) -> None:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.5"
+    dataset.SeriesInstanceUID, dataset.PixelData = series, bytes(pixels)
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+
+
 def test_a_folder_without_slides(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as raised:
@@ -347,6 +384,10 @@ def test_two_slides_of_one_name(tmp_path):
     ("option", "message"),
     [
         ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct --batch-size"),
+        (
+            {"slide_mpp": -0.5},
+            "slide_mpp: found -0.5; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+        ),
         ({"workers": 0}, "workers: found 0; expected at least 1; correct --workers"),
     ],
 )

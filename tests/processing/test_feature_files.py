@@ -291,6 +291,11 @@ BAD = {
         tensor({"features": torch.ones(2, 3)}),
         "x.pt: found a dict; expected one tensor saved by torch.save; save the tensor alone",
     ),
+    ("pt", "a sparse tensor"): (
+        tensor(torch.eye(3).to_sparse()),
+        "x.pt: found a sparse or quantised tensor; expected a plain tensor saved by torch.save; "
+        "save its dense float values",
+    ),
     ("pt", "truncated"): (
         truncated(tensor(torch.ones(50, 30)), 0.6),
         "x.pt: found a broken or truncated file; expected one tensor saved by torch.save; save the tensor alone",
@@ -318,6 +323,10 @@ BAD = {
     ("h5", "claims 164 GB"): (
         claimed_h5,
         "x.h5: found features that claim 163840000000 bytes; expected at most 17179869184; copy the file again",
+    ),
+    ("h5", "a geometry in words"): (
+        h5({"patch_size": "large", "patch_level": 0}, features=ONE, coords=SPOILT),
+        f"x.h5: found a broken or truncated HDF5 file; {A_FILE}; copy the file again",
     ),
     ("h5", "several slides"): (
         h5(features=np.stack([ONE, ONE])),

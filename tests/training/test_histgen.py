@@ -17,6 +17,7 @@ from hf_medreport.processing.feature_files import PatchFeatures, write_features
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from hf_medreport.training import run
+from hf_medreport.training.patch_encoder import restained
 from hf_medreport.training.trainer import LikeLengths, ReportTrainer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -244,3 +245,14 @@ def test_features_of_another_width_than_the_model(tmp_path, annotation):
         run("histgen", configuration(tmp_path, "histgen_paper.yaml", **changes), [])
     expected = "model: found feature_size 768 for features of width 1024; expected equal widths; correct feature_size "
     assert str(error.value) == expected + "or leave it out"
+
+
+def test_restained_tiles_keep_their_place_and_change_their_colour():
+    tiles = np.full((64, 8, 8, 3), 128, np.uint8)
+    tiles[:, :, :4] = 250
+    varied = restained(tiles, np.random.default_rng(0))
+    assert varied.dtype == np.uint8 and varied.shape == tiles.shape
+    bright, dark = varied[:, :, :3].mean(axis=(1, 2)), varied[:, :, 5:].mean(axis=(1, 2))
+    assert (bright > dark).all()  # what was bright stays brighter in every channel
+    assert bright.std(axis=0).min() > 5 and dark.std(axis=0).min() > 15  # no two tiles of one colour
+    assert np.array_equal(varied, restained(tiles, np.random.default_rng(0)))
