@@ -30,8 +30,9 @@ def evaluate_phantom(
 ):
     """Score a report model on films or slides whose truth is known, beside itself shown noise and a constant report."""
     quiet()
+    from hf_medreport.hub.folder import output_folder
     from hf_medreport.inference.loading import load
-    from hf_medreport.inference.report import output_folder, write_whole
+    from hf_medreport.inference.report import write_whole
     from hf_medreport.inference.report_slides import reads_slides
 
     if out is not None:
@@ -129,7 +130,8 @@ def evaluate_images(
     quiet()
     from hf_medreport.evaluation.images import evaluate_images as score
     from hf_medreport.evaluation.images import images_table
-    from hf_medreport.inference.report import output_folder, write_whole
+    from hf_medreport.hub.folder import output_folder
+    from hf_medreport.inference.report import write_whole
 
     folder = None if out is None else output_folder(out)  # a wrong --out is said before the work
     options = {"features": features, "per_modality": per_modality, "seed": seed, "device": device}

@@ -36,9 +36,9 @@ def tile(
     import torch
     from tqdm import tqdm
 
+    from hf_medreport.hub.folder import output_folder
     from hf_medreport.inference import tile_cohort as cohort
     from hf_medreport.inference.loading import checked_device
-    from hf_medreport.inference.report import output_folder
     from hf_medreport.processing.patch_encoder import PatchEncoder
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -8,6 +8,7 @@ that are registered there as benchmarks; drawn images are none.
     write_card("runs/chest", evaluation, model_name="my-hospital/chest-report", base="...", data="...", command="...")
 """
 
+import json
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -122,7 +123,7 @@ def write_card(
     if not folder.is_dir():
         raise InputError(folder.name, "no such folder", "a saved model's folder", "save the model first")
     splits = _splits(evaluation)
-    slides = any("diagnosis_accuracy" in scores for scores in splits.values())
+    slides = _reads_slides(folder) or any("diagnosis_accuracy" in scores for scores in splits.values())
     shown, indexed = (SLIDE_FIGURES, SLIDES_INDEXED) if slides else (FIGURES, INDEXED)
     results = _eval_results(splits, indexed)
     card = ModelCard.from_template(
@@ -152,6 +153,12 @@ def write_card(
     unfinished.write_text(str(card), encoding="utf-8")
     os.replace(unfinished, path)
     return path
+
+
+def _reads_slides(folder: Path) -> bool:
+    """By the configuration: a model that was not evaluated has a card of its kind too."""
+    path = folder / "config.json"
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("model_type") == "histgen"
 
 
 def _splits(evaluation: dict) -> dict[str, dict]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
-from hf_medreport.inference.report import output_folder
+from hf_medreport.hub.folder import output_folder
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 

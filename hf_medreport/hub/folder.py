@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from hf_medreport.inference.report import output_folder
+from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, system
 
 TASK = "image-to-text"
@@ -45,6 +45,21 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
     processor.save_pretrained(folder)
     _map_processor(row, processor, folder)
     copy_code(row, folder)
+    return folder
+
+
+def output_folder(out: str | os.PathLike) -> Path:
+    """The folder to write to, made when absent; InputError where nothing can be written."""
+    folder = Path(out)
+    expected, remedy = "a folder to write to", "choose another --out"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(folder.name, "a file", expected, remedy) from None
+    except OSError as error:
+        raise InputError(folder.name, (error.strerror or "an error").lower(), expected, remedy) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(folder.name, "no permission to write", expected, remedy)
     return folder
 
 

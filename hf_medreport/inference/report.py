@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from hf_medreport.hub.folder import output_folder
 from hf_medreport.inference.figure import report_figure
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
@@ -200,21 +201,6 @@ class ReportFolder:
         """Write `report.json`."""
         content = json.dumps(to_json(results), indent=2) + "\n"
         return write_whole(self.folder / "report.json", lambda path: path.write_text(content, encoding="utf-8"))
-
-
-def output_folder(out: str | os.PathLike) -> Path:
-    """The folder to write to, made when absent; InputError where nothing can be written."""
-    folder = Path(out)
-    expected, remedy = "a folder to write to", "choose another --out"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(folder.name, "a file", expected, remedy) from None
-    except OSError as error:
-        raise InputError(folder.name, (error.strerror or "an error").lower(), expected, remedy) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(folder.name, "no permission to write", expected, remedy)
-    return folder
 
 
 def to_json(results: list[Report | Failure]) -> dict:

@@ -22,7 +22,8 @@ from typing import TextIO
 
 import numpy as np
 
-from hf_medreport.inference.report import output_folder, readable, write_whole
+from hf_medreport.hub.folder import output_folder
+from hf_medreport.inference.report import readable, write_whole
 from hf_medreport.inference.tile import SlideRun, encode_slides, one_line
 from hf_medreport.inference.tile_overlay import overlay
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features

@@ -46,6 +46,16 @@ def table(text, head):
     return {row[0]: row[1:] for row in cells[:1] + cells[2:]}
 
 
+def test_a_slide_model_that_was_not_evaluated_has_a_slide_models_card(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "histgen"}')
+    text = write(tmp_path, {}).read_text()
+    assert 'pipe("slide.svs")' in text and "also needs openslide-python" in text
+    assert table(text, "figure")["number exactness"] == ["not run"]
+    (tmp_path / "config.json").write_text('{"model_type": "anatomical_report"}')
+    text = write(tmp_path, {}).read_text()
+    assert 'pipe("image.png")' in text and "openslide" not in text
+
+
 class TestFigures:
     def test_one_split(self, tmp_path):
         text = write(tmp_path, TEST).read_text()
