@@ -28,7 +28,9 @@ import yaml
 
 from hf_medreport.dataset_scripts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.language_model import AnswerCache, LanguageModel, NoAnswer
+from hf_medreport.processing.feature_files import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.slide_sources import PYRAMID_SUFFIXES
 from hf_medreport.version import __version__
 
 __all__ = [
@@ -47,7 +49,7 @@ PROMPTS = Path(__file__).with_name("tcga_reports_prompts.yaml")
 PARTS = ("train", "val", "test")
 ON_LOSS = ("source", "keep", "drop")
 TEXTS = "a .csv with patient_filename,text, a .jsonl with id, text, or a folder of .txt"
-SLIDE_SUFFIXES = {".svs", ".ndpi", ".mrxs", ".scn", ".tif", ".tiff", ".dcm", ".safetensors", ".pt", ".h5"}
+SUFFIXES = (*PYRAMID_SUFFIXES, *FEATURE_SUFFIXES)
 PATIENT = re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}(?![A-Z0-9])")
 RULES = re.compile(r"([_=*~.\-])(?:\s?\1){2,}")  # lines and dots that a form is filled in on
 
@@ -300,11 +302,11 @@ def read_slides(slides: str | os.PathLike) -> dict[str, list[str]]:
     slides = Path(slides)
     expected = "a folder of slides or feature files, or a list of their names"
     if slides.is_dir():
-        found = (path for path in slides.rglob("*") if path.suffix.lower() in SLIDE_SUFFIXES)
+        found = (path for path in slides.rglob("*") if path.suffix.lower() in SUFFIXES)
         names = sorted(path.relative_to(slides).as_posix() for path in found)
     elif slides.is_file():
         lines = set(filter(None, map(str.strip, _read(slides).splitlines())))
-        bare = {line for line in lines if PurePosixPath(line).suffix.lower() not in SLIDE_SUFFIXES}
+        bare = {line for line in lines if PurePosixPath(line).suffix.lower() not in SUFFIXES}
         names = sorted((lines - bare) | {f"{line}.safetensors" for line in bare})
     else:
         raise InputError(slides.name, "no such file or folder", expected, "check --slides")

@@ -30,6 +30,7 @@ except ImportError:
     h5py = None
 
 FORMAT = "hf-medreport-features-1"
+FEATURE_SUFFIXES = (".safetensors", ".pt", ".h5")
 DTYPES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16"}
 MAX_BYTES = 16 * 2**30  # 4 million patches of width 1024: what a file claims beyond that is not read
 TILE_AGAIN = "tile the slide again"
@@ -83,7 +84,7 @@ def read_features(path: str | os.PathLike, width: int | None = None) -> PatchFea
         bag = _read_pt(path)
     else:
         bag = _read_safetensors(path)
-    return _checked(path.name, bag, width)
+    return checked_bag(path.name, bag, width)
 
 
 def write_features(path: str | os.PathLike, bag: PatchFeatures) -> Path:
@@ -94,7 +95,7 @@ def write_features(path: str | os.PathLike, bag: PatchFeatures) -> Path:
         OSError: the disk took no more.
     """
     path = Path(path)
-    bag = _checked(path.name, bag, None)
+    bag = checked_bag(path.name, bag)
     if bag.coordinates is None:
         raise InputError(path.name, "no coordinates", "x and y of each patch", "give the level-0 px of each patch")
     tensors = {"coordinates": _ordered(bag.coordinates), "features": _ordered(bag.features)}
@@ -233,7 +234,7 @@ def _geometry(attributes: dict) -> dict[str, str]:
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def _checked(name: str, bag: PatchFeatures, width: int | None) -> PatchFeatures:
+def checked_bag(name: str, bag: PatchFeatures, width: int | None = None) -> PatchFeatures:
     """The bag with features of a float type that we keep and coordinates of int64; InputError for any other."""
     features, coordinates = bag.features, bag.coordinates
     if features.ndim != 2:

@@ -112,9 +112,7 @@ class TileImageProcessor(BaseImageProcessor):
         if not isinstance(image, Image.Image):
             array = np.asarray(image)
             if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-                raise InputError(
-                    name, f"shape {array.shape}, {array.dtype}", "(height, width, 3), uint8", "convert it"
-                )
+                raise InputError(name, f"shape {array.shape}, {array.dtype}", "(height, width, 3), uint8", "convert it")
             image = Image.fromarray(array)
         return np.asarray(image.convert("RGB").resize((self.size, self.size), Image.Resampling.BICUBIC))
 

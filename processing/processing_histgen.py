@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import BatchFeature, ProcessorMixin
+from transformers.utils import cached_file
 
-from .feature_files import PatchFeatures, read_features
+from .feature_files import FEATURE_SUFFIXES, PatchFeatures, checked_bag, read_features
 from .image_processing_tile import TileImageProcessor
 from .input_error import InputError
 from .patch_encoder import PatchEncoder
 from .slide_reading import open_slide
 from .slide_tiling import read_tile, tile_slide
 
-FEATURE_SUFFIXES = (".safetensors", ".pt", ".h5")
 CASE_KEYS = ("slides", "images", "frontal")  # a dict is one case; of these names a slide model takes one
 ENCODER_FOLDER = "patch_encoder"
 TILES_A_PASS = 32
@@ -87,9 +87,9 @@ class HistGenProcessor(ProcessorMixin):
     def _has_encoder(self) -> bool:
         if self._source is None:
             return False
-        name = self._source[0]
-        # A repository is asked when the encoder is loaded.
-        return not Path(name).is_dir() or (Path(name) / ENCODER_FOLDER / "config.json").is_file()
+        name, revision = self._source
+        quietly = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+        return cached_file(name, "config.json", subfolder=ENCODER_FOLDER, revision=revision, **quietly) is not None
 
     @property
     def model_input_names(self) -> list[str]:
@@ -158,10 +158,12 @@ class HistGenProcessor(ProcessorMixin):
         return [self._read(slide, device, slide_mpp) for slide in slides]
 
     def _read(self, slide, device, slide_mpp: float | None) -> PatchFeatures:
+        if isinstance(slide, torch.Tensor) and slide.ndim == 2:
+            slide = slide.detach().float().cpu().numpy()
+        if isinstance(slide, np.ndarray) and slide.ndim == 2:
+            slide = PatchFeatures(slide)
         if isinstance(slide, PatchFeatures):
-            return slide
-        if isinstance(slide, (np.ndarray, torch.Tensor)) and slide.ndim == 2:
-            return PatchFeatures(np.asarray(slide, np.float32))
+            return checked_bag(slide.info.get("slide", "features"), slide)
         if isinstance(slide, (str, os.PathLike)) and Path(slide).suffix.lower() in FEATURE_SUFFIXES:
             return read_features(slide)
         with open_slide(slide, slide_mpp) as opened:
@@ -209,7 +211,12 @@ class HistGenProcessor(ProcessorMixin):
         return ids, mask
 
     def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        try:
+            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        except Exception as error:  # the tokenizers library has one type for all
+            found = f"a word that this tokenizer cannot encode ({error})"
+            remedy = "convert the checkpoint with --vocabulary"
+            raise InputError("text", found, "words of its vocabulary", remedy) from error
 
 
 __all__ = ["HistGenProcessor"]

@@ -38,7 +38,7 @@ def test_a_folder_of_slides(capsys, cohort, tmp_path):
 
 def test_json_and_every_flag(capsys, cohort, tmp_path):
     slides, encoder = cohort
-    flags = ["--mpp", 1, "--overlap-px", 8, "--slide-mpp", 0.5, "--dtype", "bf16", "--device", "cpu", "--no-overlay"]
+    flags = ["--mpp", 1, "--overlap", 8, "--slide-mpp", 0.5, "--dtype", "bf16", "--device", "cpu", "--no-overlay"]
     slide = slides / "slide0.tiff"
     code, out, err = tile(capsys, slide, "--encoder", encoder, *TINY, *flags, "--out", tmp_path / "out", "--json")
     summary = json.loads(out)

@@ -4,6 +4,9 @@ Exit codes: 0 done, 1 the content of an item was bad (listed; the others are don
 stand inside the commands, so that `--help` is instant.
 """
 
+import errno
+from pathlib import Path
+
 import typer
 
 from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
@@ -23,6 +26,8 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
 from hf_medreport.cli.app import app
 from hf_medreport.processing.input_error import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def main() -> None:
     """Entry point: an InputError is one line and exit code 2, a disk that does not take a file one line and 1."""
@@ -34,5 +39,6 @@ def main() -> None:
     except OSError as error:
         if error.errno is None:  # not the system's word but a library's
             raise
-        typer.echo(f"{error.filename or 'disk'}: {error.strerror}; free space or change --out", err=True)
+        remedy = "free space or change --out" if error.errno in FULL else "check the path and its access rights"
+        typer.echo(f"{Path(str(error.filename or 'disk')).name}: {error.strerror}; {remedy}", err=True)
         raise SystemExit(1) from None

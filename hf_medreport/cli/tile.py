@@ -21,7 +21,9 @@ def tile(
     level: Annotated[int | None, typer.Option(help="Level to cut tiles from. Default: the encoder's, or 0.")] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns per px of the tiles, in place of a level.")] = None,
     patch_px: Annotated[int | None, typer.Option(help="Side of a tile. Default: the encoder's, or 512.")] = None,
-    overlap_px: Annotated[int | None, typer.Option(help="What neighbours share. Default: the encoder's, or 0.")] = None,
+    overlap_px: Annotated[
+        int | None, typer.Option("--overlap", help="Px that neighbours share. Default: the encoder's, or 0.")
+    ] = None,
     tissue: Annotated[str | None, typer.Option(help="tcga or otsu. Default: the encoder's, or tcga.")] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Tiles a pass; lower it when memory runs out.")] = 32,
@@ -44,6 +46,8 @@ def tile(
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if dtype not in dtypes:
         raise InputError("dtype", f"'{dtype}'", "fp32 or bf16", "choose one of them")
+    if revision is not None and (encoder is None or Path(encoder).is_dir()):
+        raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
     paths = cohort.slide_paths(slides)
     output_folder(out)  # a wrong --out is said before the work
     model = PatchEncoder.from_pretrained(

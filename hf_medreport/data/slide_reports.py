@@ -20,13 +20,12 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from hf_medreport.data.tables import read_rows
-from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.processing.feature_files import FEATURE_SUFFIXES, PatchFeatures, read_features
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["SPLITS", "SlideReports"]
 
 SPLITS = ("train", "val", "test")
-SUFFIXES = (".safetensors", ".pt", ".h5")
 EXPECTED = '{"train": [{"id", "report", "image_path"}], "val": [...], "test": [...]}'
 
 
@@ -191,11 +190,11 @@ def _named_files(row: dict, folder: Path, there: set[str], where: str) -> list[P
     """The feature files of a record: its id's, else those that `image_path` names."""
     paths = row.get("image_path") or []
     stems = [Path(str(path)).stem for path in paths] if isinstance(paths, list) else []
-    if any(f"{row['id']}{suffix}" in there for suffix in SUFFIXES):
+    if any(f"{row['id']}{suffix}" in there for suffix in FEATURE_SUFFIXES):
         stems = [row["id"]]
     files = []
     for stem in stems or [row["id"]]:
-        found = [stem + suffix for suffix in SUFFIXES if stem + suffix in there]
+        found = [stem + suffix for suffix in FEATURE_SUFFIXES if stem + suffix in there]
         if not found:
             what = f"no features of {stem} in {folder.absolute().name}/"
             raise InputError(where, what, "a .safetensors, .pt or .h5 of this name", "tile the slide")

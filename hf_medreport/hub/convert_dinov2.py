@@ -60,6 +60,9 @@ def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: in
     name = Path(checkpoint).name
     teacher = read_teacher(checkpoint)
     backbone = {key.split(".", 1)[1]: value for key, value in teacher.items() if "backbone" in key and "." in key}
+    if "register_tokens" in backbone:  # left out, every vector would be wrong
+        found, remedy = "register tokens", "use a checkpoint without registers, as HistGen's is"
+        raise InputError(name, found, "a DINOv2 without registers", remedy)
     weights, unexpected = rename_keys(backbone)
     config = dinov2_config(name, backbone, weights, num_heads)
     missing = missing_keys(backbone, config.num_hidden_layers)

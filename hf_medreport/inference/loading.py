@@ -17,16 +17,15 @@ from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 from transformers.utils import cached_file
 
+from hf_medreport.processing.feature_files import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
-from hf_medreport.processing.processing_histgen import FEATURE_SUFFIXES
-from hf_medreport.processing.slide_sources import openslide
+from hf_medreport.processing.slide_sources import SLIDE_SUFFIXES, openslide
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS, register_auto_classes
 
 SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.checkpoint}
 DEFAULT = "anatomical-tiny"
 DEFAULT_FOR_SLIDES = "histgen-tiny"
-SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # torch's and transformers' words for weights that do not fit their configuration.
 MISMATCH = ("mismatched", "size mismatch", "shape")
@@ -36,7 +35,7 @@ def shows_slide(path: str | os.PathLike) -> bool:
     """Whether a file is a slide or the features of one: by its suffix or, of TIFF and DICOM, by what OpenSlide says."""
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix in (*SLIDES, *FEATURE_SUFFIXES):
+    if suffix in (*SLIDE_SUFFIXES, *FEATURE_SUFFIXES):
         return True
     if suffix not in (".tif", ".tiff", ".dcm") or openslide is None or not path.is_file():
         return False

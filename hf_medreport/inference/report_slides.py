@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hf_medreport.inference.figure_slide import evidence_map, slide_figure, tile_pictures
-from hf_medreport.inference.loading import SLIDES, shows_slide
+from hf_medreport.inference.loading import shows_slide
 from hf_medreport.inference.report import (
     Failure,
     Report,
@@ -27,14 +27,14 @@ from hf_medreport.inference.report import (
     report_films,
 )
 from hf_medreport.inference.tile import one_line
-from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.processing.feature_files import FEATURE_SUFFIXES, PatchFeatures, read_features
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.processing_histgen import FEATURE_SUFFIXES
 from hf_medreport.processing.slide_reading import Slide, check_slide_mpp, open_slide
+from hf_medreport.processing.slide_sources import PYRAMID_SUFFIXES
 
 TOP = 6  # tiles that a report names, in all and for each sentence
 FILMS = (".png", ".jpg", ".jpeg", ".dcm")  # what is a film beside slides; alone it may be a slide of one level
-SCANS = (*SLIDES, ".tiff", ".tif", ".dcm", ".png", ".jpg", ".jpeg")
+SCANS = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
 
 
 @dataclass

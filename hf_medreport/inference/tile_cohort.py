@@ -31,7 +31,7 @@ from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
-from hf_medreport.processing.slide_sources import dicom_series
+from hf_medreport.processing.slide_sources import PYRAMID_SUFFIXES, dicom_series
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import CHECKPOINTS
 from hf_medreport.version import __version__
@@ -42,8 +42,7 @@ except ImportError:  # Windows: no two processes may share a folder there
     fcntl = None
 
 NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
-SCANS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu", ".dcm")
-SUFFIXES = (*SCANS, ".png", ".jpg", ".jpeg")
+SUFFIXES = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
 OVERLAY = "_tiles.png"
 
 

@@ -109,9 +109,17 @@ def test_the_folder_tiles_as_histgen_does(tmp_path):
 
 
 def test_keys_without_a_place_are_told(tmp_path):
-    weights = backbone() | {"register_tokens": torch.zeros(1, 4, WIDTH), "blocks.0.0.attn.extra": torch.zeros(1)}
+    weights = backbone() | {"blocks.0.0.attn.extra": torch.zeros(1)}
     result = convert(save_checkpoint(tmp_path / "dinov2.pth", weights), tmp_path / "out", num_heads=HEADS)
-    assert result["unexpected"] == ["blocks.0.0.attn.extra", "register_tokens"]
+    assert result["unexpected"] == ["blocks.0.0.attn.extra"]
+
+
+def test_registers_are_refused(tmp_path):
+    weights = backbone() | {"register_tokens": torch.zeros(1, 4, WIDTH)}
+    with pytest.raises(InputError) as error:
+        convert(save_checkpoint(tmp_path / "dinov2.pth", weights), tmp_path / "out", num_heads=HEADS)
+    expected = "dinov2.pth: found register tokens; expected a DINOv2 without registers; use a checkpoint without "
+    assert str(error.value) == expected + "registers, as HistGen's is"
 
 
 def test_without_a_mask_token(tmp_path):
