@@ -18,7 +18,7 @@ class HistGenConfig(PreTrainedConfig):
         num_attention_heads: of every attention (8).
         num_hidden_layers: of the decoder (3); the encoder always has its two levels.
         region_size: slots of a region: patches and one global token (96).
-        memory_slots, memory_top_k: rows of the cross-modal memory, and how many of them a query may use (2,048 and 512).
+        memory_slots, memory_top_k: rows of the cross-modal memory, and how many a query may use (2,048 and 512).
         num_prototypes: evenly spaced patches that ask the memory on behalf of all (512).
         vocab_size: tokens, id 0 included, which is start, end and padding in one.
         dropout: between parts (0.1).

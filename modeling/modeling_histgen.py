@@ -483,10 +483,20 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
                     "generate: found neither patch_features nor encoder_outputs; expected one; pass the features"
                 )
             encoder_outputs = self.encode_patches(patch_features, patch_attention_mask, memory)
-        return super().generate(encoder_outputs=encoder_outputs, memory_key_values=memory, **kwargs)
+        # transformers guesses a mask, and warns, where none is given; the regions' own travels in encoder_outputs.
+        mask = encoder_outputs.region_mask.long()
+        return super().generate(
+            encoder_outputs=encoder_outputs, attention_mask=mask, memory_key_values=memory, **kwargs
+        )
 
     def prepare_inputs_for_generation(
-        self, input_ids, past_key_values=None, decoder_attention_mask=None, encoder_outputs=None, **kwargs
+        self,
+        input_ids,
+        past_key_values=None,
+        attention_mask=None,
+        decoder_attention_mask=None,
+        encoder_outputs=None,
+        **kwargs,
     ):
         """Only the tokens that the cache has not seen."""
         seen = past_key_values.get_seq_length() if past_key_values is not None else 0

@@ -104,7 +104,7 @@ class HistGenProcessor(ProcessorMixin):
         return_tensors: str = "pt",
         device=None,
         slide_mpp: float | None = None,
-        **kwargs,
+        padding: bool = True,
     ) -> BatchFeature:
         """Model inputs of one or several cases.
 
@@ -117,6 +117,7 @@ class HistGenProcessor(ProcessorMixin):
             max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
             device: where the patch encoder works; None leaves it where it is.
             slide_mpp: microns per level-0 px, for slides that do not say.
+            padding: what transformers' own pipelines ask for; batches are always padded.
 
         Returns:
             `patch_features` (batch, patches, width) and `patch_attention_mask` (batch, patches); `labels` (batch, text)

@@ -6,7 +6,6 @@ and how many mitoses. A tile is never asked what it cannot show. It is turned, a
 does not lean on one laboratory's colours and one scanner's light.
 """
 
-import math
 import os
 import shutil
 from pathlib import Path
@@ -15,12 +14,12 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter
 from torch import nn
-from tqdm import trange
 from transformers import AutoConfig, AutoModel
 
 from hf_medreport.data.phantom_bags import TRAITS
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
+from hf_medreport.training.warm_up import minimise
 
 __all__ = ["train_patch_encoder"]
 
@@ -50,29 +49,19 @@ def train_patch_encoder(
     model = AutoModel.from_config(AutoConfig.for_model(**config)).to(memory_format=torch.channels_last)
     encoder = PatchEncoder(model, "in training", {"size": settings.size})
     model.train().requires_grad_(True)
-    head = nn.Linear(encoder.width, len(TRAITS))
-    parameters = [*model.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
-    )
-    generator, rng, mean = torch.Generator().manual_seed(seed), np.random.default_rng(seed), None
-    for _ in (progress := trange(steps, desc="training the patch encoder", leave=False)):
-        chosen = torch.randint(len(tiles), (batch_size,), generator=generator).numpy()
-        varied = restained(np.rot90(tiles[chosen], k=int(rng.integers(4)), axes=(1, 2)), rng)
+    head, rng = nn.Linear(encoder.width, len(TRAITS)), np.random.default_rng(seed)
+
+    def loss(indices: list[int]) -> torch.Tensor:
+        varied = restained(np.rot90(tiles[indices], k=int(rng.integers(4)), axes=(1, 2)), rng)
         pixels = settings(varied, return_tensors="pt")["pixel_values"]
-        asked = torch.from_numpy(truth[chosen])
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             scores = head(encoder.pooled(pixels.contiguous(memory_format=torch.channels_last)))
+        asked = torch.from_numpy(truth[indices])
         known = ~asked.isnan()
-        loss = nn.functional.binary_cross_entropy_with_logits(scores.float()[known], asked[known])
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
-        progress.set_postfix(loss=f"{mean:.4f}")
+        return nn.functional.binary_cross_entropy_with_logits(scores.float()[known], asked[known])
+
+    parameters = [*model.parameters(), *head.parameters()]
+    mean = minimise(loss, parameters, len(tiles), steps, batch_size, rate, seed, "patch encoder")
     _write(model, settings, folder)
     return mean
 

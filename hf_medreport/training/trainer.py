@@ -2,6 +2,7 @@
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hf_medreport.phantom.score import score_facts
 from hf_medreport.phantom.slide.parser import parse_slide_report
 
 
-class DrawsByEpoch(Sampler):
+class DrawsByEpoch(Sampler, ABC):
     """An order of records that depends on seed and epoch alone.
 
     A generator that runs on from epoch to epoch, as torch's and transformers' samplers have it, starts over in a
@@ -34,9 +35,9 @@ class DrawsByEpoch(Sampler):
     def __iter__(self):
         yield from self.order(torch.Generator().manual_seed(self.seed + self.epoch))
 
+    @abstractmethod
     def order(self, generator: torch.Generator) -> list[int]:
         """The indices of one epoch."""
-        raise NotImplementedError
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the head of each epoch."""

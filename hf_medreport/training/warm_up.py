@@ -39,7 +39,7 @@ def warm_up_segmenter(segmenter, records, processor, steps: int, batch_size: int
         return segmenter(**pixels, labels=torch.from_numpy(masks).float()).loss
 
     segmenter.train().requires_grad_(True)
-    last = _minimise(loss, list(segmenter.parameters()), len(records), steps, batch_size, rate, seed, "segmenter")
+    last = minimise(loss, list(segmenter.parameters()), len(records), steps, batch_size, rate, seed, "segmenter")
     segmenter.eval().requires_grad_(False)
     return last
 
@@ -71,13 +71,13 @@ def warm_up_encoder(
     frozen = [parameter.requires_grad for parameter in model.encoder.parameters()]
     model.encoder.train().requires_grad_(True)
     parameters = [*model.encoder.parameters(), *head.parameters()]
-    last = _minimise(loss, parameters, len(records), steps, batch_size, rate, seed, "encoder")
+    last = minimise(loss, parameters, len(records), steps, batch_size, rate, seed, "encoder")
     for parameter, state in zip(model.encoder.parameters(), frozen, strict=True):
         parameter.requires_grad_(state)
     return last
 
 
-def _minimise(
+def minimise(
     loss_of: Callable[[list[int]], torch.Tensor],
     parameters: list[nn.Parameter],
     count: int,

@@ -20,6 +20,12 @@ def started(config: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def wait_for_work(process: subprocess.Popen, manifest: Path, since: float) -> None:
+    """Until the run has imported all and begins to train, which it says in its manifest."""
+    while process.poll() is None and not (manifest.exists() and manifest.stat().st_mtime > since):
+        time.sleep(0.02)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """The final folder; the card names the YAML, which lies elsewhere."""
     return {
@@ -33,23 +39,26 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_thirty_kills(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir(), parts.mkdir()
+    since, process = time.time(), started(configuration(whole, **TINY | LONGER))
+    wait_for_work(process, whole / "run" / "manifest.json", since)
     begun = time.monotonic()
-    assert started(configuration(whole, **TINY | LONGER)).wait() == 0
-    seconds = time.monotonic() - begun
-    config, chance, kills = configuration(parts, **TINY | LONGER), random.Random(0), 0
-    while kills < KILLS:
-        process = started(config)
-        try:
-            process.wait(timeout=chance.uniform(0.2, 1.0) * seconds)
-            assert process.returncode == 0
-            if kills < KILLS // 2:  # done too early: begin again
-                for path in sorted((parts / "run").glob("checkpoint-*/trainer_state.json")):
-                    path.unlink()
-            else:
-                break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
+    assert process.wait() == 0
+    seconds = time.monotonic() - begun  # of training, saving and evaluating
+
+    config, chance = configuration(parts, **TINY | LONGER), random.Random(0)
+    cut_early, cut_late = 0, 0
+    for kill in range(KILLS):
+        if kill == KILLS // 2:  # by now it may be done: once more from the start, with what was drawn
+            for state in (parts / "run").glob("checkpoint-*/trainer_state.json"):
+                state.unlink()
+        since, process = time.time(), started(config)
+        if kill % 5:  # every fifth falls anywhere, imports and drawing included
+            wait_for_work(process, parts / "run" / "manifest.json", since)
+        time.sleep(chance.uniform(0, 0.6) * seconds)
+        process.kill()
+        process.wait()
+        late = any((parts / "run").glob("checkpoint-*"))
+        cut_early, cut_late = cut_early + (not late), cut_late + late
+    assert cut_late > KILLS // 3  # most kills fell where there was something to lose
     assert started(config).wait() == 0
     assert files(parts / "run" / "model") == files(whole / "run" / "model")
