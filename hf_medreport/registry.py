@@ -101,6 +101,7 @@ SYSTEMS = (
             "attention_dropout": 0.0,
             "projection_dropout": 0.0,
         },
+        checkpoint="histgen-tiny",
         recipe="training.histgen",
     ),
     System(

@@ -37,7 +37,8 @@ from transformers.utils import can_return_tuple
 
 from .configuration_histgen import HistGenConfig
 
-MEMORY_CHUNK = 4096  # queries that meet the memory at once: a row of scores is heads x slots
+# A bag of 100,000 patches is worked on piece by piece: small buffers are used again, large ones are fetched anew.
+QUERIES_AT_ONCE, PATCHES_AT_ONCE, REGIONS_AT_ONCE = 4096, 8192, 64
 
 
 @dataclass
@@ -110,15 +111,15 @@ class CrossModalContext(Attention):
     def forward(self, queries: torch.Tensor, keys_values: tuple) -> torch.Tensor:
         """The memory's answer to each of `queries` (batch, tokens, width)."""
         # Queries of all batches are rows of one product: the memory is the same for all.
-        parts = queries.flatten(0, 1).split(MEMORY_CHUNK)
+        parts = queries.flatten(0, 1).split(QUERIES_AT_ONCE)
         return torch.cat([self._answer(part, *keys_values) for part in parts]).view_as(queries)
 
     def _answer(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        queries = self.split(self.q_proj(queries)[None])[0]  # (heads, queries, width / heads)
-        scores = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])  # (heads, queries, slots)
+        queries = self.split(self.q_proj(queries)[None])[0] / math.sqrt(keys.shape[-1])
+        scores = queries @ keys.transpose(-1, -2)  # (heads, queries, slots)
         if self.top_k < scores.shape[-1]:
             weakest = scores.detach().topk(self.top_k, dim=-1, sorted=False).values.amin(-1, keepdim=True)
-            scores = scores.masked_fill(scores < weakest, -torch.inf)
+            scores.masked_fill_(scores.detach() < weakest, -torch.inf)
         weights = nn.functional.dropout(scores.softmax(-1), self.dropout, self.training)
         return self.o_proj((weights @ values).transpose(0, 1).flatten(1))
 
@@ -186,7 +187,9 @@ class HistGenEncoder(nn.Module):
         """`patches` (batch, patches, width), `mask` (batch, patches) -> HistGenEncoderOutput."""
         prototypes = patches.gather(1, self.prototypes(mask)[..., None].expand(-1, -1, patches.shape[-1]))
         answers = context(prototypes, memory)
-        patches = patches + self.context_attention(patches, self.context_attention.keys_values(answers))
+        keys_values = self.context_attention.keys_values(answers)
+        parts = patches.split(PATCHES_AT_ONCE, dim=1)
+        patches = torch.cat([part + self.context_attention(part, keys_values) for part in parts], dim=1)
 
         patches_each = self.config.region_size - 1
         missing = -patches.shape[1] % patches_each
@@ -201,7 +204,10 @@ class HistGenEncoder(nn.Module):
         slots = self._within_regions(self.first_region_layer, slots.flatten(0, 1), slot_mask)
         slots = self._between_regions(slots.unflatten(0, (batch, -1)), region_mask)
         slots = self._within_regions(self.second_region_layer, slots.flatten(0, 1), slot_mask)
-        pooled = self.pooler(self.norm(slots), None if self.config.compatibility else slot_mask)
+        parts = zip(slots.split(REGIONS_AT_ONCE), slot_mask.split(REGIONS_AT_ONCE), strict=True)
+        pooled = torch.cat(
+            [self.pooler(self.norm(part), None if self.config.compatibility else of_part) for part, of_part in parts]
+        )
         return HistGenEncoderOutput(pooled.unflatten(0, (batch, -1)), region_mask)
 
     def prototypes(self, mask: torch.Tensor) -> torch.Tensor:
@@ -215,8 +221,9 @@ class HistGenEncoder(nn.Module):
         return torch.stack(rows)
 
     def _within_regions(self, layer: EncoderLayer, slots: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        places = torch.arange(slots.shape[1], device=slots.device)
-        return layer(self.dropout(slots + sinusoids(places, slots.shape[-1], slots.dtype)), mask)
+        places = sinusoids(torch.arange(slots.shape[1], device=slots.device), slots.shape[-1], slots.dtype)
+        parts = zip(slots.split(REGIONS_AT_ONCE), mask.split(REGIONS_AT_ONCE), strict=True)
+        return torch.cat([layer(self.dropout(part + places), of_part) for part, of_part in parts])
 
     def _between_regions(self, slots: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Regions exchange one slot each: the global token, in upstream the first patch."""
@@ -345,11 +352,12 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """(batch, patches, feature_size) -> (batch, patches, hidden_size)."""
         features = patch_features.to(self.feature_projection.weight.dtype)
         if torch.is_grad_enabled():
-            hidden = self.patch_projection(self.feature_projection(features))
-        else:  # nothing stands between the two: one product of their product
-            first, second = self.feature_projection, self.patch_projection
-            hidden = linear(features, second.weight @ first.weight, second(first.bias))
-        return self.projection_dropout(relu(hidden))
+            return self.projection_dropout(relu(self.patch_projection(self.feature_projection(features))))
+        # Nothing stands between the two: one product of their product.
+        first, second = self.feature_projection, self.patch_projection
+        weight, bias = second.weight @ first.weight, second(first.bias)
+        parts = features.split(PATCHES_AT_ONCE, dim=1)
+        return self.projection_dropout(torch.cat([linear(part, weight, bias).relu_() for part in parts], dim=1))
 
     def encode_patches(
         self,

@@ -30,15 +30,24 @@ class MedicalReportPipeline(Pipeline):
         if self.tokenizer.pad_token_id is None:  # GPT-2 has none; batches need one
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
-    def _sanitize_parameters(self, return_evidence: bool | None = None, generate_kwargs: dict | None = None, **kwargs):
+    def _sanitize_parameters(
+        self,
+        return_evidence: bool | None = None,
+        processor_kwargs: dict | None = None,
+        generate_kwargs: dict | None = None,
+        **kwargs,
+    ):
+        """`processor_kwargs` go to the processor, whatever is not named here to `generate`."""
         forward = {"generate_kwargs": {**(generate_kwargs or {}), **kwargs}}
         post = {}
         if return_evidence is not None:
             forward["return_evidence"] = post["return_evidence"] = return_evidence
-        return {}, forward, post
+        return {"processor_kwargs": processor_kwargs or {}}, forward, post
 
-    def preprocess(self, inputs):
-        model_inputs = self.processor(images=inputs, return_tensors="pt")
+    def preprocess(self, inputs, processor_kwargs: dict | None = None):
+        model_inputs = self.processor(
+            images=inputs, return_tensors="pt", device=self.device, **(processor_kwargs or {})
+        )
         # No prompt: the report starts right after the image.
         return {name: value for name, value in model_inputs.items() if name not in ("input_ids", "attention_mask")}
 

@@ -1,0 +1,280 @@
+"""Patch features of a slide in a file: one safetensors file a slide, and the files that others write are read too.
+
+Ours holds `features` (patches, width) float32 or float16 and `coordinates` (patches, 2) int64: x, y of each patch's top
+left corner in level-0 px. The header says what they were made from, all as text: format, slide, slide_fingerprint,
+level, mpp, patch_px, level0_px, overlap_px, tissue, encoder, encoder_revision, ... and a digest over header and
+tensors, so that a flipped bit is found. The header's keys are sorted (the safetensors library writes them in any
+order): the same features give the same bytes.
+
+Read too: HistGen's `.pt` (one tensor, read with weights only), CLAM's and TRIDENT's `.h5`. The kind is decided by the
+first bytes, never by the name.
+
+    bag = read_features("slide.safetensors")      # .features, .coordinates, .info
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from .input_error import InputError
+
+try:
+    import h5py
+except ImportError:
+    h5py = None
+
+FORMAT = "hf-medreport-features-1"
+FEATURE_SUFFIXES = (".safetensors", ".pt", ".h5")
+DTYPES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16"}
+MAX_BYTES = 16 * 2**30  # 4 million patches of width 1024: what a file claims beyond that is not read
+TILE_AGAIN = "tile the slide again"
+COPY_AGAIN = "copy the file again"
+A_FEATURE_FILE = "features in safetensors, .pt or .h5"
+FEATURES_SHAPE = "features (patches, width)"
+
+
+@dataclass(frozen=True)
+class PatchFeatures:
+    """The bag of one slide.
+
+    Args:
+        features: (patches, width) float32 or float16.
+        coordinates: (patches, 2) int64, x and y in level-0 px of the patches' top left corners; None where the file
+            has none.
+        info: what the features were made from, as text.
+    """
+
+    features: np.ndarray = field(repr=False)
+    coordinates: np.ndarray | None = field(default=None, repr=False)
+    info: dict[str, str] = field(default_factory=dict)
+
+
+def read_features(path: str | os.PathLike, width: int | None = None) -> PatchFeatures:
+    """Read one slide's features from any of the files above; ours are held against their digest.
+
+    Args:
+        path: the file.
+        width: what a model takes; None takes any.
+
+    Returns:
+        features float32 or float16; `info` of a file of others holds what its attributes tell under our names.
+
+    Raises:
+        InputError: no such file, not a feature file, damaged, empty, NaN or infinite values, other shapes, or another
+            width.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        found = "a folder" if path.is_dir() else "no such file"
+        raise InputError(path.name, found, A_FEATURE_FILE, "check the path") from error
+    if not head:
+        raise InputError(path.name, "an empty file", A_FEATURE_FILE, TILE_AGAIN)
+    if head == b"\x89HDF\r\n\x1a\n":
+        bag = _read_h5(path)
+    elif head.startswith((b"PK\x03\x04", b"\x80\x02")):  # torch.save of today and of before 1.6
+        bag = _read_pt(path)
+    else:
+        bag = _read_safetensors(path)
+    return checked_bag(path.name, bag, width)
+
+
+def write_features(path: str | os.PathLike, bag: PatchFeatures) -> Path:
+    """Write our file, whole or not at all; the same bag gives the same bytes.
+
+    Raises:
+        InputError: the bag is empty, holds NaN, or its shapes do not fit.
+        OSError: the disk took no more.
+    """
+    path = Path(path)
+    bag = checked_bag(path.name, bag)
+    if bag.coordinates is None:
+        raise InputError(path.name, "no coordinates", "x and y of each patch", "give the level-0 px of each patch")
+    tensors = {"coordinates": _ordered(bag.coordinates), "features": _ordered(bag.features)}
+    info = {**bag.info, "format": FORMAT}
+    header, position = {"__metadata__": {**info, "digest": _digest(info, tensors)}}, 0
+    for name, array in tensors.items():
+        dtype = "I64" if name == "coordinates" else DTYPES[array.dtype]
+        ends = [position, position := position + array.nbytes]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": ends}
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors start at a multiple of 8 bytes
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for array in tensors.values():
+                file.write(array.data)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def validate_features(path: str | os.PathLike, expected: dict[str, str]) -> PatchFeatures:
+    """Whether a file is whole and made as expected.
+
+    Args:
+        path: a file of ours.
+        expected: entries of the header, such as `slide_fingerprint` and `encoder_revision`.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        InputError: what is wrong, or the first entry that differs.
+    """
+    name, bag = Path(path).name, read_features(path)
+    info = bag.info
+    if info["format"] != FORMAT:
+        raise InputError(name, f"a file of format {info['format']}", FORMAT, TILE_AGAIN)
+    for key, value in expected.items():
+        if info.get(key) != value:
+            found = f"no {key}" if key not in info else f"{key} {info[key]}"
+            raise InputError(name, found, value, TILE_AGAIN)
+    return bag
+
+
+# --- the kinds of files -----------------------------------------------------------------------------------------------
+
+
+def _read_safetensors(path: Path) -> PatchFeatures:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            info, names = file.metadata() or {}, set(file.keys())
+            if "features" not in names:
+                raise _no_features(path.name, names)
+            tensors = {name: file.get_tensor(name) for name in sorted(names & {"coordinates", "features"})}
+    except (SafetensorError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        known = path.suffix == ".safetensors"
+        found = "broken or truncated safetensors" if known else "another kind of file"
+        raise InputError(path.name, found, A_FEATURE_FILE, TILE_AGAIN) from error
+    digest = info.pop("digest", None)
+    if info.get("format") == FORMAT or digest is not None:
+        if digest != _digest(info, tensors):
+            raise InputError(path.name, "content that differs from its digest", "the bytes as written", TILE_AGAIN)
+    else:
+        info.setdefault("format", "safetensors")
+    return PatchFeatures(tensors["features"], tensors.get("coordinates"), info)
+
+
+def _read_pt(path: Path) -> PatchFeatures:
+    """HistGen's and CLAM's: one tensor, and nothing in the file is executed."""
+    try:
+        features = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch reports bad bytes by a dozen exception types
+        pickled = "GLOBAL" in str(error) or "weights_only" in str(error)
+        found = "pickled objects" if pickled else "a broken or truncated file"
+        raise InputError(path.name, found, "one tensor saved by torch.save", "save the tensor alone") from error
+    if not isinstance(features, torch.Tensor):
+        found = f"a {type(features).__name__}"
+        raise InputError(path.name, found, "one tensor saved by torch.save", "save the tensor alone")
+    if features.layout != torch.strided or features.is_quantized:
+        found = "a sparse or quantised tensor"
+        raise InputError(path.name, found, "a plain tensor saved by torch.save", "save its dense float values")
+    if features.dtype == torch.bfloat16:
+        features = features.float()
+    return PatchFeatures(features.detach().numpy(), None, {"format": "histgen", "slide": path.stem})
+
+
+def _read_h5(path: Path) -> PatchFeatures:
+    """CLAM's and TRIDENT's: datasets `features` and `coords`, the geometry in attributes of `coords`."""
+    if h5py is None:
+        raise InputError(path.name, "an HDF5 file, but no h5py", "h5py", "pip install 'hf-medreport[wsi]'")
+    try:
+        with h5py.File(path, "r") as file:
+            if "features" not in file:
+                raise _no_features(path.name, set(file))
+            claimed = file["features"].size * file["features"].dtype.itemsize
+            if claimed > MAX_BYTES:
+                found = f"features that claim {claimed} bytes"
+                raise InputError(path.name, found, f"at most {MAX_BYTES}", COPY_AGAIN)
+            features = file["features"][()]
+            coordinates = file["coords"][()] if "coords" in file else None
+            geometry = _geometry(dict(file["coords"].attrs) if "coords" in file else {})
+    except InputError:
+        raise
+    except Exception as error:  # as h5py does
+        raise InputError(path.name, "a broken or truncated HDF5 file", A_FEATURE_FILE, COPY_AGAIN) from error
+    if features.ndim == 3 and len(features) == 1:
+        features = features[0]  # TRIDENT may keep a batch axis: (1, patches, width) -> (patches, width)
+    if coordinates is not None and coordinates.ndim == 3 and len(coordinates) == 1:
+        coordinates = coordinates[0]
+    return PatchFeatures(features, coordinates, {"slide": path.stem, **geometry})
+
+
+def _geometry(attributes: dict) -> dict[str, str]:
+    """The attributes of CLAM's or TRIDENT's coordinates under our names."""
+
+    def whole(value) -> str:
+        return str(int(np.ravel(value)[0]))
+
+    if "patch_size_level0" in attributes:
+        names = {"patch_size": "patch_px", "patch_size_level0": "level0_px", "overlap": "overlap_px"}
+        return {"format": "trident"} | {new: whole(attributes[old]) for old, new in names.items() if old in attributes}
+    info = {"format": "clam"}
+    if "patch_size" in attributes and "patch_level" in attributes:
+        info |= {"patch_px": whole(attributes["patch_size"]), "level": whole(attributes["patch_level"])}
+    if "patch_size" in attributes and "downsample" in attributes:
+        scale = float(np.ravel(attributes["downsample"])[0])
+        info["level0_px"] = str(round(int(np.ravel(attributes["patch_size"])[0]) * scale))
+    return info
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+def checked_bag(name: str, bag: PatchFeatures, width: int | None = None) -> PatchFeatures:
+    """The bag with features of a float type that we keep and coordinates of int64; InputError for any other."""
+    features, coordinates = bag.features, bag.coordinates
+    if features.ndim != 2:
+        raise InputError(name, f"features of shape {features.shape}", FEATURES_SHAPE, "save one row a patch")
+    if features.dtype.kind != "f":
+        raise InputError(name, f"features of type {features.dtype}", "float32 or float16", "encode the slide again")
+    if len(features) == 0 or features.shape[1] == 0:
+        raise InputError(name, f"features of shape {features.shape}", "at least one patch", TILE_AGAIN)
+    if width is not None and features.shape[1] != width:
+        found, remedy = f"features of width {features.shape[1]}", "tile with the model's own encoder"
+        raise InputError(name, found, f"width {width}, which the model takes", remedy)
+    if features.dtype not in DTYPES:
+        features = features.astype(np.float32)
+    broken = features.size - int(np.isfinite(features).sum())
+    if broken:
+        found = f"{broken} of {features.size} values NaN or infinite"
+        raise InputError(name, found, "finite features", "encode the slide again")
+    if coordinates is not None:
+        if coordinates.shape != (len(features), 2):
+            found, expected = f"coordinates of shape {coordinates.shape}", f"({len(features)}, 2), one row a patch"
+            raise InputError(name, found, expected, TILE_AGAIN)
+        if coordinates.dtype.kind not in "iu":
+            raise InputError(name, f"coordinates of type {coordinates.dtype}", "whole level-0 px", TILE_AGAIN)
+        coordinates = coordinates.astype(np.int64, copy=False)
+    return PatchFeatures(features, coordinates, bag.info)
+
+
+def _no_features(name: str, names: set[str]) -> InputError:
+    found = f"only {', '.join(sorted(names))[:80]}" if names else "nothing"
+    return InputError(name, found, "an entry 'features'", "give a file of features, not of coordinates or slides")
+
+
+def _ordered(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+
+
+def _digest(info: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
+    """SHA-256 over the header's entries and the tensors' types, shapes and bytes."""
+    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
+    for name, array in tensors.items():
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,223 @@
+"""The processor of system 000: slides or their features on one side, report text on the other.
+
+processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+inputs = processor("slide.svs")                         # tiled and encoded here, by `patch_encoder/` of the folder
+inputs = processor(["a.safetensors", "b.pt"])           # features that are there already; a list is a batch
+inputs = processor({"slides": ["block1.svs", "block2.svs"]})  # one case
+batch = processor(features, text_target=reports)        # `labels` end with the end token
+"""
+
+import copy
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import BatchFeature, ProcessorMixin
+from transformers.utils import cached_file
+
+from .feature_files import FEATURE_SUFFIXES, PatchFeatures, checked_bag, read_features
+from .image_processing_tile import TileImageProcessor
+from .input_error import InputError
+from .patch_encoder import PatchEncoder
+from .slide_reading import open_slide
+from .slide_tiling import read_tile, tile_slide
+
+CASE_KEYS = ("slides", "images", "frontal")  # a dict is one case; of these names a slide model takes one
+ENCODER_FOLDER = "patch_encoder"
+TILES_A_PASS = 32
+
+
+class HistGenProcessor(ProcessorMixin):
+    """Tile settings, tokenizer and, once a slide is given, the patch encoder of `HistGenForConditionalGeneration`."""
+
+    def __init__(self, image_processor: TileImageProcessor = None, tokenizer=None, region_size: int = 96, **kwargs):
+        """
+        Args:
+            image_processor: how slides are tiled, and tiles prepared for the patch encoder.
+            tokenizer: of the reports.
+            region_size: the model's; several slides of one case are each padded to whole regions.
+        """
+        super().__init__(image_processor, tokenizer, **kwargs)
+        self.region_size = region_size
+        self._source, self._encoder = None, None
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, revision: str = "main", **kwargs):
+        """As in transformers; where it came from is where the patch encoder is looked for."""
+        processor = super().from_pretrained(pretrained_model_name_or_path, revision=revision, **kwargs)
+        processor._source = (str(pretrained_model_name_or_path), revision)
+        return processor
+
+    def save_pretrained(self, save_directory, **kwargs):
+        """As in transformers, with the patch encoder where there is one."""
+        written = super().save_pretrained(save_directory, **kwargs)
+        if self._encoder is not None or self._has_encoder():
+            folder = Path(save_directory) / ENCODER_FOLDER
+            self.patch_encoder.model.save_pretrained(folder)
+            self.image_processor.save_pretrained(folder)
+        return written
+
+    def to_dict(self) -> dict:
+        """As in transformers, which copies all attributes first: the encoder is not among the settings."""
+        bare = copy.copy(self)
+        bare._encoder = None
+        return super(HistGenProcessor, bare).to_dict()
+
+    @property
+    def patch_encoder(self) -> PatchEncoder:
+        """Loaded when the first slide comes.
+
+        Raises:
+            InputError: the model's folder has none.
+        """
+        if self._encoder is None:
+            if not self._has_encoder():
+                found = f"a slide, and no {ENCODER_FOLDER}/ beside the model to encode it"
+                remedy = f"give a feature file, or put the encoder into {ENCODER_FOLDER}/ (hf-medreport convert dinov2)"
+                raise InputError("slide", found, "the patch encoder that the model was trained with", remedy)
+            source, revision = self._source
+            self._encoder = PatchEncoder.from_pretrained(source, subfolder=ENCODER_FOLDER, revision=revision)
+        return self._encoder
+
+    @patch_encoder.setter
+    def patch_encoder(self, encoder: PatchEncoder) -> None:
+        self._encoder = encoder
+
+    def _has_encoder(self) -> bool:
+        if self._source is None:
+            return False
+        name, revision = self._source
+        quietly = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+        return cached_file(name, "config.json", subfolder=ENCODER_FOLDER, revision=revision, **quietly) is not None
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["patch_features", "patch_attention_mask", "decoder_input_ids", "decoder_attention_mask"]
+
+    def __call__(
+        self,
+        images=None,
+        text: str | list[str] | None = None,
+        text_target: str | list[str] | None = None,
+        max_length: int | None = None,
+        return_tensors: str = "pt",
+        device=None,
+        slide_mpp: float | None = None,
+        padding: bool = True,
+    ) -> BatchFeature:
+        """Model inputs of one or several cases.
+
+        Args:
+            images: a case or a list of cases. A case is a slide (a path, or a picture), a feature file (.safetensors,
+                .pt, .h5), features as `PatchFeatures` or an array (patches, width), or a dict with `slides` (or
+                `images`): one or several of these that make one report.
+            text: beginnings of the reports to continue.
+            text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
+            max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
+            device: where the patch encoder works; None leaves it where it is.
+            slide_mpp: microns per level-0 px, for slides that do not say.
+            padding: what transformers' own pipelines ask for; batches are always padded.
+
+        Returns:
+            `patch_features` (batch, patches, width) and `patch_attention_mask` (batch, patches); `labels` (batch, text)
+            with `text_target`; `decoder_input_ids` and `decoder_attention_mask` (batch, prompt) with `text`, the start
+            token before each prompt, padding before that.
+
+        Raises:
+            InputError: a slide or file that cannot be used, no patch encoder, features of different widths, or other
+                counts of texts than of cases.
+        """
+        data = {}
+        if images is not None:
+            cases = images if isinstance(images, (list, tuple)) else [images]
+            if not cases:
+                raise InputError("images", "no slide", "one or more", "pass at least one slide or feature file")
+            data.update(self._batch([self.read_case(case, device, slide_mpp) for case in cases]))
+            for name, given in {"text": text, "text_target": text_target}.items():
+                count = 1 if isinstance(given, str) else len(given) if given is not None else len(cases)
+                if count != len(cases):
+                    raise InputError(name, f"{count} for {len(cases)} cases", "one a case", "give as many as cases")
+        if text_target is not None:
+            data["labels"] = self._labels([text_target] if isinstance(text_target, str) else text_target, max_length)
+        if text is not None:
+            prompts = self._prompts([text] if isinstance(text, str) else text)
+            data["decoder_input_ids"], data["decoder_attention_mask"] = prompts
+        return BatchFeature(data)
+
+    def read_case(self, case, device=None, slide_mpp: float | None = None) -> list[PatchFeatures]:
+        """The bags of one case, one a slide."""
+        if isinstance(case, dict):
+            named = [case[key] for key in CASE_KEYS if case.get(key) is not None]
+            if len(named) != 1 or set(case) - set(CASE_KEYS):
+                found, expected = f"keys {sorted(case)}", "{'slides': [slide, ...]}"
+                raise InputError("case", found, expected, "name the slides of the case")
+            case = named[0]
+        slides = case if isinstance(case, (list, tuple)) else [case]
+        if not slides:
+            raise InputError("case", "no slide", "one or more", "pass at least one slide or feature file")
+        return [self._read(slide, device, slide_mpp) for slide in slides]
+
+    def _read(self, slide, device, slide_mpp: float | None) -> PatchFeatures:
+        if isinstance(slide, torch.Tensor) and slide.ndim == 2:
+            slide = slide.detach().float().cpu().numpy()
+        if isinstance(slide, np.ndarray) and slide.ndim == 2:
+            slide = PatchFeatures(slide)
+        if isinstance(slide, PatchFeatures):
+            return checked_bag(slide.info.get("slide", "features"), slide)
+        if isinstance(slide, (str, os.PathLike)) and Path(slide).suffix.lower() in FEATURE_SUFFIXES:
+            return read_features(slide)
+        with open_slide(slide, slide_mpp) as opened:
+            return self.encode_slide(opened, device)
+
+    def encode_slide(self, slide, device=None) -> PatchFeatures:
+        """Tile an open slide and encode its tiles, a few at a time."""
+        encoder, tiling = self.patch_encoder, tile_slide(slide, self.image_processor)
+        if device is not None:
+            encoder.model.to(device)
+        features = []
+        for start in range(0, len(tiling.coordinates), TILES_A_PASS):
+            indices = range(start, min(start + TILES_A_PASS, len(tiling.coordinates)))
+            tiles = np.stack([read_tile(slide, tiling, index) for index in indices])
+            features.append(encoder.encode(tiles, self.image_processor))
+        info = {"slide": slide.name, "level0_px": str(tiling.level0_px), "encoder_revision": encoder.revision}
+        return PatchFeatures(np.concatenate(features), tiling.coordinates, info)
+
+    def _batch(self, cases: list[list[PatchFeatures]]) -> dict[str, torch.Tensor]:
+        """One row of patches a case: its slides one after the other, all but the last padded to whole regions."""
+        widths = sorted({bag.features.shape[1] for case in cases for bag in case})
+        if len(widths) > 1:
+            found = f"features of widths {', '.join(map(str, widths))}"
+            raise InputError("images", found, "one width", "encode all slides with one patch encoder")
+        rows, masks = [], []
+        for case in cases:
+            parts = [torch.as_tensor(np.asarray(bag.features, np.float32)) for bag in case]
+            gaps = [-len(part) % (self.region_size - 1) for part in parts[:-1]] + [0]
+            pairs = list(zip(parts, gaps, strict=True))
+            rows.append(torch.cat([torch.nn.functional.pad(part, (0, 0, 0, gap)) for part, gap in pairs]))
+            masks.append(torch.cat([torch.arange(len(part) + gap) < len(part) for part, gap in pairs]).long())
+        pad = torch.nn.utils.rnn.pad_sequence
+        return {"patch_features": pad(rows, True), "patch_attention_mask": pad(masks, True)}
+
+    def _labels(self, reports: list[str], max_length: int | None) -> torch.Tensor:
+        end = self.tokenizer.eos_token_id
+        rows = [torch.tensor((self._ids(report) + [end])[:max_length]) for report in reports]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)
+
+    def _prompts(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        start = self.tokenizer.eos_token_id  # start and end are one token
+        rows = [torch.tensor([start, *self._ids(prompt)]) for prompt in prompts]
+        ids = torch.nn.utils.rnn.pad_sequence(rows, True, start, padding_side="left")
+        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], True, 0, padding_side="left")
+        return ids, mask
+
+    def _ids(self, text: str) -> list[int]:
+        try:
+            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        except Exception as error:  # the tokenizers library has one type for all
+            found = f"a word that this tokenizer cannot encode ({error})"
+            remedy = "convert the checkpoint with --vocabulary"
+            raise InputError("text", found, "words of its vocabulary", remedy) from error
+
+
+__all__ = ["HistGenProcessor"]
