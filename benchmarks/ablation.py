@@ -33,7 +33,7 @@ from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.score import COUNTS
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import run as train
-from hf_medreport.training.anatomical import file_digest
+from hf_medreport.training.recipe import file_digest
 
 MODES, SEEDS = ("none", "soft", "strict"), (0, 1, 2)
 CONFIG = Path("examples/anatomical_ablation.yaml")

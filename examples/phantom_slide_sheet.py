@@ -59,7 +59,7 @@ def main(out: Path) -> None:
         axis.set_xticks([])
         axis.set_yticks([])
     out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=100)
+    figure.savefig(out, dpi=75)
 
 
 if __name__ == "__main__":

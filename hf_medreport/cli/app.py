@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -46,6 +47,7 @@ def quiet() -> None:
     """Keep the libraries' own bars and notices off the screen of a command that reports for itself."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged files, which our own message names
     from transformers.utils import logging
 
     logging.set_verbosity_error()
