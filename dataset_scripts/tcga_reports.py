@@ -28,9 +28,8 @@ import yaml
 
 from hf_medreport.dataset_scripts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.language_model import AnswerCache, LanguageModel, NoAnswer
-from hf_medreport.processing.feature_files import FEATURE_SUFFIXES
+from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.slide_sources import PYRAMID_SUFFIXES
 from hf_medreport.version import __version__
 
 __all__ = [

@@ -30,7 +30,6 @@ except ImportError:
     h5py = None
 
 FORMAT = "hf-medreport-features-1"
-FEATURE_SUFFIXES = (".safetensors", ".pt", ".h5")
 DTYPES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16"}
 MAX_BYTES = 16 * 2**30  # 4 million patches of width 1024: what a file claims beyond that is not read
 TILE_AGAIN = "tile the slide again"

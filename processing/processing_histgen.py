@@ -16,7 +16,8 @@ import torch
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import cached_file
 
-from .feature_files import FEATURE_SUFFIXES, PatchFeatures, checked_bag, read_features
+from .feature_files import PatchFeatures, checked_bag, read_features
+from .file_suffixes import FEATURE_SUFFIXES
 from .image_processing_tile import TileImageProcessor
 from .input_error import InputError
 from .patch_encoder import PatchEncoder

@@ -227,7 +227,7 @@ MESSAGES = {
     ),
     ("model folder", "a system of somebody else"): (
         "FOLDER/model: found model_type 'bert', which this library does not have"
-        "; expected anatomical_report; read its code, then pass --trust-remote-code"
+        "; expected anatomical_report, histgen; read its code, then pass --trust-remote-code"
     ),
     ("model folder", "truncated weights"): (
         "FOLDER/model: found broken or truncated safetensors; expected whole files; copy the folder again"
@@ -252,10 +252,11 @@ MESSAGES = {
     ),
     ("model name", "misspelt"): (
         "anatomical-tyni: found no such model"
-        "; expected a folder, ORG/NAME or one of anatomical-tiny; did you mean 'anatomical-tiny'?"
+        "; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny; did you mean 'anatomical-tiny'?"
     ),
     ("model name", "a path that is not there"): (
-        "./models/chest: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny; check the path"
+        "./models/chest: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny; "
+        "check the path"
     ),
     ("repository", "does not exist, offline"): (
         "org/no-such-model: found no copy in the cache, offline"

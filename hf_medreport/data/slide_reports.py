@@ -14,16 +14,18 @@ record is asked for.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from hf_medreport.data.tables import read_rows
-from hf_medreport.processing.feature_files import FEATURE_SUFFIXES, PatchFeatures, read_features
+from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["SPLITS", "SlideReports"]
+__all__ = ["SPLITS", "SlideReports", "ThinnedBags"]
 
 SPLITS = ("train", "val", "test")
 EXPECTED = '{"train": [{"id", "report", "image_path"}], "val": [...], "test": [...]}'
@@ -142,6 +144,42 @@ class SlideReports:
                 found, expected = f"{file.name} of width {bag.features.shape[1]}", f"width {width}"
                 raise InputError(where, found, expected, "encode all slides with one patch encoder")
         return bags
+
+
+class ThinnedBags:
+    """Training records with a random part of their patches, another in every epoch.
+
+    Which part depends on seed, epoch and record alone: not on the batch, nor on what else draws random numbers, so a
+    resumed run sees what the run that was killed would have seen.
+
+    Args:
+        reports: the records.
+        keep: smallest share of a bag's patches that is kept; the share is drawn between this and 1.
+        seed: of all chance.
+        epoch: tells the current epoch.
+    """
+
+    def __init__(self, reports: SlideReports, keep: float, seed: int, epoch: Callable[[], int]):
+        self.reports, self.keep, self.seed, self.epoch = reports, keep, seed, epoch
+        self.width, self.texts = reports.width, reports.texts
+
+    def __len__(self) -> int:
+        return len(self.reports)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Patches of each record before thinning."""
+        return self.reports.lengths
+
+    def __getitem__(self, index: int) -> dict:
+        record, rng = self.reports[index], np.random.default_rng((self.seed, self.epoch(), index))
+        return {**record, "slides": [self._thinned(bag, rng) for bag in record["slides"]]}
+
+    def _thinned(self, bag: PatchFeatures, rng: np.random.Generator) -> PatchFeatures:
+        kept = rng.random(len(bag.features)) < rng.uniform(self.keep, 1)
+        kept[rng.integers(len(kept))] = True  # never an empty bag
+        coordinates = None if bag.coordinates is None else bag.coordinates[kept]
+        return PatchFeatures(bag.features[kept], coordinates, bag.info)
 
 
 def read_annotation(path: Path, split: str) -> list:

@@ -17,10 +17,10 @@ from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 from transformers.utils import cached_file
 
-from hf_medreport.processing.feature_files import FEATURE_SUFFIXES
+from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
-from hf_medreport.processing.slide_sources import SLIDE_SUFFIXES, openslide
+from hf_medreport.processing.slide_sources import openslide
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS, register_auto_classes
 
 SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.checkpoint}

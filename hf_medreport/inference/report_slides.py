@@ -27,10 +27,10 @@ from hf_medreport.inference.report import (
     report_films,
 )
 from hf_medreport.inference.tile import one_line
-from hf_medreport.processing.feature_files import FEATURE_SUFFIXES, PatchFeatures, read_features
+from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import Slide, check_slide_mpp, open_slide
-from hf_medreport.processing.slide_sources import PYRAMID_SUFFIXES
 
 TOP = 6  # tiles that a report names, in all and for each sentence
 FILMS = (".png", ".jpg", ".jpeg", ".dcm")  # what is a film beside slides; alone it may be a slide of one level

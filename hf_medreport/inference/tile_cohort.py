@@ -27,11 +27,12 @@ from hf_medreport.inference.report import readable, write_whole
 from hf_medreport.inference.tile import SlideRun, encode_slides, one_line
 from hf_medreport.inference.tile_overlay import overlay
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
+from hf_medreport.processing.file_suffixes import PYRAMID_SUFFIXES
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
-from hf_medreport.processing.slide_sources import PYRAMID_SUFFIXES, dicom_series
+from hf_medreport.processing.slide_sources import dicom_series
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import CHECKPOINTS
 from hf_medreport.version import __version__

@@ -20,7 +20,7 @@ from transformers import AutoTokenizer, set_seed
 
 from hf_medreport.data.collator import SlideReportCollator
 from hf_medreport.data.phantom_bags import draw_bags, draw_tiles
-from hf_medreport.data.slide_reports import SlideReports
+from hf_medreport.data.slide_reports import SlideReports, ThinnedBags
 from hf_medreport.evaluation.faithfulness import evaluate_faithfulness
 from hf_medreport.evaluation.phantom_slides import evaluate_slides
 from hf_medreport.hub.card import write_card
@@ -156,10 +156,10 @@ def train(config: str | None, flags: list[str]) -> dict:
     trainer = HistGenTrainer(
         model=model,
         args=arguments,
-        data_collator=SlideReportCollator(
-            processor, data_arguments.max_text_tokens, data_arguments.keep_patches, lambda: trainer.model.training
+        data_collator=SlideReportCollator(processor, data_arguments.max_text_tokens),
+        train_dataset=ThinnedBags(
+            train_set, data_arguments.keep_patches, arguments.seed, lambda: int(trainer.state.epoch or 0)
         ),
-        train_dataset=train_set,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
         compute_metrics=ReportMetrics(
@@ -185,9 +185,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
     sources = [name for name in ("annotation", "train_data", "phantom_slides") if getattr(data, name)]
     if len(sources) != 1:
         found = " and ".join(sources) or "none of them"
-        raise InputError(
-            "annotation, train_data, phantom_slides", found, "one of them", "choose where slides come from"
-        )
+        raise InputError("annotation, train_data, phantom_slides", found, "one of them", "choose one source")
     if data.annotation and not data.features:
         raise InputError("features", "none", "the folder of the annotation's feature files", "name it with --features")
     if not model.model:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hf_medreport.data.collator import SlideReportCollator
-from hf_medreport.data.slide_reports import SlideReports
+from hf_medreport.data.slide_reports import SlideReports, ThinnedBags
 from hf_medreport.processing.feature_files import PatchFeatures, write_features
 from hf_medreport.processing.input_error import InputError
 
@@ -172,21 +172,25 @@ def test_bad_tables(tmp_path, table, message):
     assert str(error.value) == message
 
 
-def test_the_collator_thins_bags_in_training_only():
-    training = True
-    seen = []
+def test_bags_are_thinned_by_seed_epoch_and_record(folder):
+    write_features(folder / "features" / "a.safetensors", bag(1000))
+    reports = SlideReports.from_annotation(folder / "annotation.json", "train", folder / "features")
+    epoch = 0
+    thinned = ThinnedBags(reports, 0.5, seed=1, epoch=lambda: epoch)
+    assert len(thinned) == 2 and thinned.lengths == [1000, 5] and list(thinned.texts()) == list(reports.texts())
+    first = thinned[0]["slides"][0]
+    assert 450 < len(first.features) < 1000 and len(first.coordinates) == len(first.features)
+    assert np.array_equal(thinned[0]["slides"][0].features, first.features)
+    epoch = 1
+    assert len(thinned[0]["slides"][0].features) != len(first.features)
+    assert ThinnedBags(reports, 1.0, 1, lambda: 0)[0]["slides"][0].features.shape == (1000, 4)  # all are kept
+    tiny = ThinnedBags(reports, 0.001, 1, lambda: 0)
+    assert all(len(one.features) >= 1 for one in tiny[1]["slides"])
 
+
+def test_the_collator_hands_cases_over():
     def processor(cases, text_target, max_length):
-        seen.append([len(bag.features) for case in cases for bag in case["slides"]])
-        return {"labels": text_target}
+        return {"patches": [[len(one.features) for one in case["slides"]] for case in cases], "labels": text_target}
 
-    collator = SlideReportCollator(processor, 9, keep_patches=0.5, in_training=lambda: training)
-    records = [{"slides": [bag(1000)], "text": "x"}] * 8
-    torch.manual_seed(0)
-    collator(records)
-    assert all(450 < count <= 1000 for count in seen[0]) and len(set(seen[0])) > 4
-    torch.manual_seed(0)
-    collator(records)
-    assert seen[1] == seen[0]  # by torch's generator
-    training = False
-    assert collator(records) == {"labels": ["x"] * 8} and seen[2] == [1000] * 8
+    records = [{"slides": [bag(3), bag(2)], "text": "x"}, {"slides": [bag(4)], "text": "y"}]
+    assert SlideReportCollator(processor, 9)(records) == {"patches": [[3, 2], [4]], "labels": ["x", "y"]}

@@ -174,6 +174,7 @@ def test_a_killed_run_asks_only_what_it_had_no_answer_to(source, slides, tmp_pat
 
 def test_a_refused_key_stops_without_asking_all(source, slides, tmp_path):
     def refuses(report):
+        time.sleep(0.1)  # as an endpoint does: the others are not asked meanwhile
         raise InputError("endpoint", "status 401", "an answer", "check OPENAI_API_KEY")
 
     model = Model(refuses)

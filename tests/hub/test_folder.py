@@ -18,7 +18,7 @@ TRAVELLING = [
     for package in (hf_medreport.modeling, hf_medreport.processing)
     for path in Path(package.__path__[0]).glob("*.py")
 ]
-ALLOWED = {"torch", "numpy", "PIL", "transformers"} | set(sys.stdlib_module_names)
+ALLOWED = {"torch", "numpy", "PIL", "transformers", "safetensors"} | set(sys.stdlib_module_names)
 SHIPPED = [row for row in SYSTEMS if row.checkpoint]
 
 

@@ -366,8 +366,8 @@ def test_a_folder_without_slides(tmp_path):
     with pytest.raises(InputError) as raised:
         slide_paths([tmp_path / "empty"])
     assert str(raised.value) == (
-        "empty: found a folder without slides; expected files that end in .svs, .tif, .tiff, .ndpi, .mrxs, .scn, .bif, "
-        ".svslide, .vms, .vmu, .dcm, .png, .jpg, .jpeg; give the slides themselves"
+        "empty: found a folder without slides; expected files that end in .svs, .ndpi, .mrxs, .scn, .bif, .svslide, "
+        ".vms, .vmu, .tif, .tiff, .dcm, .png, .jpg, .jpeg; give the slides themselves"
     )
 
 

@@ -183,11 +183,12 @@ def test_tables_and_going_on_from_a_folder(tmp_path):
 
 
 def test_batches_of_like_lengths_depend_on_seed_and_epoch():
-    lengths = [5, 100, 6, 101, 7, 102, 8, 103]
+    lengths = [5, 100] * 32
     sampler = LikeLengths(lengths, batch_size=2, seed=1)
     first = list(sampler)
-    assert sorted(first) == list(range(8)) and list(LikeLengths(lengths, 2, 1)) == first
-    assert all(abs(lengths[one] - lengths[two]) < 5 for one, two in zip(first[::2], first[1::2], strict=True))
+    assert sorted(first) == list(range(64)) and list(LikeLengths(lengths, 2, 1)) == first
+    alike = sum(lengths[one] == lengths[two] for one, two in zip(first[::2], first[1::2], strict=True))
+    assert alike >= 27  # of 32; by chance 16
     sampler.set_epoch(1)
     assert list(sampler) != first
 
@@ -228,8 +229,7 @@ def test_batches_of_like_lengths_depend_on_seed_and_epoch():
         ),
         (
             {"tiles": {"patch_px": 64, "mpp": 1.0, "level": 0}},
-            "tiling: found level 0 and mpp 1; expected exactly one of them; choose a level, or a resolution in microns "
-            "per px",
+            "tiling: found level 0 and mpp 1; expected one of them; leave out the level or the mpp",
         ),
     ],
 )

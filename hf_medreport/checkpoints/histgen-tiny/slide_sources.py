@@ -37,9 +37,6 @@ COARSEST_TAGGED_MPP = 20.0
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 COPY_AGAIN = "copy or export the slide again"
 INSTALL = "pip install 'hf-medreport[wsi]'"
-# By which a slide is known among other files; what a file is, its content decides.
-SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu")
-PYRAMID_SUFFIXES = (*SLIDE_SUFFIXES, ".tif", ".tiff", ".dcm")
 MICRONS = {"centimeter": 10_000, "inch": 25_400}
 TIFF_UNITS = {2: "inch", 3: "centimeter"}
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
