@@ -250,8 +250,11 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
                 run.state = "kept"
             except InputError as error:
                 run.message = f"made anew: {error}"
-        if run.state == "kept" and (not draw or run.file.with_name(f"{run.path.stem}{OVERLAY}").exists()):
+        picture = run.file.with_name(f"{run.path.stem}{OVERLAY}")
+        if run.state == "kept" and (not draw or picture.exists()):
             return
+        if run.state != "kept":
+            picture.unlink(missing_ok=True)  # of other tiles than those to come
         run.tiling = tile_slide(slide, processor)
         run.tiles = len(run.tiling)
         run.info["level"] = str(run.tiling.level)
