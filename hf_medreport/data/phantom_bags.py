@@ -5,16 +5,17 @@ corpus, so the number of processes changes nothing, and a killed run goes on wit
 """
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache, partial
-from multiprocessing import get_context
+from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from hf_medreport.data.phantom_files import draw_in_order
 from hf_medreport.phantom.slide.corpus import SlideCase, SlideCorpus
 from hf_medreport.phantom.slide.findings import BENIGN, DIAGNOSES, GRADES, MOST_MITOSES, SITES
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
@@ -24,7 +25,7 @@ from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import open_slide
 from hf_medreport.processing.slide_tiling import read_tile, tile_slide
 
-__all__ = ["TRAITS", "draw_bags", "draw_tiles", "tiles_of"]
+__all__ = ["TRAITS", "draw_bags", "draw_tiles", "each_case", "tiles_of"]
 
 SHARES = ("tissue", "tumour", "necrosis", "inflammation", "node", "ink")
 CANCERS = tuple((site, name) for site, names in DIAGNOSES.items() for name in names if name != BENIGN)
@@ -68,7 +69,7 @@ def draw_tiles(
     Returns:
         uint8 (tiles, size, size, 3) and float32 (tiles, traits).
     """
-    parts = list(_in_processes(partial(_tiles_with_traits, corpus, settings), len(corpus), workers, "drawing tiles"))
+    parts = list(each_case(corpus, partial(_tiles_with_traits, settings=settings), workers, "drawing tiles"))
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
@@ -91,28 +92,30 @@ def draw_bags(
         The files in the order of the corpus.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    task = partial(_write_bag, corpus, str(encoder), settings, Path(folder))
-    return list(_in_processes(task, len(corpus), workers, "drawing slides"))
+    task = partial(_write_bag, encoder=str(encoder), settings=settings, folder=Path(folder))
+    return list(each_case(corpus, task, workers, "drawing slides"))
 
 
-def _in_processes(task, count: int, workers: int | None, title: str) -> Iterator:
-    workers = min(workers or os.cpu_count() or 1, count)
-    if workers == 1:
-        yield from tqdm(map(task, range(count)), total=count, desc=title, leave=False)
-        return
-    # Never a copy of this process: its threads may hold locks that hang the copy.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from tqdm(pool.map(task, range(count), chunksize=4), total=count, desc=title, leave=False)
+def each_case(corpus: SlideCorpus, task: Callable, workers: int | None, title: str | None) -> Iterator:
+    """`task(corpus, index)` for all slides in their order, with a bar of this title (None: without).
+
+    Args:
+        workers: processes; None is one a core, 1 works in this process.
+    """
+    workers = min(workers or os.cpu_count() or 1, len(corpus))
+    here = (task(corpus, index) for index in range(len(corpus)))
+    with closing(here if workers == 1 else draw_in_order(corpus, task, workers)) as results:
+        yield from tqdm(results, title, len(corpus), disable=title is None, leave=False)
 
 
-def _tiles_with_traits(corpus: SlideCorpus, settings: TileImageProcessor, index: int):
+def _tiles_with_traits(corpus: SlideCorpus, index: int, settings: TileImageProcessor):
     case = corpus[index]
     tiles, coordinates, side = tiles_of(case, settings)
     small = np.stack([settings.resized(tile) for tile in tiles])
     return small, np.stack([traits_of(case, int(x), int(y), side) for x, y in coordinates])
 
 
-def _write_bag(corpus: SlideCorpus, encoder: str, settings: TileImageProcessor, folder: Path, index: int) -> Path:
+def _write_bag(corpus: SlideCorpus, index: int, encoder: str, settings: TileImageProcessor, folder: Path) -> Path:
     case, loaded = corpus[index], _encoder(encoder)
     path = folder / f"{case.case_id}.safetensors"
     info = {"slide": case.case_id, "encoder_revision": loaded.revision, "size": str(case.size), "mpp": str(case.mpp)}
@@ -130,4 +133,6 @@ def _write_bag(corpus: SlideCorpus, encoder: str, settings: TileImageProcessor, 
 @cache
 def _encoder(folder: str) -> PatchEncoder:
     """Loaded once a process."""
+    if parent_process() is not None:  # one of several: the other cores have workers of their own
+        torch.set_num_threads(1)
     return PatchEncoder.from_pretrained(folder)

@@ -5,17 +5,13 @@ report without a slide can do. `blinded` is the model itself, shown noise in pla
 figure says how well it sees only beside these.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 
 import numpy as np
-from tqdm import tqdm
 
-from hf_medreport.data.phantom_bags import tiles_of
-from hf_medreport.data.phantom_files import draw_in_order
+from hf_medreport.data.phantom_bags import each_case, tiles_of
 from hf_medreport.evaluation.phantom import score_table
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.inference.report import model_name
@@ -55,14 +51,11 @@ def slide_bags(pipe, corpus: SlideCorpus, workers: int | None = None, progress: 
     """
     encoder, settings = pipe.processor.patch_encoder, pipe.processor.image_processor
     encoder.model.to(pipe.device)
-    draw = partial(_tiles, settings=settings)
-    workers = min(workers or os.cpu_count() or 1, len(corpus))
-    here = (draw(corpus, index) for index in range(len(corpus)))
-    with closing(here if workers == 1 else draw_in_order(corpus, draw, workers)) as drawn:
-        for tiles, coordinates, side in tqdm(drawn, "drawing slides", len(corpus), disable=not progress):
-            parts = np.split(tiles, range(TILES_A_PASS, len(tiles), TILES_A_PASS))
-            features = np.concatenate([encoder.encode(part, settings) for part in parts])
-            yield PatchFeatures(features, coordinates, {"level0_px": str(side)})
+    drawn = each_case(corpus, partial(_tiles, settings=settings), workers, "drawing slides" if progress else None)
+    for tiles, coordinates, side in drawn:
+        parts = np.split(tiles, range(TILES_A_PASS, len(tiles), TILES_A_PASS))
+        features = np.concatenate([encoder.encode(part, settings) for part in parts])
+        yield PatchFeatures(features, coordinates, {"level0_px": str(side)})
 
 
 def _tiles(corpus: SlideCorpus, index: int, settings: TileImageProcessor) -> tuple[np.ndarray, np.ndarray, int]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_medreport.evaluation import phantom_slides
+from hf_medreport.data import phantom_bags
 from hf_medreport.evaluation.phantom_slides import (
     INTERVALS,
     constant_facts,
@@ -152,7 +152,7 @@ def test_what_goes_to_the_workers_can_be_pickled_and_gives_the_same(monkeypatch)
         drawn_from, encode = pickle.loads(pickle.dumps((drawn_from, encode)))
         yield from (encode(drawn_from, index) for index in range(drawn_from.n))
 
-    monkeypatch.setattr(phantom_slides, "draw_in_order", drawn_elsewhere)
+    monkeypatch.setattr(phantom_bags, "draw_in_order", drawn_elsewhere)
     one, two = (list(slide_bags(Stub(), corpus(2), workers, progress=False)) for workers in (1, 2))
     assert all(np.array_equal(a.features, b.features) for a, b in zip(one, two, strict=True))
 
