@@ -21,9 +21,10 @@ class System:
 
     Args:
         model_type: what its config.json says.
-        kind: which contract it keeps: `"report"` (picture -> text) or `"segmenter"` (picture -> masks).
-        config, model, processor: `"module:Class"` below `hf_medreport`.
-        auto_classes: the Auto classes that must load its folders, beside AutoConfig and AutoProcessor.
+        kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks) or `"causal-lm"`
+            (text -> text).
+        config, model, processor: `"module:Class"` below `hf_medreport`; no processor: a tokenizer of any class.
+        auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
         pipeline: `"module:Class"` of its `image-to-text` pipeline; None where the kind has none.
         tiny: configuration small enough for tests.
         checkpoint: the shipped model's folder name in `checkpoints/`, None where none ships.
@@ -35,7 +36,7 @@ class System:
     config: str
     model: str
     auto_classes: tuple[str, ...]
-    processor: str
+    processor: str | None = None
     pipeline: str | None = None
     tiny: dict = field(default_factory=dict)
     checkpoint: str | None = None
@@ -105,6 +106,26 @@ SYSTEMS = (
         recipe="training.histgen",
     ),
     System(
+        model_type="cxr_multitask",
+        kind="report",
+        config="modeling.configuration_cxr_multitask:CxrMultitaskConfig",
+        model="modeling.modeling_cxr_multitask:CxrMultitaskForConditionalGeneration",
+        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
+        processor="processing.processing_cxr_multitask:CxrMultitaskProcessor",
+        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
+        tiny={
+            "image_size": 64,
+            "encoder": {"growth_rate": 4, "block_config": [2, 2, 2, 2], "num_init_features": 8, "bn_size": 2},
+            "decoder": {**TINY_GPT2, "attn_pdrop": 0, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0},
+            "segmenter": TINY_SEGMENTER,
+            "decoder_channels": [16, 8, 8, 8, 4],
+            "classifier_channels": [16, 8],
+            "classifier_dropout": [0.0, 0.0],
+            "view_dropout": 0.0,
+            "encoder_trainable_last_n": None,
+        },
+    ),
+    System(
         model_type="anatomy_segmenter",
         kind="segmenter",
         config="modeling.configuration_anatomy_segmenter:AnatomySegmenterConfig",
@@ -112,6 +133,39 @@ SYSTEMS = (
         auto_classes=("AutoModel", "AutoModelForSemanticSegmentation"),
         processor="processing.image_processing_film:FilmImageProcessor",
         tiny=TINY_SEGMENTER,
+    ),
+    System(
+        model_type="latent_gpt2",
+        kind="causal-lm",
+        config="modeling.configuration_latent_gpt2:LatentGPT2Config",
+        model="modeling.modeling_latent_gpt2:LatentGPT2LMHeadModel",
+        auto_classes=("AutoModel", "AutoModelForCausalLM"),
+        tiny={
+            **TINY_GPT2,
+            "latent_size": 8,
+            "attn_pdrop": 0,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+            "pad_token_id": 0,
+        },
+    ),
+    System(
+        model_type="report_transformer",
+        kind="causal-lm",
+        config="modeling.configuration_report_transformer:ReportTransformerConfig",
+        model="modeling.modeling_report_transformer:ReportTransformerForCausalLM",
+        auto_classes=("AutoModel", "AutoModelForCausalLM"),
+        tiny={
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 64,
+            "dropout": 0.0,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+            "pad_token_id": 0,
+        },
     ),
 )
 
@@ -132,12 +186,12 @@ def register_auto_classes() -> None:
     import transformers
 
     for row in SYSTEMS:
-        config, model, processor = row.resolve("config"), row.resolve("model"), row.resolve("processor")
+        config, model = row.resolve("config"), row.resolve("model")
         transformers.AutoConfig.register(row.model_type, config)
         for name in row.auto_classes:
             getattr(transformers, name).register(config, model)
         if row.kind == "report":
-            transformers.AutoProcessor.register(config, processor)
+            transformers.AutoProcessor.register(config, row.resolve("processor"))
     from hf_medreport.processing.image_processing_film import FilmImageProcessor
     from hf_medreport.processing.image_processing_tile import TileImageProcessor
 

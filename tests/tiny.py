@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, ViTConfig, ViTModel
 
@@ -28,7 +29,7 @@ def tiny_config(row: System, **changes):
     config = {**row.tiny, **changes}
     if "decoder" in config:
         config["decoder"] = {**config["decoder"], "vocab_size": len(tiny_tokenizer())}
-    elif row.kind == "report":
+    elif row.kind in ("report", "causal-lm"):
         config["vocab_size"] = len(tiny_tokenizer())
     return row.resolve("config")(**config)
 
@@ -36,9 +37,12 @@ def tiny_config(row: System, **changes):
 def tiny_model(row: System, seed: int = 0, **changes):
     torch.manual_seed(seed)
     model = row.resolve("model")(tiny_config(row, **changes)).eval()
+    tied = row.kind == "causal-lm" or row.model_type == "cxr_multitask"
+    table = model.get_output_embeddings().weight if tied else None  # larger, a tied table makes it say its input
     with torch.no_grad():  # far from the flat distributions of a fresh model, so that equal tokens mean something
         for name, parameter in model.named_parameters():
-            if name.startswith(("decoder", "lm_head")) and parameter.ndim > 1:
+            written = row.kind == "causal-lm" or name.startswith(("decoder", "lm_head"))
+            if written and parameter.ndim > 1 and parameter is not table:
                 parameter.mul_(4)
     return model
 
@@ -63,18 +67,29 @@ def sample_array(row: System) -> np.ndarray:
     return tissue_array() if row.model_type == "histgen" else film_array()
 
 
+def sample_cases(row: System, count: int) -> list:
+    """Cases of a report system, all different and with all that its loss asks for."""
+    films = [Image.fromarray(np.roll(sample_array(row), 7 * index, axis=0)) for index in range(count)]
+    if row.model_type != "cxr_multitask":
+        return films
+    return [{"frontal": film, "lateral": film.rotate(90), "abnormal": index % 2} for index, film in enumerate(films)]
+
+
 def film_array() -> np.ndarray:
     """A 64 x 64 grey film with contrast."""
     return np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
 
 
 def tiny_processor(row: System):
+    if row.kind == "causal-lm":
+        return tiny_tokenizer()
     if row.model_type == "histgen":
         tiles = TileImageProcessor(patch_px=16, level=0, size=16, tissue="otsu")
         processor = row.resolve("processor")(tiles, tiny_tokenizer(), region_size=row.tiny["region_size"])
         processor.patch_encoder = tiny_patch_encoder()
         return processor
-    image_processor = FilmImageProcessor(size=32, mask_size=16)
+    unscaled = {"image_mean": (0, 0, 0), "image_std": (1, 1, 1)} if row.model_type == "cxr_multitask" else {}
+    image_processor = FilmImageProcessor(size=32, mask_size=16, **unscaled)
     if row.kind == "segmenter":
         return image_processor
     return row.resolve("processor")(image_processor, tiny_tokenizer())
