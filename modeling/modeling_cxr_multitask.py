@@ -311,7 +311,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             pooled = nn.functional.adaptive_avg_pool2d(activations, self.config.latent_grid).flatten(1)
             rows = seen.views[:, index]
             latent = self.missing_view[index].expand(len(rows), -1).clone()
-            latent[rows] = pooled
+            latent[rows] = pooled.to(latent.dtype)  # autocast pools in half precision
             parts.append(latent)
         latent = torch.stack(parts, dim=1)  # (batch, 2, view latent)
         if self.training and self.config.view_dropout:

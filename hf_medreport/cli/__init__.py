@@ -11,6 +11,7 @@ import typer
 
 from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     convert_anatomical,
+    convert_chexnet,
     convert_dinov2,
     convert_histgen,
     doctor,
@@ -18,8 +19,10 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     phantom_chest,
     phantom_slide,
     prepare,
+    prepare_iu_xray,
     publish,
     report,
+    segment,
     tile,
     train,
 )

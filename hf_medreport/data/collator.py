@@ -34,6 +34,34 @@ class ReportCollator:
 
 
 @dataclass
+class StudyCollator:
+    """Hand both views, verdicts and reports of a list of records to the processor of system 001.
+
+    Args:
+        processor: of `cxr_multitask`.
+        max_length: most tokens of a report, the end token included.
+    """
+
+    processor: object
+    max_length: int | None = None
+
+    def __call__(self, records: list[dict]) -> dict:
+        cases = [study_case(record) for record in records]
+        texts = [record["text"] for record in records]
+        return dict(self.processor(cases, text_target=texts, max_length=self.max_length))
+
+
+def study_case(record: dict) -> dict:
+    """A record as the processor takes a case."""
+    return {
+        "frontal": record["image"],
+        "lateral": record["lateral"],
+        "mask": record["mask"],
+        "abnormal": record["abnormal"],
+    }
+
+
+@dataclass
 class SlideReportCollator:
     """Hand bags and reports of a list of records to the processor.
 

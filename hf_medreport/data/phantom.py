@@ -19,11 +19,13 @@ class PhantomSource:
     seed: int
     size: int
     split: str = "train"
+    lateral: bool = False
 
 
 class PhantomReports:
-    """Records `{"image", "text", "mask", "facts", "lungs", "heart"}` of a `ChestCorpus`.
+    """Records `{"image", "text", "mask", "facts", "abnormal", "lungs", "heart"}` of a `ChestCorpus`, and `"lateral"`.
 
+    `abnormal` is 1 where the films show any fact; `lateral` is None where the source draws no lateral films.
     `mask` is None: the report model learns with the masks of its own segmenter, which it will have when it is used.
     Case i depends only on the source, so the number of processes changes nothing. Memory: 3 bytes a pixel.
     """
@@ -54,6 +56,8 @@ def _draw(part: tuple[PhantomSource, int, int]) -> list[dict]:
     return [
         {
             "image": case.image,
+            "lateral": case.lateral.image if source.lateral else None,
+            "abnormal": int(bool(case.facts)),
             "text": case.report,
             "mask": None,
             "facts": case.facts,

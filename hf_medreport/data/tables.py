@@ -29,6 +29,8 @@ class ReportDataset:
         path: the table.
         image_column, text_column, mask_column: names of the columns. A film is a path (absolute, or relative to the
             table's folder and inside it), or the `{"bytes", "path"}` that `datasets` stores.
+        lateral_column, label_column: of a second view and of a verdict, 0 (normal) or 1 (abnormal); cells may be empty.
+            With either one, records also hold `lateral` and `abnormal`.
         on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
             `skipped`.
 
@@ -43,11 +45,14 @@ class ReportDataset:
         text_column: str = "text",
         mask_column: str | None = None,
         on_bad: str = "raise",
+        lateral_column: str | None = None,
+        label_column: str | None = None,
     ):
         if on_bad not in ("raise", "skip"):
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
         self.path = Path(path)
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
+        self.columns |= {"lateral": lateral_column, "label": label_column}
         self.skipped: list[str] = []
         rows = read_rows(self.path)
         self._check_columns(rows)
@@ -72,12 +77,22 @@ class ReportDataset:
     def __getitem__(self, index: int) -> dict:
         number = self.kept[index]
         row = self.rows[number]
-        image, mask = (row[self.columns[role]] if self.columns[role] else None for role in ("image", "mask"))
-        return {
-            "image": read_image(self._source(image), name=self._name(image, number + 1)),
+        record = {
+            "image": self._picture(row, "image", number, read_image),
             "text": row[self.columns["text"]],
-            "mask": None if mask in (None, "") else read_mask(self._source(mask), name=self._name(mask, number + 1)),
+            "mask": self._picture(row, "mask", number, read_mask),
         }
+        if self.columns["lateral"] or self.columns["label"]:
+            record["lateral"] = self._picture(row, "lateral", number, read_image)
+            record["abnormal"] = verdict(row[self.columns["label"]]) if self.columns["label"] else None
+        return record
+
+    def _picture(self, row: dict, role: str, number: int, read):
+        """The picture of a row, None where it has none."""
+        value = row[self.columns[role]] if self.columns[role] else None
+        if value in (None, ""):
+            return None
+        return read(self._source(value), name=self._name(value, number + 1))
 
     def texts(self) -> Iterator[str]:
         """Every report, without reading a film."""
@@ -97,10 +112,16 @@ class ReportDataset:
         if not isinstance(text, str) or not text.strip():
             found = "no text" if text is None or isinstance(text, str) else f"{type(text).__name__} {text!r:.20}"
             return InputError(where, f"{found} in '{self.columns['text']}'", "a report", "fill it in or drop the row")
-        for role in ("image", "mask"):
+        if self.columns["label"]:
+            try:
+                verdict(row[self.columns["label"]])
+            except ValueError as error:
+                expected = "0 (normal), 1 (abnormal) or an empty cell"
+                return InputError(where, str(error), expected, f"correct '{self.columns['label']}'")
+        for role in ("image", "mask", "lateral"):
             column = self.columns[role]
             value = row[column] if column else None
-            if column is None or (role == "mask" and value in (None, "")):
+            if column is None or (role != "image" and value in (None, "")):
                 continue
             try:
                 source = self._source(value)
@@ -109,7 +130,8 @@ class ReportDataset:
                     where, str(error), f"a file inside {self.path.resolve().parent.name}/", f"correct '{column}'"
                 )
             if isinstance(source, Path) and not os.path.isfile(source):
-                return InputError(where, f"no file {source.name}", f"an existing {role}", f"correct '{column}'")
+                named = "an existing lateral film" if role == "lateral" else f"an existing {role}"
+                return InputError(where, f"no file {source.name}", named, f"correct '{column}'")
         return None
 
     def _source(self, value) -> Path | bytes:
@@ -132,6 +154,15 @@ class ReportDataset:
         """What messages call the film of a row: the row, for file names repeat (CheXpert's `view1_frontal.jpg`)."""
         path = value.get("path") if isinstance(value, dict) else value
         return f"{self.path.name}, row {number}" + (f" ({Path(path).name})" if path else "")
+
+
+def verdict(cell) -> int | None:
+    """0 or 1, None of an empty cell; ValueError says what else was found."""
+    if cell is None or cell == "":
+        return None
+    if cell in (0, 1, "0", "1"):  # False and True are 0 and 1
+        return int(cell)
+    raise ValueError(f"label {cell!r:.20}")
 
 
 class ArrowRows(Sequence):

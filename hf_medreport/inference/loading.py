@@ -1,4 +1,4 @@
-"""Load a report model by a shipped name, a folder or a repository, as a pipeline.
+"""Load a report model by a shipped name, a folder or a repository, as a pipeline; or the segmenter that one carries.
 
 A model of a system that this library has is loaded with the installed classes: code in a folder or repository runs only
 when the user asks for it.
@@ -10,20 +10,28 @@ import os
 import re
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from safetensors import SafetensorError
-from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoModelForSemanticSegmentation,
+    AutoProcessor,
+    pipeline,
+)
+from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import cached_file
 
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.slide_sources import openslide
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS, register_auto_classes
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, register_auto_classes
 
-SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.checkpoint}
+SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.kind == "report" and row.checkpoint}
 DEFAULT = "anatomical-tiny"
 DEFAULT_FOR_SLIDES = "histgen-tiny"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -65,23 +73,71 @@ def load(
     Raises:
         InputError: nothing of that name, no connection, broken or missing files, or a model of another kind.
     """
-    name = DEFAULT if model is None else str(model)
-    folder = _folder(name, revision)
-    if folder is not None and revision is not None:
-        raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
-    config = _read_config(name, folder, revision)
+    name, folder, config, row = _look_up(model, revision)
     device = checked_device(device)
-    row = next((row for row in SYSTEMS if row.model_type == config.get("model_type")), None)
     if row is None:
         return _load_foreign(name, config, revision, device, trust_remote_code)
     if row.kind != "report":
         raise InputError(name, f"a {row.kind} ({row.model_type})", "a report model", "give a model that writes reports")
     if folder is not None:
-        _check_files(folder)
+        _check_weights(folder)
+        _check_tokenizer(folder)
+    loaded, processor = _load_known(name, folder, revision, AutoModelForImageTextToText, AutoProcessor)
+    return row.resolve("pipeline")(model=loaded, processor=processor, task="image-to-text", device=device)
+
+
+class Segmenter(NamedTuple):
+    """A lung and heart segmenter, what makes its pixels, and the name to call it by."""
+
+    model: torch.nn.Module
+    image_processor: BaseImageProcessor
+    name: str
+
+
+def load_segmenter(
+    model: str | os.PathLike | None = None, *, revision: str | None = None, device: str | None = None
+) -> Segmenter:
+    """The segmenter of a name, in float32: one that stands alone, or the one that a report model carries.
+
+    Args:
+        model: a shipped model's name, a folder, or a repository id; None is the shipped model for films.
+        revision: branch, tag or commit of a repository.
+        device: `"cpu"`, `"cuda"`, ...; None takes a GPU where there is one.
+
+    Raises:
+        InputError: as `load`, or a model that has no segmenter.
+    """
+    name, folder, config, row = _look_up(model, revision)
+    if row is not None and row.kind == "segmenter":
+        if folder is not None:
+            _check_weights(folder)
+        loaded, processor = _load_known(name, folder, revision, AutoModelForSemanticSegmentation, AutoImageProcessor)
+        loaded.to(checked_device(device))
+    elif row is not None and config.get("segmenter") is not None:
+        pipe = load(model, revision=revision, device=device)
+        loaded, processor = pipe.model.segmenter, pipe.processor.image_processor
+    else:
+        expected = f"an anatomy_segmenter, or a report model with one inside such as {DEFAULT}"
+        raise InputError(name, f"no segmenter ({config.get('model_type')})", expected, "give another --model")
+    return Segmenter(loaded, processor, name if folder is None else folder.resolve().name)
+
+
+def _look_up(model: str | os.PathLike | None, revision: str | None) -> tuple[str, Path | None, dict, System | None]:
+    """A model's name, its folder (None for a repository), configuration and system (None for another library's)."""
+    name = DEFAULT if model is None else str(model)
+    folder = _folder(name, revision)
+    if folder is not None and revision is not None:
+        raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
+    config = _read_config(name, folder, revision)
+    return name, folder, config, next((row for row in SYSTEMS if row.model_type == config.get("model_type")), None)
+
+
+def _load_known(name: str, folder: Path | None, revision: str | None, auto_model, auto_processor) -> tuple:
+    """Model and processor of a system of ours, by the installed code."""
     register_auto_classes()
     source = str(folder) if folder is not None else name
     try:
-        loaded, info = AutoModelForImageTextToText.from_pretrained(
+        loaded, info = auto_model.from_pretrained(
             source,
             revision=revision,
             dtype=torch.float32,
@@ -89,7 +145,7 @@ def load(
             use_safetensors=True,  # or a pickle would be read where there are no safetensors
             output_loading_info=True,
         )
-        processor = AutoProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
+        processor = auto_processor.from_pretrained(source, revision=revision, trust_remote_code=False)
     except InputError:
         raise
     except Exception as error:  # transformers and tokenizers report bad files by many exception types
@@ -97,7 +153,7 @@ def load(
     if info["missing_keys"]:
         found = f"no weights for {sorted(info['missing_keys'])[0]} and {len(info['missing_keys']) - 1} more"
         raise InputError(name, found, "all weights", "copy the folder again")
-    return row.resolve("pipeline")(model=loaded.eval(), processor=processor, task="image-to-text", device=device)
+    return loaded.eval(), processor
 
 
 def _folder(name: str, revision: str | None) -> Path | None:
@@ -138,13 +194,17 @@ def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
     return config
 
 
-def _check_files(folder: Path) -> None:
-    """Refuse a folder without weights or tokenizer, before transformers looks for them elsewhere."""
+def _check_weights(folder: Path) -> None:
+    """Refuse a folder without weights, before transformers looks for them elsewhere."""
     if not any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         found = f"pickled weights ({pickles[0]})" if pickles else "no weights"
         remedy = "convert them: hf-medreport convert" if pickles else "copy the folder again"
         raise InputError(folder.name, found, "model.safetensors", remedy)
+
+
+def _check_tokenizer(folder: Path) -> None:
+    """The same of its tokenizer."""
     if not (folder / "tokenizer_config.json").is_file():
         raise InputError(
             folder.name, "no tokenizer", "tokenizer.json and tokenizer_config.json", "copy the folder again"

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,15 @@ class Report:
     image: np.ndarray | None = field(default=None, repr=False)  # at most PREVIEW_PX a side
     prior: np.ndarray | None = field(default=None, repr=False)  # lungs and heart, of any size
 
+    @property
+    def name(self) -> str:
+        """The file that the report's picture is named after."""
+        return self.film
+
+    def to_text(self) -> str:
+        """What a screen shows."""
+        return f"{self.film}\n{self.text}\n"
+
     def to_json(self) -> dict:
         """Everything but pixels: no maps, no folder of the film."""
         record = asdict(self)
@@ -85,57 +94,112 @@ def report_films(
 
     Args:
         paths: films; one that cannot be read becomes a `Failure`, and the others are done.
-        pipe: from `loading.load`.
+        pipe: from `loading.load`. A model of two views takes each for a frontal film alone and gives `PairReport`s.
         masks: a lung-heart mask a film, for a model that has no segmenter of its own or in its place.
         batch_size: films a pass.
 
-    Yields:
-        A `Report` or `Failure` for each path, in their order.
+    Returns:
+        An iterator over a `Report` or `Failure` for each path, in their order.
 
     Raises:
         InputError: another number of masks than of films, or none for a model that needs them.
     """
     paths = list(map(Path, paths))
-    masks = [None] * len(paths) if masks is None else list(map(Path, masks))
-    if len(masks) != len(paths):
-        raise InputError("masks", f"{len(masks)} for {len(paths)} films", "one a film", "give them in the films' order")
+    if reads_pairs(pipe):
+        from hf_medreport.inference.report_pairs import report_pairs  # which stands on this module
+
+        return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size)
+    masks = one_mask_each(masks, len(paths), "film")
     if needs_masks(pipe) and paths and masks[0] is None:
         found = f"none, and {model_name(pipe)} has no segmenter to draw them"
         raise InputError("masks", found, "a lung-heart mask a film", "give them with --mask")
-    revision, waiting = model_revision(pipe), []
-    for path, mask in zip(paths, masks, strict=True):
+    revision = model_revision(pipe)
+
+    def read(item: tuple[Path, Path | None]) -> dict:
+        path, mask = item
+        return {"frontal": read_image(path)} | ({} if mask is None else {"mask": read_mask(mask)})
+
+    def write(batch: list[tuple[tuple, dict]]) -> list[Report]:
+        records = pipe([case for _, case in batch], batch_size=len(batch), return_evidence=True)
+        return [
+            _report(path, case, record, pipe, revision)
+            for ((path, _), case), (record,) in zip(batch, records, strict=True)
+        ]
+
+    return in_batches(zip(paths, masks, strict=True), lambda item: item[0].name, read, write, batch_size)
+
+
+def one_mask_each(masks: Iterable[str | os.PathLike] | None, count: int, unit: str) -> list[Path | None]:
+    """A mask, or None, for each of `count` films or pairs; `unit` says which."""
+    masks = [None] * count if masks is None else list(map(Path, masks))
+    if len(masks) != count:
+        found = f"{len(masks)} for {count} {unit}s"
+        raise InputError("masks", found, f"one a {unit}", f"give them in the {unit}s' order")
+    return masks
+
+
+def in_batches(
+    items: Iterable, name: Callable, read: Callable, write: Callable, batch_size: int
+) -> Iterator[Report | Failure]:
+    """Read one item after the other and report them a batch at a time; a bad one is listed where it stood.
+
+    Args:
+        items: whatever `read` takes.
+        name: item -> what a `Failure` calls it.
+        read: item -> case, or an `InputError`.
+        write: a list of (item, case), `batch_size` of them or the last few, -> their reports.
+        batch_size: how many cases are in memory at a time.
+    """
+    waiting = []
+
+    def written() -> Iterator[Report | Failure]:
+        batch = [(item, case) for item, case in waiting if not isinstance(case, Failure)]
+        reports = iter(write(batch) if batch else ())
+        for _, case in waiting:
+            yield case if isinstance(case, Failure) else next(reports)
+
+    for item in items:
         try:
-            case = {"frontal": read_image(path)} | ({} if mask is None else {"mask": read_mask(mask)})
-            waiting.append((path, case))
+            waiting.append((item, read(item)))
         except InputError as error:
-            waiting.append((path, Failure(readable(path.name), readable(str(error)))))
-        if sum(isinstance(case, dict) for _, case in waiting) == batch_size:
-            yield from _report_batch(waiting, pipe, revision)
-            waiting = []
-    yield from _report_batch(waiting, pipe, revision)
-
-
-def _report_batch(waiting: list[tuple], pipe, revision: str) -> Iterator[Report | Failure]:
-    cases = [case for _, case in waiting if isinstance(case, dict)]
-    records = iter(pipe(cases, batch_size=len(cases), return_evidence=True) if cases else ())
-    for path, case in waiting:
-        yield _report(path, case, next(records)[0], pipe, revision) if isinstance(case, dict) else case
+            waiting.append((item, Failure(readable(name(item)), readable(str(error)))))
+        if sum(not isinstance(case, Failure) for _, case in waiting) == batch_size:
+            yield from written()
+            waiting.clear()
+    yield from written()
 
 
 def _report(path: Path, case: dict, record: dict, pipe, revision: str) -> Report:
     film = case["frontal"]
     return Report(
         film=readable(path.name),
-        film_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        text=record["generated_text"],
-        sections=record["sections"],
-        sentences=[Sentence(**sentence) for sentence in record["sentences"]],
-        model=model_name(pipe),
-        revision=revision,
-        statement=getattr(pipe.model.config, "statement", ""),  # models of other libraries have none
+        film_sha256=sha256(path),
+        **words_and_source(record, pipe, revision),
         image=preview(film),
         prior=case["mask"] if "mask" in case else film_prior(pipe, film),
     )
+
+
+def words_and_source(record: dict, pipe, revision: str) -> dict:
+    """The fields of a `Report` that a pipeline's record fills, and those that say which model wrote it."""
+    return {
+        "text": record["generated_text"],
+        "sections": record["sections"],
+        "sentences": [Sentence(**sentence) for sentence in record["sentences"]],
+        "model": model_name(pipe),
+        "revision": revision,
+        "statement": getattr(pipe.model.config, "statement", ""),  # models of other libraries have none
+    }
+
+
+def reads_slides(pipe) -> bool:
+    """Whether a pipeline's model takes the features of slides."""
+    return pipe.model.main_input_name == "patch_features"
+
+
+def reads_pairs(pipe) -> bool:
+    """Whether a pipeline's model takes a lateral film beside the frontal one."""
+    return pipe.model.config.model_type == "cxr_multitask"
 
 
 def needs_masks(pipe) -> bool:
@@ -151,6 +215,12 @@ def film_prior(pipe, film: np.ndarray) -> np.ndarray | None:
         return None
     pixels = pipe.processor(images=film, return_tensors="pt")["pixel_values"].to(pipe.device)
     return segmenter.anatomical_masks(pixels)[0, 0].cpu().numpy()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def readable(text: str) -> str:
@@ -194,7 +264,7 @@ class ReportFolder:
     def add(self, report: Report, facts: list[tuple[str, str]] | None = None) -> Path:
         """Draw one report; `facts` as in `report_figure`."""
         figure = report.figure(facts)
-        picture = self.folder / f"{unique_stem(report.film, self.used)}_report.png"
+        picture = self.folder / f"{unique_stem(report.name, self.used)}_report.png"
         return write_whole(picture, lambda path: figure.savefig(path, format="png"))
 
     def finish(self, results: list[Report | Failure]) -> Path:

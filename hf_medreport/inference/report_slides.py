@@ -6,7 +6,6 @@
 `report_any` takes films as well, whichever the model reads.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +23,10 @@ from hf_medreport.inference.report import (
     model_name,
     model_revision,
     readable,
+    reads_slides,
     report_films,
+    sha256,
+    words_and_source,
 )
 from hf_medreport.inference.tile import one_line
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
@@ -88,11 +90,6 @@ class SlideReport(Report):
         self.pictures = []
         for sentence in self.sentences:
             sentence.evidence = np.empty(0, np.float32)
-
-
-def reads_slides(pipe) -> bool:
-    """Whether a pipeline's model takes the features of slides."""
-    return pipe.model.main_input_name == "patch_features"
 
 
 def report_any(
@@ -160,9 +157,7 @@ def report_slides(
 def _report(path: Path, pipe, slide_mpp: float | None, revision: str) -> SlideReport:
     if path.suffix.lower() in FEATURE_SUFFIXES:
         bag = read_features(path, pipe.model.config.feature_size)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        report = _written(path, sha256, bag, pipe, revision)
+        report = _written(path, sha256(path), bag, pipe, revision)
         _draw_beside(report, path, bag)
         return report
     with open_slide(path, slide_mpp) as slide:
@@ -190,7 +185,7 @@ def _encoded(path: Path, slide: Slide, pipe) -> PatchFeatures:
         raise InputError(path.name, error.found, error.expected, remedy) from error
 
 
-def _written(path: Path, sha256: str, bag: PatchFeatures, pipe, revision: str) -> SlideReport:
+def _written(path: Path, fingerprint: str, bag: PatchFeatures, pipe, revision: str) -> SlideReport:
     """The report of a bag, without its picture."""
     (record,) = pipe([{"slides": [bag]}], batch_size=1, return_evidence=True)[0]
     sentences = [
@@ -199,13 +194,8 @@ def _written(path: Path, sha256: str, bag: PatchFeatures, pipe, revision: str) -
     ]
     return SlideReport(
         film=readable(path.name),
-        film_sha256=sha256,
-        text=record["generated_text"],
-        sections=record["sections"],
-        sentences=sentences,
-        model=model_name(pipe),
-        revision=revision,
-        statement=getattr(pipe.model.config, "statement", ""),  # converted models have none
+        film_sha256=fingerprint,
+        **words_and_source(record, pipe, revision) | {"sentences": sentences},
         patches=len(bag.features),
         tiles=top_tiles(_heat(sentences, bag), bag.coordinates),
     )

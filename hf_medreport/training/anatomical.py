@@ -7,15 +7,12 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `c
 `warm-up`, `samples.jsonl` and `manifest.json`.
 """
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch.utils.data import ConcatDataset
 from transformers import (
     AutoConfig,
@@ -39,13 +36,14 @@ from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.recipe import (
     TEST_BENCH,
     ReportRecipeArguments,
+    fingerprint,
     fit,
     save_model,
     write_manifest,
 )
 from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.trainer import ReportMetrics, ReportTrainer, chest_facts
-from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter
+from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter, warmed
 
 EVIDENCE_PART = 5  # one film in so many: a map takes a gradient a sentence
 
@@ -255,35 +253,24 @@ def build(arguments: ModelArguments, train_set) -> tuple:
 
 def warm_up(model, processor, records, arguments: RecipeArguments, folder: Path, settings: list) -> None:
     """Warm segmenter and encoder up, or take what an earlier run of the same settings left in `folder`."""
-    settings = [*settings, arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.bf16, arguments.seed]
-    fingerprint = hashlib.sha256(json.dumps(settings, default=str).encode()).hexdigest()[:8]
-    stages = {
-        "segmenter": (warm_up_segmenter, model.segmenter, model.segmenter, arguments.segmenter_steps),
-        "encoder": (partial(warm_up_encoder, bf16=arguments.bf16), model, model.encoder, arguments.encoder_steps),
-    }
-    for name, (stage, argument, part, steps) in stages.items():
-        done = folder / f"{name}-{steps}-{fingerprint}.safetensors"
-        if not steps:
-            continue
-        if not done.exists():
-            set_seed(arguments.seed)
-            stage(
-                argument,
-                records,
-                processor,
-                steps,
-                arguments.warm_up_batch_size,
-                arguments.warm_up_rate,
-                arguments.seed,
-            )
-            if int(os.environ.get("RANK", "0")) == 0:
-                folder.mkdir(parents=True, exist_ok=True)
-                unfinished = done.with_suffix(".part")
-                save_file({key: value.contiguous() for key, value in part.state_dict().items()}, unfinished)
-                os.replace(unfinished, done)
-        else:
-            part.load_state_dict(load_file(done))
-    set_seed(arguments.seed)
+    batch_size, rate, seed = arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.seed
+    key = fingerprint([*settings, batch_size, rate, arguments.bf16, seed])
+
+    def see(indices: list[int]) -> torch.Tensor:
+        pixels = processor.image_processor([records[i]["image"] for i in indices], return_tensors="pt")["pixel_values"]
+        return model.encoder(pixels).last_hidden_state.flatten(1)
+
+    steps = arguments.segmenter_steps
+    if steps:
+        train_segmenter = partial(warm_up_segmenter, model.segmenter, records, processor, steps, batch_size, rate, seed)
+        warmed(model.segmenter, folder / f"segmenter-{steps}-{key}.safetensors", train_segmenter, seed)
+    steps = arguments.encoder_steps
+    if steps:
+        train_encoder = partial(
+            warm_up_encoder, model.encoder, see, records, steps, batch_size, rate, seed, arguments.bf16
+        )
+        warmed(model.encoder, folder / f"encoder-{steps}-{key}.safetensors", train_encoder, seed)
+    set_seed(seed)
 
 
 def write_evaluation(folder: Path, model, data: DataArguments, arguments: RecipeArguments, config: str | None) -> None:

@@ -36,7 +36,14 @@ from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.processing_histgen import HistGenProcessor
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.patch_encoder import train_patch_encoder
-from hf_medreport.training.recipe import TEST_BENCH, ReportRecipeArguments, fit, save_model, write_manifest
+from hf_medreport.training.recipe import (
+    TEST_BENCH,
+    ReportRecipeArguments,
+    fingerprint,
+    fit,
+    save_model,
+    write_manifest,
+)
 from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.trainer import ReportMetrics, ReportTrainer, slide_facts
 
@@ -289,11 +296,6 @@ def drawn_alike(corpus: SlideCorpus) -> str:
     """A digest of a piece of the first slide: other code that draws would make other bags."""
     middle = corpus.size // 2
     return hashlib.sha256(corpus[0].drawing.region(middle, middle, 128, 128).tobytes()).hexdigest()
-
-
-def fingerprint(settings: list) -> str:
-    """Eight hex digits of what a cached part was made from."""
-    return hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def build(arguments: ModelArguments, train_set: SlideReports, tiles: TileImageProcessor, encoder: Path | None) -> tuple:

@@ -94,6 +94,11 @@ def save_model(model, processor, folder: Path, half_precision: bool, **generatio
         (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def fingerprint(settings: list) -> str:
+    """Eight hex digits of what a cached part was made from."""
+    return hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:

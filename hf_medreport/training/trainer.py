@@ -91,6 +91,13 @@ class ReportTrainer(Seq2SeqTrainer):
     def _get_eval_sampler(self, eval_dataset):
         return SequentialSampler(eval_dataset)  # whatever the order of training: samples are the first records
 
+    def get_eval_dataloader(self, eval_dataset=None):
+        drop_last, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
+        try:
+            return super().get_eval_dataloader(eval_dataset)  # an evaluation leaves no record out
+        finally:
+            self.args.dataloader_drop_last = drop_last
+
     def load_weights(self, folder: str | os.PathLike) -> None:
         """Weights of a checkpoint folder. Trainer itself copies tensors by name and only warns where none fits; names
         in a saved file may differ from those in memory (DINOv3), and only `from_pretrained` knows both."""

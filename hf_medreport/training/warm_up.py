@@ -5,12 +5,16 @@ up on a finding head (thrown away afterwards) takes that choice from it. Phantom
 """
 
 import math
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import trange
+from transformers import set_seed
 
 from hf_medreport.phantom.findings import Fact
 
@@ -45,36 +49,59 @@ def warm_up_segmenter(segmenter, records, processor, steps: int, batch_size: int
 
 
 def warm_up_encoder(
-    model, records, processor, steps: int, batch_size: int, rate: float, seed: int, bf16: bool
+    encoder: nn.Module,
+    see: Callable[[list[int]], torch.Tensor],
+    records,
+    steps: int,
+    batch_size: int,
+    rate: float,
+    seed: int,
+    bf16: bool,
 ) -> float:
-    """Train the encoder to name the traits of every fact of a film from its patches; returns the last loss."""
+    """Train the encoder to name the traits of every fact of a film; returns the last loss.
+
+    Args:
+        see: indices of records -> what the encoder makes of them, (batch, features), for the head to read.
+    """
     shown = [[trait for fact in record["facts"] for trait in traits(fact)] for record in records]
     columns = {trait: column for column, trait in enumerate(sorted({t for row in shown for t in row}, key=str))}
     targets = torch.zeros(len(records), len(columns))
     for row, of_film in enumerate(shown):
         targets[row, [columns[trait] for trait in of_film]] = 1
-    size = processor.image_processor.size
     with torch.no_grad():
-        width = model.encoder(torch.zeros(1, 3, size, size)).last_hidden_state.flatten(1).shape[1]
+        width = see([0]).shape[1]
     torch.manual_seed(seed)
     head = nn.Linear(width, len(columns))
     nn.init.zeros_(head.weight)
     nn.init.constant_(head.bias, -3.0)  # facts are rare: start near their frequency
 
     def loss(indices: list[int]) -> torch.Tensor:
-        pixels = processor.image_processor([records[i]["image"] for i in indices], return_tensors="pt")["pixel_values"]
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):  # Trainer moves the model later
-            scores = head(model.encoder(pixels).last_hidden_state.flatten(1))
+            scores = head(see(indices))
         # The sum over traits, so that the step size does not depend on how many there are.
         return nn.functional.binary_cross_entropy_with_logits(scores.float(), targets[indices]) * len(columns)
 
-    frozen = [parameter.requires_grad for parameter in model.encoder.parameters()]
-    model.encoder.train().requires_grad_(True)
-    parameters = [*model.encoder.parameters(), *head.parameters()]
+    frozen = [parameter.requires_grad for parameter in encoder.parameters()]
+    encoder.train().requires_grad_(True)
+    parameters = [*encoder.parameters(), *head.parameters()]
     last = minimise(loss, parameters, len(records), steps, batch_size, rate, seed, "encoder")
-    for parameter, state in zip(model.encoder.parameters(), frozen, strict=True):
+    for parameter, state in zip(encoder.parameters(), frozen, strict=True):
         parameter.requires_grad_(state)
     return last
+
+
+def warmed(part: nn.Module, done: Path, train: Callable[[], float], seed: int) -> None:
+    """Train a part, or take what an earlier run of the same settings left in the file `done`."""
+    if done.exists():
+        part.load_state_dict(load_file(done))
+        return
+    set_seed(seed)
+    train()
+    if int(os.environ.get("RANK", "0")) == 0:
+        done.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = done.with_suffix(".part")
+        save_file({key: value.contiguous() for key, value in part.state_dict().items()}, unfinished)
+        os.replace(unfinished, done)
 
 
 def minimise(

@@ -1,0 +1,158 @@
+"""Films -> lungs, heart and the crop around the lungs: one bad film is listed and the others are done.
+
+The network works at a small size (64 px in the shipped one). Its logits are brought to the film's own size before the
+threshold, so that a mask has smooth edges and fits the film; the crop box is taken at the network's size, where the
+report model takes it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFilter
+
+from hf_medreport.hub.folder import output_folder
+from hf_medreport.inference.loading import Segmenter
+from hf_medreport.inference.report import Failure, model_revision, preview, readable, unique_stem, write_whole
+from hf_medreport.modeling.lung_crop import crop_boxes, largest_components
+from hf_medreport.processing.image_reading import read_image
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.version import __version__
+
+CROP_MARGIN = 0.05  # of the film's side; what a multi-task model leaves by default
+LUNG_COLOUR, HEART_COLOUR, BOX_COLOUR = (53, 208, 255), (255, 110, 90), (255, 214, 10)
+OPACITY = 0.2
+
+
+@dataclass
+class Segmentation:
+    """Lungs and heart of one film, each bool (height, width) at the film's own size.
+
+    `crop_box` is left, top, right, bottom as fractions of width and height: the two largest components of the lungs
+    and a margin; (0, 0, 1, 1) where no lung was found. `dice` is left to whoever knows the truth.
+    """
+
+    film: str
+    film_sha256: str
+    lungs: np.ndarray = field(repr=False)
+    heart: np.ndarray = field(repr=False)
+    crop_box: tuple[float, float, float, float]
+    image: np.ndarray = field(repr=False)  # at most PREVIEW_PX a side
+    dice: float | None = None
+
+    def to_json(self) -> dict:
+        """Everything but pixels."""
+        return {
+            "film": self.film,
+            "film_sha256": self.film_sha256,
+            "height": self.lungs.shape[0],
+            "width": self.lungs.shape[1],
+            "lungs_fraction": round(float(self.lungs.mean()), 4),
+            "heart_fraction": round(float(self.heart.mean()), 4),
+            "crop_box": [round(edge, 4) for edge in self.crop_box],
+        } | ({} if self.dice is None else {"dice": round(self.dice, 4)})
+
+    def overlay(self) -> Image.Image:
+        """The film with lungs blue and heart red, tinted and outlined, and the crop box yellow."""
+        grey = self.image if self.image.ndim == 2 else self.image.mean(axis=-1)
+        picture = Image.fromarray(np.rint(grey * 255).astype(np.uint8)).convert("RGB")
+        line = max(1, max(picture.size) // 400)
+        for mask, colour in ((self.lungs, LUNG_COLOUR), (self.heart, HEART_COLOUR)):
+            shape = Image.fromarray(mask).convert("L").resize(picture.size, Image.Resampling.NEAREST)
+            core = np.asarray(shape.filter(ImageFilter.MinFilter(2 * line + 1))) > 0
+            opacity = np.where(core, OPACITY, 1.0) * (np.asarray(shape) > 0)
+            picture.paste(colour, mask=Image.fromarray(np.rint(opacity * 255).astype(np.uint8)))
+        corners = np.array(self.crop_box).reshape(2, 2) * picture.size - ((0, 0), (1, 1))  # a rectangle's end counts
+        ImageDraw.Draw(picture).rectangle(
+            [tuple(corner) for corner in np.rint(corners)], outline=BOX_COLOUR, width=line
+        )
+        return picture
+
+
+def segment_films(
+    paths: Iterable[str | os.PathLike], segmenter: Segmenter, *, batch_size: int = 4
+) -> Iterator[Segmentation | Failure]:
+    """Segment films one batch after the other.
+
+    Args:
+        paths: films; one that cannot be read becomes a `Failure`, and the others are done.
+        segmenter: from `loading.load_segmenter`.
+        batch_size: films a pass.
+
+    Yields:
+        A `Segmentation` or `Failure` for each path, in their order.
+    """
+    waiting = []
+    for path in map(Path, paths):
+        try:
+            waiting.append((path, read_image(path)))
+        except InputError as error:
+            waiting.append((path, Failure(readable(path.name), readable(str(error)))))
+        if sum(isinstance(film, np.ndarray) for _, film in waiting) == batch_size:
+            yield from _segment_batch(waiting, segmenter)
+            waiting = []
+    yield from _segment_batch(waiting, segmenter)
+
+
+def _segment_batch(waiting: list[tuple], segmenter: Segmenter) -> Iterator[Segmentation | Failure]:
+    films = [film for _, film in waiting if isinstance(film, np.ndarray)]
+    logits = iter(_logits(films, segmenter) if films else ())
+    for path, film in waiting:
+        yield _segmentation(path, film, next(logits)) if isinstance(film, np.ndarray) else film
+
+
+@torch.inference_mode()
+def _logits(films: list[np.ndarray], segmenter: Segmenter) -> torch.Tensor:
+    """(films, 2, rows, columns) at the network's size."""
+    pixels = segmenter.image_processor(films, return_tensors="pt")["pixel_values"].to(segmenter.model.device)
+    return segmenter.model(pixels).logits.float().cpu()
+
+
+def _segmentation(path: Path, film: np.ndarray, logits: torch.Tensor) -> Segmentation:
+    large = torch.nn.functional.interpolate(logits[None], film.shape[:2], mode="bilinear")[0]
+    lungs, heart = (large > 0).numpy()
+    (box,) = crop_boxes(largest_components(logits[None, 0] > 0), CROP_MARGIN).tolist()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Segmentation(readable(path.name), digest, lungs, heart, tuple(box), preview(film))
+
+
+class SegmentFolder:
+    """The folder of `--out`: `FILM_lungs.png`, `_heart.png` and `_overlay.png` for each film, and `segment.json`."""
+
+    def __init__(self, out: str | os.PathLike):
+        self.folder, self.used = output_folder(out), set()
+
+    def add(self, result: Segmentation) -> None:
+        """Write the masks, 0 and 255 and of the film's size, and the overlay."""
+        stem = unique_stem(result.film, self.used)
+        pictures = {
+            "lungs": Image.fromarray(result.lungs).convert("L"),
+            "heart": Image.fromarray(result.heart).convert("L"),
+            "overlay": result.overlay(),
+        }
+        for what, picture in pictures.items():
+            write_whole(self.folder / f"{stem}_{what}.png", lambda path, picture=picture: picture.save(path, "PNG"))
+
+    def finish(self, record: dict) -> Path:
+        """Write `segment.json`."""
+        content = json.dumps(record, indent=2) + "\n"
+        return write_whole(self.folder / "segment.json", lambda path: path.write_text(content, encoding="utf-8"))
+
+
+def to_json(films: list[dict], failures: list[Failure], segmenter: Segmenter) -> dict:
+    """What `segment.json` and `--json` hold; `films` are those of `Segmentation.to_json`."""
+    scores = [film["dice"] for film in films if "dice" in film]
+    return {
+        "model": segmenter.name,
+        "revision": model_revision(segmenter),
+        "version": __version__,
+        "crop_margin": CROP_MARGIN,
+        "films": films,
+        "mean_dice": round(float(np.mean(scores)), 4) if scores else None,
+        "failures": [asdict(failure) for failure in failures],
+    }

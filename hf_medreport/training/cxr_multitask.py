@@ -1,0 +1,320 @@
+"""The recipe of system 001: from tables of two views, verdicts and reports, or from the phantom.
+
+    hf-medreport train cxr_multitask --config examples/cxr_multitask_phantom.yaml --output_dir runs/cxr_multitask
+    torchrun --nproc_per_node 2 examples/train_cxr_multitask.py --config examples/cxr_multitask_phantom.yaml
+
+Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `checkpoint-N` (to resume from),
+`warm-up`, `samples.jsonl` and `manifest.json`.
+"""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch.utils.data import ConcatDataset
+from transformers import AutoTokenizer, set_seed
+
+from hf_medreport.data.collator import StudyCollator, study_case
+from hf_medreport.data.phantom import PhantomReports, PhantomSource
+from hf_medreport.data.tables import ReportDataset
+from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.hub.card import write_card
+from hf_medreport.inference.loading import load
+from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
+from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
+from hf_medreport.processing.image_processing_film import FilmImageProcessor
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
+from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.multitask_trainer import MultitaskTrainer, StagedUnfreezing, read_stages
+from hf_medreport.training.recipe import (
+    TEST_BENCH,
+    ReportRecipeArguments,
+    fingerprint,
+    fit,
+    save_model,
+    write_manifest,
+)
+from hf_medreport.training.tokenizer import add_report_tokens, train_tokenizer
+from hf_medreport.training.trainer import ReportMetrics, chest_facts
+from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter, warmed
+
+WEIGHTS = {"reconstruction": ("frontal_weight", "lateral_weight"), "verdict": ("abnormal_weight",)}
+WEIGHTS |= {"report": ("text_weight",)}  # task -> its losses' weights
+UNSCALED = {"image_mean": (0.0, 0.0, 0.0), "image_std": (1.0, 1.0, 1.0)}
+
+
+@dataclass
+class ModelArguments:
+    """The model. Encoder and decoder are both names to load, or both mappings (in the YAML) to build from scratch."""
+
+    encoder: str = field(
+        default="", metadata={"help": "Folder or id, such as convert chexnet writes; in the YAML sizes of a DenseNet."}
+    )
+    decoder: str = field(default="", metadata={"help": "Folder or id of a GPT-2; in the YAML its sizes."})
+    segmenter: str | None = field(
+        default=None, metadata={"help": "The same, to crop frontal films to the lungs; leave out for cropped films."}
+    )
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Folder or id. Default: the decoder's, or one trained on the reports."}
+    )
+    vocabulary_size: int = field(default=512, metadata={"help": "Of a trained tokenizer, without its three tokens."})
+    film_size: int = field(
+        default=224, metadata={"help": "Side to which films are read; larger where some is cropped."}
+    )
+    image_size: int = field(default=224, metadata={"help": "Side of what the encoder sees."})
+    latent_grid: int = field(default=1, metadata={"help": "Cells a side that a view's latent is pooled over."})
+    latent_injection: str = field(default="pre_block", metadata={"help": "pre_block, post_block or embedding_only."})
+    per_layer_projection: bool = field(default=False, metadata={"help": "Of the latent, in place of a shared one."})
+    decoder_channels: list[int] = field(default_factory=lambda: [512, 256, 128, 64, 32])
+    classifier_channels: list[int] = field(default_factory=lambda: [512, 256])
+    use_skips: bool = field(default=True, metadata={"help": "Between encoder and U-Net decoders."})
+    view_dropout: float = field(default=0.1, metadata={"help": "Share of cases that learn with one view withheld."})
+    encoder_trainable_last_n: int | None = field(default=10, metadata={"help": "Layers of the encoder; -1: all."})
+    reconstruction_loss: str = field(default="bce", metadata={"help": "bce, mse, l1, ssim or mse+ssim."})
+    tasks: list[str] = field(
+        default_factory=lambda: list(WEIGHTS), metadata={"help": "What is learned: reconstruction, verdict, report."}
+    )
+    abnormal_weight: float = 1.0
+    frontal_weight: float = 0.5
+    lateral_weight: float = 0.5
+    text_weight: float = 1.0
+    include_pad_in_loss: bool = False
+
+
+@dataclass
+class DataArguments:
+    """The data: tables of films, verdicts and reports, or the phantom."""
+
+    train_data: list[str] = field(default_factory=list, metadata={"help": "CSV, JSONL, Parquet or datasets folders."})
+    validation_data: str | None = field(default=None, metadata={"help": "One table."})
+    frontal_column: str = "frontal"
+    lateral_column: str = "lateral"
+    text_column: str = "impression"
+    label_column: str = "label"
+    mask_column: str | None = None
+    phantom_cases: int = field(default=0, metadata={"help": "Draw so many training cases instead of reading tables."})
+    phantom_validation_cases: int = 100
+    phantom_seed: int = 0
+    max_text_tokens: int = field(default=128, metadata={"help": "Longer reports are cut."})
+    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
+
+
+@dataclass
+class RecipeArguments(ReportRecipeArguments):
+    """Trainer's arguments with defaults for reports, staged unfreezing, and the warm-up."""
+
+    output_dir: str = "runs/cxr_multitask"
+    dataloader_drop_last: bool = field(default=True, metadata={"help": "Batch norm wants two cases or more."})
+    unfreezing: list[str] = field(
+        default_factory=list,
+        metadata={"help": "STEP:LAYERS ...: how many of the encoder's last layers train from when."},
+    )
+    segmenter_steps: int = field(default=0, metadata={"help": "Warm-up of the segmenter; phantom only."})
+    encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the encoder on findings; phantom only."})
+    warm_up_folder: str | None = field(
+        default=None,
+        metadata={"help": "Where warmed-up weights are kept and found again. Default: OUTPUT_DIR/warm-up."},
+    )
+    warm_up_batch_size: int = 32
+    warm_up_rate: float = 2e-3
+    evaluation_cases: int = field(default=500, metadata={"help": "Phantom cases that the card's figures come from."})
+
+
+def train(config: str | None, flags: list[str]) -> dict:
+    """Train and return the last metrics; see `hf_medreport.training.run`."""
+    model_arguments, data_arguments, arguments = read_arguments(
+        (ModelArguments, DataArguments, RecipeArguments), config, flags
+    )
+    stages = read_stages(arguments.unfreezing)
+    check_arguments(model_arguments, data_arguments, arguments)
+    set_seed(arguments.seed)
+    train_set, validation_set = load_data(model_arguments, data_arguments, arguments)
+    model, processor = build(model_arguments, train_set)
+    model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
+    model.config.statement = TEST_BENCH if data_arguments.phantom_cases else ""
+    output = Path(arguments.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    warm_up(model, processor, train_set, model_arguments, data_arguments, arguments)
+    if stages:
+        model.unfreeze(
+            max((layers for _, layers in stages), key=lambda n: n is None or n)
+        )  # the optimiser's parameters
+
+    generation = {"max_new_tokens": data_arguments.max_text_tokens}
+    model.generation_config.update(**generation)
+    trainer = MultitaskTrainer(
+        model=model,
+        args=arguments,
+        data_collator=StudyCollator(processor, data_arguments.max_text_tokens),
+        train_dataset=train_set,
+        eval_dataset=validation_set,
+        processing_class=processor.tokenizer,
+        compute_metrics=ReportMetrics(
+            processor.tokenizer, output / "samples.jsonl", chest_facts if data_arguments.phantom_cases else None
+        ),
+        callbacks=[StagedUnfreezing(stages)] if stages else None,
+    )
+    if trainer.is_world_process_zero():
+        write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
+    metrics = fit(trainer)
+    if trainer.is_world_process_zero():
+        folder = output / arguments.model_name
+        trained = trainer.accelerator.unwrap_model(trainer.model)
+        save_model(trained, processor, folder, arguments.half_precision_weights, **generation)
+        write_evaluation(folder, model_arguments, data_arguments, arguments, config)
+        metrics["model"] = str(folder)
+    return metrics
+
+
+def tables_of(data: DataArguments) -> list[Path]:
+    """The files that the data comes from."""
+    return [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
+
+
+def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
+    """Refuse, before any work, arguments that do not go together."""
+    if bool(data.phantom_cases) == bool(data.train_data):
+        found = "both" if data.train_data else "neither"
+        raise InputError("train_data, phantom_cases", found, "one of them", "name tables, or draw phantom cases")
+    unknown = [task for task in model.tasks if task not in WEIGHTS]
+    if unknown or not model.tasks:
+        found = f"'{unknown[0]}'" if unknown else "none"
+        raise InputError("tasks", found, f"one or more of {', '.join(WEIGHTS)}", "correct it")
+    if arguments.segmenter_steps + arguments.encoder_steps and not data.phantom_cases:
+        raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_cases", "set both to 0")
+    if arguments.segmenter_steps and not model.segmenter:
+        raise InputError("segmenter_steps", "no segmenter to warm up", "a segmenter", "name one or set it to 0")
+    if min(arguments.per_device_train_batch_size, arguments.warm_up_batch_size) < 2:
+        raise InputError("per_device_train_batch_size", "1", "2 or more, for batch norm", "raise it")
+    evaluates = arguments.eval_strategy != "no"
+    if arguments.early_stopping_patience and not evaluates:
+        raise InputError("early_stopping_patience", "eval_strategy no", "steps or epoch", "set eval_strategy")
+    if evaluates and not (data.validation_data or data.phantom_cases):
+        raise InputError("validation_data", "none", "a table to evaluate on", "name it or set eval_strategy to no")
+    if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not data.phantom_cases:
+        found = f"{arguments.metric_for_best_model} on tables"
+        raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+
+
+def load_data(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> tuple:
+    """Training set, and validation set or None."""
+    evaluates = arguments.eval_strategy != "no"
+    if data.phantom_cases:
+        source = {"seed": data.phantom_seed, "size": model.film_size, "lateral": True}
+        validation = PhantomSource(data.phantom_validation_cases, **source, split="validation")
+        training = PhantomReports(PhantomSource(data.phantom_cases, **source))
+        return training, PhantomReports(validation) if evaluates else None
+    columns = {
+        "image_column": data.frontal_column,
+        "lateral_column": data.lateral_column,
+        "text_column": data.text_column,
+        "label_column": data.label_column,
+        "mask_column": data.mask_column,
+        "on_bad": "skip" if data.skip_bad_rows else "raise",
+    }
+    tables = [ReportDataset(path, **columns) for path in data.train_data]
+    validation = ReportDataset(data.validation_data, **columns) if evaluates else None
+    for table in [*tables, *([validation] if validation else [])]:
+        if table.skipped:
+            print(f"{table.path}: {len(table.skipped)} bad rows left out, first: {table.skipped[0]}")
+    return ConcatDataset(tables), validation
+
+
+def build(arguments: ModelArguments, train_set) -> tuple:
+    """Model and processor."""
+    fields = ("image_size", "latent_grid", "decoder_channels", "classifier_channels", "use_skips", "view_dropout")
+    fields += ("reconstruction_loss", "include_pad_in_loss")
+    settings = {name: getattr(arguments, name) for name in fields}
+    layers = arguments.encoder_trainable_last_n
+    settings["encoder_trainable_last_n"] = None if layers == -1 else layers
+    for task, weights in WEIGHTS.items():
+        settings |= {name: getattr(arguments, name) if task in arguments.tasks else 0.0 for name in weights}
+    conditioning = {name: getattr(arguments, name) for name in ("latent_injection", "per_layer_projection")}
+    parts = (arguments.encoder, arguments.decoder)
+    if all(isinstance(part, str) and part for part in parts):
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer or arguments.decoder)
+            conditioning = {f"decoder_{name}": value for name, value in conditioning.items()}
+            model = CxrMultitaskForConditionalGeneration.from_encoder_decoder_pretrained(
+                *parts, arguments.segmenter, **settings, **conditioning
+            )
+        except OSError as error:
+            found = f"'{arguments.encoder}' and '{arguments.decoder}', of which one does not load"
+            remedy = "check the names, or go online"
+            raise InputError("encoder, decoder", found, "folders or repository ids", remedy) from error
+        add_report_tokens(tokenizer)
+        model.resize_token_embeddings(len(tokenizer))
+    elif all(isinstance(part, dict) for part in parts):
+        if arguments.tokenizer:
+            tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
+        else:
+            sources = train_set.datasets if isinstance(train_set, ConcatDataset) else [train_set]
+            texts = (text for source in sources for text in source.texts())
+            tokenizer = train_tokenizer(texts, arguments.vocabulary_size)
+        add_report_tokens(tokenizer)
+        decoder = {**arguments.decoder, **conditioning, "vocab_size": len(tokenizer)}
+        config = CxrMultitaskConfig(
+            encoder=arguments.encoder, decoder=decoder, segmenter=arguments.segmenter, **settings
+        )
+        model = CxrMultitaskForConditionalGeneration(config)
+    else:
+        found = "a name and a configuration" if any(parts) else "neither"
+        raise InputError("encoder, decoder", found, "two names or two configurations", "choose")
+    ends = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    for holder in (model.config.decoder, model.generation_config):
+        for name, value in ends.items():
+            setattr(holder, name, value)
+    return model, CxrMultitaskProcessor(FilmImageProcessor(arguments.film_size, **UNSCALED), tokenizer)
+
+
+def warm_up(model, processor, records, model_arguments: ModelArguments, data: DataArguments, arguments) -> None:
+    """Warm segmenter and encoder up, or take what an earlier run of the same settings left."""
+    folder = Path(arguments.warm_up_folder or Path(arguments.output_dir) / "warm-up")
+    batch_size, rate, seed = arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.seed
+    settings = [getattr(model_arguments, name) for name in ("encoder", "segmenter", "film_size", "image_size")]
+    settings += [model_arguments.latent_grid, data.phantom_cases, data.phantom_seed, batch_size, rate, seed]
+    settings += [arguments.segmenter_steps, arguments.bf16]
+
+    def see(indices: list[int]) -> torch.Tensor:
+        batch = processor([study_case(records[index]) for index in indices])
+        views = {name: batch[name] for name in ("pixel_values", "lateral_pixel_values", "views")}
+        return model.latent_of(model.encode_views(**views))
+
+    stages = {
+        "segmenter": (model.segmenter, partial(warm_up_segmenter, model.segmenter, records, processor)),
+        "encoder": (model.encoder, partial(warm_up_encoder, model.encoder, see, records, bf16=arguments.bf16)),
+    }
+    model.eval()  # no view is withheld yet
+    for name, (part, stage) in stages.items():
+        steps = getattr(arguments, f"{name}_steps")
+        if steps:
+            done = folder / f"{name}-{steps}-{fingerprint(settings)}.safetensors"
+            options = {"steps": steps, "batch_size": batch_size, "rate": rate, "seed": seed}
+            warmed(part, done, partial(stage, **options), seed)
+    model.freeze()
+    set_seed(seed)
+
+
+def write_evaluation(
+    folder: Path, model: ModelArguments, data: DataArguments, arguments: RecipeArguments, config: str | None
+) -> None:
+    """Score the saved folder on phantom cases, where it was trained on them, and write its card from the scores."""
+    evaluation = {}
+    if data.phantom_cases:
+        pipe, n = load(folder), arguments.evaluation_cases
+        for split in ("test", "held_back_style"):
+            evaluation[split] = evaluate_phantom(pipe, n=n, seed=1, split=split)
+        evaluation["test, balanced"] = evaluate_phantom(pipe, n=n, seed=1, prevalence="balanced")
+        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+    scratch = isinstance(model.encoder, dict)
+    write_card(
+        folder,
+        evaluation,
+        model_name=arguments.model_name,
+        base="random weights" if scratch else f"{model.encoder} and {model.decoder}",
+        data=f"{data.phantom_cases} phantom cases of two views" if data.phantom_cases else ", ".join(data.train_data),
+        command=f"hf-medreport train cxr_multitask --config {config}",
+    )
