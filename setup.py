@@ -20,6 +20,8 @@ EXTRAS = {
         "h5py>=3.10",
         "timm>=1.0",
     ],
+    # The DenseNet of the two-view model.
+    "cxr": ["torchvision>=0.21"],
     "train": [
         "accelerate>=1.10",
         "datasets>=4.0",

@@ -27,7 +27,7 @@ class DenseNetEncoder(nn.Module):
             from torchvision.models.densenet import DenseNet
         except ImportError as error:
             raise ImportError(
-                "DenseNetEncoder: found no torchvision; expected it beside torch; pip install torchvision"
+                "encoder: found no torchvision; expected it beside torch; pip install torchvision"
             ) from error
         self.features = DenseNet(growth_rate, tuple(block_config), num_init_features, bn_size, num_classes=1).features
         self.widths = [num_init_features]  # channels of the five maps

@@ -26,7 +26,7 @@ def test_imports_without_torch(code):
 
 
 COMMANDS = ("", "report", "train", "evaluate phantom", "evaluate reports", "evaluate images")
-COMMANDS += ("phantom chest", "convert anatomical")
+COMMANDS += ("phantom chest", "convert anatomical", "convert chexnet", "prepare iu-xray", "segment")
 
 
 @pytest.mark.parametrize("command", [command.split() for command in COMMANDS], ids=" ".join)
@@ -106,7 +106,7 @@ def test_doctor(capsys):
     code, out, err = run(capsys, "doctor", "--json")
     state = json.loads(out)
     assert code == 0 and state["packages"]["torch"]
-    assert set(state["extras"]) == {"clinical", "dicom", "evaluate", "train", "wsi"}
+    assert set(state["extras"]) == {"clinical", "cxr", "dicom", "evaluate", "train", "wsi"}
     code, out, err = run(capsys, "doctor")
     assert code == 0 and "torch" in out
 
