@@ -231,6 +231,11 @@ def _(folder):
     return save_tiny(system("anatomy_segmenter"), folder / "model")
 
 
+@bad("model folder", "a language model", load)
+def _(folder):
+    return save_tiny(system("report_transformer"), folder / "model")
+
+
 @bad("model folder", "a system of somebody else", load)
 def _(folder):
     changed(model(folder) / "config.json", model_type="bert")

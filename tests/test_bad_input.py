@@ -225,9 +225,13 @@ MESSAGES = {
     ("model folder", "another system's checkpoint"): (
         "FOLDER/model: found a segmenter (anatomy_segmenter); expected a report model; give a model that writes reports"
     ),
+    ("model folder", "a language model"): (
+        "FOLDER/model: found a causal-lm (report_transformer)"
+        "; expected a report model; give a model that writes reports"
+    ),
     ("model folder", "a system of somebody else"): (
         "FOLDER/model: found model_type 'bert', which this library does not have"
-        "; expected anatomical_report, histgen; read its code, then pass --trust-remote-code"
+        "; expected anatomical_report, histgen, cxr_multitask; read its code, then pass --trust-remote-code"
     ),
     ("model folder", "truncated weights"): (
         "FOLDER/model: found broken or truncated safetensors; expected whole files; copy the folder again"

@@ -23,7 +23,7 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
 
     Args:
         model: a model of a registered system.
-        processor: its processor (for a segmenter its image processor).
+        processor: its processor; a segmenter's is its image processor, a causal language model's its tokenizer.
         folder: made when absent; files of the same names are replaced.
 
     Returns:
@@ -78,7 +78,7 @@ def _reference(name: str) -> str:
 
 
 def _map_processor(row: System, processor, folder: Path) -> None:
-    """Add the Auto classes to the processor's JSON."""
+    """Add the Auto classes to the processor's JSON; a tokenizer has none and needs none."""
     image_processor = type(getattr(processor, "image_processor", processor))
     image_reference = f"{image_processor.__module__.rsplit('.', 1)[-1]}.{image_processor.__name__}"
     for name in ("processor_config.json", "preprocessor_config.json"):

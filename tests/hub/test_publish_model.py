@@ -4,6 +4,7 @@ import json
 
 import pytest
 from PIL import Image
+from transformers import pipeline
 
 from hf_medreport.hub.card import write_card
 from hf_medreport.registry import SYSTEMS
@@ -23,6 +24,10 @@ REPORT = """
 pipe = transformers.pipeline("image-to-text", model="org/model", trust_remote_code=True)
 print(json.dumps(pipe({film!r}, max_new_tokens=8)))
 """
+GO_ON = """
+pipe = transformers.pipeline("text-generation", model="org/model", trust_remote_code=True)
+print(json.dumps(pipe("heart", max_new_tokens=8, do_sample=False)))
+"""
 
 
 @pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
@@ -35,9 +40,14 @@ def test_published_and_loaded_from_the_hub(row, hub, tmp_path):
     code = LOAD.format(auto_classes=list(row.auto_classes))
     if row.pipeline:
         code += REPORT.format(film=str(sample))
+    elif row.kind == "causal-lm":
+        code += GO_ON
     done = run_client(hub, code, hide_package=True)
     if row.pipeline:
-        from transformers import pipeline
-
         here = pipeline("image-to-text", model=str(folder), trust_remote_code=True)(str(sample), max_new_tokens=8)
-        assert json.loads(done.stdout.splitlines()[-1]) == here
+    elif row.kind == "causal-lm":
+        pipe = pipeline("text-generation", model=str(folder), trust_remote_code=True)
+        here = pipe("heart", max_new_tokens=8, do_sample=False)
+    else:
+        return
+    assert json.loads(done.stdout.splitlines()[-1]) == here
