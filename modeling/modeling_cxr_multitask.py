@@ -193,6 +193,8 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             encoder=fields["encoder"], latent_grid=fields["latent_grid"]
         ).decoder.latent_size
         writer = LatentGPT2LMHeadModel.from_pretrained(decoder, latent_size=latent_size, **decoder_kwargs)
+        for settings in (writer.config, writer.generation_config):  # GPT-2 has one token for all ends, and no padding
+            settings.pad_token_id = settings.eos_token_id if settings.pad_token_id is None else settings.pad_token_id
         mask_source = segmenter and AnatomySegmenterForSemanticSegmentation.from_pretrained(segmenter)
         model = cls(CxrMultitaskConfig(decoder=writer.config, segmenter=mask_source and mask_source.config, **fields))
         model.encoder.load_state_dict(source.encoder.state_dict())
@@ -257,6 +259,13 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         batch = next((len(films) for films in given if films is not None), None)
         if batch is None:
             raise ValueError("forward: found no film; expected pixel_values or lateral_pixel_values; pass one of them")
+        for name, of_view in zip(("pixel_values", "lateral_pixel_values"), given, strict=True):
+            if of_view is None or of_view.ndim == 4 and of_view.shape[1] == 3 and of_view.is_floating_point():
+                continue
+            raise ValueError(
+                f"{name}: found {of_view.dtype} of shape {tuple(of_view.shape)}; expected floats (batch, 3, height, "
+                "width); add the axes, scale to [0, 1]"
+            )
         if all(films is not None for films in given) and len(given[0]) != len(given[1]):
             raise ValueError(
                 f"lateral_pixel_values: found {len(given[1])} films for {len(given[0])} frontal ones; expected one a "
@@ -264,6 +273,11 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             )
         device = self.missing_view.device
         there = torch.tensor([[films is not None for films in given]], device=device).expand(batch, 2)
+        if views is not None and views.shape != there.shape:
+            raise ValueError(
+                f"views: found shape {tuple(views.shape)} for {batch} cases; expected ({batch}, 2); give a row a case, "
+                "1 where the frontal and the lateral film are there"
+            )
         views = there if views is None else views.to(device).bool() & there
         if not views.any(dim=1).all():
             rows = (~views.any(dim=1)).nonzero().flatten().tolist()
@@ -381,6 +395,11 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def abnormal_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
         """Cross-entropy over the cases whose verdict is known; None where no one's is."""
+        if labels.shape != logits.shape:
+            raise ValueError(
+                f"abnormal_labels: found shape {tuple(labels.shape)} for {len(logits)} cases; expected "
+                f"({len(logits)},); give one a case, {UNKNOWN} where it is not known"
+            )
         wrong = labels[(labels != 0) & (labels != 1) & (labels != UNKNOWN)]
         if wrong.numel():
             raise ValueError(
@@ -411,7 +430,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if labels is not None and self.config.include_pad_in_loss:
             labels = labels.masked_fill(labels == -100, decoder.pad_token_id)
         if input_ids is None:
-            input_ids = labels[:, :-1].masked_fill(labels[:, :-1] == -100, decoder.pad_token_id)
+            input_ids = labels[:, :-1].masked_fill(labels[:, :-1] == -100, decoder.eos_token_id)
         ids, mask = self.after_start(input_ids, attention_mask)
         if ids.shape[1] > decoder.n_positions:
             raise ValueError(

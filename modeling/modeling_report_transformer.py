@@ -24,16 +24,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
 from .configuration_report_transformer import ReportTransformerConfig
-
-
-def sinusoids(positions: torch.Tensor, width: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """(..., width) for positions (...): column 2i is sin(p / 10000^(2i / width)), column 2i + 1 its cosine.
-
-    Computed when needed, so no table has to be stored, moved or restored.
-    """
-    rates = torch.exp(torch.arange(0, width, 2, device=positions.device) * (-math.log(10000.0) / width))
-    angles = positions[..., None].float() * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)
+from .sinusoids import sinusoids
 
 
 class SelfAttention(nn.Module):
@@ -200,8 +191,8 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
             )
         if past_key_values is not None and past_key_values.is_compileable:
             raise ValueError(
-                f"past_key_values: found a {type(past_key_values).__name__}; expected a cache that grows with the text; "
-                "leave cache_implementation out"
+                f"past_key_values: found a {type(past_key_values).__name__}; expected a cache that grows with the "
+                "text; leave cache_implementation out"
             )
         if attention_mask is not None and attention_mask.shape != (input_ids.shape[0], total):
             raise ValueError(

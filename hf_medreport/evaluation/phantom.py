@@ -2,18 +2,29 @@
 
 `constant_report` calls every film normal. `blinded` is the model itself, shown noise in place of each film: what it
 still gets right, it knows from the habits of reports. A model's figure says how well it sees only beside these.
+
+A model of pairs is shown the frontal and the lateral film of each case. Its words are scored too, as its source did,
+where `constant_report` is a text: the most frequent one in training; and so are its other tasks, see `multitask`.
 """
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from tqdm import tqdm
 
+from hf_medreport.evaluation.multitask import evaluate_multitask
+from hf_medreport.evaluation.registry import metric
+from hf_medreport.evaluation.reports.resampling import resampled
 from hf_medreport.evaluation.significance import bootstrap_interval
-from hf_medreport.inference.report import model_name, needs_masks
+from hf_medreport.inference.report import model_name, needs_masks, reads_pairs
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
+from hf_medreport.phantom.film import MIN_SIZE
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.phantom.score import figures, film_counts, measure
 
-__all__ = ["INTERVALS", "evaluate_phantom", "phantom_counts", "score_table"]
+__all__ = ["INTERVALS", "constant_text", "evaluate_phantom", "phantom_counts", "score_table"]
 
 # The figures that get an interval.
 INTERVALS = ("exact.f1", "kind.f1", "hallucination_rate", "wrong_side_rate")
@@ -23,6 +34,30 @@ SHOWN = (
     *("hallucination_rate", "wrong_side_rate", "wrong_zone_rate", "wrong_severity_rate"),
     *("size_error_mm", "wrong_number_rate", "wrong_certainty_rate"),
 )
+# What a model of pairs is scored by beside the facts; both from 0 to 1.
+TEXT_METRICS = ("bleu4", "rougeL")
+TRAINING_REPORTS = 500  # among which the constant text is the most frequent
+
+
+@dataclass
+class Written:
+    """What was written of a corpus, each list in the order of its cases.
+
+    Attributes:
+        reports: of "model" and "blinded".
+        truth: the facts that the films were drawn from.
+        references: the true reports.
+    """
+
+    reports: dict[str, list[str]]
+    truth: list[frozenset]
+    references: list[str]
+
+    def counts(self) -> dict[str, np.ndarray]:
+        """As `phantom_counts` returns them."""
+        stated = {name: [parse_report(text) for text in texts] for name, texts in self.reports.items()}
+        stated["constant_report"] = [frozenset()] * len(self.truth)
+        return {reporter: film_counts(facts, self.truth) for reporter, facts in stated.items()}
 
 
 def phantom_counts(pipe, corpus: ChestCorpus, *, batch_size: int = 50, progress: bool = True) -> dict[str, np.ndarray]:
@@ -36,32 +71,57 @@ def phantom_counts(pipe, corpus: ChestCorpus, *, batch_size: int = 50, progress:
     Returns:
         `film_counts`, (films, kinds, counts), of "model", "blinded" and "constant_report".
     """
-    stated, truth = {"model": [], "blinded": []}, []
+    return phantom_reports(pipe, corpus, batch_size=batch_size, progress=progress).counts()
+
+
+def phantom_reports(pipe, corpus: ChestCorpus, *, batch_size: int = 50, progress: bool = True) -> Written:
+    """What the model writes of each film, and of noise in its place; arguments as in `phantom_counts`."""
+    written = Written({"model": [], "blinded": []}, [], [])
     for start in tqdm(range(0, len(corpus), batch_size), desc="reporting phantom films", disable=not progress):
         indices = range(start, min(start + batch_size, len(corpus)))
         cases = [corpus[index] for index in indices]
-        truth += [frozenset(case.facts) for case in cases]
-        noise = [noise_like(case.image, corpus.seed, index) for index, case in zip(indices, cases, strict=True)]
-        stated["model"] += _report(pipe, [case.image for case in cases], cases, sees=True)
-        stated["blinded"] += _report(pipe, noise, cases, sees=False)
-    stated["constant_report"] = [frozenset()] * len(truth)
-    return {reporter: film_counts(facts, truth) for reporter, facts in stated.items()}
+        written.truth += [frozenset(case.facts) for case in cases]
+        written.references += [case.report for case in cases]
+        films = [films_of(case) for case in cases]
+        noise = [
+            {view: noise_like(film, corpus.seed, index, number) for number, (view, film) in enumerate(of_case.items())}
+            for index, of_case in zip(indices, films, strict=True)
+        ]
+        written.reports["model"] += _report(pipe, films, cases, sees=True)
+        written.reports["blinded"] += _report(pipe, noise, cases, sees=False)
+    return written
 
 
-def _report(pipe, films: list[np.ndarray], cases: list[ChestCase], sees: bool) -> list[frozenset]:
-    """What the model states of each film."""
+def films_of(case: ChestCase) -> dict[str, np.ndarray]:
+    """The films of a case by view: frontal and, where it was drawn, lateral."""
+    return {"frontal": case.image} | ({} if case.lateral is None else {"lateral": case.lateral.image})
+
+
+def _report(pipe, films: list[dict[str, np.ndarray]], cases: list[ChestCase], sees: bool) -> list[str]:
+    """What the model writes of each case's films."""
     if needs_masks(pipe):
         # A true mask would tell a blinded model the size of the heart: it gets an empty one.
         masks = [(case.lungs | case.heart) & sees for case in cases]
-        films = [{"frontal": film, "mask": mask} for film, mask in zip(films, masks, strict=True)]
+        films = [of_case | {"mask": mask} for of_case, mask in zip(films, masks, strict=True)]
+    elif not reads_pairs(pipe):
+        films = [of_case["frontal"] for of_case in films]
     records = pipe(films, batch_size=len(films))
-    return [parse_report(record[0]["generated_text"]) for record in records]
+    return [record[0]["generated_text"] for record in records]
 
 
-def noise_like(film: np.ndarray, seed: int, index: int) -> np.ndarray:
-    """Noise of the film's size, type, mean and standard deviation; another for every (seed, index)."""
-    noise = np.random.default_rng((seed, index)).normal(film.mean(), film.std(), film.shape)
+def noise_like(film: np.ndarray, seed: int, index: int, view: int = 0) -> np.ndarray:
+    """Noise of the film's size, type, mean and standard deviation; another for every (seed, index, view)."""
+    noise = np.random.default_rng((seed, index, view)).normal(film.mean(), film.std(), film.shape)
     return noise.round().clip(0, np.iinfo(film.dtype).max).astype(film.dtype)
+
+
+@lru_cache(maxsize=1)
+def constant_text() -> str:
+    """The most frequent report among the first 500 of the training split with seed 0, of equally frequent ones the
+    first: a normal one. The grammar words normal findings in many ways, so it is a weaker baseline here than on
+    hospitals' impressions, more than half of which repeat an earlier one."""
+    corpus = ChestCorpus(n=TRAINING_REPORTS, seed=0, size=MIN_SIZE, split="train")
+    return Counter(corpus[index].report for index in range(len(corpus))).most_common(1)[0][0]
 
 
 def evaluate_phantom(
@@ -86,17 +146,27 @@ def evaluate_phantom(
         {figure: [low, high]}, the 95 % percentile bootstrap over films (1,000 resamples), None where the figure is.
         Beside them `seed`, `split`, `prevalence`, `model`, the `command` that prints the same, and the same figures
         with intervals of `constant_report` (every film called normal) and `blinded` (the model shown noise).
+        A model of pairs and its baselines have `text` too: `bleu4` (COCO's) and `rougeL` (rouge_score's), from 0 to 1,
+        with intervals; `constant_report` there is `constant_text`, which stands beside them as `report`. `tasks` is
+        what `evaluate_multitask` returns for the same cases.
 
     Raises:
         InputError: an unknown split or prevalence, or a number of films below 1.
     """
     size = pipe.processor.image_processor.size
-    corpus = ChestCorpus(n=n, seed=seed, size=size, split=split, prevalence=prevalence)
-    counts = phantom_counts(pipe, corpus, batch_size=batch_size, progress=progress)
-    scores = {reporter: _scores(rows) for reporter, rows in counts.items()}
+    pairs = reads_pairs(pipe)
+    corpus = ChestCorpus(n=n, seed=seed, size=size, split=split, prevalence=prevalence, lateral=pairs)
+    written = phantom_reports(pipe, corpus, batch_size=batch_size, progress=progress)
+    scores = {reporter: _scores(rows) for reporter, rows in written.counts().items()}
+    tasks = {}
+    if pairs:
+        _add_text_scores(scores, written)
+        options = {"n": n, "seed": seed, "split": split, "prevalence": prevalence, "batch_size": batch_size}
+        tasks["tasks"] = evaluate_multitask(pipe, **options, progress=progress)
     flags = f"--n {n} --seed {seed} --split {split}" + (f" --prevalence {prevalence}" if prevalence else "")
     return {
         **scores.pop("model"),
+        **tasks,
         "seed": seed,
         "split": split,
         "prevalence": corpus.prevalence,
@@ -116,6 +186,20 @@ def _scores(counts: np.ndarray) -> dict:
     }
 
 
+def _add_text_scores(scores: dict[str, dict], written: Written) -> None:
+    """Add `text` and its intervals to each reporter's scores."""
+    constant = constant_text()
+    for reporter, texts in {**written.reports, "constant_report": [constant] * len(written.truth)}.items():
+        scores[reporter]["text"] = {}
+        for name in TEXT_METRICS:
+            row = metric(name)
+            score = row(texts, written.references)
+            scores[reporter]["text"][name] = score.value
+            interval = resampled(row, score, texts, written.references).interval()
+            scores[reporter]["intervals"][f"text.{name}"] = list(interval)
+    scores["constant_report"]["text"]["report"] = constant
+
+
 def score_table(scores: dict, shown: tuple[str, ...] = SHOWN, unit: str = "films") -> str:
     """The figures of an evaluation, and of its baselines beside them, as lines of text.
 
@@ -124,6 +208,7 @@ def score_table(scores: dict, shown: tuple[str, ...] = SHOWN, unit: str = "films
         shown: the figures' ways in there, joined by dots.
         unit: what was reported.
     """
+    shown += tuple(f"text.{name}" for name in TEXT_METRICS if "text" in scores)
     reporters = {"model": scores, "blinded": scores["blinded"], "constant report": scores["constant_report"]}
     rows = [
         [name.replace("_", " ").replace(".", " "), *(_cell(of, name) for of in reporters.values())] for name in shown

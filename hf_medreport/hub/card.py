@@ -10,6 +10,7 @@ that are registered there as benchmarks; drawn images are none.
 
 import json
 import os
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,9 +30,7 @@ def _beside(*figure: str) -> tuple:
 
 
 # (name in the card, where the figure lies in a split's scores)
-FIGURES = (
-    ("images", ("n",)),
-    ("seed", ("seed",)),
+FACTS = (
     ("exact fact: precision", ("exact", "precision")),
     ("exact fact: recall", ("exact", "recall")),
     ("exact fact: F1", ("exact", "f1")),
@@ -47,6 +46,11 @@ FIGURES = (
     ("wrong-zone rate", ("wrong_zone_rate",)),
     ("wrong-severity rate", ("wrong_severity_rate",)),
     ("size error, mm", ("size_error_mm",)),
+)
+FIGURES = (
+    ("images", ("n",)),
+    ("seed", ("seed",)),
+    *FACTS,
     ("evidence: pointing", ("evidence", "pointing", "model")),
     ("the same, randomised weights", ("evidence", "pointing", "randomised")),
     ("the same, by chance", ("evidence", "pointing", "chance")),
@@ -89,7 +93,113 @@ SLIDES_INDEXED = (
     ("accuracy", "number exactness", ("number_exactness",)),
     ("hallucination_rate", "hallucination rate", ("hallucination_rate",)),
 )
+
+
+def _words(name: str, metric: str) -> tuple:
+    """The rows of a text metric: the model's and its baselines'."""
+    return (
+        (name, ("text", metric)),
+        ("the same, 95 % interval", ("intervals", f"text.{metric}")),
+        ("the same, shown noise in place of the films", ("blinded", "text", metric)),
+        ("the same, of the most frequent training report", ("constant_report", "text", metric)),
+    )
+
+
+def _redrawn(view: str) -> tuple:
+    """The rows of a view's redrawn films."""
+    return tuple(
+        row
+        for name, figure in (("SSIM", "ssim"), ("mean squared error", "mse"))
+        for row in (
+            (f"{view} film redrawn: {name}", ("tasks", view, figure)),
+            ("the same, 95 % interval", ("tasks", view, "intervals", figure)),
+            ("the same, of the mean film", ("tasks", view, "mean_film", figure)),
+        )
+    )
+
+
+# The same for a model of film pairs.
+PAIR_FIGURES = (
+    ("cases of two films", ("n",)),
+    ("seed", ("seed",)),
+    *FACTS,
+    *_words("BLEU-4", "bleu4"),
+    *_words("ROUGE-L", "rougeL"),
+    *_redrawn("frontal"),
+    *_redrawn("lateral"),
+    ("share of abnormal cases", ("tasks", "verdict", "prevalence")),
+    ("verdict: accuracy", ("tasks", "verdict", "accuracy")),
+    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "accuracy")),
+    ("the same, by majority", ("tasks", "verdict", "majority", "accuracy")),
+    ("the same, frontal film alone", ("tasks", "verdict", "frontal_alone", "accuracy")),
+    ("the same, lateral film alone", ("tasks", "verdict", "lateral_alone", "accuracy")),
+    ("verdict: AUC", ("tasks", "verdict", "auc")),
+    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "auc")),
+    ("the same, frontal film alone", ("tasks", "verdict", "frontal_alone", "auc")),
+    ("the same, lateral film alone", ("tasks", "verdict", "lateral_alone", "auc")),
+    ("verdict: sensitivity", ("tasks", "verdict", "sensitivity")),
+    ("verdict: specificity", ("tasks", "verdict", "specificity")),
+    ("verdict: calibration error", ("tasks", "verdict", "calibration_error")),
+    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "calibration_error")),
+    ("verdict: Brier score", ("tasks", "verdict", "brier")),
+    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "brier")),
+    ("the same, by majority", ("tasks", "verdict", "majority", "brier")),
+)
+PAIRS_INDEXED = (
+    ("f1", "exact-fact F1", ("exact", "f1")),
+    ("accuracy", "normal-abnormal accuracy", ("tasks", "verdict", "accuracy")),
+    ("roc_auc", "normal-abnormal AUC", ("tasks", "verdict", "auc")),
+    ("ssim", "SSIM of the frontal film redrawn", ("tasks", "frontal", "ssim")),
+    ("ssim", "SSIM of the lateral film redrawn", ("tasks", "lateral", "ssim")),
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the card says of models that read one kind of thing.
+
+    Args:
+        reads: "films", "slides" or "pairs"; the template's notes go by it.
+        figures, indexed: the rows of its table, and those that stand in the metadata too.
+        each: where the scores of each finding kind, or field, lie.
+        example: what the usage code gives to the pipeline.
+        needs: what must be installed beside what every model needs, as a sentence.
+        mark: a figure that only scores of this kind have: so scores tell the kind where no configuration does.
+    """
+
+    reads: str
+    figures: tuple
+    indexed: tuple
+    each: tuple[str, str]
+    example: str
+    needs: str = ""
+    mark: str = ""
+
+
+FILMS = Kind("films", FIGURES, INDEXED, ("kind", "by_kind"), '"image.png"')
+# By the configuration's model_type; every other model reads films.
+KINDS = {
+    "histgen": Kind(
+        "slides",
+        SLIDE_FIGURES,
+        SLIDES_INDEXED,
+        ("exact", "by_field"),
+        '"slide.svs"',
+        needs="To read slides it also needs openslide-python, openslide-bin and opencv-python-headless.",
+        mark="diagnosis_accuracy",
+    ),
+    "cxr_multitask": Kind(
+        "pairs",
+        PAIR_FIGURES,
+        PAIRS_INDEXED,
+        ("kind", "by_kind"),
+        '{"frontal": "f.png", "lateral": "l.png"}',
+        needs="It also needs torchvision.",
+        mark="tasks",
+    ),
+}
 NOT_RUN = "not run"
+DIGITS = {"mse": 5}  # a good one is 0.0005; 3 for the others
 
 
 def write_card(
@@ -102,6 +212,7 @@ def write_card(
     command: str,
     licence: str = "apache-2.0",
     language: str = "en",
+    tables: dict[str, list[list[str]]] | None = None,
 ) -> Path:
     """Write README.md into `folder` and return its path.
 
@@ -115,17 +226,18 @@ def write_card(
         command: the command that trained it.
         licence: the Hub's short name of the licence of the weights.
         language: of the reports, as a two-letter code.
+        tables: {caption: rows of cells, the first of them the head}, further tables to show after the figures, such as
+            of an ablation.
 
     Raises:
-        InputError: the folder is not there, or `evaluation` is neither of the two forms.
+        InputError: the folder is not there, `evaluation` is neither of the two forms, or a table is empty or ragged.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(folder.name, "no such folder", "a saved model's folder", "save the model first")
     splits = _splits(evaluation)
-    slides = _reads_slides(folder) or any("diagnosis_accuracy" in scores for scores in splits.values())
-    shown, indexed = (SLIDE_FIGURES, SLIDES_INDEXED) if slides else (FIGURES, INDEXED)
-    results = _eval_results(splits, indexed)
+    kind = _kind(folder, splits)
+    results = _eval_results(splits, kind.indexed)
     card = ModelCard.from_template(
         ModelCardData(
             license=licence,
@@ -141,12 +253,15 @@ def write_card(
         command=command,
         commands=_commands(splits),
         data=data,
-        kind_rows=_rows_of_each(splits, *(("exact", "by_field") if slides else ("kind", "by_kind"))),
+        example=kind.example,
+        kind_rows=_rows_of_each(splits, *kind.each),
         licence=licence,
         model_name=model_name,
-        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in shown],
-        slides=slides,
+        needs=kind.needs,
+        reads=kind.reads,
+        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in kind.figures],
         splits=list(splits),
+        tables={caption: _cells(caption, rows) for caption, rows in (tables or {}).items()},
     )
     path = folder / "README.md"
     unfinished = folder / ".README.md.unfinished"
@@ -155,10 +270,24 @@ def write_card(
     return path
 
 
-def _reads_slides(folder: Path) -> bool:
-    """By the configuration: a model that was not evaluated has a card of its kind too."""
+def _kind(folder: Path, splits: dict[str, dict]) -> Kind:
+    """By the configuration, so that a model that was not evaluated has a card of its kind too; else by the scores."""
     path = folder / "config.json"
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("model_type") == "histgen"
+    model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type") if path.is_file() else None
+    marked = (kind for kind in KINDS.values() if any(kind.mark in scores for scores in splits.values()))
+    return KINDS.get(model_type) or next(marked, FILMS)
+
+
+def _cells(caption: str, rows: list[list[str]]) -> list[list[str]]:
+    """The rows of a table as text that Markdown keeps in its cells."""
+    if len(rows) < 2 or not rows[0]:
+        found = {0: "no rows", 1: "a head alone"}.get(len(rows), "an empty head")
+        raise InputError(f"tables['{caption}']", found, "a head and one row or more", "leave the table out")
+    for number, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            found, expected = f"{len(row)} cells in row {number}", f"{len(rows[0])}, as in the head"
+            raise InputError(f"tables['{caption}']", found, expected, "fill the row")
+    return [[" ".join(str(cell).split()).replace("|", "\\|") for cell in row] for row in rows]
 
 
 def _splits(evaluation: dict) -> dict[str, dict]:
@@ -187,9 +316,10 @@ def _shown(scores: dict, *keys: str) -> str:
     figure = _figure(scores, *keys)
     if figure is None:
         return "undefined"
+    digits = DIGITS.get(keys[-1], 3)
     if isinstance(figure, list):
-        return " to ".join(f"{bound:.3f}" for bound in figure)
-    return f"{figure:.3f}" if isinstance(figure, float) else str(figure)
+        return " to ".join(f"{bound:.{digits}f}" for bound in figure)
+    return f"{figure:.{digits}f}" if isinstance(figure, float) else str(figure)
 
 
 def _commands(splits: dict[str, dict]) -> dict[str, list[str]]:

@@ -1,19 +1,24 @@
 """Scoring a model on the phantom: the numbers are those of the facts, whatever model wrote them."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from hf_medreport.evaluation import phantom
 from hf_medreport.evaluation.phantom import (
     INTERVALS,
+    constant_text,
     evaluate_phantom,
     noise_like,
     phantom_counts,
     score_table,
 )
+from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.significance import bootstrap_interval, paired_randomisation
 from hf_medreport.phantom.corpus import ChestCorpus
+from hf_medreport.phantom.film import Film
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.phantom.score import film_counts, measure, score_facts
 from hf_medreport.processing.input_error import InputError
@@ -27,7 +32,7 @@ class Stub:
 
     def __init__(self, cases, answer=lambda case: case.report, habit=NORMAL, **config):
         self.reports, self.habit = {case.image.tobytes(): answer(case) for case in cases}, habit
-        self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="stub", **config))
+        self.model = SimpleNamespace(config=SimpleNamespace(**{"name_or_path": "stub", "model_type": "stub"} | config))
         self.processor = SimpleNamespace(image_processor=SimpleNamespace(size=64))
         self.masks = []
 
@@ -138,3 +143,77 @@ def test_the_table_shows_the_baselines_beside_the_model():
 def test_unknown_prevalence():
     with pytest.raises(InputError, match="prevalence"):
         evaluate(Stub([]), prevalence="usual")
+
+
+class PairStub(Stub):
+    """The same of pairs of films: it says the truth only of a case whose two films it knows."""
+
+    def __init__(self, cases, **options):
+        super().__init__(cases, model_type="cxr_multitask", **options)
+        self.laterals = {case.image.tobytes(): case.lateral.image.tobytes() for case in cases}
+        self.seen = []
+
+    def __call__(self, images, batch_size):
+        self.seen += images
+        assert all(set(image) == {"frontal", "lateral"} for image in images)
+        known = [self.laterals.get(image["frontal"].tobytes()) == image["lateral"].tobytes() for image in images]
+        films = [image["frontal"] if seen else image["frontal"] * 0 for image, seen in zip(images, known, strict=True)]
+        return super().__call__(films, batch_size)
+
+
+@pytest.fixture
+def no_tasks(monkeypatch):
+    """The other tasks and the constant text have tests of their own."""
+    monkeypatch.setattr(phantom, "evaluate_multitask", lambda pipe, **options: options)
+    monkeypatch.setattr(phantom, "constant_text", lambda: HABIT)
+
+
+class TestPairs:
+    @pytest.mark.parametrize("batch_size", [5, 12])
+    def test_both_films_are_shown_and_both_are_withheld(self, no_tasks, batch_size):
+        shown = cases(prevalence="balanced", lateral=True)
+        pipe = PairStub(shown)
+        scores = evaluate(pipe, batch_size=batch_size)
+        assert scores["exact"]["f1"] == 1 and scores["blinded"]["exact"]["f1"] == 0
+        # half of what it is shown is noise, another in either view
+        real = {film for case in shown for film in (case.image.tobytes(), case.lateral.image.tobytes())}
+        noise = [image for image in pipe.seen if image["frontal"].tobytes() not in real]
+        assert len(noise) == 12 and not any(image["lateral"].tobytes() in real for image in noise)
+        for image in noise:
+            assert abs(np.corrcoef(image["frontal"].ravel(), image["lateral"].ravel())[0, 1]) < 0.1
+
+    def test_words_are_scored_beside_the_facts(self, no_tasks):
+        shown = cases(prevalence="balanced", lateral=True)
+        scores = evaluate(PairStub(shown, habit=HABIT))
+        assert scores["text"] == {"bleu4": pytest.approx(1), "rougeL": 1}
+        references = [case.report for case in shown]
+        for reporter in ("blinded", "constant_report"):  # both say the habit
+            for name in ("bleu4", "rougeL"):
+                value = scores[reporter]["text"][name]
+                low, high = scores[reporter]["intervals"][f"text.{name}"]
+                assert value == metric(name)([HABIT] * 12, references).value and low <= value <= high
+        assert scores["constant_report"]["text"]["report"] == HABIT
+        assert scores["constant_report"]["exact"]["f1"] == 0  # among facts it stays the one that states none
+        rows = {line[:24].strip(): line[24:].split() for line in score_table(scores).splitlines()}
+        assert rows["text rougeL"][:3] == ["1.000", "[1.000,", "1.000]"] and len(rows["text bleu4"]) == 9
+
+    def test_the_tasks_are_scored_on_the_same_cases(self, no_tasks):
+        scores = evaluate(PairStub([]), n=3, seed=4, split="held_back_style")
+        asked = {"n": 3, "seed": 4, "split": "held_back_style", "prevalence": "balanced", "batch_size": 50}
+        assert scores["tasks"] == asked | {"progress": False}
+
+    def test_other_models_are_scored_as_before(self):
+        scores = evaluate(Stub(cases(prevalence="balanced")))
+        assert "text" not in scores and "tasks" not in scores and "text" not in score_table(scores)
+        film = cases(1)[0].image
+        stream = np.random.default_rng((1, 0)).normal(film.mean(), film.std(), film.shape)
+        assert np.array_equal(noise_like(film, 1, 0), stream.round().clip(0, 255).astype(np.uint8))
+        assert not np.array_equal(noise_like(film, 1, 0), noise_like(film, 1, 0, view=1))
+
+
+def test_the_constant_text_is_a_normal_report_of_training(monkeypatch):
+    empty = Film(*np.zeros((3, 32, 32), np.uint8))
+    monkeypatch.setattr("hf_medreport.phantom.corpus.draw_frontal", lambda *asked: empty)  # words need no films
+    text, train = constant_text.__wrapped__(), ChestCorpus(n=500, seed=0, size=32)
+    counts = Counter(train[index].report for index in range(500))
+    assert parse_report(text) == frozenset() and counts[text] == max(counts.values()) > 1

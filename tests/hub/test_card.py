@@ -129,6 +129,104 @@ class TestFigures:
         assert table(text, "finding kind")["pleural_effusion"] == ["1.000"]
 
 
+def redrawn(ssim, mse):
+    return {"ssim": ssim, "mse": mse, "intervals": {"ssim": [0.7, 0.9], "mse": [0.0004, 0.0006]}}
+
+
+WORDS = {"text": {"bleu4": 0.25, "rougeL": 0.5}}
+VERDICT = {
+    "accuracy": 0.8,
+    "auc": 0.9,
+    "brier": 0.125,
+    "calibration_error": 0.0625,
+    "sensitivity": 0.75,
+    "specificity": None,
+    "intervals": {name: [0.1, 0.95] for name in ("accuracy", "auc", "brier", "calibration_error")},
+    "prevalence": 0.4,
+    "majority": {"accuracy": 0.6, "brier": 0.24},
+    "frontal_alone": {"accuracy": 0.7, "auc": 0.8},
+    "lateral_alone": {"accuracy": 0.65, "auc": 0.55},
+}
+PAIRS = TEST | {
+    **WORDS,
+    "intervals": {"exact.f1": [0.8, 0.9], "text.bleu4": [0.2, 0.3], "text.rougeL": [0.4, 0.6]},
+    "blinded": {"exact": {"f1": 0.02}, "text": {"bleu4": 0.125, "rougeL": 0.375}},
+    "constant_report": {"exact": {"f1": 0.0}, "text": {"bleu4": 0.0625, "rougeL": 0.3}},
+    "tasks": {
+        "frontal": redrawn(0.8, 0.0005) | {"mean_film": {"ssim": 0.6, "mse": 0.01}},
+        "lateral": redrawn(0.75, 0.00055) | {"mean_film": {"ssim": 0.5, "mse": 0.02}},
+        "verdict": VERDICT,
+    },
+}
+
+
+class TestPairs:
+    def test_every_task_beside_its_baseline(self, tmp_path):
+        text = write(tmp_path, PAIRS).read_text()
+        lines = text[text.index("| share of abnormal") :].split("\n\n")[0].splitlines()
+        assert lines[:8] == [
+            "| share of abnormal cases | 0.400 |",
+            "| verdict: accuracy | 0.800 |",
+            "| the same, 95 % interval | 0.100 to 0.950 |",
+            "| the same, by majority | 0.600 |",
+            "| the same, frontal film alone | 0.700 |",
+            "| the same, lateral film alone | 0.650 |",
+            "| verdict: AUC | 0.900 |",
+            "| the same, 95 % interval | 0.100 to 0.950 |",
+        ]
+        assert lines[-2:] == ["| the same, 95 % interval | 0.100 to 0.950 |", "| the same, by majority | 0.240 |"]
+        assert (
+            "| BLEU-4 | 0.250 |\n| the same, 95 % interval | 0.200 to 0.300 |\n"
+            "| the same, shown noise in place of the films | 0.125 |\n"
+            "| the same, of the most frequent training report | 0.062 |\n| ROUGE-L | 0.500 |\n"
+        ) in text
+        assert (  # a good squared error would be 0.001 with three digits, and its interval 0.000 to 0.001
+            "| frontal film redrawn: mean squared error | 0.00050 |\n"
+            "| the same, 95 % interval | 0.00040 to 0.00060 |\n| the same, of the mean film | 0.01000 |\n"
+            "| lateral film redrawn: SSIM | 0.750 |\n"
+        ) in text
+        figures = table(text, "figure")
+        assert figures["verdict: specificity"] == ["undefined"] and figures["exact fact: F1"] == ["0.847"]
+        assert ["not run"] not in [cells for name, cells in figures.items() if name.startswith(("verdict", "frontal"))]
+        assert "evidence" not in text and table(text, "finding kind")["effusion"] == ["0.250"]
+
+    def test_what_the_hub_reads(self, tmp_path):
+        results = ModelCard.load(write(tmp_path, PAIRS)).data.eval_results
+        assert [(r.metric_type, r.metric_name, r.metric_value) for r in results] == [
+            ("f1", "exact-fact F1", 0.8471),
+            ("accuracy", "normal-abnormal accuracy", 0.8),
+            ("roc_auc", "normal-abnormal AUC", 0.9),
+            ("ssim", "SSIM of the frontal film redrawn", 0.8),
+            ("ssim", "SSIM of the lateral film redrawn", 0.75),
+        ]
+
+    def test_a_model_that_was_not_evaluated_has_a_pair_models_card(self, tmp_path):
+        (tmp_path / "config.json").write_text('{"model_type": "cxr_multitask"}')
+        text = write(tmp_path, {}).read_text()
+        usage = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+        ast.parse(usage)
+        assert 'pipe({"frontal": "f.png", "lateral": "l.png"})' in usage and "abnormal_logits" in usage
+        assert "It also needs torchvision." in text and "openslide" not in text
+        figures = table(text, "figure")
+        assert figures.pop("figure") == ["test"] and all(cells == ["not run"] for cells in figures.values())
+        assert "calls them normal or abnormal, and redraws both.\n**This is a test-bench model" in text
+
+
+class TestTables:
+    ROWS = [["arm", "AUC", "F1"], ["all tasks", 0.9, "0.5 [0.4 | 0.6]"], ["report\nalone", "", "0.4"]]
+
+    def test_they_stand_after_the_figures(self, tmp_path):
+        text = write(tmp_path, TEST, tables={"Does it help?": self.ROWS, "Another.": [["a"], ["b"]]}).read_text()
+        assert (
+            "```\n\nDoes it help?\n\n| arm | AUC | F1 |\n|---|---:|---:|\n"
+            "| all tasks | 0.9 | 0.5 [0.4 \\| 0.6] |\n| report alone |  | 0.4 |\n\n"
+            "Another.\n\n| a |\n|---|\n| b |\n\n## Training\n"
+        ) in text
+
+    def test_without_any_nothing_changes(self, tmp_path):
+        assert write(tmp_path, TEST, tables={}).read_text() == write(tmp_path, TEST).read_text()
+
+
 class TestMetadata:
     def test_what_the_hub_reads(self, tmp_path):
         data = ModelCard.load(write(tmp_path, TEST, licence="mit", language="de")).data
@@ -182,3 +280,21 @@ class TestRefusals:
             "evaluation: found the keys bleu, rouge; expected the scores of one split, or of several by name; "
             "give the JSON that `hf-medreport evaluate phantom --json` prints"
         )
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([], "tables['arms']: found no rows; expected a head and one row or more; leave the table out"),
+            ([["arm"]], "tables['arms']: found a head alone; expected a head and one row or more; leave the table out"),
+            ([[], []], "tables['arms']: found an empty head; expected a head and one row or more; leave the table out"),
+            (
+                [["arm", "AUC"], ["all", "1"], ["one"]],
+                "tables['arms']: found 1 cells in row 2; expected 2, as in the head; fill the row",
+            ),
+        ],
+    )
+    def test_no_table(self, tmp_path, rows, message):
+        with pytest.raises(InputError) as caught:
+            write(tmp_path, TEST, tables={"arms": rows})
+        assert str(caught.value) == message
+        assert not list(tmp_path.iterdir())

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hf_medreport.modeling.configuration_histgen import HistGenConfig
-from hf_medreport.modeling.modeling_histgen import HistGenForConditionalGeneration, UnbiasedNorm, sinusoids
+from hf_medreport.modeling.modeling_histgen import HistGenForConditionalGeneration, UnbiasedNorm
+from hf_medreport.modeling.sinusoids import sinusoids
 from hf_medreport.registry import system
 from tests.tiny import tiny_model
 

@@ -11,8 +11,8 @@ from hf_medreport.modeling.configuration_report_transformer import ReportTransfo
 from hf_medreport.modeling.modeling_report_transformer import (
     ReportTransformerForCausalLM,
     ReportTransformerLayer,
-    sinusoids,
 )
+from hf_medreport.modeling.sinusoids import sinusoids
 from hf_medreport.registry import system
 from hf_medreport.training.noam import noam_schedule
 from tests.tiny import tiny_model, tiny_tokenizer
