@@ -76,7 +76,7 @@ def test_a_full_disk_is_one_line(capsys, tiny_pipe_folder, film_png, tmp_path, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["report"], "Missing argument"),
+        (["report"], "report: found no film; expected films, --frontal and --lateral, or --pairs"),
         (["report", "a.png", "--modle", "x"], "No such option"),
         (["report", "a.png", "--batch-size", "0"], "batch-size"),
         (["report", "a.png", "--model", "anatomical-tyni"], "did you mean 'anatomical-tiny'?"),

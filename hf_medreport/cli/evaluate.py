@@ -28,11 +28,15 @@ def evaluate_phantom(
     out: Annotated[Path | None, typer.Option(help="File for the JSON.")] = None,
     as_json: Json = False,
 ):
-    """Score a report model on films or slides whose truth is known, beside itself shown noise and a constant report."""
+    """Score a report model on films or slides whose truth is known, beside itself shown noise and a constant report.
+
+    Of a model of film pairs, its words, its verdict and its redrawn films too.
+    """
     quiet()
+    from hf_medreport.evaluation.multitask import tasks_table
     from hf_medreport.hub.folder import output_folder
     from hf_medreport.inference.loading import load
-    from hf_medreport.inference.report import write_whole
+    from hf_medreport.inference.report import reads_pairs, write_whole
     from hf_medreport.inference.report_slides import reads_slides
 
     if out is not None:
@@ -40,6 +44,8 @@ def evaluate_phantom(
         if out.is_dir():
             raise InputError(out.name, "a folder", "a file to write", "choose another --out")
     pipe = load(model, revision=revision, device=device)
+    if evidence and reads_pairs(pipe):  # its maps lie on the cropped film and on a second one
+        raise InputError("--evidence", "a model of film pairs", "one of single films or slides", "leave it out")
     images = {"n": n, "seed": seed, "split": split}
     scale = {name: value for name, value in {"size": size, "mpp": mpp}.items() if value is not None}
     if reads_slides(pipe):
@@ -69,6 +75,8 @@ def evaluate_phantom(
     if as_json:
         return print_json(scores)
     typer.echo(score_table(scores))
+    if "tasks" in scores:
+        typer.echo("\n" + tasks_table(scores["tasks"]))
     if evidence:
         typer.echo("\n" + evidence_table(scores["evidence"]))
 

@@ -11,18 +11,28 @@ from hf_medreport.cli.app import BatchSize, Device, Json, Revision, Trust, app, 
 @app.command()
 def report(
     images: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Films (PNG, JPEG, TIFF, DICOM), or slides (SVS, NDPI, ...) and feature files of slides."),
-    ],
+    ] = None,
+    frontal: Annotated[
+        Path | None, typer.Option(help="The frontal film of one case, for a model of two views.")
+    ] = None,
+    lateral: Annotated[Path | None, typer.Option(help="Its lateral film; either one may come alone.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="CSV of many cases: columns frontal and lateral, paths relative to it.")
+    ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny, or histgen-tiny."),
+        typer.Option(
+            help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny, histgen-tiny for slides, "
+            "cxr-multitask-tiny for --frontal, --lateral and --pairs."
+        ),
     ] = None,
     revision: Revision = None,
     trust_remote_code: Trust = False,
     mask: Annotated[
         list[Path] | None,
-        typer.Option(help="Lung-heart mask, once a film and in their order; else the model draws it."),
+        typer.Option(help="Lung-heart mask, once a film or pair and in their order; else the model draws it."),
     ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film or slide.")] = None,
@@ -30,19 +40,21 @@ def report(
     batch_size: BatchSize = 4,
     as_json: Json = False,
 ):
-    """Write reports for films, or for slides."""
+    """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
-    from hf_medreport.inference.loading import default_model, load
+    from hf_medreport.inference.loading import DEFAULT_FOR_PAIRS, default_model, load
+    from hf_medreport.inference.pairs import asked_pairs
     from hf_medreport.inference.report import Failure, ReportFolder, to_json
     from hf_medreport.inference.report_slides import report_any
 
+    images = images or []
+    asked = asked_pairs(images, frontal, lateral, pairs)
     folder = None if out is None else ReportFolder(out)  # a wrong --out is said before the work
-    pipe = load(
-        model or default_model(images[0]), revision=revision, device=device, trust_remote_code=trust_remote_code
-    )
+    model = model or (default_model(images[0]) if asked is None else DEFAULT_FOR_PAIRS)
+    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
     results = []
-    reports = report_any(images, pipe, masks=mask or None, slide_mpp=slide_mpp, batch_size=batch_size)
-    for result in bar(reports, len(images), "images"):
+    reports = report_any(images, pipe, masks=mask or None, slide_mpp=slide_mpp, batch_size=batch_size, pairs=asked)
+    for result in bar(reports, len(asked or images), "images"):
         if isinstance(result, Failure):
             typer.echo(result.message, err=True)
         else:
@@ -50,7 +62,7 @@ def report(
                 folder.add(result)
             result.release()
             if not as_json:
-                typer.echo(f"{result.film}\n{result.text}\n")
+                typer.echo(result.to_text())
         results.append(result)
     if folder is not None:
         folder.finish(results)

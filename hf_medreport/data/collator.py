@@ -52,13 +52,8 @@ class StudyCollator:
 
 
 def study_case(record: dict) -> dict:
-    """A record as the processor takes a case."""
-    return {
-        "frontal": record["image"],
-        "lateral": record["lateral"],
-        "mask": record["mask"],
-        "abnormal": record["abnormal"],
-    }
+    """A record as the processor takes a case; a table of frontal films alone has neither lateral nor verdict."""
+    return {"frontal": record["image"], **{name: record.get(name) for name in ("lateral", "mask", "abnormal")}}
 
 
 @dataclass

@@ -32,26 +32,38 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     title = f"{report.film} \N{MIDDLE DOT} {report.model}"
     # Names and reports are text: a dollar sign in them opens no formula.
     figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10, parse_math=False)
-    film = report.image if report.image.ndim == 2 else report.image.mean(axis=-1)
+    film = grey(report.image)
     for index, (title, sentence) in enumerate(panels):
         row, column = divmod(index, COLUMNS)
-        score = ""
-        bottom = height - HEADER - (row + 1) * (PANEL + TITLE)
-        axes = figure.add_axes(
-            (column / COLUMNS + 0.004, bottom / height, 1 / COLUMNS - 0.008, PANEL / height), xticks=[], yticks=[]
-        )
+        axes = add_panel(figure, column, HEADER + row * (PANEL + TITLE))
         axes.imshow(film, cmap="gray", vmin=0, vmax=1)
         if sentence is not None:
             lay_over(axes, sentence.evidence, film.shape)
-            score = f"  [{sentence.mean_logprob:.2f}]"
         elif index == 1:
             mask = _resized(report.prior, film.shape)
             axes.imshow(np.where(mask > 0.5, 0.25, 0.0), cmap="winter", alpha=(mask > 0.5) * 0.25, vmin=0, vmax=1)
             axes.contour(mask, levels=[0.5], colors="#35d0ff", linewidths=1)
-        lines = textwrap.wrap(title, 40, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")
-        axes.set_title("\n".join(lines) + score, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
+        write_title(axes, title, "" if sentence is None else f"  [{sentence.mean_logprob:.2f}]")
     write_footer(figure, report, facts)
     return figure
+
+
+def grey(film: np.ndarray) -> np.ndarray:
+    """A film (height, width) as it is, one of three channels as their mean."""
+    return film if film.ndim == 2 else film.mean(axis=-1)
+
+
+def add_panel(figure: Figure, column: int, top: float):
+    """Axes in one of COLUMNS columns, its title `top` inches below the figure's upper edge."""
+    height = figure.get_figheight()
+    box = (column / COLUMNS + 0.004, 1 - (top + TITLE + PANEL) / height, 1 / COLUMNS - 0.008, PANEL / height)
+    return figure.add_axes(box, xticks=[], yticks=[])
+
+
+def write_title(axes, words: str, score: str = "", letters: int = 40) -> None:
+    """Up to three lines of so many letters above a panel, and a score that is never cut."""
+    lines = textwrap.wrap(words, letters, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")
+    axes.set_title("\n".join(lines) + score, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
 
 
 def footer_inches(facts: list[tuple[str, str]] | None) -> float:
@@ -77,9 +89,10 @@ def write_footer(figure: Figure, report, facts: list[tuple[str, str]] | None) ->
         )
 
 
-def lay_over(axes, evidence: np.ndarray, shape: tuple[int, int]) -> None:
-    """Lay an evidence map over a film: the stronger, the more opaque."""
-    strength = _resized(evidence / max(float(evidence.max()), 1e-12), shape).clip(0, 1)
+def lay_over(axes, evidence: np.ndarray, shape: tuple[int, int], most: float | None = None) -> None:
+    """Lay an evidence map over a film: the stronger, the more opaque; `most`, by default its maximum, is opaquest."""
+    most = float(evidence.max()) if most is None else most
+    strength = _resized(evidence / max(most, 1e-12), shape).clip(0, 1)
     axes.imshow(strength, cmap="inferno", alpha=0.75 * strength, vmin=0, vmax=1)
 
 

@@ -34,6 +34,7 @@ from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, register_auto_cl
 SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.kind == "report" and row.checkpoint}
 DEFAULT = "anatomical-tiny"
 DEFAULT_FOR_SLIDES = "histgen-tiny"
+DEFAULT_FOR_PAIRS = "cxr-multitask-tiny"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # torch's and transformers' words for weights that do not fit their configuration.
 MISMATCH = ("mismatched", "size mismatch", "shape")

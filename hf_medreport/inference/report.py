@@ -151,22 +151,22 @@ def in_batches(
         batch_size: how many cases are in memory at a time.
     """
     waiting = []
-
-    def written() -> Iterator[Report | Failure]:
-        batch = [(item, case) for item, case in waiting if not isinstance(case, Failure)]
-        reports = iter(write(batch) if batch else ())
-        for _, case in waiting:
-            yield case if isinstance(case, Failure) else next(reports)
-
     for item in items:
         try:
             waiting.append((item, read(item)))
         except InputError as error:
             waiting.append((item, Failure(readable(name(item)), readable(str(error)))))
         if sum(not isinstance(case, Failure) for _, case in waiting) == batch_size:
-            yield from written()
-            waiting.clear()
-    yield from written()
+            yield from _written(waiting, write)
+            waiting = []
+    yield from _written(waiting, write)
+
+
+def _written(waiting: list[tuple], write: Callable) -> Iterator[Report | Failure]:
+    batch = [(item, case) for item, case in waiting if not isinstance(case, Failure)]
+    reports = iter(write(batch) if batch else ())
+    for _, case in waiting:
+        yield case if isinstance(case, Failure) else next(reports)
 
 
 def _report(path: Path, case: dict, record: dict, pipe, revision: str) -> Report:

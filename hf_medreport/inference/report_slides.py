@@ -3,7 +3,7 @@
     for report in report_slides(["a.svs", "b.safetensors"], load("histgen-tiny")):
         print(report.film, report.text)
 
-`report_any` takes films as well, whichever the model reads.
+`report_any` takes films as well, whichever the model reads, and pairs of films.
 """
 
 import os
@@ -28,6 +28,7 @@ from hf_medreport.inference.report import (
     sha256,
     words_and_source,
 )
+from hf_medreport.inference.report_pairs import report_pairs
 from hf_medreport.inference.tile import one_line
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
@@ -99,19 +100,24 @@ def report_any(
     masks: Iterable[str | os.PathLike] | None = None,
     slide_mpp: float | None = None,
     batch_size: int = 4,
+    pairs: Iterable[tuple[Path | None, Path | None]] | None = None,
 ) -> Iterator[Report | Failure]:
-    """Report films or slides, whichever the model reads.
+    """Report films or slides, whichever the model reads; or pairs of films.
 
     Args:
         paths: all films, or all slides and feature files of slides.
         pipe: from `loading.load`.
         masks, batch_size: for films, as in `report_films`.
+        pairs: in place of paths, as in `report_pairs`.
         slide_mpp: for slides, as in `report_slides`.
 
     Raises:
         InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
     """
     paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
+    if pairs is not None:
+        _refuse_slide_mpp(slide_mpp, pipe)
+        return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size)
     slides = [path for path in paths if shows_slide(path)]
     name = model_name(pipe)
     if reads_slides(pipe):
@@ -127,9 +133,14 @@ def report_any(
     if slides:
         remedy = "report slides in a call of their own, with a model that reads them"
         raise InputError(readable(slides[0].name), f"a slide, and {name} reads films", "films only", remedy)
-    if slide_mpp is not None:
-        raise InputError("slide_mpp", f"{slide_mpp:g}, and {name} reads films", "none", "leave out --slide-mpp")
+    _refuse_slide_mpp(slide_mpp, pipe)
     return report_films(paths, pipe, masks=masks, batch_size=batch_size)
+
+
+def _refuse_slide_mpp(slide_mpp: float | None, pipe) -> None:
+    if slide_mpp is not None:
+        found = f"{slide_mpp:g}, and {model_name(pipe)} reads films"
+        raise InputError("slide_mpp", found, "none", "leave out --slide-mpp")
 
 
 def report_slides(

@@ -10,6 +10,7 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `c
 import json
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import torch
@@ -28,7 +29,7 @@ from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
 from hf_medreport.training.arguments import read_arguments
-from hf_medreport.training.multitask_trainer import MultitaskTrainer, StagedUnfreezing, read_stages
+from hf_medreport.training.multitask_trainer import MultitaskTrainer, StagedUnfreezing, layers_at, read_stages
 from hf_medreport.training.recipe import (
     TEST_BENCH,
     ReportRecipeArguments,
@@ -43,6 +44,7 @@ from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter, wa
 
 WEIGHTS = {"reconstruction": ("frontal_weight", "lateral_weight"), "verdict": ("abnormal_weight",)}
 WEIGHTS |= {"report": ("text_weight",)}  # task -> its losses' weights
+CONDITIONING = ("latent_injection", "per_layer_projection", "zero_init_projection")
 UNSCALED = {"image_mean": (0.0, 0.0, 0.0), "image_std": (1.0, 1.0, 1.0)}
 
 
@@ -68,6 +70,7 @@ class ModelArguments:
     latent_grid: int = field(default=1, metadata={"help": "Cells a side that a view's latent is pooled over."})
     latent_injection: str = field(default="pre_block", metadata={"help": "pre_block, post_block or embedding_only."})
     per_layer_projection: bool = field(default=False, metadata={"help": "Of the latent, in place of a shared one."})
+    zero_init_projection: bool = field(default=False, metadata={"help": "Start without the latent, as plain GPT-2."})
     decoder_channels: list[int] = field(default_factory=lambda: [512, 256, 128, 64, 32])
     classifier_channels: list[int] = field(default_factory=lambda: [512, 256])
     use_skips: bool = field(default=True, metadata={"help": "Between encoder and U-Net decoders."})
@@ -91,9 +94,9 @@ class DataArguments:
     train_data: list[str] = field(default_factory=list, metadata={"help": "CSV, JSONL, Parquet or datasets folders."})
     validation_data: str | None = field(default=None, metadata={"help": "One table."})
     frontal_column: str = "frontal"
-    lateral_column: str = "lateral"
+    lateral_column: str | None = "lateral"  # null in the YAML: frontal films alone
     text_column: str = "impression"
-    label_column: str = "label"
+    label_column: str | None = "label"  # null in the YAML: no verdicts
     mask_column: str | None = None
     phantom_cases: int = field(default=0, metadata={"help": "Draw so many training cases instead of reading tables."})
     phantom_validation_cases: int = 100
@@ -133,15 +136,14 @@ def train(config: str | None, flags: list[str]) -> dict:
     set_seed(arguments.seed)
     train_set, validation_set = load_data(model_arguments, data_arguments, arguments)
     model, processor = build(model_arguments, train_set)
+    check_sizes(model, train_set, data_arguments, arguments)
     model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
     model.config.statement = TEST_BENCH if data_arguments.phantom_cases else ""
     output = Path(arguments.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     warm_up(model, processor, train_set, model_arguments, data_arguments, arguments)
-    if stages:
-        model.unfreeze(
-            max((layers for _, layers in stages), key=lambda n: n is None or n)
-        )  # the optimiser's parameters
+    if stages:  # the optimiser takes what is trainable when it is made
+        model.unfreeze(max((layers for _, layers in stages), key=lambda count: inf if count is None else count))
 
     generation = {"max_new_tokens": data_arguments.max_text_tokens}
     model.generation_config.update(**generation)
@@ -163,6 +165,8 @@ def train(config: str | None, flags: list[str]) -> dict:
     if trainer.is_world_process_zero():
         folder = output / arguments.model_name
         trained = trainer.accelerator.unwrap_model(trainer.model)
+        if stages:  # also where a finished run was resumed, which took no step
+            trained.unfreeze(layers_at(stages, metrics["global_step"] - 1))
         save_model(trained, processor, folder, arguments.half_precision_weights, **generation)
         write_evaluation(folder, model_arguments, data_arguments, arguments, config)
         metrics["model"] = str(folder)
@@ -187,8 +191,9 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
         raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_cases", "set both to 0")
     if arguments.segmenter_steps and not model.segmenter:
         raise InputError("segmenter_steps", "no segmenter to warm up", "a segmenter", "name one or set it to 0")
-    if min(arguments.per_device_train_batch_size, arguments.warm_up_batch_size) < 2:
-        raise InputError("per_device_train_batch_size", "1", "2 or more, for batch norm", "raise it")
+    if arguments.per_device_train_batch_size < 2:
+        found = str(arguments.per_device_train_batch_size)
+        raise InputError("per_device_train_batch_size", found, "2 or more, for batch norm", "raise it")
     evaluates = arguments.eval_strategy != "no"
     if arguments.early_stopping_patience and not evaluates:
         raise InputError("early_stopping_patience", "eval_strategy no", "steps or epoch", "set eval_strategy")
@@ -197,6 +202,18 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
     if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not data.phantom_cases:
         found = f"{arguments.metric_for_best_model} on tables"
         raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+
+
+def check_sizes(model, train_set, data: DataArguments, arguments: RecipeArguments) -> None:
+    """Refuse what would only come out in training, or never: longer reports than positions, no whole batch."""
+    positions = model.config.decoder.n_positions
+    if data.max_text_tokens > positions:
+        found, expected = str(data.max_text_tokens), f"at most {positions}, the decoder's positions"
+        raise InputError("max_text_tokens", found, expected, "lower it")
+    batch = arguments.train_batch_size * arguments.world_size
+    if arguments.dataloader_drop_last and len(train_set) < batch:
+        found, expected = f"{len(train_set)} records", f"a batch of {batch} or more"
+        raise InputError("training data", found, expected, "lower per_device_train_batch_size")
 
 
 def load_data(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> tuple:
@@ -232,7 +249,7 @@ def build(arguments: ModelArguments, train_set) -> tuple:
     settings["encoder_trainable_last_n"] = None if layers == -1 else layers
     for task, weights in WEIGHTS.items():
         settings |= {name: getattr(arguments, name) if task in arguments.tasks else 0.0 for name in weights}
-    conditioning = {name: getattr(arguments, name) for name in ("latent_injection", "per_layer_projection")}
+    conditioning = {name: getattr(arguments, name) for name in CONDITIONING}
     parts = (arguments.encoder, arguments.decoder)
     if all(isinstance(part, str) and part for part in parts):
         try:
@@ -261,7 +278,8 @@ def build(arguments: ModelArguments, train_set) -> tuple:
         )
         model = CxrMultitaskForConditionalGeneration(config)
     else:
-        found = "a name and a configuration" if any(parts) else "neither"
+        kinds = ["a configuration" if isinstance(part, dict) else "a name" if part else "none" for part in parts]
+        found = " and ".join(kinds)
         raise InputError("encoder, decoder", found, "two names or two configurations", "choose")
     ends = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     for holder in (model.config.decoder, model.generation_config):

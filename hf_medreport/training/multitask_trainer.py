@@ -34,17 +34,23 @@ class StagedUnfreezing(TrainerCallback):
     """Train more of the encoder as the run goes on.
 
     Args:
-        stages: `(step, layers)`: from this step on the encoder's last so many layers are trained, None all of them.
+        stages: `(step, layers)` as `read_stages` gives them: from this step on the encoder's last so many layers are
+            trained, None all of them.
     """
 
     def __init__(self, stages: list[tuple[int, int | None]]):
         self.stages = stages
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
-        begun = [layers for step, layers in self.stages if step <= state.global_step]
+        layers = layers_at(self.stages, state.global_step)
         model = getattr(model, "module", model)  # distributed training wraps it
-        if begun and model.config.encoder_trainable_last_n != begun[-1]:
-            model.unfreeze(begun[-1])
+        if model.config.encoder_trainable_last_n != layers:
+            model.unfreeze(layers)
+
+
+def layers_at(stages: list[tuple[int, int | None]], step: int) -> int | None:
+    """How many of the last layers are trained in a step, by stages of which the first begins at 0."""
+    return [layers for begin, layers in stages if begin <= step][-1]
 
 
 def read_stages(stages: list[str]) -> list[tuple[int, int | None]]:
@@ -57,7 +63,8 @@ def read_stages(stages: list[str]) -> list[tuple[int, int | None]]:
     for stage in stages:
         step, _, layers = str(stage).partition(":")
         if not step.isdecimal() or not (layers.isdecimal() or layers == ALL_LAYERS):
-            raise InputError("unfreezing", f"'{stage}'", "STEP:LAYERS, such as 300:10 or 900:all", "correct it")
+            remedy = "correct it, and quote it in YAML, which takes 300:10 for minutes and seconds"
+            raise InputError("unfreezing", f"'{stage}'", "STEP:LAYERS, such as 300:10 or 900:all", remedy)
         read.append((int(step), None if layers == ALL_LAYERS else int(layers)))
     steps = [step for step, _ in read]
     if read and (steps[0] != 0 or steps != sorted(set(steps))):
