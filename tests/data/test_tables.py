@@ -8,8 +8,11 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from hf_medreport.data.tables import ReportDataset
+from hf_medreport.data.collator import StudyCollator
+from hf_medreport.data.tables import ReportDataset, verdict
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import system
+from tests.tiny import tiny_processor
 
 
 @pytest.fixture
@@ -157,3 +160,131 @@ def test_a_damaged_film_is_named_by_its_row_where_it_has_no_file(folder):
 def test_an_unknown_way_with_bad_rows_is_refused(folder):
     with pytest.raises(InputError, match="on_bad: found 'skpi'; expected raise or skip"):
         ReportDataset(write(folder, "csv"), on_bad="skpi")
+
+
+VIEWS = {"lateral_column": "lateral", "label_column": "label"}
+PAIR = {"image": "0.png", "lateral": "1.png", "text": "Normal.", "label": 0}
+
+
+def save_pairs(folder, kind, rows):
+    """The rows as a table of this kind; None is an empty cell."""
+    path = folder / f"pairs.{kind}"
+    if kind == "csv":
+        lines = [",".join("" if value is None else str(value) for value in row.values()) for row in rows]
+        path.write_text("\n".join([",".join(PAIR), *lines]))
+    elif kind == "jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_second_view_and_a_verdict_whose_cells_may_be_empty(folder, kind):
+    rows = [PAIR, {**PAIR, "label": 1}, {**PAIR, "lateral": None, "label": None}]
+    table = ReportDataset(save_pairs(folder, kind, rows), **VIEWS)
+    records = [table[index] for index in range(3)]
+    assert [record["abnormal"] for record in records] == [0, 1, None]
+    np.testing.assert_allclose(records[0]["lateral"][0], [40 / 255] * 8 + [200 / 255] * 8)
+    assert records[2]["lateral"] is None and records[2]["image"].shape == (16, 16)
+
+
+def test_films_of_both_views_stored_by_datasets_as_bytes(folder):
+    films = [{"bytes": (folder / f"{index}.png").read_bytes(), "path": f"{index}.png"} for index in range(2)]
+    rows = [{**PAIR, "image": films[0], "lateral": films[1]}, {**PAIR, "image": films[0], "lateral": None}]
+    table = ReportDataset(save_pairs(folder, "parquet", rows), **VIEWS)
+    assert table[0]["lateral"].shape == (16, 16) and table[1]["lateral"] is None
+
+
+def test_either_column_alone_and_neither(folder):
+    path = save_pairs(folder, "csv", [PAIR])
+    assert ReportDataset(path, lateral_column="lateral")[0]["abnormal"] is None
+    assert ReportDataset(path, label_column="label")[0]["lateral"] is None
+    assert set(ReportDataset(path)[0]) == {"image", "text", "mask"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [(0, 0), (1, 1), ("0", 0), ("1", 1), (False, 0), (True, 1), (1.0, 1), ("", None), (None, None)],
+)
+def test_verdicts(cell, expected):
+    assert verdict(cell) == expected and type(verdict(cell)) is type(expected)
+
+
+LABEL = "expected 0 (normal), 1 (abnormal) or an empty cell; correct 'label'"
+REMEDY = "(bad rows in all: 1; skip_bad_rows leaves them out)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label": "2"}, f"found label '2'; {LABEL}"),
+        ({"label": 2}, f"found label 2; {LABEL}"),
+        ({"label": -1}, f"found label -1; {LABEL}"),
+        ({"label": 0.5}, f"found label 0.5; {LABEL}"),
+        ({"label": "normal"}, f"found label 'normal'; {LABEL}"),
+        ({"label": "1.0"}, f"found label '1.0'; {LABEL}"),
+        ({"label": " "}, f"found label ' '; {LABEL}"),
+        ({"label": [1]}, f"found label [1]; {LABEL}"),
+        ({"label": float("nan")}, f"found label nan; {LABEL}"),
+        ({"lateral": "9.png"}, "found no file 9.png; expected an existing lateral film; correct 'lateral'"),
+        (
+            {"lateral": "../1.png"},
+            "found a path that leaves the table's folder; expected a file inside FOLDER/; correct 'lateral'",
+        ),
+        ({"lateral": 7}, "found no path; expected a file inside FOLDER/; correct 'lateral'"),
+        (
+            {"lateral": {"bytes": None, "path": None}},
+            "found no path; expected a file inside FOLDER/; correct 'lateral'",
+        ),
+        ({"image": None}, "found no path; expected a file inside FOLDER/; correct 'image'"),
+    ],
+)
+def test_bad_views_and_verdicts(folder, changes, message):
+    path = save_pairs(folder, "jsonl", [PAIR, {**PAIR, **changes}])
+    message = f"pairs.jsonl, row 2: {message}".replace("FOLDER", folder.name)
+    with pytest.raises(InputError) as error:
+        ReportDataset(path, **VIEWS)
+    assert str(error.value) == f"{message} {REMEDY}"
+    table = ReportDataset(path, on_bad="skip", **VIEWS)
+    assert len(table) == 1 and table.skipped == [message]
+
+
+@pytest.mark.parametrize(("role", "column"), [("lateral", "side"), ("label", "verdict")])
+def test_columns_that_are_not_there(folder, role, column):
+    with pytest.raises(InputError) as error:
+        ReportDataset(save_pairs(folder, "csv", [PAIR]), **VIEWS | {f"{role}_column": column})
+    present = "pairs.csv: found columns image, lateral, text, label"
+    assert str(error.value) == f"{present}; expected a column '{column}'; name it with --{role}_column"
+
+
+def test_a_damaged_lateral_film_is_named_by_its_row(folder):
+    (folder / "2.png").write_bytes((folder / "1.png").read_bytes()[:40])
+    table = ReportDataset(save_pairs(folder, "csv", [{**PAIR, "lateral": "2.png"}]), **VIEWS)
+    with pytest.raises(InputError) as error:
+        table[0]
+    found = "found a truncated PNG; expected a complete image; copy or export the file again"
+    assert str(error.value) == f"pairs.csv, row 1 (2.png): {found}"
+
+
+def test_a_batch_of_pairs(folder):
+    rows = [PAIR, {**PAIR, "lateral": None, "label": 1}, {**PAIR, "label": None}]
+    table = ReportDataset(save_pairs(folder, "csv", rows), **VIEWS)
+    collate = StudyCollator(tiny_processor(system("cxr_multitask")), max_length=4)
+    batch = collate([table[index] for index in range(3)])
+    assert batch["pixel_values"].shape == batch["lateral_pixel_values"].shape == (3, 3, 32, 32)
+    assert batch["views"].tolist() == [[1, 1], [1, 0], [1, 1]] and batch["abnormal_labels"].tolist() == [0, 1, -100]
+    assert batch["lateral_pixel_values"][0].std() > 0 and not batch["lateral_pixel_values"][1].any()
+    assert batch["labels"].shape == (3, 4) and "anatomical_masks" not in batch and "input_ids" not in batch
+
+
+def test_a_batch_with_masks_and_without_second_views_or_verdicts(folder):
+    rows = [{**row, "label": None, "lateral": None} for row in ROWS]
+    rows.append({**rows[0], "mask": None})
+    (folder / "masked.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for columns in (VIEWS, {}):  # cells that are empty, or no such columns
+        table = ReportDataset(folder / "masked.jsonl", mask_column="mask", **columns)
+        batch = StudyCollator(tiny_processor(system("cxr_multitask")))([table[index] for index in range(3)])
+        assert "abnormal_labels" not in batch and batch["views"].tolist() == [[1, 0]] * 3
+        assert batch["anatomical_masks"].shape == (3, 1, 16, 16) and not batch["anatomical_masks"][2].any()
+        assert batch["labels"][0, -1] == -100 and batch["labels"][1, -1] == 0  # padded; ended
