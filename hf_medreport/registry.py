@@ -124,6 +124,7 @@ SYSTEMS = (
             "view_dropout": 0.0,
             "encoder_trainable_last_n": None,
         },
+        checkpoint="cxr-multitask-tiny",
         recipe="training.cxr_multitask",
     ),
     System(

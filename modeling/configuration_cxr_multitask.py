@@ -83,6 +83,11 @@ class CxrMultitaskConfig(PreTrainedConfig):
                 f"CxrMultitaskConfig: found encoder field '{unknown[0]}'; expected {', '.join(DENSENET121)}; "
                 "correct the configuration"
             )
+        if len(self.decoder_channels) != 5:
+            raise ValueError(
+                f"CxrMultitaskConfig: found {len(self.decoder_channels)} decoder_channels; expected 5, one a doubling; "
+                "correct the configuration"
+            )
         if self.image_size % 32 or self.image_size <= 0:
             raise ValueError(
                 f"CxrMultitaskConfig: found image_size={self.image_size}; expected a multiple of 32, the encoder's "

@@ -160,8 +160,8 @@ def verdict(cell) -> int | None:
     """0 or 1, None of an empty cell; ValueError says what else was found."""
     if cell is None or cell == "":
         return None
-    if cell in (0, 1, "0", "1"):  # False and True are 0 and 1
-        return int(cell)
+    if cell in (0, 1, "0", "1", "0.0", "1.0"):  # False and True are 0 and 1; pandas writes 1.0 in a column with gaps
+        return int(float(cell))
     raise ValueError(f"label {cell!r:.20}")
 
 

@@ -1,6 +1,7 @@
 """Recipes on transformers' trainers: one module a system, arguments as dataclasses read from YAML and flags."""
 
 import importlib
+import re
 
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import SYSTEMS
@@ -22,4 +23,12 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     if not chosen:
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
     recipe = importlib.import_module(f"hf_medreport.{recipes[chosen[0]]}")
-    return recipe.train(config, flags or [])
+    try:
+        return recipe.train(config, flags or [])
+    except InputError:
+        raise
+    except ValueError as error:  # a model's configuration, whose code travels, says the same four things
+        said = re.fullmatch(r"(\w+): found (.+); expected (.+); (.+)", str(error))
+        if said is None:
+            raise
+        raise InputError(*said.groups()) from error

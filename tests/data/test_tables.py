@@ -205,7 +205,7 @@ def test_either_column_alone_and_neither(folder):
 
 @pytest.mark.parametrize(
     ("cell", "expected"),
-    [(0, 0), (1, 1), ("0", 0), ("1", 1), (False, 0), (True, 1), (1.0, 1), ("", None), (None, None)],
+    [(0, 0), (1, 1), ("0", 0), ("1", 1), (False, 0), (True, 1), (1.0, 1), ("1.0", 1), ("", None), (None, None)],
 )
 def test_verdicts(cell, expected):
     assert verdict(cell) == expected and type(verdict(cell)) is type(expected)
@@ -223,7 +223,7 @@ REMEDY = "(bad rows in all: 1; skip_bad_rows leaves them out)"
         ({"label": -1}, f"found label -1; {LABEL}"),
         ({"label": 0.5}, f"found label 0.5; {LABEL}"),
         ({"label": "normal"}, f"found label 'normal'; {LABEL}"),
-        ({"label": "1.0"}, f"found label '1.0'; {LABEL}"),
+        ({"label": "1.5"}, f"found label '1.5'; {LABEL}"),
         ({"label": " "}, f"found label ' '; {LABEL}"),
         ({"label": [1]}, f"found label [1]; {LABEL}"),
         ({"label": float("nan")}, f"found label nan; {LABEL}"),

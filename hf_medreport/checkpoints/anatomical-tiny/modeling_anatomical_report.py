@@ -29,25 +29,19 @@ import math
 
 import torch
 from torch import nn
-from transformers import AutoModel, GenerationMixin, GPT2LMHeadModel, GPT2Model, PreTrainedModel
-from transformers import initialization as init
+from transformers import AutoModel, GenerationMixin, GPT2LMHeadModel, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
-from transformers.models.gpt2.modeling_gpt2 import GPT2Block
 from transformers.utils import can_return_tuple
 
 from .anatomical_prior import attention_bias, layer_masks
 from .configuration_anatomical_report import AnatomicalReportConfig
+from .gpt2_stack import GPT2Stack, NumberedGPT2Block
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .position_expansion import expand_positions
 
 
-class AnatomicalGPT2Block(GPT2Block):
+class AnatomicalGPT2Block(NumberedGPT2Block):
     """A GPT-2 block that adds its own layer's bias to the attention mask."""
-
-    def __init__(self, config, layer_idx: int):
-        super().__init__(config, layer_idx=layer_idx)
-        self.layer_idx = layer_idx
-        self.attn.c_proj.ends_residual_path = self.mlp.c_proj.ends_residual_path = True
 
     def forward(self, hidden_states, past_key_values=None, attention_mask=None, *args, layer_bias=None, **kwargs):
         if layer_bias is not None:
@@ -56,22 +50,11 @@ class AnatomicalGPT2Block(GPT2Block):
         return super().forward(hidden_states, past_key_values, attention_mask, *args, **kwargs)
 
 
-class AnatomicalGPT2Model(GPT2Model):
+class AnatomicalGPT2Model(GPT2Stack):
     """GPT-2 made of `AnatomicalGPT2Block`s; same weights and names."""
 
+    block_class = AnatomicalGPT2Block
     _supports_flash_attn = False  # it takes no additive mask
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.h = nn.ModuleList(AnatomicalGPT2Block(config, layer_idx=i) for i in range(config.num_hidden_layers))
-        self.post_init()
-
-    def _init_weights(self, module):
-        # transformers finds these two by the blocks around them, and visits no block that has no parameter of its own.
-        super()._init_weights(module)
-        if hasattr(module, "ends_residual_path"):
-            deviation = self.config.initializer_range / math.sqrt(2 * self.config.num_hidden_layers)
-            init.normal_(module.weight, mean=0.0, std=deviation)
 
 
 class AnatomicalGPT2LMHeadModel(GPT2LMHeadModel):

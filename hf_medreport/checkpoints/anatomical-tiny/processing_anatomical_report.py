@@ -5,18 +5,18 @@ inputs = processor(["a.png", {"frontal": "b.dcm", "mask": "b_mask.png"}])
 batch = processor(films, text_target=reports)  # `labels` end with the end-of-text token
 """
 
-import torch
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import logging
 
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
+from .report_tokens import ReportTokens
 
 logger = logging.get_logger(__name__)
 VIEWS = ("frontal", "lateral", "images", "slides", "mask")
 
 
-class AnatomicalReportProcessor(ProcessorMixin):
+class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
     """Image processor and tokenizer of `AnatomicalReportForConditionalGeneration`."""
 
     def __init__(self, image_processor: FilmImageProcessor = None, tokenizer=None, **kwargs):
@@ -74,26 +74,11 @@ class AnatomicalReportProcessor(ProcessorMixin):
                 if count != len(films):
                     raise InputError(name, f"{count} for {len(films)} films", "one a film", "give as many as films")
         if text_target is not None:
-            data["labels"] = self._labels([text_target] if isinstance(text_target, str) else text_target, max_length)
+            data["labels"] = self.report_labels(text_target, max_length)
         elif text is not None or images is not None:
             prompts = [text] if isinstance(text, str) else text or [""] * len(data["pixel_values"])
-            data["input_ids"], data["attention_mask"] = self._prompts(prompts)
+            data["input_ids"], data["attention_mask"] = self.prompt_ids(prompts)
         return BatchFeature(data)
-
-    def _labels(self, reports: list[str], max_length: int | None) -> torch.Tensor:
-        end = self.tokenizer.eos_token_id
-        rows = [torch.tensor((self._ids(report) + [end])[:max_length]) for report in reports]
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)
-
-    def _prompts(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = [torch.tensor(self._ids(prompt), dtype=torch.long) for prompt in prompts]
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
-        ids = torch.nn.utils.rnn.pad_sequence(rows, True, pad, padding_side="left")
-        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], True, 0, padding_side="left")
-        return ids, mask
-
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def frontal_film(case):

@@ -36,6 +36,7 @@ from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.utils import can_return_tuple
 
 from .configuration_histgen import HistGenConfig
+from .sinusoids import sinusoids
 
 # A bag of 100,000 patches is worked on piece by piece: small buffers are used again, large ones are fetched anew.
 QUERIES_AT_ONCE, PATCHES_AT_ONCE, REGIONS_AT_ONCE = 4096, 8192, 64
@@ -63,13 +64,6 @@ class UnbiasedNorm(nn.Module):
 
 def norm(config: HistGenConfig) -> nn.Module:
     return (UnbiasedNorm if config.compatibility else nn.LayerNorm)(config.hidden_size, eps=1e-6)
-
-
-def sinusoids(positions: torch.Tensor, width: int, dtype: torch.dtype) -> torch.Tensor:
-    """Sines in the even, cosines in the odd columns: (..., width) for positions (...)."""
-    rates = torch.exp(torch.arange(0, width, 2, device=positions.device) * (-math.log(10000.0) / width))
-    angles = positions[..., None].float() * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)
 
 
 class Attention(nn.Module):

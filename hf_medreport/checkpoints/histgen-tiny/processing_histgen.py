@@ -21,6 +21,7 @@ from .file_suffixes import FEATURE_SUFFIXES
 from .image_processing_tile import TileImageProcessor
 from .input_error import InputError
 from .patch_encoder import PatchEncoder
+from .report_tokens import ReportTokens
 from .slide_reading import open_slide
 from .slide_tiling import read_tile, tile_slide
 
@@ -29,7 +30,7 @@ ENCODER_FOLDER = "patch_encoder"
 TILES_A_PASS = 32
 
 
-class HistGenProcessor(ProcessorMixin):
+class HistGenProcessor(ReportTokens, ProcessorMixin):
     """Tile settings, tokenizer and, once a slide is given, the patch encoder of `HistGenForConditionalGeneration`."""
 
     def __init__(self, image_processor: TileImageProcessor = None, tokenizer=None, region_size: int = 96, **kwargs):
@@ -140,10 +141,10 @@ class HistGenProcessor(ProcessorMixin):
                 if count != len(cases):
                     raise InputError(name, f"{count} for {len(cases)} cases", "one a case", "give as many as cases")
         if text_target is not None:
-            data["labels"] = self._labels([text_target] if isinstance(text_target, str) else text_target, max_length)
+            data["labels"] = self.report_labels(text_target, max_length)
         if text is not None:
-            prompts = self._prompts([text] if isinstance(text, str) else text)
-            data["decoder_input_ids"], data["decoder_attention_mask"] = prompts
+            prompts, start = [text] if isinstance(text, str) else text, self.tokenizer.eos_token_id  # start is end
+            data["decoder_input_ids"], data["decoder_attention_mask"] = self.prompt_ids(prompts, [start])
         return BatchFeature(data)
 
     def read_case(self, case, device=None, slide_mpp: float | None = None) -> list[PatchFeatures]:
@@ -200,21 +201,10 @@ class HistGenProcessor(ProcessorMixin):
         pad = torch.nn.utils.rnn.pad_sequence
         return {"patch_features": pad(rows, True), "patch_attention_mask": pad(masks, True)}
 
-    def _labels(self, reports: list[str], max_length: int | None) -> torch.Tensor:
-        end = self.tokenizer.eos_token_id
-        rows = [torch.tensor((self._ids(report) + [end])[:max_length]) for report in reports]
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)
-
-    def _prompts(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        start = self.tokenizer.eos_token_id  # start and end are one token
-        rows = [torch.tensor([start, *self._ids(prompt)]) for prompt in prompts]
-        ids = torch.nn.utils.rnn.pad_sequence(rows, True, start, padding_side="left")
-        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], True, 0, padding_side="left")
-        return ids, mask
-
-    def _ids(self, text: str) -> list[int]:
+    def text_ids(self, text: str) -> list[int]:
+        """A text's own tokens; InputError for a word that the vocabulary lacks."""
         try:
-            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            return super().text_ids(text)
         except Exception as error:  # the tokenizers library has one type for all
             found = f"a word that this tokenizer cannot encode ({error})"
             remedy = "convert the checkpoint with --vocabulary"

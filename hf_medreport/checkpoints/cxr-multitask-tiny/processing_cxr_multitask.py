@@ -1,0 +1,127 @@
+"""The processor of system 001: a frontal and a lateral film, or one of them, on one side, report text on the other.
+
+processor = CxrMultitaskProcessor(FilmImageProcessor(size=224, image_mean=(0, 0, 0), image_std=(1, 1, 1)), tokenizer)
+inputs = processor({"frontal": "f.png", "lateral": "l.dcm"})   # one case; a film alone is a frontal one
+batch = processor(cases, text_target=reports)                  # `labels` end with the <end> token
+"""
+
+import numpy as np
+import torch
+from transformers import BatchFeature, ProcessorMixin
+
+from .image_processing_film import FilmImageProcessor
+from .input_error import InputError
+from .report_tokens import ReportTokens
+
+VIEWS = ("frontal", "lateral")
+CASE_KEYS = (*VIEWS, "images", "mask", "abnormal")
+UNKNOWN = -100  # a verdict that is not known
+
+
+class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
+    """Image processor and tokenizer of `CxrMultitaskForConditionalGeneration`.
+
+    Films are only divided to [0, 1]: what the encoder wants beyond that, the model does, since the decoders redraw
+    grey values.
+    """
+
+    def __init__(self, image_processor: FilmImageProcessor = None, tokenizer=None, **kwargs):
+        super().__init__(image_processor, tokenizer, **kwargs)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["pixel_values", "lateral_pixel_values", "views", "anatomical_masks", "input_ids", "attention_mask"]
+
+    def __call__(
+        self,
+        images=None,
+        text: str | list[str] | None = None,
+        text_target: str | list[str] | None = None,
+        max_length: int | None = None,
+        return_tensors: str = "pt",
+        **kwargs,
+    ) -> BatchFeature:
+        """Model inputs of one or several cases.
+
+        Args:
+            images: a case or a list of cases. A case is a frontal film, or a dict with `frontal`, `lateral` or both
+                (or `images`, a list of the two), and optionally `mask` (the lungs of the frontal film) and `abnormal`
+                (0 or 1, the verdict to learn).
+            text: prompts to continue; padded on the left.
+            text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
+            max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
+
+        Returns:
+            `pixel_values` and `lateral_pixel_values` (batch, 3, size, size) in [0, 1], zeros where a view is missing;
+            `views` (batch, 2), 1 where it is there; `anatomical_masks` (batch, 1, mask_size, mask_size) and
+            `abnormal_labels` (batch,) where any case has them; `labels` (batch, text) with `text_target`, else
+            `input_ids` and `attention_mask` (batch, prompt), of length 0 without a prompt.
+
+        Raises:
+            InputError: a film cannot be read, a case is not one that this system takes, or counts differ.
+        """
+        data = {}
+        if images is not None:
+            cases = images if isinstance(images, (list, tuple)) else [images]
+            if not cases:
+                raise InputError("images", "no film", "one or more", "pass at least one case")
+            cases = [checked_case(case) for case in cases]
+            for name, given in {"text": text, "text_target": text_target}.items():
+                count = 1 if isinstance(given, str) else len(given) if given is not None else len(cases)
+                if count != len(cases):
+                    raise InputError(name, f"{count} for {len(cases)} cases", "one a case", "give as many as cases")
+            data = self._films(cases)
+        if text_target is not None:
+            data["labels"] = self.report_labels(text_target, max_length)
+        elif text is not None or images is not None:
+            prompts = [text] if isinstance(text, str) else text or [""] * len(data["views"])
+            data["input_ids"], data["attention_mask"] = self.prompt_ids(prompts)
+        return BatchFeature(data)
+
+    def _films(self, cases: list[dict]) -> dict[str, torch.Tensor]:
+        size, mask_size = self.image_processor.size, self.image_processor.mask_size
+        rows = {"pixel_values": [], "lateral_pixel_values": [], "anatomical_masks": []}
+        for case in cases:
+            for name, view in zip(rows, VIEWS, strict=False):
+                absent = np.zeros((3, size, size), np.float32)
+                rows[name].append(absent if case.get(view) is None else self._film(case[view])["pixel_values"][0])
+            masked = case.get("frontal") is not None and case.get("mask") is not None
+            absent = np.zeros((1, mask_size, mask_size), np.float32)  # an empty mask crops nothing
+            rows["anatomical_masks"].append(
+                self._film(case["frontal"], case["mask"])["anatomical_masks"][0] if masked else absent
+            )
+        if not any(case.get("mask") is not None for case in cases):
+            del rows["anatomical_masks"]
+        data = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in rows.items()}
+        data["views"] = torch.tensor([[int(case.get(view) is not None) for view in VIEWS] for case in cases])
+        if any(case.get("abnormal") is not None for case in cases):
+            verdicts = [case.get("abnormal") for case in cases]
+            data["abnormal_labels"] = torch.tensor([UNKNOWN if v is None else int(v) for v in verdicts])
+        return data
+
+    def _film(self, film, mask=None) -> BatchFeature:
+        return self.image_processor([film], masks=None if mask is None else [mask])
+
+
+def checked_case(case) -> dict:
+    """A case as a dict with `frontal`, `lateral` or both."""
+    if not isinstance(case, dict):
+        return {"frontal": case}
+    case = dict(case)
+    unknown = set(case) - set(CASE_KEYS)
+    if case.get("images") is not None:
+        films = case.pop("images")
+        films = list(films) if isinstance(films, (list, tuple)) else [films]
+        if len(films) > 2 or any(case.get(view) is not None for view in VIEWS):
+            found = f"{len(films)} images beside frontal or lateral" if len(films) <= 2 else f"{len(films)} images"
+            raise InputError("case", found, "a frontal and a lateral film", "name them frontal and lateral")
+        case |= dict(zip(VIEWS, films, strict=False))
+    if unknown or all(case.get(view) is None for view in VIEWS):
+        found = f"unknown keys {sorted(unknown)}" if unknown else f"keys {sorted(case)} without a film"
+        raise InputError("case", found, "{'frontal': film, 'lateral': film} or one of them", "name the films")
+    if case.get("abnormal") not in (None, 0, 1):
+        raise InputError("abnormal", repr(case["abnormal"]), "0 (normal), 1 (abnormal) or nothing", "correct it")
+    return case
+
+
+__all__ = ["CxrMultitaskProcessor"]
