@@ -2,6 +2,7 @@
 
     python benchmarks/joint_training.py run             # what has no result yet; stop and start it at any time
     python benchmarks/joint_training.py summarise       # the table, from the committed results
+    python benchmarks/joint_training.py card FOLDER     # writes the shipped model's card again, with the table
 
 Every run trains by examples/cxr_multitask_ablation.yaml; only `tasks`, `use_skips` and `seed` differ. The encoder is
 not warmed up on findings: what it sees, it learned from the tasks. An arm without a task has no figure for it.
@@ -23,9 +24,13 @@ import typer
 from hf_medreport.evaluation.phantom import evaluate_phantom
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.training import cxr_multitask as recipe
 from hf_medreport.training import run as train
+from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.recipe import file_digest
 
+SHIPPED = Path("examples/cxr_multitask_phantom.yaml")
+CAPTION = "Tasks trained together and alone, smaller and shorter (`python benchmarks/joint_training.py summarise`)"
 CONFIG = Path("examples/cxr_multitask_ablation.yaml")
 RESULTS = Path(__file__).parent / "results" / "joint_training"
 SEEDS = (0, 1)
@@ -98,6 +103,17 @@ def summarise():
     }
     (RESULTS.parent / "joint_training.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     print(table(rows))
+
+
+@app.command()
+def card(folder: Annotated[Path, typer.Argument(help="The shipped model's.")]):
+    """Write the card of a folder that the phantom recipe made, with the committed table."""
+    parts = (recipe.ModelArguments, recipe.DataArguments, recipe.RecipeArguments)
+    arguments = read_arguments(parts, str(SHIPPED), ["--output_dir", "runs/card"])
+    evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    rows = json.loads((RESULTS.parent / "joint_training.json").read_text(encoding="utf-8"))["rows"]
+    tables = {CAPTION: [["", *rows], *([figure, *cells] for figure, *cells in cells_of(rows))]}
+    recipe.write_model_card(folder, evaluation, *arguments, str(SHIPPED), tables)
 
 
 def settings() -> dict:
@@ -184,11 +200,12 @@ def baselines(scores: dict) -> dict:
 def table(rows: dict) -> str:
     """Markdown: one row a figure, one column an arm."""
     lines = ["| | " + " | ".join(rows) + " |", "|---|" + "---:|" * len(rows)]
-    lines += [
-        f"| {figure} | " + " | ".join(shown(figure, cells[figure]) for cells in rows.values()) + " |"
-        for figure in FIGURES
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *("| " + " | ".join(cells) + " |" for cells in cells_of(rows))])
+
+
+def cells_of(rows: dict) -> list[list[str]]:
+    """[figure, one cell an arm]."""
+    return [[figure, *(shown(figure, cells[figure]) for cells in rows.values())] for figure in FIGURES]
 
 
 def shown(figure: str, found: dict | None) -> str:

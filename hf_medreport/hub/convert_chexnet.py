@@ -38,9 +38,8 @@ from hf_medreport.modeling.modeling_latent_gpt2 import LatentGPT2LMHeadModel
 from hf_medreport.processing.image_processing_film import IMAGENET_MEAN, IMAGENET_STD, FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
+from hf_medreport.processing.report_tokens import FRAME, add_report_tokens
 
-# System 001's three words, by what they are for.
-WORDS = {"bos_token": "<start>", "eos_token": "<end>", "pad_token": "<pad>"}
 WRITERS = ("gpt2", "latent_gpt2")
 SUFFIXES = "a .pth, .pt, .safetensors or .h5 checkpoint"
 STRIDE = 32  # of DenseNet's last map
@@ -169,19 +168,17 @@ def read_decoder(decoder: str, tokenizer: str, latent_size: int) -> tuple:
     except (OSError, ValueError) as error:
         remedy = "pass --tokenizer with GPT-2's folder"
         raise InputError(Path(tokenizer).name, "no tokenizer", "a folder or id", remedy) from error
-    known = len(words) - len(words.get_vocab().keys() & set(WORDS.values()))
+    known = len(words) - len(words.get_vocab().keys() & set(FRAME.values()))
     if known > writer.config.vocab_size:
         found = f"{known} words for a decoder of {writer.config.vocab_size}"
         raise InputError(Path(tokenizer).name, found, "the decoder's own", "pass --tokenizer with it")
-    words.add_special_tokens(WORDS)
+    add_report_tokens(words)
     fresh = [f"decoder.{key}" for key in sorted(info["missing_keys"])]
     if len(words) > writer.config.vocab_size:
         new = words.convert_ids_to_tokens(range(writer.config.vocab_size, len(words)))
         fresh.append(f"decoder.transformer.wte.weight of {', '.join(new)}")
         writer.resize_token_embeddings(len(words))
-    for settings in (writer.config, writer.generation_config):
-        for word in WORDS:
-            setattr(settings, f"{word}_id", getattr(words, f"{word}_id"))
+    add_report_tokens(words, writer.config, writer.generation_config)
     return writer, words, fresh
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COLUMNS = 4
+SCORE_LETTERS = 10  # that a panel has room for beside a full line
 PANEL, TITLE, HEADER = 2.6, 0.5, 0.3  # inches
 MARKS = {"correct": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
 
@@ -63,6 +64,8 @@ def add_panel(figure: Figure, column: int, top: float):
 def write_title(axes, words: str, score: str = "", letters: int = 40) -> None:
     """Up to three lines of so many letters above a panel, and a score that is never cut."""
     lines = textwrap.wrap(words, letters, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")
+    if score and len(lines[-1]) + len(score) > letters + SCORE_LETTERS:
+        score = "\n" + score.strip()
     axes.set_title("\n".join(lines) + score, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
 
 

@@ -28,6 +28,7 @@ from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditio
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
+from hf_medreport.processing.report_tokens import FRAME, add_report_tokens
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.multitask_trainer import MultitaskTrainer, StagedUnfreezing, layers_at, read_stages
 from hf_medreport.training.recipe import (
@@ -38,7 +39,7 @@ from hf_medreport.training.recipe import (
     save_model,
     write_manifest,
 )
-from hf_medreport.training.tokenizer import add_report_tokens, train_tokenizer
+from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.trainer import ReportMetrics, chest_facts
 from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter, warmed
 
@@ -272,7 +273,8 @@ def build(arguments: ModelArguments, train_set) -> tuple:
             texts = (text for source in sources for text in source.texts())
             tokenizer = train_tokenizer(texts, arguments.vocabulary_size)
         add_report_tokens(tokenizer)
-        decoder = {**arguments.decoder, **conditioning, "vocab_size": len(tokenizer)}
+        ends = {f"{name}_id": getattr(tokenizer, f"{name}_id") for name in FRAME}
+        decoder = {**arguments.decoder, **conditioning, **ends, "vocab_size": len(tokenizer)}
         config = CxrMultitaskConfig(
             encoder=arguments.encoder, decoder=decoder, segmenter=arguments.segmenter, **settings
         )
@@ -281,10 +283,7 @@ def build(arguments: ModelArguments, train_set) -> tuple:
         kinds = ["a configuration" if isinstance(part, dict) else "a name" if part else "none" for part in parts]
         found = " and ".join(kinds)
         raise InputError("encoder, decoder", found, "two names or two configurations", "choose")
-    ends = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-    for holder in (model.config.decoder, model.generation_config):
-        for name, value in ends.items():
-            setattr(holder, name, value)
+    add_report_tokens(tokenizer, model.config.decoder, model.generation_config)
     return model, CxrMultitaskProcessor(FilmImageProcessor(arguments.film_size, **UNSCALED), tokenizer)
 
 
@@ -327,6 +326,13 @@ def write_evaluation(
             evaluation[split] = evaluate_phantom(pipe, n=n, seed=1, split=split)
         evaluation["test, balanced"] = evaluate_phantom(pipe, n=n, seed=1, prevalence="balanced")
         (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+    write_model_card(folder, evaluation, model, data, arguments, config)
+
+
+def write_model_card(
+    folder: Path, evaluation: dict, model: ModelArguments, data: DataArguments, arguments, config, tables=None
+) -> None:
+    """The card of a folder that this recipe made; `tables` as in `write_card`."""
     scratch = isinstance(model.encoder, dict)
     write_card(
         folder,
@@ -335,4 +341,5 @@ def write_evaluation(
         base="random weights" if scratch else f"{model.encoder} and {model.decoder}",
         data=f"{data.phantom_cases} phantom cases of two views" if data.phantom_cases else ", ".join(data.train_data),
         command=f"hf-medreport train cxr_multitask --config {config}",
+        tables=tables,
     )

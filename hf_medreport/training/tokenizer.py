@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-__all__ = ["END", "add_report_tokens", "train_tokenizer"]
+__all__ = ["END", "train_tokenizer"]
 
 END = "<|endoftext|>"
 
@@ -34,11 +34,3 @@ def train_tokenizer(reports: Iterable[str], vocabulary_size: int, digits: bool =
         ),
     )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
-
-
-def add_report_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give a tokenizer the three tokens of system 001, <start>, <end> and <pad>, each with an id of its own.
-
-    A report is framed by start and end, and padded; GPT-2 has one token for all three.
-    """
-    tokenizer.add_special_tokens({"bos_token": "<start>", "eos_token": "<end>", "pad_token": "<pad>"})

@@ -16,8 +16,8 @@ from hf_medreport.modeling.modeling_cxr_multitask import (
     SeenViews,
     reconstruction_loss,
 )
+from hf_medreport.processing.report_tokens import add_report_tokens
 from hf_medreport.registry import TINY_GPT2, TINY_SEGMENTER, system
-from hf_medreport.training.tokenizer import add_report_tokens
 from tests.tiny import tiny_model, tiny_tokenizer
 
 ROW = system("cxr_multitask")

@@ -9,8 +9,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from hf_medreport.modeling.configuration_latent_gpt2 import INJECTIONS, LatentGPT2Config
 from hf_medreport.modeling.modeling_latent_gpt2 import LatentGPT2LMHeadModel
+from hf_medreport.processing.report_tokens import add_report_tokens
 from hf_medreport.registry import TINY_GPT2, system
-from hf_medreport.training.tokenizer import add_report_tokens
 from tests.tiny import tiny_model, tiny_tokenizer
 
 ROW = system("latent_gpt2")

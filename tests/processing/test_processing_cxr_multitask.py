@@ -8,7 +8,7 @@ from PIL import Image
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
-from hf_medreport.training.tokenizer import add_report_tokens
+from hf_medreport.processing.report_tokens import add_report_tokens
 from tests.tiny import film_array, tiny_tokenizer
 
 
@@ -129,6 +129,11 @@ REFUSALS = {
         pair(side=film(), frontl=film()),
         {},
         f"case: found unknown keys ['frontl', 'side']; {PAIR}",
+    ),
+    "a mask of no film": (
+        {"lateral": film_array(), "mask": film_array()},
+        {},
+        "mask: found one without a frontal film; expected the lungs of the frontal film; leave it out",
     ),
     "no film": ({"abnormal": 1}, {}, f"case: found keys ['abnormal'] without a film; {PAIR}"),
     "both films None": (

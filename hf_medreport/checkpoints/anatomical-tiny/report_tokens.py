@@ -3,6 +3,22 @@
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+# What frames a report of system 001; GPT-2 has one token for all three.
+FRAME = {"bos_token": "<start>", "eos_token": "<end>", "pad_token": "<pad>"}
+
+
+def add_report_tokens(tokenizer, *settings) -> None:
+    """Give a tokenizer the tokens of `FRAME`, each with an id of its own, and write these ids into `settings`.
+
+    Args:
+        tokenizer: gains those that it lacks.
+        settings: configurations of models or of generation.
+    """
+    tokenizer.add_special_tokens(FRAME)
+    for of_model in settings:
+        for name in FRAME:
+            setattr(of_model, f"{name}_id", getattr(tokenizer, f"{name}_id"))
+
 
 class ReportTokens:
     """For a processor with a `tokenizer`."""

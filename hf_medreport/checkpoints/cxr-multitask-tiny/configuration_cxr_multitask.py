@@ -94,6 +94,11 @@ class CxrMultitaskConfig(PreTrainedConfig):
                 "stride; choose 224 or another"
             )
         super().__post_init__(**kwargs)
+        if self.include_pad_in_loss and self.decoder.pad_token_id is None:
+            raise ValueError(
+                "CxrMultitaskConfig: found include_pad_in_loss and no padding token; expected a pad_token_id of the "
+                "decoder; give the tokenizer one"
+            )
         self.decoder.latent_size = 2 * self.view_latent_size
 
     @property

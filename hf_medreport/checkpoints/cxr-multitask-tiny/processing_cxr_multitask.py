@@ -119,6 +119,8 @@ def checked_case(case) -> dict:
     if unknown or all(case.get(view) is None for view in VIEWS):
         found = f"unknown keys {sorted(unknown)}" if unknown else f"keys {sorted(case)} without a film"
         raise InputError("case", found, "{'frontal': film, 'lateral': film} or one of them", "name the films")
+    if case.get("mask") is not None and case.get("frontal") is None:
+        raise InputError("mask", "one without a frontal film", "the lungs of the frontal film", "leave it out")
     if case.get("abnormal") not in (None, 0, 1):
         raise InputError("abnormal", repr(case["abnormal"]), "0 (normal), 1 (abnormal) or nothing", "correct it")
     return case
