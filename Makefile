@@ -6,8 +6,9 @@ export HF_HUB_OFFLINE = 1
 
 .PHONY: report test test-slow lint bench wheel sync-checkpoints
 
-report: $(READY)  ## reports on drawn films and slides and on a real film, with pictures, in reports/
+report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, with pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports
+	$(PYTHON) examples/report_pair.py --out reports
 	$(PYTHON) examples/report_slide.py --out reports
 
 test: $(READY)
@@ -28,6 +29,7 @@ bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/evaluate_reports.py
 	$(PYTHON) benchmarks/histgen.py
 	$(PYTHON) benchmarks/tiling.py
+	$(PYTHON) benchmarks/cxr_multitask.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

@@ -22,10 +22,11 @@ from scipy.ndimage import binary_dilation
 from tqdm import tqdm
 
 from hf_medreport.evaluation.significance import bootstrap_interval
-from hf_medreport.inference.report import model_name, needs_masks
+from hf_medreport.inference.report import model_name, needs_masks, reads_pairs
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.findings import KINDS, Fact
 from hf_medreport.phantom.parser import parse_report
+from hf_medreport.processing.input_error import InputError
 
 __all__ = ["COUNTS", "evaluate_evidence", "evidence_counts", "evidence_table"]
 
@@ -49,7 +50,12 @@ def evidence_counts(
 
     Returns:
         (films, rows, counts), as in `ROWS` and `COUNTS`: sentences, and the sums of their figures.
+
+    Raises:
+        InputError: a model of pairs, whose maps lie on a cropped film and on a second one.
     """
+    if reads_pairs(pipe):
+        raise InputError(model_name(pipe), "a model of film pairs", "one of single films", "leave its evidence out")
     random_model = randomised(pipe.model, weights_seed)
     counts = np.zeros((len(corpus), len(ROWS), len(COUNTS)))
     for start in tqdm(range(0, len(corpus), batch_size), desc="evidence of phantom films", disable=not progress):

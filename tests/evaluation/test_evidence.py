@@ -254,3 +254,9 @@ def test_the_command(tiny_pipe_folder, capsys):
     assert code == 0 and {"2 films", "evidence"} <= {line[:24].strip() for line in out.splitlines()}
     code, out, _ = run(capsys, *flags)
     assert code == 0 and "blinded" in out and "evidence" not in out
+
+
+def test_maps_of_two_views_are_not_scored_as_one_films():
+    pipe = SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(model_type="cxr_multitask", name_or_path="x/y")))
+    with pytest.raises(InputError, match="x/y: found a model of film pairs; expected one of single films"):
+        evidence_counts(pipe, ChestCorpus(1, 0, 32))
