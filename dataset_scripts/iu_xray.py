@@ -21,10 +21,10 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-from hf_medreport.data.phantom_files import CorpusFolder
+from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.dataset_scripts.iu_xray_crop import crop_lungs, png
 from hf_medreport.dataset_scripts.iu_xray_sources import Sources, Study
-from hf_medreport.dataset_scripts.tcga_reports import read_split, split_of
+from hf_medreport.dataset_scripts.patient_split import read_split, split_of
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
@@ -38,17 +38,12 @@ PACKAGES = ("datasets", "numpy", "pillow", "pyarrow", "torch")  # what decides a
 TOKEN = "XXXX"
 # Beginnings of a code's head or qualifier that speak of lungs, airways or pleura. Opacity, Nodule, Markings and the
 # like stand without: where they mean the lung, the coders wrote it ("Opacity/lung/base").
-LUNG_TERMS = ("lung", "pulmonary", "pleura", "bronch", "pneumonia", "pneumonectomy", "airspace disease", "infiltrate")
-LUNG_TERMS += ("consolidation", "atelectasis", "volume loss", "emphysema", "bullous emphysema", "costophrenic angle")
-LUNG_TERMS += (
-    "pneumothorax",
-    "hemothorax",
-    "hydropneumothorax",
-    "hemopneumothorax",
-    "granuloma",
-    "calcified granuloma",
+LUNG_TERMS = (
+    *("lung", "pulmonary", "pleura", "bronch", "pneumonia", "pneumonectomy", "airspace disease", "infiltrate"),
+    *("consolidation", "atelectasis", "volume loss", "emphysema", "bullous emphysema", "costophrenic angle"),
+    *("pneumothorax", "hemothorax", "hydropneumothorax", "hemopneumothorax", "granuloma", "calcified granuloma"),
+    *("cavitation", "cystic fibrosis", "tuberculosis"),
 )
-LUNG_TERMS += ("cavitation", "cystic fibrosis", "tuberculosis")
 STATEMENT = (
     "Indiana University Chest X-ray Collection (Demner-Fushman et al., JAMIA 2016, doi 10.1093/jamia/ocv080), "
     "CC BY-NC-ND 4.0: for non-commercial use with attribution; do not hand this folder on."

@@ -14,7 +14,6 @@ nothing twice).
 """
 
 import csv
-import hashlib
 import json
 import os
 import re
@@ -28,24 +27,22 @@ import yaml
 
 from hf_medreport.dataset_scripts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.language_model import AnswerCache, LanguageModel, NoAnswer
+from hf_medreport.dataset_scripts.patient_split import PARTS, read_split, split_of
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 
 __all__ = [
     "ON_LOSS",
-    "PARTS",
     "SourceText",
     "clean",
     "prepare",
     "read_prompts",
     "read_slides",
     "read_texts",
-    "split_of",
 ]
 
 PROMPTS = Path(__file__).with_name("tcga_reports_prompts.yaml")
-PARTS = ("train", "val", "test")
 ON_LOSS = ("source", "keep", "drop")
 TEXTS = "a .csv with patient_filename,text, a .jsonl with id, text, or a folder of .txt"
 SUFFIXES = (*PYRAMID_SUFFIXES, *FEATURE_SUFFIXES)
@@ -343,24 +340,6 @@ def read_prompts(path: str | os.PathLike) -> dict[str, str]:
     if not all(isinstance(prompt, str) for prompt in prompts.values()) or "{text}" not in prompts["user"]:
         raise InputError(f"{path.name}, user", "no {text}", "a prompt with {text}", "say where the report goes")
     return prompts
-
-
-# --- the split ---
-
-
-def read_split(split: str) -> tuple[int, int, int]:
-    """ "7:1:2" as numbers."""
-    parts = split.split(":")
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts) or not sum(map(int, parts)):
-        raise InputError("split", f"'{split}'", "three whole numbers like 7:1:2", "check --split")
-    return tuple(map(int, parts))
-
-
-def split_of(patient: str, parts: tuple[int, int, int], seed: int) -> str:
-    """The part of a patient: drawn from the patient and the seed alone, so that new patients move nobody."""
-    digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
-    draw = int.from_bytes(digest[:8], "big") * sum(parts) >> 64  # uniform in 0 ... sum - 1
-    return PARTS[0 if draw < parts[0] else 1 if draw < parts[0] + parts[1] else 2]
 
 
 def _write(path: Path, text: str) -> None:

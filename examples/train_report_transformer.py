@@ -41,7 +41,7 @@ from transformers import (
 )
 
 from hf_medreport.dataset_scripts.iu_xray_sources import read_archive
-from hf_medreport.dataset_scripts.tcga_reports import split_of
+from hf_medreport.dataset_scripts.patient_split import split_of
 from hf_medreport.evaluation.text.bleu import bleu
 from hf_medreport.evaluation.text.ngrams import count_ngrams
 from hf_medreport.evaluation.text.words import coco_words
@@ -49,6 +49,7 @@ from hf_medreport.inference.report import write_whole
 from hf_medreport.modeling.configuration_report_transformer import ReportTransformerConfig
 from hf_medreport.modeling.modeling_report_transformer import ReportTransformerForCausalLM
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.report_tokens import add_report_tokens
 from hf_medreport.training.noam import noam_schedule
 from hf_medreport.training.tokenizer import train_tokenizer
 
@@ -71,7 +72,7 @@ def read_impressions(archive: Path, seed: int) -> dict[str, list[str]]:
 def learn_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Byte-level BPE with `<start>`, `<end>`, `<pad>`; every text begins with `<start>` by itself."""
     tokenizer = train_tokenizer(texts, vocabulary - 3)
-    tokenizer.add_special_tokens({"bos_token": "<start>", "eos_token": "<end>", "pad_token": "<pad>"})
+    add_report_tokens(tokenizer)
     begin = [("<start>", tokenizer.bos_token_id)]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<start> $A", special_tokens=begin)
     return tokenizer

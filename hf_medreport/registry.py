@@ -59,7 +59,9 @@ TINY_VIT = {
     "patch_size": 8,
     "image_size": 32,
 }
-TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64, "resid_pdrop": 0, "embd_pdrop": 0}
+ONE_TOKEN = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
+TINY_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
 
 SYSTEMS = (
     System(
@@ -73,7 +75,7 @@ SYSTEMS = (
         tiny={
             "image_size": 32,
             "encoder": TINY_VIT,
-            "decoder": {**TINY_GPT2, "attn_pdrop": 0, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0},
+            "decoder": TINY_GPT2 | ONE_TOKEN,
             "segmenter": TINY_SEGMENTER,
         },
         checkpoint="anatomical-tiny",
@@ -116,7 +118,7 @@ SYSTEMS = (
         tiny={
             "image_size": 64,
             "encoder": {"growth_rate": 4, "block_config": [2, 2, 2, 2], "num_init_features": 8, "bn_size": 2},
-            "decoder": {**TINY_GPT2, "attn_pdrop": 0, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0},
+            "decoder": TINY_GPT2 | ONE_TOKEN,
             "segmenter": TINY_SEGMENTER,
             "decoder_channels": [16, 8, 8, 8, 4],
             "classifier_channels": [16, 8],
@@ -142,14 +144,7 @@ SYSTEMS = (
         config="modeling.configuration_latent_gpt2:LatentGPT2Config",
         model="modeling.modeling_latent_gpt2:LatentGPT2LMHeadModel",
         auto_classes=("AutoModel", "AutoModelForCausalLM"),
-        tiny={
-            **TINY_GPT2,
-            "latent_size": 8,
-            "attn_pdrop": 0,
-            "bos_token_id": 0,
-            "eos_token_id": 0,
-            "pad_token_id": 0,
-        },
+        tiny={**TINY_GPT2, **ONE_TOKEN, "latent_size": 8},
     ),
     System(
         model_type="report_transformer",
@@ -164,9 +159,7 @@ SYSTEMS = (
             "num_attention_heads": 4,
             "max_position_embeddings": 64,
             "dropout": 0.0,
-            "bos_token_id": 0,
-            "eos_token_id": 0,
-            "pad_token_id": 0,
+            **ONE_TOKEN,
         },
     ),
 )

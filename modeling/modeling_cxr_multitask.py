@@ -256,32 +256,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 segmenter, and without one nothing is cropped.
         """
         given = [pixel_values, lateral_pixel_values]
-        batch = next((len(films) for films in given if films is not None), None)
-        if batch is None:
-            raise ValueError("forward: found no film; expected pixel_values or lateral_pixel_values; pass one of them")
-        for name, of_view in zip(("pixel_values", "lateral_pixel_values"), given, strict=True):
-            if of_view is None or of_view.ndim == 4 and of_view.shape[1] == 3 and of_view.is_floating_point():
-                continue
-            raise ValueError(
-                f"{name}: found {of_view.dtype} of shape {tuple(of_view.shape)}; expected floats (batch, 3, height, "
-                "width); add the axes, scale to [0, 1]"
-            )
-        if all(films is not None for films in given) and len(given[0]) != len(given[1]):
-            raise ValueError(
-                f"lateral_pixel_values: found {len(given[1])} films for {len(given[0])} frontal ones; expected one a "
-                "case; mark a missing view with 0 in views"
-            )
-        device = self.missing_view.device
-        there = torch.tensor([[films is not None for films in given]], device=device).expand(batch, 2)
-        if views is not None and views.shape != there.shape:
-            raise ValueError(
-                f"views: found shape {tuple(views.shape)} for {batch} cases; expected ({batch}, 2); give a row a case, "
-                "1 where the frontal and the lateral film are there"
-            )
-        views = there if views is None else views.to(device).bool() & there
-        if not views.any(dim=1).all():
-            rows = (~views.any(dim=1)).nonzero().flatten().tolist()
-            raise ValueError(f"views: found no film in cases {rows}; expected one or two; leave these cases out")
+        views = checked_views(given, views, self.missing_view.device)
         boxes = self.frontal_boxes(pixel_values, views[:, 0], anatomical_masks)
         films = []
         for index, of_view in enumerate(given):
@@ -523,6 +498,40 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         side = self.config.image_size // 32
         evidence = torch.stack(maps, dim=1) if maps else scores.new_zeros(len(generated), 0, side, 2 * side)
         return scores.detach(), evidence
+
+
+def checked_views(given: list[torch.Tensor | None], views: torch.Tensor | None, device) -> torch.Tensor:
+    """Which views are there, (batch, 2) bool, of frontal and lateral films and `views` as `encode_views` takes them.
+
+    Raises:
+        ValueError: no film at all or none in a case, films of a wrong shape or number, or `views` of another shape.
+    """
+    batch = next((len(films) for films in given if films is not None), None)
+    if batch is None:
+        raise ValueError("forward: found no film; expected pixel_values or lateral_pixel_values; pass one of them")
+    for name, of_view in zip(("pixel_values", "lateral_pixel_values"), given, strict=True):
+        if of_view is None or of_view.ndim == 4 and of_view.shape[1] == 3 and of_view.is_floating_point():
+            continue
+        raise ValueError(
+            f"{name}: found {of_view.dtype} of shape {tuple(of_view.shape)}; expected floats (batch, 3, height, "
+            "width); add the axes, scale to [0, 1]"
+        )
+    if all(films is not None for films in given) and len(given[0]) != len(given[1]):
+        raise ValueError(
+            f"lateral_pixel_values: found {len(given[1])} films for {len(given[0])} frontal ones; expected one a "
+            "case; mark a missing view with 0 in views"
+        )
+    there = torch.tensor([[films is not None for films in given]], device=device).expand(batch, 2)
+    if views is not None and views.shape != there.shape:
+        raise ValueError(
+            f"views: found shape {tuple(views.shape)} for {batch} cases; expected ({batch}, 2); give a row a case, "
+            "1 where the frontal and the lateral film are there"
+        )
+    views = there if views is None else views.to(device).bool() & there
+    if not views.any(dim=1).all():
+        rows = (~views.any(dim=1)).nonzero().flatten().tolist()
+        raise ValueError(f"views: found no film in cases {rows}; expected one or two; leave these cases out")
+    return views
 
 
 def scattered(values: torch.Tensor, rows: torch.Tensor, missing: float = torch.nan) -> torch.Tensor:

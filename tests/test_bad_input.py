@@ -256,11 +256,12 @@ MESSAGES = {
     ),
     ("model name", "misspelt"): (
         "anatomical-tyni: found no such model"
-        "; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny; did you mean 'anatomical-tiny'?"
+        "; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny, cxr-multitask-tiny; did you mean "
+        "'anatomical-tiny'?"
     ),
     ("model name", "a path that is not there"): (
-        "./models/chest: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny; "
-        "check the path"
+        "./models/chest: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny, "
+        "cxr-multitask-tiny; check the path"
     ),
     ("repository", "does not exist, offline"): (
         "org/no-such-model: found no copy in the cache, offline"

@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.evaluation.verdict import majority_figures, verdict_figures
+from hf_medreport.inference.pairs import VIEWS
 from hf_medreport.inference.report import model_name, reads_pairs
 from hf_medreport.modeling.structural_similarity import structural_similarity
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["VIEWS", "evaluate_multitask", "tasks_table"]
+__all__ = ["evaluate_multitask", "tasks_table"]
 
-VIEWS = ("frontal", "lateral")
 INPUTS = {"frontal": "pixel_values", "lateral": "lateral_pixel_values"}
 LIKENESSES = ("ssim", "mse")
 ONE_VIEW_FIGURES = ("accuracy", "auc")

@@ -18,7 +18,7 @@ import numpy as np
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["auc", "brier", "calibration_error", "verdict_figures"]
+__all__ = ["auc", "brier", "calibration_error", "majority_figures", "verdict_figures"]
 
 BINS = 10
 THRESHOLD = 0.5

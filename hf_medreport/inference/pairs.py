@@ -8,7 +8,6 @@ before a model sees the films: the numbers in their names, their DICOM headers, 
 """
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hf_medreport.data.tables import read_rows
+from hf_medreport.dataset_scripts.iu_xray_sources import image_key
 from hf_medreport.processing.dicom_reading import looks_like_dicom
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
@@ -27,7 +27,6 @@ except ImportError:
 
 VIEWS = ("frontal", "lateral")
 POSITIONS = {"frontal": ("PA", "AP"), "lateral": ("LL", "RL", "LATERAL", "LAT")}  # oblique and decubitus ones are free
-IU_NAME = re.compile(r"(?:CXR)?(\d+)_(?:\d+_)?IM-", re.IGNORECASE)  # 1_IM-0001-4001, CXR1_1_IM-0001-4001
 HEADER = ("PatientID", "ViewPosition")
 
 
@@ -113,9 +112,9 @@ def read_pair(pair: Pair) -> dict[str, np.ndarray]:
 
 def _check_names(frontal: Path, lateral: Path) -> None:
     """Refuse films of two patients of the IU collection, whose file names begin with the patient's number."""
-    names = [IU_NAME.match(path.name) for path in (frontal, lateral)]
-    if all(names) and int(names[0][1]) != int(names[1][1]):
-        found = f"a film of patient {int(names[1][1])} beside one of patient {int(names[0][1])} ({frontal.name})"
+    patients = [image_key(path.name)[0] for path in (frontal, lateral)]
+    if all(patients) and int(patients[0]) != int(patients[1]):
+        found = f"a film of patient {int(patients[1])} beside one of patient {int(patients[0])} ({frontal.name})"
         raise InputError(lateral.name, found, "two films of one patient", "correct the pair")
 
 

@@ -138,16 +138,14 @@ def one_mask_each(masks: Iterable[str | os.PathLike] | None, count: int, unit: s
     return masks
 
 
-def in_batches(
-    items: Iterable, name: Callable, read: Callable, write: Callable, batch_size: int
-) -> Iterator[Report | Failure]:
-    """Read one item after the other and report them a batch at a time; a bad one is listed where it stood.
+def in_batches(items: Iterable, name: Callable, read: Callable, write: Callable, batch_size: int) -> Iterator:
+    """Read one item after the other and work on them a batch at a time; a bad one is a `Failure` where it stood.
 
     Args:
         items: whatever `read` takes.
         name: item -> what a `Failure` calls it.
         read: item -> case, or an `InputError`.
-        write: a list of (item, case), `batch_size` of them or the last few, -> their reports.
+        write: a list of (item, case), `batch_size` of them or the last few, -> what is yielded of each.
         batch_size: how many cases are in memory at a time.
     """
     waiting = []
@@ -162,11 +160,11 @@ def in_batches(
     yield from _written(waiting, write)
 
 
-def _written(waiting: list[tuple], write: Callable) -> Iterator[Report | Failure]:
+def _written(waiting: list[tuple], write: Callable) -> Iterator:
     batch = [(item, case) for item, case in waiting if not isinstance(case, Failure)]
-    reports = iter(write(batch) if batch else ())
+    results = iter(write(batch) if batch else ())
     for _, case in waiting:
-        yield case if isinstance(case, Failure) else next(reports)
+        yield case if isinstance(case, Failure) else next(results)
 
 
 def _report(path: Path, case: dict, record: dict, pipe, revision: str) -> Report:

@@ -5,7 +5,6 @@ threshold, so that a mask has smooth edges and fits the film; the crop box is ta
 report model takes it.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -18,10 +17,18 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from hf_medreport.hub.folder import output_folder
 from hf_medreport.inference.loading import Segmenter
-from hf_medreport.inference.report import Failure, model_revision, preview, readable, unique_stem, write_whole
+from hf_medreport.inference.report import (
+    Failure,
+    in_batches,
+    model_revision,
+    preview,
+    readable,
+    sha256,
+    unique_stem,
+    write_whole,
+)
 from hf_medreport.modeling.lung_crop import crop_boxes, largest_components
 from hf_medreport.processing.image_reading import read_image
-from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 
 CROP_MARGIN = 0.05  # of the film's side; what a multi-task model leaves by default
@@ -84,26 +91,15 @@ def segment_films(
         segmenter: from `loading.load_segmenter`.
         batch_size: films a pass.
 
-    Yields:
-        A `Segmentation` or `Failure` for each path, in their order.
+    Returns:
+        An iterator over a `Segmentation` or `Failure` for each path, in their order.
     """
-    waiting = []
-    for path in map(Path, paths):
-        try:
-            waiting.append((path, read_image(path)))
-        except InputError as error:
-            waiting.append((path, Failure(readable(path.name), readable(str(error)))))
-        if sum(isinstance(film, np.ndarray) for _, film in waiting) == batch_size:
-            yield from _segment_batch(waiting, segmenter)
-            waiting = []
-    yield from _segment_batch(waiting, segmenter)
 
+    def write(batch: list[tuple[Path, np.ndarray]]) -> list[Segmentation]:
+        logits = _logits([film for _, film in batch], segmenter)
+        return [_segmentation(path, film, each) for (path, film), each in zip(batch, logits, strict=True)]
 
-def _segment_batch(waiting: list[tuple], segmenter: Segmenter) -> Iterator[Segmentation | Failure]:
-    films = [film for _, film in waiting if isinstance(film, np.ndarray)]
-    logits = iter(_logits(films, segmenter) if films else ())
-    for path, film in waiting:
-        yield _segmentation(path, film, next(logits)) if isinstance(film, np.ndarray) else film
+    return in_batches(map(Path, paths), lambda path: path.name, read_image, write, batch_size)
 
 
 @torch.inference_mode()
@@ -117,8 +113,7 @@ def _segmentation(path: Path, film: np.ndarray, logits: torch.Tensor) -> Segment
     large = torch.nn.functional.interpolate(logits[None], film.shape[:2], mode="bilinear")[0]
     lungs, heart = (large > 0).numpy()
     (box,) = crop_boxes(largest_components(logits[None, 0] > 0), CROP_MARGIN).tolist()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Segmentation(readable(path.name), digest, lungs, heart, tuple(box), preview(film))
+    return Segmentation(readable(path.name), sha256(path), lungs, heart, tuple(box), preview(film))
 
 
 class SegmentFolder:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from hf_medreport.data import phantom_files, phantom_formats
+from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.data.phantom_files import write_corpus
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.findings import Fact
@@ -218,7 +219,7 @@ def test_another_run_is_not_overwritten(tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_full_disk_leaves_nothing_half_written_and_the_run_begins_anew(tmp_path, monkeypatch, format):
     whole = write_corpus(tmp_path / "whole", ChestCorpus(**PLAIN), format)
-    monkeypatch.setattr(phantom_files.CorpusFolder, "open", full_after(4000, phantom_files.CorpusFolder.open))
+    monkeypatch.setattr(CorpusFolder, "open", full_after(4000, CorpusFolder.open))
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_corpus(tmp_path / "out", ChestCorpus(**PLAIN), format)
     assert caught.value.errno == 28

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -16,15 +15,14 @@ from hypothesis import strategies as st
 import hf_medreport.cli.prepare  # noqa: F401  (adds its verb)
 from hf_medreport.dataset_scripts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.language_model import NoAnswer
+from hf_medreport.dataset_scripts.patient_split import split_of
 from hf_medreport.dataset_scripts.tcga_reports import (
     PROMPTS,
     clean,
     prepare,
     read_prompts,
     read_slides,
-    read_split,
     read_texts,
-    split_of,
 )
 from hf_medreport.processing.input_error import InputError
 from tests.dataset_scripts.chat_server import chat_server
@@ -303,14 +301,6 @@ WRONG = {
         lambda f: read_prompts(file(f, "p.yaml", "system: a\nuser: b")),
         "p.yaml, user: found no {text}; expected a prompt with {text}; say where the report goes",
     ),
-    "a split of two": (
-        lambda f: read_split("8:2"),
-        "split: found '8:2'; expected three whole numbers like 7:1:2; check --split",
-    ),
-    "a split of nothing": (
-        lambda f: read_split("0:0:0"),
-        "split: found '0:0:0'; expected three whole numbers like 7:1:2; check --split",
-    ),
     "an unknown policy": (
         lambda f: prepare(f, f, f, on_loss="hide"),
         "on_loss: found 'hide'; expected source, keep, drop; choose one of them",
@@ -338,15 +328,6 @@ def test_patients_are_told_by_whole_barcodes(tmp_path):
         "TCGA-ZZ-0002": [names[1]],
         "TCGA-ZZ-0003": ["TCGA-ZZ-0003-DX1.b.safetensors"],
     }
-
-
-def test_the_split_keeps_its_parts_and_depends_on_the_patient_alone():
-    patients = [f"TCGA-ZZ-{number:04}" for number in range(4000)]
-    counts = Counter(split_of(patient, (7, 1, 2), 0) for patient in patients)
-    # 4,000 draws: four standard deviations are 116, 76 and 101
-    assert abs(counts["train"] - 2800) < 116 and abs(counts["val"] - 400) < 76 and abs(counts["test"] - 800) < 101
-    assert any(split_of(patient, (7, 1, 2), 0) != split_of(patient, (7, 1, 2), 1) for patient in patients)
-    assert {split_of(patient, (0, 0, 1), 0) for patient in patients} == {"test"}
 
 
 @given(st.text(st.sampled_from("aZ1 9.5/<%\n\t\r\x00\x0c_-=µé"), max_size=60))

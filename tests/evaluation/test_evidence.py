@@ -257,6 +257,7 @@ def test_the_command(tiny_pipe_folder, capsys):
 
 
 def test_maps_of_two_views_are_not_scored_as_one_films():
-    pipe = SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(model_type="cxr_multitask", name_or_path="x/y")))
+    config = SimpleNamespace(model_type="cxr_multitask", name_or_path="x/y")
+    pipe = SimpleNamespace(model=SimpleNamespace(config=config))
     with pytest.raises(InputError, match="x/y: found a model of film pairs; expected one of single films"):
         evidence_counts(pipe, ChestCorpus(1, 0, 32))

@@ -26,7 +26,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PHANTOM = str(EXAMPLES / "anatomical_phantom.yaml")
 TINY = {
     "encoder": {**TINY_VIT, "image_size": 64, "patch_size": 16},
-    "decoder": {**TINY_GPT2, "n_positions": 160, "attn_pdrop": 0.0},
+    "decoder": {**TINY_GPT2, "n_positions": 160},
     "segmenter": {"architecture": "unet", "unet_channels": [4, 8], "unet_size": 16},
     "image_size": 64,
     "bf16": False,

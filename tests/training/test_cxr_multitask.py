@@ -30,7 +30,7 @@ from tests.tiny import tiny_tokenizer
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAPER = str(EXAMPLES / "cxr_multitask_paper.yaml")
 DENSENET = system("cxr_multitask").tiny["encoder"]
-WRITER = {**TINY_GPT2, "n_layer": 2, "n_positions": 160, "attn_pdrop": 0.0}
+WRITER = {**TINY_GPT2, "n_layer": 2, "n_positions": 160}
 TINY = {
     "encoder": DENSENET,
     "decoder": {**WRITER, "resid_pdrop": 0.1},  # draws random numbers, which a resumed run has to go on with
