@@ -37,6 +37,7 @@ from .lung_crop import crop_boxes, crop_to_boxes, largest_components
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .modeling_latent_gpt2 import LatentGPT2LMHeadModel
 from .structural_similarity import structural_similarity
+from .unet_decoder import UNetDecoder
 
 VIEWS = ("frontal", "lateral")
 UNKNOWN = -100  # a verdict that is not known
@@ -84,39 +85,6 @@ class SeenViews:
     films: list[torch.Tensor]  # (rows, 3, size, size) in [0, 1]
     maps: list[list[torch.Tensor]]
     activations: list[torch.Tensor]  # (rows, width, rows, columns), whose mean is the latent
-
-
-class UNetDecoder(nn.Module):
-    """Five doublings from the bottleneck to the film; the maps of the encoder are joined on the way.
-
-    Args:
-        map_widths: channels of the encoder's five maps.
-        widths: channels of the five stages.
-        use_skips: False joins nothing.
-    """
-
-    def __init__(self, map_widths: list[int], widths: list[int], use_skips: bool):
-        super().__init__()
-        self.use_skips = use_skips
-        inputs, skips = map_widths[-1], [*reversed(map_widths[:-1]), 0]  # the film itself is no skip
-        self.up, self.merge = nn.ModuleList(), nn.ModuleList()
-        for width, skip in zip(widths, skips, strict=True):
-            up = nn.ConvTranspose2d(inputs, width, kernel_size=2, stride=2, bias=False)
-            self.up.append(nn.Sequential(up, nn.BatchNorm2d(width), nn.ReLU()))
-            merge = nn.Conv2d(width + (skip if use_skips else 0), width, kernel_size=3, padding=1, bias=False)
-            self.merge.append(nn.Sequential(merge, nn.BatchNorm2d(width), nn.ReLU()))
-            inputs = width
-        self.head = nn.Conv2d(inputs, 3, kernel_size=1)
-
-    def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
-        """Logits (batch, 3, size, size) of a film's grey values, from the encoder's five maps."""
-        hidden = maps[-1]
-        for up, merge, skip in zip(self.up, self.merge, [*reversed(maps[:-1]), None], strict=True):
-            hidden = up(hidden)
-            if self.use_skips and skip is not None:
-                hidden = torch.cat([hidden, skip], dim=1)
-            hidden = merge(hidden)
-        return self.head(hidden)
 
 
 class AbnormalClassifier(nn.Sequential):

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, ViTConfig, ViTModel
 
 from hf_medreport.hub.folder import save_folder
-from hf_medreport.processing.image_processing_film import FilmImageProcessor
+from hf_medreport.processing.image_processing_film import UNSCALED, FilmImageProcessor
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.registry import System
@@ -88,7 +88,7 @@ def tiny_processor(row: System):
         processor = row.resolve("processor")(tiles, tiny_tokenizer(), region_size=row.tiny["region_size"])
         processor.patch_encoder = tiny_patch_encoder()
         return processor
-    unscaled = {"image_mean": (0, 0, 0), "image_std": (1, 1, 1)} if row.model_type == "cxr_multitask" else {}
+    unscaled = UNSCALED if row.model_type == "cxr_multitask" else {}
     image_processor = FilmImageProcessor(size=32, mask_size=16, **unscaled)
     if row.kind == "segmenter":
         return image_processor

@@ -35,7 +35,7 @@ from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
 from hf_medreport.modeling.densenet_encoder import DenseNetEncoder, keras_layers
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
 from hf_medreport.modeling.modeling_latent_gpt2 import LatentGPT2LMHeadModel
-from hf_medreport.processing.image_processing_film import IMAGENET_MEAN, IMAGENET_STD, FilmImageProcessor
+from hf_medreport.processing.image_processing_film import IMAGENET_MEAN, IMAGENET_STD, UNSCALED, FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
 from hf_medreport.processing.report_tokens import FRAME, add_report_tokens
@@ -130,7 +130,7 @@ def convert(
     model.encoder.load_state_dict(state)
     model.decoder.load_state_dict(writer.state_dict())
     model.generation_config = writer.generation_config
-    films = FilmImageProcessor(image_size, image_mean=(0.0, 0.0, 0.0), image_std=(1.0, 1.0, 1.0))
+    films = FilmImageProcessor(image_size, **UNSCALED)
     folder = save_folder(model.eval(), CxrMultitaskProcessor(films, words), out)
     return {
         "out": str(folder),

@@ -25,7 +25,7 @@ from hf_medreport.hub.card import write_card
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
-from hf_medreport.processing.image_processing_film import FilmImageProcessor
+from hf_medreport.processing.image_processing_film import UNSCALED, FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
 from hf_medreport.processing.report_tokens import FRAME, add_report_tokens
@@ -46,7 +46,6 @@ from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter, wa
 WEIGHTS = {"reconstruction": ("frontal_weight", "lateral_weight"), "verdict": ("abnormal_weight",)}
 WEIGHTS |= {"report": ("text_weight",)}  # task -> its losses' weights
 CONDITIONING = ("latent_injection", "per_layer_projection", "zero_init_projection")
-UNSCALED = {"image_mean": (0.0, 0.0, 0.0), "image_std": (1.0, 1.0, 1.0)}
 
 
 @dataclass

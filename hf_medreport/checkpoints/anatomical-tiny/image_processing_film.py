@@ -13,6 +13,7 @@ from .image_reading import read_image, read_mask
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+UNSCALED = {"image_mean": (0.0, 0.0, 0.0), "image_std": (1.0, 1.0, 1.0)}  # values stay in [0, 1]
 
 
 class FilmImageProcessor(BaseImageProcessor):
