@@ -53,8 +53,9 @@ def crop_lungs(example: dict, segmenter, margin: float = 0.05) -> dict:
         (box,) = crop_boxes(lungs, margin).tolist()
         logits = torch.where(lungs, logits, -logits.abs())  # what belongs to no lung turns negative
         mask = interpolate(logits[None], (height, width), mode="bilinear")[0, 0] > 0
-    left, right = round(box[0] * width), round(box[2] * width)
-    top, bottom = round(box[1] * height), round(box[3] * height)
+    left, top = min(round(box[0] * width), width - 1), min(round(box[1] * height), height - 1)
+    # A lung smaller than a pixel, in a film smaller than the network's, leaves one.
+    right, bottom = max(round(box[2] * width), left + 1), max(round(box[3] * height), top + 1)
     stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     return {
         **example,

@@ -10,6 +10,7 @@ from .configuration_latent_gpt2 import LatentGPT2Config
 DENSENET121 = {"growth_rate": 32, "block_config": [6, 12, 24, 16], "num_init_features": 64, "bn_size": 4}
 # GPT-2's words and <start>, <end>, <pad>.
 WORDS = {"vocab_size": 50260, "bos_token_id": 50257, "eos_token_id": 50258, "pad_token_id": 50259}
+WEIGHTS = ("abnormal_weight", "frontal_weight", "lateral_weight", "text_weight")
 RECONSTRUCTION_LOSSES = ("bce", "mse", "l1", "ssim", "mse+ssim")
 
 
@@ -93,6 +94,7 @@ class CxrMultitaskConfig(PreTrainedConfig):
                 f"CxrMultitaskConfig: found image_size={self.image_size}; expected a multiple of 32, the encoder's "
                 "stride; choose 224 or another"
             )
+        self._refuse_impossible_values()
         super().__post_init__(**kwargs)
         if self.include_pad_in_loss and self.decoder.pad_token_id is None:
             raise ValueError(
@@ -100,6 +102,36 @@ class CxrMultitaskConfig(PreTrainedConfig):
                 "decoder; give the tokenizer one"
             )
         self.decoder.latent_size = 2 * self.view_latent_size
+
+    def _refuse_impossible_values(self) -> None:
+        """Raise ValueError at numbers that would train something else than they say, or break much later."""
+        last_n, dropout, channels = self.encoder_trainable_last_n, self.classifier_dropout, self.classifier_channels
+        blocks = self.encoder["block_config"]
+        rules = {name: (getattr(self, name) >= 0, "0 or more") for name in WEIGHTS}
+        rules |= {
+            "view_dropout": (0 <= self.view_dropout <= 1, "0 to 1"),
+            "classifier_dropout": (
+                len(dropout) == len(channels) and all(0 <= share <= 1 for share in dropout),
+                f"{len(channels)} of 0 to 1, one a hidden layer",
+            ),
+            "latent_grid": (self.latent_grid >= 1, "1 or more"),
+            "encoder_trainable_last_n": (last_n is None or last_n >= 0, "0 or more, or None for all"),
+            "encoder_mean": (len(self.encoder_mean) == 3, "3, one a channel"),
+            "encoder_std": (len(self.encoder_std) == 3 and min(self.encoder_std) > 0, "3 above 0, one a channel"),
+        }
+        if not any(getattr(self, name) for name in WEIGHTS):
+            raise ValueError(
+                f"CxrMultitaskConfig: found 0 in {', '.join(WEIGHTS)}; expected one of them above 0; choose a task"
+            )
+        for name, (holds, expected) in rules.items():
+            if not holds:
+                found = f"{name}={getattr(self, name)!r}"
+                raise ValueError(f"CxrMultitaskConfig: found {found}; expected {expected}; correct the configuration")
+        if len(blocks) != 4 or min(blocks) < 1:
+            raise ValueError(
+                f"CxrMultitaskConfig: found encoder block_config={blocks!r}; expected 4 of 1 or more; correct the "
+                "configuration"
+            )
 
     @property
     def view_latent_size(self) -> int:

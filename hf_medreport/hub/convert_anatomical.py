@@ -6,7 +6,6 @@ out: the thesis changed its layout between runs, and masks can be given instead.
 """
 
 import os
-import pickle
 import re
 from pathlib import Path
 
@@ -101,7 +100,9 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise InputError(path.name, "broken safetensors", "a complete file", "copy it again") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # torch meets bad bytes with exceptions of a dozen kinds
         found = "objects besides tensors" if "GLOBAL" in str(error) else "a broken file"
         raise InputError(
             path.name, found, "a state dict saved by torch.save", "save model.state_dict() only"

@@ -42,6 +42,7 @@ from hf_medreport.processing.report_tokens import FRAME, add_report_tokens
 
 WRITERS = ("gpt2", "latent_gpt2")
 SUFFIXES = "a .pth, .pt, .safetensors or .h5 checkpoint"
+NEW_TOKENS = 128  # enough for an impression; without it transformers stops after 20
 STRIDE = 32  # of DenseNet's last map
 KERAS_SUFFIXES = (".h5", ".hdf5")
 # layout -> mean and deviation on films in [0, 1]
@@ -130,6 +131,7 @@ def convert(
     model.encoder.load_state_dict(state)
     model.decoder.load_state_dict(writer.state_dict())
     model.generation_config = writer.generation_config
+    model.generation_config.max_new_tokens = NEW_TOKENS
     films = FilmImageProcessor(image_size, **UNSCALED)
     folder = save_folder(model.eval(), CxrMultitaskProcessor(films, words), out)
     return {

@@ -133,7 +133,7 @@ def one_mask_each(masks: Iterable[str | os.PathLike] | None, count: int, unit: s
     """A mask, or None, for each of `count` films or pairs; `unit` says which."""
     masks = [None] * count if masks is None else list(map(Path, masks))
     if len(masks) != count:
-        found = f"{len(masks)} for {count} {unit}s"
+        found = f"{len(masks)} for {count} {unit}{'s' * (count != 1)}"
         raise InputError("masks", found, f"one a {unit}", f"give them in the {unit}s' order")
     return masks
 

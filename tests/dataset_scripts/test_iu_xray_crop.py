@@ -71,6 +71,17 @@ def test_a_film_without_lungs_stays_whole():
     assert not picture(example["mask"]).any()
 
 
+def test_a_lung_smaller_than_a_pixel_leaves_one():
+    """A cell of a grid of 64 is 1/8 px of a film of 8: rounded, its box is empty."""
+    segmenter = Segmenter(sees=False)
+    segmenter.logits = torch.full((1, 2, 64, 64), -4.0)
+    segmenter.logits[0, 0, 63, 33] = 4
+    shown = film(3, (8, 8))
+    example = crop_lungs({"frontal": shown}, segmenter, margin=0)
+    assert example["box"] == [33 / 64, 63 / 64, 34 / 64, 1]
+    assert (picture(example["frontal"]) == np.asarray(shown)[7:, 4:5]).all()
+
+
 def test_a_margin_beyond_the_film():
     with pytest.raises(ValueError, match="crop_margin: found 0.7; expected 0 to 0.5"):
         crop_lungs({"frontal": film(2)}, Segmenter(), margin=0.7)

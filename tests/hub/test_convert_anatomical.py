@@ -81,6 +81,7 @@ def bad_checkpoints(folder):
     torch.save([torch.zeros(2)], folder / "list.pth")
     (folder / "short.safetensors").write_bytes((FOLDER / "state_dict.safetensors").read_bytes()[:5000])
     (folder / "noise.pth").write_bytes(b"not a checkpoint")
+    (folder / "words.pth").write_bytes(b"hello\n")  # read as a pickle, it looks up what was never stored
     half = {key: value for key, value in state_dict().items() if "h.3.mlp" not in key and not key.startswith("extra")}
     save_file(half, folder / "half.safetensors")
 
@@ -94,6 +95,7 @@ def bad_checkpoints(folder):
         ("list.pth", "found no state dict; expected names with tensors"),
         ("short.safetensors", "found broken safetensors; expected a complete file"),
         ("noise.pth", "found a broken file; expected a state dict saved by torch.save"),
+        ("words.pth", "found a broken file; expected a state dict saved by torch.save"),
         ("half.safetensors", "found no decoder.transformer.h.3.mlp.c_fc.weight and 3 more; expected a whole decoder"),
         ("absent.pth", "found no such file; expected a .pth, .pt or .safetensors checkpoint"),
     ],

@@ -402,7 +402,7 @@ BAD_ARGUMENTS = {
     ),
     "two masks": (
         ["--frontal", "f0.png", "--mask", "f1.png", "--mask", "f2.png", "--model", "MODEL"],
-        "masks: found 2 for 1 pairs; expected one a pair; give them in the pairs' order",
+        "masks: found 2 for 1 pair; expected one a pair; give them in the pairs' order",
     ),
     "--slide-mpp": (
         ["--frontal", "f0.png", "--slide-mpp", "0.5", "--model", "MODEL"],

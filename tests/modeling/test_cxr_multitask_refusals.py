@@ -55,6 +55,16 @@ REFUSALS = {
         "lateral_pixel_values: found torch.float32 of shape (2, 1, 64, 64); expected floats (batch, 3, height, width); "
         "add the axes, scale to [0, 1]",
     ),
+    "films of 0 to 255": (
+        {"pixel_values": torch.tensor([0.0, 255.0]).expand(2, 3, 64, 2)},
+        "pixel_values: found values from 0 to 255; expected [0, 1]; divide by the largest grey value, and leave mean "
+        "and deviation to encoder_mean and encoder_std",
+    ),
+    "standardised lateral films": (
+        {"pixel_values": films(2), "lateral_pixel_values": torch.tensor([-2.0, 0.5]).expand(2, 3, 64, 2)},
+        "lateral_pixel_values: found values from -2 to 0.5; expected [0, 1]; divide by the largest grey value, and "
+        "leave mean and deviation to encoder_mean and encoder_std",
+    ),
     "a verdict of 2": (
         {"pixel_values": films(2), "abnormal_labels": torch.tensor([1, 2])},
         "abnormal_labels: found 2; expected 0 (normal), 1 (abnormal) or -100 (not known); correct the labels",
@@ -124,6 +134,46 @@ REFUSED_FIELDS = {
         {"reconstruction_loss": "dice"},
         "CxrMultitaskConfig: found reconstruction_loss='dice'; expected one of bce, mse, l1, ssim, mse+ssim; correct "
         "the configuration",
+    ),
+    "a view withheld in three cases of one": (
+        {"view_dropout": 3.0},
+        "CxrMultitaskConfig: found view_dropout=3.0; expected 0 to 1; correct the configuration",
+    ),
+    "a negative weight": (
+        {"frontal_weight": -1.0},
+        "CxrMultitaskConfig: found frontal_weight=-1.0; expected 0 or more; correct the configuration",
+    ),
+    "no task at all": (
+        dict.fromkeys(("abnormal_weight", "frontal_weight", "lateral_weight", "text_weight"), 0.0),
+        "CxrMultitaskConfig: found 0 in abnormal_weight, frontal_weight, lateral_weight, text_weight; expected one of "
+        "them above 0; choose a task",
+    ),
+    "one dropout for two layers": (
+        {"classifier_dropout": (0.3,)},
+        "CxrMultitaskConfig: found classifier_dropout=(0.3,); expected 2 of 0 to 1, one a hidden layer; correct the "
+        "configuration",
+    ),
+    "a latent without cells": (
+        {"latent_grid": 0},
+        "CxrMultitaskConfig: found latent_grid=0; expected 1 or more; correct the configuration",
+    ),
+    "fewer than no layers": (
+        {"encoder_trainable_last_n": -3},
+        "CxrMultitaskConfig: found encoder_trainable_last_n=-3; expected 0 or more, or None for all; correct the "
+        "configuration",
+    ),
+    "a mean of one channel": (
+        {"encoder_mean": (0.5,)},
+        "CxrMultitaskConfig: found encoder_mean=(0.5,); expected 3, one a channel; correct the configuration",
+    ),
+    "a deviation of 0": (
+        {"encoder_std": (1.0, 0.0, 1.0)},
+        "CxrMultitaskConfig: found encoder_std=(1.0, 0.0, 1.0); expected 3 above 0, one a channel; correct the "
+        "configuration",
+    ),
+    "a DenseNet of two blocks": (
+        {"encoder": {"block_config": [6, 12]}},
+        "CxrMultitaskConfig: found encoder block_config=[6, 12]; expected 4 of 1 or more; correct the configuration",
     ),
     "a misspelt field": (
         {"use_skip": False},

@@ -42,6 +42,7 @@ from .unet_decoder import UNetDecoder
 VIEWS = ("frontal", "lateral")
 UNKNOWN = -100  # a verdict that is not known
 LUNGS = 0  # the segmenter's channel
+OUTSIDE = 1e-3  # rounding may leave [0, 1] by so much
 
 
 @dataclass
@@ -52,7 +53,8 @@ class CxrMultitaskOutput(ModelOutput):
         loss: the weighted sum of those losses below whose truth was given.
         logits: (batch, text, vocabulary), with labels or text; row t scores `labels[:, t]`.
         abnormal_logits: (batch,); positive calls a case abnormal.
-        frontal_reconstruction, lateral_reconstruction: (batch, 3, size, size) in [0, 1]; nan where the view is missing.
+        frontal_reconstruction, lateral_reconstruction: (batch, 3, size, size) in [0, 1]; nan where the view is missing,
+            None where no case has it.
         frontal_target, lateral_target: the same films as the encoder saw them, cropped and resized.
         boxes: (batch, 4), where the frontal film was cropped: left, top, right, bottom as fractions of it.
         views: (batch, 2) bool: whether frontal and lateral were there; a missing one had its learned substitute.
@@ -472,18 +474,26 @@ def checked_views(given: list[torch.Tensor | None], views: torch.Tensor | None, 
     """Which views are there, (batch, 2) bool, of frontal and lateral films and `views` as `encode_views` takes them.
 
     Raises:
-        ValueError: no film at all or none in a case, films of a wrong shape or number, or `views` of another shape.
+        ValueError: no film at all or none in a case, films of a wrong shape, range or number, or `views` of another
+            shape.
     """
     batch = next((len(films) for films in given if films is not None), None)
     if batch is None:
         raise ValueError("forward: found no film; expected pixel_values or lateral_pixel_values; pass one of them")
     for name, of_view in zip(("pixel_values", "lateral_pixel_values"), given, strict=True):
-        if of_view is None or of_view.ndim == 4 and of_view.shape[1] == 3 and of_view.is_floating_point():
+        if of_view is None:
             continue
-        raise ValueError(
-            f"{name}: found {of_view.dtype} of shape {tuple(of_view.shape)}; expected floats (batch, 3, height, "
-            "width); add the axes, scale to [0, 1]"
-        )
+        if of_view.ndim != 4 or of_view.shape[1] != 3 or not of_view.is_floating_point():
+            raise ValueError(
+                f"{name}: found {of_view.dtype} of shape {tuple(of_view.shape)}; expected floats (batch, 3, height, "
+                "width); add the axes, scale to [0, 1]"
+            )
+        if ((of_view < -OUTSIDE) | (of_view > 1 + OUTSIDE)).any():  # NaN is refused as a latent
+            low, high = of_view.min().item(), of_view.max().item()
+            raise ValueError(
+                f"{name}: found values from {low:.4g} to {high:.4g}; expected [0, 1]; divide by the largest grey "
+                "value, and leave mean and deviation to encoder_mean and encoder_std"
+            )
     if all(films is not None for films in given) and len(given[0]) != len(given[1]):
         raise ValueError(
             f"lateral_pixel_values: found {len(given[1])} films for {len(given[0])} frontal ones; expected one a "
