@@ -23,6 +23,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from measure import read_run
 
 from hf_medreport.evaluation.evidence import COUNTS as EVIDENCE
 from hf_medreport.evaluation.evidence import evidence_counts
@@ -143,21 +144,8 @@ def place(mode: str, seed: int) -> Path:
 
 
 def read(mode: str, seed: int) -> dict | None:
-    """A run's result, None where it was not run.
-
-    Raises:
-        InputError: the file is cut, or was made with other settings.
-    """
-    path = place(mode, seed)
-    if not path.exists():
-        return None
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(path.name, "cut JSON", "a whole result", "delete it and run again") from error
-    if result["settings"] != settings():
-        raise InputError(path.name, "a result of other settings", "those of today", "delete it and run again")
-    return result
+    """A run's result; see `read_run`."""
+    return read_run(place(mode, seed), settings())
 
 
 def legacy(result: dict) -> dict:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from measure import read_run
 
 from hf_medreport.evaluation.phantom import evaluate_phantom
 from hf_medreport.inference.loading import load
@@ -127,21 +128,8 @@ def place(arm: str, seed: int) -> Path:
 
 
 def read(arm: str, seed: int) -> dict | None:
-    """A run's result, None where it was not run.
-
-    Raises:
-        InputError: the file is cut, or was made with other settings.
-    """
-    path = place(arm, seed)
-    if not path.exists():
-        return None
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(path.name, "cut JSON", "a whole result", "delete it and run again") from error
-    if result["settings"] != settings():
-        raise InputError(path.name, "a result of other settings", "those of today", "delete it and run again")
-    return result
+    """A run's result; see `read_run`."""
+    return read_run(place(arm, seed), settings())
 
 
 def cell(arm: str, figure: str, results: list[dict]) -> dict | None:

@@ -8,7 +8,26 @@ from pathlib import Path
 import torch
 import transformers
 
+from hf_medreport.processing.input_error import InputError
+
 RESULTS = Path(__file__).parent / "results"
+
+
+def read_run(path: Path, settings: dict) -> dict | None:
+    """The committed result of one training of several, None where it was not run.
+
+    Raises:
+        InputError: the file is cut, or was made with other settings than these.
+    """
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(path.name, "cut JSON", "a whole result", "delete it and run again") from error
+    if result["settings"] != settings:
+        raise InputError(path.name, "a result of other settings", "those of today", "delete it and run again")
+    return result
 
 
 def write_result(name: str, figures: dict) -> None:

@@ -1,7 +1,8 @@
 """The ablation's table: what is pooled, what is starred, and what is said of a run that is missing or cut."""
 
-import importlib.util
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from hf_medreport.processing.input_error import InputError
 
 ROOT = Path(__file__).parent.parent
-spec = importlib.util.spec_from_file_location("ablation", ROOT / "benchmarks" / "ablation.py")
-ablation = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(ablation)
+with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    ablation = importlib.import_module("ablation")
 
 
 def result(share: float, films: int = 300, seed: int = 0) -> dict:

@@ -36,6 +36,7 @@ from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.recipe import (
     TEST_BENCH,
     ReportRecipeArguments,
+    check_evaluation,
     fingerprint,
     fit,
     save_model,
@@ -166,14 +167,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
     if model.mask_mode != "none" and not (model.segmenter or (data.mask_column and data.train_data)):
         found = f"mask_mode '{model.mask_mode}' and no masks"
         raise InputError("mask_column, segmenter", found, "one of them", "name it, or set mask_mode to none")
-    evaluates = arguments.eval_strategy != "no"
-    if arguments.early_stopping_patience and not evaluates:
-        raise InputError("early_stopping_patience", "eval_strategy no", "steps or epoch", "set eval_strategy")
-    if evaluates and not (data.validation_data or data.phantom_films):
-        raise InputError("validation_data", "none", "a table to evaluate on", "name it or set eval_strategy to no")
-    if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not data.phantom_films:
-        found = f"{arguments.metric_for_best_model} on tables"
-        raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+    check_evaluation(arguments, data.validation_data, data.phantom_films)
 
 
 def load_data(model: ModelArguments, data: DataArguments) -> tuple:

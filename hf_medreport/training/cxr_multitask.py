@@ -34,6 +34,7 @@ from hf_medreport.training.multitask_trainer import MultitaskTrainer, StagedUnfr
 from hf_medreport.training.recipe import (
     TEST_BENCH,
     ReportRecipeArguments,
+    check_evaluation,
     fingerprint,
     fit,
     save_model,
@@ -194,14 +195,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
     if arguments.per_device_train_batch_size < 2:
         found = str(arguments.per_device_train_batch_size)
         raise InputError("per_device_train_batch_size", found, "2 or more, for batch norm", "raise it")
-    evaluates = arguments.eval_strategy != "no"
-    if arguments.early_stopping_patience and not evaluates:
-        raise InputError("early_stopping_patience", "eval_strategy no", "steps or epoch", "set eval_strategy")
-    if evaluates and not (data.validation_data or data.phantom_cases):
-        raise InputError("validation_data", "none", "a table to evaluate on", "name it or set eval_strategy to no")
-    if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not data.phantom_cases:
-        found = f"{arguments.metric_for_best_model} on tables"
-        raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+    check_evaluation(arguments, data.validation_data, data.phantom_cases)
 
 
 def check_sizes(model, train_set, data: DataArguments, arguments: RecipeArguments) -> None:

@@ -39,6 +39,22 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
         super().__post_init__()
 
 
+def check_evaluation(arguments: ReportRecipeArguments, validation_data: str | None, phantoms: int) -> None:
+    """Refuse, before any work, an evaluation that cannot be: of chest reports from tables or from so many phantoms.
+
+    Raises:
+        InputError: patience without evaluations, evaluations without data, or facts where none are known.
+    """
+    evaluates = arguments.eval_strategy != "no"
+    if arguments.early_stopping_patience and not evaluates:
+        raise InputError("early_stopping_patience", "eval_strategy no", "steps or epoch", "set eval_strategy")
+    if evaluates and not (validation_data or phantoms):
+        raise InputError("validation_data", "none", "a table to evaluate on", "name it or set eval_strategy to no")
+    if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not phantoms:
+        found = f"{arguments.metric_for_best_model} on tables"
+        raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+
+
 def fit(trainer: ReportTrainer) -> dict:
     """Train to the end, from where a killed run stopped if that is asked for; returns the last metrics."""
     arguments = trainer.args
