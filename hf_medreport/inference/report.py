@@ -197,7 +197,7 @@ def reads_slides(pipe) -> bool:
 
 def reads_pairs(pipe) -> bool:
     """Whether a pipeline's model takes a lateral film beside the frontal one."""
-    return pipe.model.config.model_type == "cxr_multitask"
+    return getattr(pipe.model.config, "model_type", None) == "cxr_multitask"
 
 
 def needs_masks(pipe) -> bool:
