@@ -15,9 +15,11 @@ from hf_medreport.version import __version__
 
 _LAZY = {
     "load": "hf_medreport.inference.loading",
+    "load_segmenter": "hf_medreport.inference.loading",
     "report_films": "hf_medreport.inference.report",
     "report_pairs": "hf_medreport.inference.report_pairs",
     "report_slides": "hf_medreport.inference.report_slides",
+    "segment_films": "hf_medreport.inference.segment",
     "ReportFolder": "hf_medreport.inference.report",
     "evaluate_phantom": "hf_medreport.evaluation.phantom",
     "evaluate_slides": "hf_medreport.evaluation.phantom_slides",
