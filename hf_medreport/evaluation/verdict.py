@@ -115,7 +115,8 @@ def _auc(means: np.ndarray) -> np.ndarray:
     normal, abnormal = means[..., 0, :], means[..., 1, :]
     below = normal.cumsum(axis=-1) - normal / 2  # of the normal cases; those of the same score count half
     won = (abnormal * below).sum(axis=-1)
-    return _share(np.stack([won, normal.sum(axis=-1) * abnormal.sum(axis=-1)], axis=-1))
+    share = _share(np.stack([won, normal.sum(axis=-1) * abnormal.sum(axis=-1)], axis=-1))
+    return np.minimum(share, 1.0)  # or rounding puts a perfect one above 1
 
 
 def _binned(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

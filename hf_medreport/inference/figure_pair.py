@@ -19,7 +19,7 @@ from hf_medreport.inference.figure import (
 from hf_medreport.inference.pairs import VIEWS
 
 HEADER, NOTE = 0.55, 0.3  # inches
-COLOURS = {"abnormal": "#b3261e", "normal": "#1a7f37"}
+COLOURS = {"abnormal": "#b3261e", "normal": "#1a7f37", None: "#555555"}
 SMALLEST_SCALE = 0.05  # of the colours of a difference: a perfect reconstruction is not blown up to noise
 
 
@@ -61,8 +61,8 @@ def _write_header(figure: Figure, report) -> None:
     height = figure.get_figheight()
     place = {"ha": "left", "va": "top", "parse_math": False}  # a dollar sign in a name opens no formula
     figure.suptitle(f"{report.films} \N{MIDDLE DOT} {report.model}", x=0.01, y=1 - 0.1 / height, fontsize=10, **place)
-    verdict = f"{report.verdict} (probability of abnormal: {report.abnormal_probability:.2f})"
-    figure.text(0.01, 1 - 0.33 / height, verdict, fontsize=9.5, color=COLOURS[report.verdict], weight="bold", **place)
+    words, colour = report.verdict_words, COLOURS[report.verdict]
+    figure.text(0.01, 1 - 0.33 / height, words, fontsize=9.5, color=colour, weight="bold", **place)
 
 
 def _draw_view(figure: Figure, report, view: str, top: float, scale: float) -> None:

@@ -58,7 +58,8 @@ class PairReport(Report):
         lateral, lateral_sha256: the lateral film's name and fingerprint; None where there is none.
         views: which of frontal and lateral were there.
         note: which view was missing.
-        abnormal_probability, verdict: how sure the model is that the case is abnormal, and what it calls it.
+        abnormal_probability, verdict: how sure the model is that the case is abnormal, and what it calls it; None where
+            it was not trained to say.
         box: where the frontal film was cropped: left, top, right, bottom as fractions of it; None without one.
         ssim: structural similarity of each view and its reconstruction, 1 where they are equal.
         lateral_image: the lateral film, at most PREVIEW_PX a side.
@@ -69,8 +70,8 @@ class PairReport(Report):
     lateral_sha256: str | None
     views: tuple[str, ...]
     note: str
-    abnormal_probability: float
-    verdict: str
+    abnormal_probability: float | None
+    verdict: str | None
     box: tuple[float, float, float, float] | None
     ssim: dict[str, float]
     lateral_image: np.ndarray | None = field(default=None, repr=False)
@@ -85,15 +86,22 @@ class PairReport(Report):
         """Both names."""
         return " + ".join(name for name in (self.film, self.lateral) if name)
 
+    @property
+    def verdict_words(self) -> str:
+        if self.verdict is None:
+            return "no verdict: the model was not trained to give one"
+        return f"{self.verdict} (probability of abnormal: {self.abnormal_probability:.2f})"
+
     def to_text(self) -> str:
-        lines = [self.films, f"{self.verdict} (probability of abnormal: {self.abnormal_probability:.2f})"]
+        lines = [self.films, self.verdict_words]
         return "\n".join(lines + [self.note] * bool(self.note) + [self.text, ""])
 
     def to_json(self) -> dict:
         """Everything but pixels and maps."""
         record = super().to_json()
         del record["lateral_image"], record["redrawn"]
-        record["abnormal_probability"] = round(self.abnormal_probability, 4)
+        if self.verdict is not None:
+            record["abnormal_probability"] = round(self.abnormal_probability, 4)
         record["box"] = self.box and [round(edge, 4) for edge in self.box]
         record["ssim"] = {view: round(value, 4) for view, value in self.ssim.items()}
         return record
@@ -177,7 +185,8 @@ def _forward(pipe, cases: list[dict]) -> list[dict]:
     inputs = pipe.processor(images=cases, return_tensors="pt").to(pipe.device)
     del inputs["input_ids"], inputs["attention_mask"]  # no text: the report is the pipeline's
     output = pipe.model(**inputs)
-    probabilities = output.abnormal_logits.float().sigmoid().tolist()
+    trained = bool(pipe.model.config.abnormal_weight)
+    probabilities = output.abnormal_logits.float().sigmoid().tolist() if trained else [None] * len(cases)
     results = []
     for row, (there, probability) in enumerate(zip(output.views.tolist(), probabilities, strict=True)):
         views = tuple(view for view, is_there in zip(VIEWS, there, strict=True) if is_there)
@@ -192,7 +201,7 @@ def _forward(pipe, cases: list[dict]) -> list[dict]:
                     f"{view} view missing: its learned substitute was used" for view in VIEWS if view not in views
                 ),
                 "abnormal_probability": probability,
-                "verdict": "abnormal" if probability >= ABNORMAL else "normal",
+                "verdict": ("abnormal" if probability >= ABNORMAL else "normal") if trained else None,
                 "box": tuple(output.boxes[row].tolist()) if "frontal" in views else None,
                 "ssim": {view: structural_similarity(seen[view][None], drawn[view][None]).item() for view in views},
                 "redrawn": {

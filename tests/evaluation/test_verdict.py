@@ -147,3 +147,12 @@ def test_auc_takes_any_finite_scores():
     with pytest.raises(InputError) as caught:
         auc([np.inf, 0.5], [0, 1])
     assert str(caught.value) == "probabilities[0]: found inf; expected a finite number; check the model's weights"
+
+
+def test_a_perfect_ranking_is_1_and_never_more():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        labels = np.r_[np.zeros(rng.integers(1, 90), int), np.ones(rng.integers(1, 90), int)]
+        figures = verdict_figures(0.8 * labels + 0.1 * rng.random(len(labels)), labels, names=("auc",))
+        found = [figures["auc"], *(figures["intervals"]["auc"] or ())]
+        assert max(found) <= 1 and found == pytest.approx([1.0] * len(found))

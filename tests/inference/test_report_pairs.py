@@ -66,6 +66,14 @@ def test_order_views_and_notes_whatever_the_batch(pipe, pairs, batch_size):
     assert lateral.abnormal_probability == pytest.approx(alone.abnormal_probability, abs=1e-5)
 
 
+def test_a_model_that_learned_no_verdict_gives_none(pipe, films, monkeypatch):
+    monkeypatch.setattr(pipe.model.config, "abnormal_weight", 0.0)
+    (report,) = report_pairs([(films["f0"], films["l0"])], pipe)
+    assert (report.verdict, report.abnormal_probability) == (None, None)
+    assert report.to_text().splitlines()[1] == "no verdict: the model was not trained to give one"
+    assert report.to_json()["verdict"] is None and report.figure().texts
+
+
 def test_only_one_batch_is_in_memory(pipe, films, monkeypatch):
     read, real = [], module.read_pair
     monkeypatch.setattr(module, "read_pair", lambda pair: read.append(pair) or real(pair))
