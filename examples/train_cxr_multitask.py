@@ -3,7 +3,7 @@
 # ///
 """Train system 001.
 
-One process, on the phantom (about 25 minutes on two cores):
+One process, on the phantom:
     python examples/train_cxr_multitask.py --config examples/cxr_multitask_phantom.yaml
 
 Two processes on one machine, each with half the batch:

@@ -2,12 +2,14 @@
 
 import importlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import CHECKPOINTS
 
 ROOT = Path(__file__).parent.parent
 with pytest.MonkeyPatch.context() as patch:
@@ -70,3 +72,11 @@ def test_a_result_of_other_settings_is_refused(keep):
 
 def test_the_committed_results_are_of_todays_settings():
     assert all(joint.read(arm, seed) is not None for arm in joint.ARMS for seed in joint.SEEDS)
+
+
+def test_the_shipped_card_is_what_the_command_writes(tmp_path):
+    shipped = CHECKPOINTS / "cxr-multitask-tiny"
+    for name in ("config.json", "evaluation.json"):
+        shutil.copy(shipped / name, tmp_path)
+    joint.card(tmp_path)
+    assert (tmp_path / "README.md").read_text() == (shipped / "README.md").read_text()

@@ -39,7 +39,10 @@ from hf_medreport.training.recipe import (
     check_evaluation,
     fingerprint,
     fit,
+    print_skipped,
     save_model,
+    tables_of,
+    texts_of,
     write_manifest,
 )
 from hf_medreport.training.tokenizer import train_tokenizer
@@ -150,11 +153,6 @@ def train(config: str | None, flags: list[str]) -> dict:
     return metrics
 
 
-def tables_of(data: DataArguments) -> list[Path]:
-    """The files that the data comes from."""
-    return [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
-
-
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
     """Refuse, before any work, arguments that do not go together."""
     if bool(data.phantom_films) == bool(data.train_data):
@@ -189,9 +187,7 @@ def load_data(model: ModelArguments, data: DataArguments) -> tuple:
     }
     tables = [ReportDataset(path, **columns) for path in data.train_data]
     validation = ReportDataset(data.validation_data, **columns) if data.validation_data else None
-    for table in [*tables, *([validation] if validation else [])]:
-        if table.skipped:
-            print(f"{table.path}: {len(table.skipped)} bad rows left out, first: {table.skipped[0]}")
+    print_skipped([*tables, *([validation] if validation else [])])
     if data.train_weights is None:
         return ConcatDataset(tables), validation, None
     if len(data.train_weights) != len(tables):
@@ -229,10 +225,7 @@ def build(arguments: ModelArguments, train_set) -> tuple:
         if arguments.tokenizer:
             tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
         else:
-            sources = train_set.datasets if isinstance(train_set, ConcatDataset) else [train_set]
-            tokenizer = train_tokenizer(
-                (text for source in sources for text in source.texts()), arguments.vocabulary_size
-            )
+            tokenizer = train_tokenizer(texts_of(train_set), arguments.vocabulary_size)
         ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_token_id)
         encoder = AutoConfig.for_model(**{"model_type": "dinov3_vit", **arguments.encoder})
         decoder = {**arguments.decoder, "vocab_size": len(tokenizer), **ends}

@@ -37,7 +37,10 @@ from hf_medreport.training.recipe import (
     check_evaluation,
     fingerprint,
     fit,
+    print_skipped,
     save_model,
+    tables_of,
+    texts_of,
     write_manifest,
 )
 from hf_medreport.training.tokenizer import train_tokenizer
@@ -174,11 +177,6 @@ def train(config: str | None, flags: list[str]) -> dict:
     return metrics
 
 
-def tables_of(data: DataArguments) -> list[Path]:
-    """The files that the data comes from."""
-    return [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
-
-
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
     """Refuse, before any work, arguments that do not go together."""
     if bool(data.phantom_cases) == bool(data.train_data):
@@ -228,9 +226,7 @@ def load_data(model: ModelArguments, data: DataArguments, arguments: RecipeArgum
     }
     tables = [ReportDataset(path, **columns) for path in data.train_data]
     validation = ReportDataset(data.validation_data, **columns) if evaluates else None
-    for table in [*tables, *([validation] if validation else [])]:
-        if table.skipped:
-            print(f"{table.path}: {len(table.skipped)} bad rows left out, first: {table.skipped[0]}")
+    print_skipped([*tables, *([validation] if validation else [])])
     return ConcatDataset(tables), validation
 
 
@@ -262,9 +258,7 @@ def build(arguments: ModelArguments, train_set) -> tuple:
         if arguments.tokenizer:
             tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
         else:
-            sources = train_set.datasets if isinstance(train_set, ConcatDataset) else [train_set]
-            texts = (text for source in sources for text in source.texts())
-            tokenizer = train_tokenizer(texts, arguments.vocabulary_size)
+            tokenizer = train_tokenizer(texts_of(train_set), arguments.vocabulary_size)
         add_report_tokens(tokenizer)
         ends = {f"{name}_id": getattr(tokenizer, f"{name}_id") for name in FRAME}
         decoder = {**arguments.decoder, **conditioning, **ends, "vocab_size": len(tokenizer)}

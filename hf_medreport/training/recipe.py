@@ -5,12 +5,15 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch.utils.data import ConcatDataset
 from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, TrainerState
 
+from hf_medreport.data.tables import ReportDataset
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.trainer import ReportTrainer
@@ -53,6 +56,24 @@ def check_evaluation(arguments: ReportRecipeArguments, validation_data: str | No
     if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not phantoms:
         found = f"{arguments.metric_for_best_model} on tables"
         raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+
+
+def tables_of(data) -> list[Path]:
+    """The files that `train_data` and `validation_data` of a recipe name."""
+    return [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
+
+
+def print_skipped(tables: Iterable[ReportDataset]) -> None:
+    """Say which tables lost rows, and why the first one was left out."""
+    for table in tables:
+        if table.skipped:
+            print(f"{table.path}: {len(table.skipped)} bad rows left out, first: {table.skipped[0]}")
+
+
+def texts_of(records) -> Iterator[str]:
+    """Every report of a data set, or of several joined by torch."""
+    sources = records.datasets if isinstance(records, ConcatDataset) else [records]
+    return (text for source in sources for text in source.texts())
 
 
 def fit(trainer: ReportTrainer) -> dict:

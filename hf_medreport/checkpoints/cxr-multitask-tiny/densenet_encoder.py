@@ -30,11 +30,9 @@ class DenseNetEncoder(nn.Module):
                 "encoder: found no torchvision; expected it beside torch; pip install torchvision"
             ) from error
         self.features = DenseNet(growth_rate, tuple(block_config), num_init_features, bn_size, num_classes=1).features
-        self.widths = [num_init_features]  # channels of the five maps
-        width = num_init_features
-        for index, layers in enumerate(block_config):
-            width = (width if index == 0 else width // 2) + layers * growth_rate
-            self.widths.append(width)
+        norms = [getattr(self.features, f"transition{index}").norm for index in (1, 2, 3)]  # each reads a block's map
+        norms = [self.features.norm0, *norms, self.features.norm5]
+        self.widths = [norm.num_features for norm in norms]  # channels of the five maps
 
     def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         """Five maps, (batch, widths[i], side / 2^(i+1), side / 2^(i+1)), of films (batch, 3, side, side).

@@ -307,7 +307,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             anatomical_masks: (batch, 1, rows, columns) of the lungs, instead of the segmenter's.
             labels: (batch, text), -100 where nothing is to be learned.
             abnormal_labels: (batch,), 0 normal, 1 abnormal, -100 not known.
-            reconstruct: False leaves the decoders out.
+            reconstruct: False leaves the decoders out. In training a task whose weight is 0 is left out too.
 
         Raises:
             ValueError: no film, a wrong shape or number, labels that are no labels, or more tokens than positions.
@@ -325,9 +325,13 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             parts["abnormal_loss"] = self.abnormal_loss(parts["abnormal_logits"], abnormal_labels)
         if reconstruct:
             parts |= self.redraw(seen)
-        if labels is not None or input_ids is not None:
+        if (labels is not None or input_ids is not None) and self.works_on("text"):
             parts |= self.write(latent, input_ids, attention_mask, labels)
         return CxrMultitaskOutput(loss=self.total_loss(parts), **parts)
+
+    def works_on(self, task: str) -> bool:
+        """Whether a task is worth its time: in training not where its loss has no weight."""
+        return not self.training or bool(getattr(self.config, f"{task}_weight"))
 
     def total_loss(self, parts: dict[str, torch.Tensor | None]) -> torch.Tensor | None:
         """The weighted sum of those losses among `parts` that are not None; None where there is none."""
@@ -361,7 +365,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         parts = {}
         for index, name in enumerate(VIEWS):
             rows, target = seen.views[:, index], seen.films[index]
-            if rows.any():
+            if rows.any() and self.works_on(name):
                 logits = getattr(self, f"{name}_decoder")(seen.maps[index]).float()
                 parts[f"{name}_reconstruction"] = scattered(logits.sigmoid(), rows)
                 parts[f"{name}_target"] = scattered(target, rows)
