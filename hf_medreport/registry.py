@@ -21,8 +21,8 @@ class System:
 
     Args:
         model_type: what its config.json says.
-        kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks) or `"causal-lm"`
-            (text -> text).
+        kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks), `"causal-lm"`
+            (text -> text) or `"encoder"` (picture and text -> states).
         config, model, processor: `"module:Class"` below `hf_medreport`; no processor: a tokenizer of any class.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
         pipeline: `"module:Class"` of its `image-to-text` pipeline; None where the kind has none.
@@ -62,6 +62,26 @@ TINY_VIT = {
 ONE_TOKEN = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 TINY_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
+TINY_BERT = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+TINY_BERT |= {"intermediate_size": 48, "max_position_embeddings": 24}
+TINY_BERT |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+TINY_MEDVILL = {
+    "bert": TINY_BERT,
+    "image_encoder": "vit",
+    "image_encoder_sizes": {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "patch_size": 8,
+        "image_size": 16,
+    },
+    "image_size": 32,
+    "num_image_embeds": 6,
+    "max_text_tokens": 20,
+    "cls_token_id": 2,
+    "sep_token_id": 3,
+}
 
 SYSTEMS = (
     System(
@@ -130,6 +150,40 @@ SYSTEMS = (
         recipe="training.cxr_multitask",
     ),
     System(
+        model_type="radscribe",
+        kind="report",
+        config="modeling.configuration_radscribe:RadScribeConfig",
+        model="modeling.modeling_radscribe:RadScribeForConditionalGeneration",
+        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
+        processor="processing.processing_radscribe:RadScribeProcessor",
+        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
+        tiny={
+            "encoder": TINY_MEDVILL,
+            "decoder": {
+                "d_model": 32,
+                "d_ff": 48,
+                "d_kv": 8,
+                "num_layers": 2,
+                "num_heads": 4,
+                "dropout_rate": 0.0,
+                "eos_token_id": 0,
+                "pad_token_id": 0,
+                "decoder_start_token_id": 0,
+            },
+        },
+        recipe="training.radscribe",
+    ),
+    System(
+        model_type="medvill",
+        kind="encoder",
+        config="modeling.configuration_medvill:MedViLLConfig",
+        model="modeling.modeling_medvill:MedViLLModel",
+        auto_classes=("AutoModel",),
+        processor="processing.processing_medvill:MedViLLProcessor",
+        tiny=TINY_MEDVILL,
+        recipe="training.medvill",
+    ),
+    System(
         model_type="anatomy_segmenter",
         kind="segmenter",
         config="modeling.configuration_anatomy_segmenter:AnatomySegmenterConfig",
@@ -185,7 +239,7 @@ def register_auto_classes() -> None:
         transformers.AutoConfig.register(row.model_type, config)
         for name in row.auto_classes:
             getattr(transformers, name).register(config, model)
-        if row.kind == "report":
+        if row.kind in ("report", "encoder"):
             transformers.AutoProcessor.register(config, row.resolve("processor"))
     from hf_medreport.processing.image_processing_film import FilmImageProcessor
     from hf_medreport.processing.image_processing_tile import TileImageProcessor

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, ViTConfig, ViTModel
+from transformers import BertTokenizer, PreTrainedTokenizerFast, ViTConfig, ViTModel
 
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.image_processing_film import UNSCALED, FilmImageProcessor
@@ -25,6 +25,15 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
 
 
+def tiny_label_tokenizer() -> BertTokenizer:
+    """Word pieces of one letter each, 60 in all."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "'", ",", "."]
+    return BertTokenizer(
+        vocab={piece: index for index, piece in enumerate([*special, *letters, *map("##{}".format, letters)])}
+    )
+
+
 def tiny_config(row: System, **changes):
     config = {**row.tiny, **changes}
     if "decoder" in config:
@@ -37,13 +46,13 @@ def tiny_config(row: System, **changes):
 def tiny_model(row: System, seed: int = 0, **changes):
     torch.manual_seed(seed)
     model = row.resolve("model")(tiny_config(row, **changes)).eval()
-    tied = row.kind == "causal-lm" or row.model_type == "cxr_multitask"
+    tied = row.kind == "causal-lm" or row.model_type in ("cxr_multitask", "radscribe")
     table = model.get_output_embeddings().weight if tied else None  # larger, a tied table makes it say its input
     with torch.no_grad():  # far from the flat distributions of a fresh model, so that equal tokens mean something
         for name, parameter in model.named_parameters():
             written = row.kind == "causal-lm" or name.startswith(("decoder", "lm_head"))
             if written and parameter.ndim > 1 and parameter is not table:
-                parameter.mul_(4)
+                parameter.mul_(2 if row.model_type == "radscribe" else 4)  # T5 does not scale its scores down
     return model
 
 
@@ -92,6 +101,11 @@ def tiny_processor(row: System):
     image_processor = FilmImageProcessor(size=32, mask_size=16, **unscaled)
     if row.kind == "segmenter":
         return image_processor
+    if row.kind == "encoder":
+        return row.resolve("processor")(image_processor, tiny_label_tokenizer(), row.tiny["max_text_tokens"])
+    if row.model_type == "radscribe":
+        settings = row.tiny["encoder"]["max_text_tokens"]
+        return row.resolve("processor")(image_processor, tiny_tokenizer(), tiny_label_tokenizer(), settings)
     return row.resolve("processor")(image_processor, tiny_tokenizer())
 
 

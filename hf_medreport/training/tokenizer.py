@@ -1,11 +1,13 @@
-"""A tokenizer trained on the reports themselves: byte-level BPE, so that no text is unknown and every sign survives."""
+"""Tokenizers trained on the reports themselves: byte-level BPE to write with, so that no text is unknown and every sign
+survives; word pieces, lower case, for a BERT that reads.
+"""
 
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import BertTokenizer, PreTrainedTokenizerFast
 
-__all__ = ["END", "train_tokenizer"]
+__all__ = ["END", "train_tokenizer", "train_word_pieces"]
 
 END = "<|endoftext|>"
 
@@ -34,3 +36,12 @@ def train_tokenizer(reports: Iterable[str], vocabulary_size: int, digits: bool =
         ),
     )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
+
+
+def train_word_pieces(texts: Iterable[str], vocabulary_size: int) -> BertTokenizer:
+    """Learn BERT's kind of vocabulary from texts: [PAD] is 0, then [UNK], [CLS], [SEP], [MASK] and the pieces."""
+    tokenizer = BertTokenizer()
+    special = [tokenizer.pad_token, tokenizer.unk_token, tokenizer.cls_token, tokenizer.sep_token, tokenizer.mask_token]
+    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=special, show_progress=False)
+    tokenizer.backend_tokenizer.train_from_iterator(texts, trainer)
+    return BertTokenizer(vocab=tokenizer.get_vocab())
