@@ -25,6 +25,7 @@ EXTRAS = {
     "train": [
         "accelerate>=1.10",
         "datasets>=4.0",
+        "indexed_gzip>=1.8",  # films inside a .tar.gz, read where they lie
         "psutil>=5.9",
         "sacrebleu>=2.4",
         "tensorboard>=2.16",

@@ -54,9 +54,8 @@ class RadScribeConfig(PreTrainedConfig):
         self.decoder.num_layers = self.decoder.num_decoder_layers
         for name in ("eos_token_id", "pad_token_id", "tie_word_embeddings"):
             setattr(self, name, getattr(self.decoder, name))
-        if self.decoder.decoder_start_token_id is None:
-            self.decoder.decoder_start_token_id = self.decoder.pad_token_id
-        self.decoder_start_token_id = self.decoder.decoder_start_token_id
+        start = getattr(self.decoder, "decoder_start_token_id", None)  # T5Config has no such field of its own
+        self.decoder_start_token_id = self.decoder.pad_token_id if start is None else start
 
     def _refuse(self, found: str, expected: str) -> None:
         raise ValueError(f"RadScribeConfig: found {found}; expected {expected}; correct the configuration")

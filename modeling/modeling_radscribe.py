@@ -122,6 +122,17 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             )
         return self.encoder(pixel_values, label_ids, label_mask, **kwargs)
 
+    def told_labels(self, encoder_outputs: MedViLLOutput, label_ids: torch.Tensor | None = None) -> torch.Tensor | None:
+        """The label text that the encoder was told, as ids (batch, max_text_tokens + 1); None where it takes none.
+
+        Args:
+            encoder_outputs: of `encode`.
+            label_ids: what `encode` was given.
+        """
+        if encoder_outputs.label_source == "predicted":
+            return self.encoder.predicted_text(encoder_outputs.label_logits)[0]
+        return label_ids
+
     @can_return_tuple
     def forward(
         self,

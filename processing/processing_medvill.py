@@ -10,6 +10,21 @@ from transformers import BatchFeature, ProcessorMixin
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
 
+# RadScribe's, of its films. torchxrayvision's networks were trained on values from -1,024 to 1,024.
+RADSCRIBE = {"image_mean": (0.492, 0.493, 0.494), "image_std": (0.293, 0.293, 0.293)}
+XRAYVISION = {"image_mean": (0.5, 0.5, 0.5), "image_std": (1 / 2048, 1 / 2048, 1 / 2048)}
+
+
+def film_processor(image_encoder: str, image_size: int, fit: str = "pad") -> FilmImageProcessor:
+    """Films as an image encoder of `MedViLLConfig` wants them.
+
+    Args:
+        image_encoder, image_size: of the configuration.
+        fit: as in `FilmImageProcessor`.
+    """
+    scale = XRAYVISION if image_encoder == "resnet101" else RADSCRIBE
+    return FilmImageProcessor(size=image_size, **scale, fit=fit, resample="bilinear")
+
 
 class MedViLLProcessor(ProcessorMixin):
     """Image processor and BERT tokenizer of `MedViLLModel`.

@@ -10,7 +10,7 @@ from transformers import BatchFeature, ProcessorMixin
 
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
-from .label_text import checked_labels, label_text, parse_labels
+from .label_text import LABELS, checked_labels, label_text, parse_labels
 from .processing_medvill import bert_text
 from .report_tokens import ReportTokens
 
@@ -123,6 +123,16 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
         """
         pieces = [self._pieces(label_text([name])) for name in self.label_names]
         return {"label_pieces": pieces, "label_separator": self._pieces(",")}
+
+    def told_labels(self, label_ids: torch.Tensor) -> list[list[str]]:
+        """The names in label text (batch, max_text_tokens + 1), as `label_inputs` or a model's own head write it.
+
+        A name that was cut off at the end of the text is left out.
+        """
+        names = {name.lower(): name for name in LABELS}  # an uncased tokenizer has lost the capitals
+        texts = self.label_tokenizer.batch_decode(label_ids, skip_special_tokens=True)
+        parts = ([part.strip(" '").lower() for part in text.split(",")] for text in texts)
+        return [[names[part] for part in of_text if part in names] for of_text in parts]
 
     def _pieces(self, text: str) -> list[int]:
         return self.label_tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -72,3 +72,31 @@ class SlideReportCollator:
         cases = [{"slides": record["slides"]} for record in records]
         texts = [record["text"] for record in records]
         return dict(self.processor(cases, text_target=texts, max_length=self.max_length))
+
+
+@dataclass
+class LabelledCollator:
+    """Hand films, labels and reports of a list of records to the processor of system 004.
+
+    Args:
+        processor: of `radscribe`.
+        label_mode: of the model: `"oracle"` is told the labels, `"predicted"` learns to name them.
+        max_length: most tokens of a report, the end token included.
+    """
+
+    processor: object
+    label_mode: str
+    max_length: int | None = None
+
+    def __call__(self, records: list[dict]) -> dict:
+        labels = [record.get("labels") for record in records]
+        told = labels if self.label_mode == "oracle" else [None] * len(records)
+        cases = [{"frontal": record["image"], "labels": of_case} for record, of_case in zip(records, told, strict=True)]
+        return dict(
+            self.processor(
+                cases,
+                text_target=[record["text"] for record in records],
+                label_target=labels if self.label_mode == "predicted" else None,
+                max_length=self.max_length,
+            )
+        )

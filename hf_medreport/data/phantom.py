@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hf_medreport.phantom.corpus import ChestCorpus
+from hf_medreport.phantom.findings import observations
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class PhantomSource:
 
 
 class PhantomReports:
-    """Records `{"image", "text", "mask", "facts", "abnormal", "lungs", "heart"}` of a `ChestCorpus`, and `"lateral"`.
+    """Records `{"image", "text", "mask", "facts", "labels", "abnormal", "lungs", "heart"}` of a `ChestCorpus`, and
+    `"lateral"`.
 
-    `abnormal` is 1 where the films show any fact; `lateral` is None where the source draws no lateral films.
-    `mask` is None: the report model learns with the masks of its own segmenter, which it will have when it is used.
+    `labels` are the CheXpert observations of the facts; `abnormal` is 1 where the films show any fact; `lateral` is
+    None where the source draws no lateral films. `mask` is None: the report model learns with the masks of its own
+    segmenter, which it will have when it is used.
     Case i depends only on the source, so the number of processes changes nothing. Memory: 3 bytes a pixel.
     """
 
@@ -48,6 +51,10 @@ class PhantomReports:
         """Every report."""
         return (record["text"] for record in self.records)
 
+    def labels(self) -> Iterator[list[str]]:
+        """The labels of every record."""
+        return (record["labels"] for record in self.records)
+
 
 def _draw(part: tuple[PhantomSource, int, int]) -> list[dict]:
     source, start, stop = part
@@ -61,6 +68,7 @@ def _draw(part: tuple[PhantomSource, int, int]) -> list[dict]:
             "text": case.report,
             "mask": None,
             "facts": case.facts,
+            "labels": observations(case.facts),
             "lungs": case.lungs,
             "heart": case.heart,
         }

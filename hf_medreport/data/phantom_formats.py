@@ -18,7 +18,7 @@ from PIL import Image
 
 from hf_medreport.data.phantom_dicom import film_bytes
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
-from hf_medreport.phantom.findings import KINDS, Fact
+from hf_medreport.phantom.findings import Fact, observations
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.report_sections import split_sections
 
@@ -223,12 +223,11 @@ def encode_radscribe(corpus: ChestCorpus, index: int) -> Record:
     """A JPEG, and a row whose label is the CheXpert names, each in single quotes, as that program's preprocessing."""
     case = corpus[index]
     split = _radscribe_split(corpus)
-    observations = dict.fromkeys(KINDS[fact.kind].chexpert for fact in case.facts if KINDS[fact.kind].chexpert)
     name = f"{split}/{case.patient_id}.jpg"
     row = {
         "id": case.patient_id,
         "split": split,
-        "label": ", ".join(f"'{one}'" for one in observations or ("No Finding",)),
+        "label": ", ".join(f"'{one}'" for one in observations(case.facts) or ("No Finding",)),
         "text": case.report,
         "img": RADSCRIBE_ROOT + name,
     }

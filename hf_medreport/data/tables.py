@@ -8,8 +8,10 @@ concerns. Films are read when a record is asked for.
 """
 
 import csv
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import pyarrow.parquet
 
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.label_text import checked_labels, parse_labels
 
 EXPECTED = "a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet"
 
@@ -31,6 +34,8 @@ class ReportDataset:
             table's folder and inside it), or the `{"bytes", "path"}` that `datasets` stores.
         lateral_column, label_column: of a second view and of a verdict, 0 (normal) or 1 (abnormal); cells may be empty.
             With either one, records also hold `lateral` and `abnormal`.
+        labels_column: of CheXpert names, as a list or as RadScribe's string ("'Cardiomegaly', 'Edema'"); of a film that
+            shows nothing [], `''` or "No Finding". Records then also hold `labels`: a list, None of an empty cell.
         on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
             `skipped`.
 
@@ -47,12 +52,13 @@ class ReportDataset:
         on_bad: str = "raise",
         lateral_column: str | None = None,
         label_column: str | None = None,
+        labels_column: str | None = None,
     ):
         if on_bad not in ("raise", "skip"):
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
         self.path = Path(path)
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
-        self.columns |= {"lateral": lateral_column, "label": label_column}
+        self.columns |= {"lateral": lateral_column, "label": label_column, "labels": labels_column}
         self.skipped: list[str] = []
         rows = read_rows(self.path)
         self._check_columns(rows)
@@ -85,6 +91,8 @@ class ReportDataset:
         if self.columns["lateral"] or self.columns["label"]:
             record["lateral"] = self._picture(row, "lateral", number, read_image)
             record["abnormal"] = verdict(row[self.columns["label"]]) if self.columns["label"] else None
+        if self.columns["labels"]:
+            record["labels"] = observations(row[self.columns["labels"]], self.columns["labels"])
         return record
 
     def _picture(self, row: dict, role: str, number: int, read):
@@ -97,6 +105,11 @@ class ReportDataset:
     def texts(self) -> Iterator[str]:
         """Every report, without reading a film."""
         return (self.rows[number][self.columns["text"]] for number in self.kept)
+
+    def labels(self) -> Iterator[list[str] | None]:
+        """The labels of every record, without reading a film; None where there is no `labels_column`."""
+        column = self.columns["labels"]
+        return (observations(self.rows[number][column], column) if column else None for number in self.kept)
 
     def _check_columns(self, rows: Sequence[dict]) -> None:
         present = list(rows[0]) if len(rows) else []
@@ -118,6 +131,11 @@ class ReportDataset:
             except ValueError as error:
                 expected = "0 (normal), 1 (abnormal) or an empty cell"
                 return InputError(where, str(error), expected, f"correct '{self.columns['label']}'")
+        if self.columns["labels"]:
+            try:
+                observations(row[self.columns["labels"]], where)
+            except InputError as error:
+                return error
         for role in ("image", "mask", "lateral"):
             column = self.columns[role]
             value = row[column] if column else None
@@ -165,6 +183,23 @@ def verdict(cell) -> int | None:
     raise ValueError(f"label {cell!r:.20}")
 
 
+def observations(cell, where: str) -> list[str] | None:
+    """CheXpert names without "No Finding", None of an empty cell.
+
+    Raises:
+        InputError: another type, broken quotes or an unknown name.
+    """
+    if cell is None or cell == "":
+        return None
+    if isinstance(cell, str):
+        return parse_labels(cell, where)
+    if isinstance(cell, list) and all(isinstance(name, str) for name in cell):
+        return checked_labels(cell, where)
+    raise InputError(
+        where, f"labels {cell!r:.20}", "a list of CheXpert's names", "correct the labels or empty the cell"
+    )
+
+
 class ArrowRows(Sequence):
     """Rows of an Arrow table, made into dicts one by one; the table may be mapped from disk."""
 
@@ -189,7 +224,7 @@ def read_rows(path: Path) -> Sequence[dict]:
         return _folder_rows(path)
     if not os.path.isfile(path):
         raise InputError(path, "no such file", EXPECTED, "check the path")
-    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
+    readers = {".csv": lambda path: list(csv_rows(path)), ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
     if path.suffix.lower() not in readers:
         raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
     if path.stat().st_size == 0:
@@ -200,21 +235,29 @@ def read_rows(path: Path) -> Sequence[dict]:
         raise InputError(path.name, "text that is not UTF-8", "UTF-8", "save the table as UTF-8") from error
 
 
-def _csv_rows(path: Path) -> list[dict]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
+def csv_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a CSV, plain or (.gz) compressed, one by one as they are read.
+
+    Raises:
+        InputError: at the first line that is broken.
+    """
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rt", newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, strict=True)
         try:
             header = next(reader, [])
-            rows = []
             for values in filter(None, reader):  # a blank line is no row
                 if len(values) != len(header):
                     where = f"{path.name}, line {reader.line_num}"
                     raise InputError(where, f"{len(values)} fields", f"{len(header)} as in the header", "mend the line")
-                rows.append(dict(zip(header, values, strict=True)))
+                yield dict(zip(header, values, strict=True))
         except csv.Error as error:
             where = f"{path.name}, line {reader.line_num}"
             raise InputError(where, f"broken CSV ({error})", "quoted fields that end", "mend the line") from error
-    return rows
+        except UnicodeDecodeError as error:
+            raise InputError(path.name, "text that is not UTF-8", "UTF-8", "save the table as UTF-8") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(path.name, "a damaged gzip file", "a complete one", "download it again") from error
 
 
 def _jsonl_rows(path: Path) -> list[dict]:

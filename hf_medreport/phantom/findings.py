@@ -11,7 +11,7 @@ from itertools import combinations
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["CHANGES", "GRADES", "KINDS", "NUMBERS", "SIDES", "ZONES", "Fact", "Kind", "check_facts", "conflict"]
-__all__ += ["report_order"]
+__all__ += ["observations", "report_order"]
 
 SIDES = ("right", "left")
 ZONES = ("upper", "middle", "lower")
@@ -141,6 +141,11 @@ def report_order(facts: Iterable[Fact]) -> list[Fact]:
     """The facts in the order in which a report states them: kinds as in `KINDS`, then right before left."""
     kinds = list(KINDS)
     return sorted(facts, key=lambda fact: (kinds.index(fact.kind), fact.side != "right", fact.zone or ""))
+
+
+def observations(facts: Iterable[Fact]) -> list[str]:
+    """The CheXpert observations that facts belong to, each once, in their order."""
+    return list(dict.fromkeys(KINDS[fact.kind].chexpert for fact in facts if KINDS[fact.kind].chexpert))
 
 
 def conflict(one: Fact, other: Fact) -> bool:

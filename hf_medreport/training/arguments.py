@@ -1,6 +1,7 @@
 """Training arguments from a YAML file and flags: dataclasses say what there is, a flag beats the file."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -9,13 +10,16 @@ from transformers import HfArgumentParser
 from hf_medreport.processing.input_error import InputError
 
 
-def read_arguments(classes: tuple[type, ...], config: str | None, flags: list[str]) -> tuple:
+def read_arguments(
+    classes: tuple[type, ...], config: str | None, flags: list[str], translate: Callable[[dict], dict] = dict
+) -> tuple:
     """One instance of each dataclass.
 
     Args:
         classes: dataclasses whose fields are the arguments.
         config: a YAML file of `field: value`, or None.
         flags: `["--field", "value", ...]`.
+        translate: what the file holds -> `{field: value}`, where it may be written in other words.
 
     Raises:
         InputError: a missing or broken file, a field or flag that no dataclass has (the nearest is named), a value of
@@ -24,7 +28,7 @@ def read_arguments(classes: tuple[type, ...], config: str | None, flags: list[st
     parser = HfArgumentParser(classes, exit_on_error=False)
     known = {action.dest: action for action in parser._actions if action.dest != "help"}
     if config is not None:
-        values = read_yaml(config)
+        values = translate(read_yaml(config))
         for key in values:
             if key not in known:
                 raise InputError(config, f"unknown field '{key}'", "a training argument", _nearest(key, known))

@@ -30,6 +30,7 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
     predict_with_generate: bool = True
     remove_unused_columns: bool = False
     early_stopping_patience: int = field(default=0, metadata={"help": "Evaluations without progress; 0 never stops."})
+    early_stopping_threshold: float = field(default=0.0, metadata={"help": "What an evaluation must gain to count."})
     half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
     model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})
 
@@ -80,7 +81,7 @@ def fit(trainer: ReportTrainer) -> dict:
     """Train to the end, from where a killed run stopped if that is asked for; returns the last metrics."""
     arguments = trainer.args
     if arguments.early_stopping_patience:
-        trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
+        trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience, arguments.early_stopping_threshold))
     point = resume_point(arguments)
     if point is not None and is_finished(point, arguments):  # Trainer would go a step too far
         trainer.state = TrainerState.load_from_json(str(point / "trainer_state.json"))

@@ -1,5 +1,6 @@
 """Tables of films and reports: the same records whatever the format."""
 
+import gzip
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hf_medreport.data.collator import StudyCollator
-from hf_medreport.data.tables import ReportDataset, verdict
+from hf_medreport.data.tables import ReportDataset, csv_rows, observations, verdict
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from tests.tiny import tiny_processor
@@ -288,3 +289,102 @@ def test_a_batch_with_masks_and_without_second_views_or_verdicts(folder):
         assert "abnormal_labels" not in batch and batch["views"].tolist() == [[1, 0]] * 3
         assert batch["anatomical_masks"].shape == (3, 1, 16, 16) and not batch["anatomical_masks"][2].any()
         assert batch["labels"][0, -1] == -100 and batch["labels"][1, -1] == 0  # padded; ended
+
+
+# --- labels ---
+
+HEART, WATER = "Cardiomegaly", "Edema"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_labels_whose_cells_may_be_empty(folder, kind):
+    path = folder / f"labelled.{kind}"
+    rows = [{"image": "0.png", "text": "x", "labels": labels} for labels in ([WATER, HEART], [], ["No Finding"], None)]
+    if kind == "csv":
+        cells = ["\"'Edema', 'Cardiomegaly'\"", "''", "No Finding", ""]
+        path.write_text("\n".join(["image,text,labels", *(f"0.png,x,{cell}" for cell in cells)]))
+    elif kind == "jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    table = ReportDataset(path, labels_column="labels")
+    assert [table[index]["labels"] for index in range(4)] == [[WATER, HEART], [], [], None]
+    assert set(table[0]) == {"image", "text", "mask", "labels"} and "labels" not in ReportDataset(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ([], []),
+        ([HEART, HEART], [HEART]),
+        (["No Finding", WATER], [WATER]),
+        ("Edema", [WATER]),
+        ("'No Finding'", []),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_observations(cell, expected):
+    assert observations(cell, "x") == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (["Edma"], "found unknown label 'Edma'; expected one of CheXpert's 14 names; did you mean 'Edema'?"),
+        ("'Edema", "found broken quotes at 'Edema; expected each name in quotes, commas between; mend the label"),
+        (3, "found labels 3; expected a list of CheXpert's names; correct the labels or empty the cell"),
+        (
+            [WATER, 3],
+            "found labels ['Edema', 3]; expected a list of CheXpert's names; correct the labels or empty the cell",
+        ),
+    ],
+)
+def test_bad_labels(folder, cell, message):
+    rows = [{"image": "0.png", "text": "x", "labels": labels} for labels in ([WATER], cell)]
+    (folder / "labelled.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    table = ReportDataset(folder / "labelled.jsonl", labels_column="labels", on_bad="skip")
+    assert len(table) == 1 and table.skipped == [f"labelled.jsonl, row 2: {message}"]
+    with pytest.raises(InputError) as error:
+        ReportDataset(folder / "labelled.jsonl", labels_column="labels")
+    assert str(error.value) == f"labelled.jsonl, row 2: {message} {REMEDY}"
+
+
+def test_a_column_of_labels_that_is_not_there(folder):
+    with pytest.raises(InputError) as error:
+        ReportDataset(save_pairs(folder, "csv", [PAIR]), labels_column="labels")
+    present = "pairs.csv: found columns image, lateral, text, label"
+    assert str(error.value) == f"{present}; expected a column 'labels'; name it with --labels_column"
+
+
+# --- compressed tables, row by row ---
+
+
+def test_rows_of_a_compressed_table(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b'a,b\n1,"x,\ny"\n\n2,z\n'))
+    assert list(csv_rows(tmp_path / "a.csv.gz")) == [{"a": "1", "b": "x,\ny"}, {"a": "2", "b": "z"}]
+
+
+def test_rows_come_before_a_table_is_read_to_its_end(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n2\n")
+    rows = csv_rows(tmp_path / "a.csv")
+    assert next(rows) == {"a": "1", "b": "x"}
+    with pytest.raises(InputError) as error:
+        next(rows)
+    assert str(error.value) == "a.csv, line 3: found 1 fields; expected 2 as in the header; mend the line"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1,x\n", "found a damaged gzip file; expected a complete one; download it again"),
+        (gzip.compress(b"a,b\n1,x\n")[:-9], "found a damaged gzip file; expected a complete one; download it again"),
+        (gzip.compress(b"a\n\xe9\n"), "found text that is not UTF-8; expected UTF-8; save the table as UTF-8"),
+    ],
+    ids=["no gzip", "cut", "Latin-1"],
+)
+def test_damaged_compressed_tables(tmp_path, content, message):
+    (tmp_path / "a.csv.gz").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        list(csv_rows(tmp_path / "a.csv.gz"))
+    assert str(error.value) == f"a.csv.gz: {message}"

@@ -1,0 +1,253 @@
+"""The recipe of MedViLL's own pre-training: masked words and image-text matching, from films with reports.
+
+    hf-medreport train medvill --config examples/medvill_phantom.yaml --output_dir runs/medvill
+    torchrun --nproc_per_node 2 examples/train_medvill.py --config examples/medvill_phantom.yaml
+
+Writes `OUTPUT_DIR/MODEL_NAME` (the encoder as a folder that loads anywhere, with its card: what `train radscribe` takes
+as `encoder`), `checkpoint-N` (to resume from; with the heads of both tasks) and `manifest.json`.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.utils.data import default_collate
+from transformers import AutoTokenizer, BertForPreTraining, ViTModel, set_seed
+
+from hf_medreport.data.phantom import PhantomReports, PhantomSource
+from hf_medreport.hub.card import write_card
+from hf_medreport.hub.folder import save_folder
+from hf_medreport.modeling.configuration_medvill import MedViLLConfig
+from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
+from hf_medreport.modeling.modeling_medvill import MedViLLForPreTraining
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.processing_medvill import MedViLLProcessor, film_processor
+from hf_medreport.training import film_reports
+from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.film_reports import check_data, labels_of, load_data
+from hf_medreport.training.medvill_pairs import MaskedPairs, best_guesses, pair_figures, pair_metrics
+from hf_medreport.training.recipe import (
+    ReportRecipeArguments,
+    check_evaluation,
+    fit,
+    tables_of,
+    texts_of,
+    write_manifest,
+)
+from hf_medreport.training.tokenizer import train_word_pieces
+from hf_medreport.training.trainer import ReportTrainer
+
+SEED = 1  # of the films that the card's figures come from
+VIT_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "patch_size", "image_size")
+VIT_SIZES += ("hidden_act", "layer_norm_eps", "qkv_bias")
+
+
+@dataclass
+class ModelArguments:
+    """The model. BERT is a name to load, or a mapping of sizes (in the YAML) to build from scratch."""
+
+    bert: str = field(default="", metadata={"help": "Folder or id of a BERT; in the YAML a mapping of its sizes."})
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Folder or id. Default: BERT's, or one trained on the reports."}
+    )
+    vocabulary_size: int = field(default=1024, metadata={"help": "Of a trained tokenizer."})
+    image_encoder: str = field(default="vit", metadata={"help": "vit, resnet101, chexnet121 or bert_vit."})
+    image_encoder_sizes: str | None = field(
+        default=None, metadata={"help": "In the YAML: its sizes. Default: the published ones."}
+    )
+    image_weights: str | None = field(
+        default=None,
+        metadata={"help": "Folder or id of a ViT, or the folder that convert chexnet writes. Default: at random."},
+    )
+    image_size: int = field(default=512, metadata={"help": "Side of a film."})
+    num_image_embeds: int = field(default=256, metadata={"help": "Image tokens; 180 as MedViLL was pre-trained."})
+    fit: str = field(default="pad", metadata={"help": "How films become squares: pad, crop or stretch."})
+    mask_mode: str = field(default="bar", metadata={"help": "bar, full or legacy."})
+
+
+@dataclass
+class DataArguments(film_reports.DataArguments):
+    """The data; `max_text_tokens` is the model's."""
+
+    max_text_tokens: int = field(default=253, metadata={"help": "Most pieces of a report; longer ones are cut."})
+
+
+@dataclass
+class RecipeArguments(ReportRecipeArguments):
+    """Trainer's arguments with defaults for pre-training."""
+
+    output_dir: str = "runs/medvill"
+    predict_with_generate: bool = False  # it writes no reports
+    evaluation_films: int = field(default=500, metadata={"help": "Phantom films that the card's figures come from."})
+
+
+def train(config: str | None, flags: list[str]) -> dict:
+    """Train and return the last metrics; see `hf_medreport.training.run`."""
+    model_arguments, data_arguments, arguments = read_arguments(
+        (ModelArguments, DataArguments, RecipeArguments), config, flags
+    )
+    check_arguments(model_arguments, data_arguments, arguments)
+    set_seed(arguments.seed)
+    train_set, validation_set, weights = load_data(
+        data_arguments, model_arguments.image_size, arguments.eval_strategy != "no"
+    )
+    model, processor = build(model_arguments, data_arguments, train_set)
+    model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
+    training = pairs_of(train_set, processor, arguments.seed, lambda: int(trainer.state.epoch or 0))
+    validation = pairs_of(validation_set, processor, arguments.seed) if validation_set is not None else None
+    output = Path(arguments.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    trainer = ReportTrainer(
+        model=model,
+        args=arguments,
+        data_collator=default_collate,
+        train_dataset=training,
+        eval_dataset=validation,
+        compute_metrics=pair_metrics,
+        preprocess_logits_for_metrics=best_guesses,
+        sample_weights=weights,
+    )
+    if trainer.is_world_process_zero():
+        write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
+    metrics = fit(trainer)
+    evaluation = evaluate(trainer, processor, data_arguments, model_arguments.image_size, config)
+    if trainer.is_world_process_zero():
+        folder = output / arguments.model_name
+        save_encoder(trainer.accelerator.unwrap_model(trainer.model), processor, folder, arguments)
+        write_evaluation(folder, evaluation, model_arguments, data_arguments, arguments, config)
+        metrics["model"] = str(folder)
+    return metrics
+
+
+def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
+    """Refuse, before any work, arguments that do not go together."""
+    check_data(data)
+    if not model.bert:
+        raise InputError("bert", "none", "a name, or sizes in the YAML", "see examples/medvill_paper.yaml")
+    if model.image_weights and model.image_encoder not in ("vit", "chexnet121"):
+        found = f"weights for {model.image_encoder}"
+        raise InputError("image_weights", found, "a vit or chexnet121", "leave it out, or choose one of these")
+    if model.image_weights and model.image_encoder_sizes:
+        raise InputError("image_encoder_sizes", "sizes beside image_weights", "one of them", "the weights have theirs")
+    if arguments.predict_with_generate:
+        raise InputError("predict_with_generate", "true", "false", "leave it out: MedViLL writes no reports")
+    if arguments.dataloader_persistent_workers:
+        remedy = "leave it out: workers that live on do not learn that an epoch is over"
+        raise InputError("dataloader_persistent_workers", "true", "false", remedy)
+    if arguments.train_batch_size == 1 and model.image_encoder in ("resnet101", "chexnet121"):
+        found = f"1 for {model.image_encoder}"
+        raise InputError("per_device_train_batch_size", found, "2 or more, for batch norm", "raise it")
+    check_evaluation(arguments, data.validation_data, data.phantom_films)
+
+
+def pairs_of(records, processor, seed: int, epoch=lambda: 0) -> MaskedPairs:
+    """Both tasks on records whose CheXpert labels tell which reports say the same."""
+    findings = [None if labels is None else frozenset(labels) for labels in labels_of(records)]
+    return MaskedPairs(records, list(texts_of(records)), findings, processor, seed, epoch)
+
+
+def build(arguments: ModelArguments, data: DataArguments, train_set) -> tuple[MedViLLForPreTraining, MedViLLProcessor]:
+    """Model and processor."""
+    bert, tokenizer = bert_of(arguments, train_set)
+    sizes, seeing = image_encoder_of(arguments)
+    fields = ("image_encoder", "image_size", "num_image_embeds", "mask_mode")
+    config = MedViLLConfig(
+        bert=bert if isinstance(bert, dict) else bert.config,
+        image_encoder_sizes=sizes,
+        max_text_tokens=data.max_text_tokens,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        **{name: getattr(arguments, name) for name in fields},
+    )
+    model = MedViLLForPreTraining(config)
+    if not isinstance(bert, dict):
+        model.medvill.bert.load_state_dict(bert.bert.state_dict(), strict=False)  # its pooler is ours, see below
+        model.pooler.load_state_dict(bert.bert.pooler.state_dict())
+        model.words.load_state_dict(bert.cls.predictions.state_dict())
+    if seeing is not None:
+        name = "vit" if arguments.image_encoder == "vit" else "densenet"
+        getattr(model.medvill.image_encoder, name).load_state_dict(seeing.state_dict())
+    films = film_processor(arguments.image_encoder, arguments.image_size, arguments.fit)
+    return model, MedViLLProcessor(films, tokenizer, data.max_text_tokens)
+
+
+def bert_of(arguments: ModelArguments, train_set) -> tuple:
+    """A pretrained BERT or the sizes of one, and its tokenizer."""
+    if isinstance(arguments.bert, str):
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer or arguments.bert)
+            bert = BertForPreTraining.from_pretrained(arguments.bert)
+        except (OSError, ValueError) as error:
+            found = f"'{arguments.bert}', which does not load"
+            raise InputError("bert", found, "a folder or repository id", "check the name, or go online") from error
+        if len(tokenizer) > bert.config.vocab_size:
+            found = f"{len(tokenizer)} pieces for a BERT of {bert.config.vocab_size}"
+            raise InputError("tokenizer", found, "BERT's own", "leave it out")
+        return bert, tokenizer
+    if arguments.tokenizer:
+        tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
+    else:
+        tokenizer = train_word_pieces(texts_of(train_set), arguments.vocabulary_size)
+    return {**arguments.bert, "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}, tokenizer
+
+
+def image_encoder_of(arguments: ModelArguments) -> tuple:
+    """Sizes of the image encoder, None for the published ones, and a pretrained one or None."""
+    name = arguments.image_weights
+    if not name:
+        return arguments.image_encoder_sizes, None
+    try:
+        if arguments.image_encoder == "vit":
+            vit = ViTModel.from_pretrained(name, add_pooling_layer=False)
+            return {size: getattr(vit.config, size) for size in VIT_SIZES}, vit
+        pair = CxrMultitaskForConditionalGeneration.from_pretrained(name)
+    except OSError as error:
+        found = f"'{name}', which does not load"
+        raise InputError("image_weights", found, "a folder or repository id", "check the name, or go online") from error
+    return pair.config.encoder, pair.encoder
+
+
+def evaluate(
+    trainer: ReportTrainer, processor, data: DataArguments, image_size: int, config: str | None
+) -> dict[str, dict]:
+    """Figures of both tasks on phantom films that were not trained on; {} without phantoms."""
+    evaluation, films = {}, trainer.args.evaluation_films
+    for split in ("test", "held_back_style") if data.phantom_films else ():
+        records = PhantomReports(PhantomSource(films, SEED, image_size, split))
+        trainer.compute_metrics = pair_figures
+        scores = trainer.predict(pairs_of(records, processor, SEED), metric_key_prefix=split).metrics
+        trainer.compute_metrics = pair_metrics
+        command = f"hf-medreport train medvill --config {config}"
+        figures = {task: scores[f"{split}_{task}"] for task in ("words", "match")}
+        evaluation[split] = {"n": films, "seed": SEED, "command": command, **figures}
+    return evaluation
+
+
+def save_encoder(model: MedViLLForPreTraining, processor, folder: Path, arguments: RecipeArguments) -> None:
+    """The encoder without the heads; half-precision weights are read back as float32."""
+    encoder = model.medvill.eval()
+    if arguments.half_precision_weights:
+        encoder = encoder.half()
+    save_folder(encoder, processor, folder)
+    if arguments.half_precision_weights:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings["dtype"] = "float32"
+        (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def write_evaluation(
+    folder: Path, evaluation: dict, model: ModelArguments, data: DataArguments, arguments, config: str | None
+) -> None:
+    """The figures and the card."""
+    if evaluation:
+        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+    parts = ["random weights" if isinstance(model.bert, dict) else model.bert]
+    write_card(
+        folder,
+        evaluation,
+        model_name=arguments.model_name,
+        base=" and ".join(parts + ([model.image_weights] if model.image_weights else [])),
+        data=f"{data.phantom_films} phantom films" if data.phantom_films else ", ".join(data.train_data),
+        command=f"hf-medreport train medvill --config {config}",
+    )
