@@ -243,6 +243,9 @@ def load_whole(arguments: ModelArguments) -> tuple:
 
 def load_parts(arguments: ModelArguments) -> tuple:
     """A pretrained MedViLL, a pretrained T5 and, if one is named, a pretrained ViT in the former."""
+    if (Path(arguments.encoder) / "pytorch_model.bin").is_file():
+        remedy = f"hf-medreport convert medvill {arguments.encoder}/pytorch_model.bin --out FOLDER, and name that folder"
+        raise InputError("encoder", "weights of the original MedViLL", "a converted folder", remedy)
     encoder = MedViLLConfig.from_pretrained(arguments.encoder)
     check_encoder(arguments.encoder, encoder, arguments)
     films = FilmImageProcessor.from_pretrained(arguments.encoder)

@@ -84,13 +84,12 @@ class OriginalKeys(TrainerCallback):
             summary.update(counts)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        shown = {"step": state.global_step, "epoch": logs.get("epoch")}
+        shown = {"epoch": logs["epoch"]}
         if "lr_encoder" in logs:
             shown |= {"lr/encoder": logs["lr_encoder"], "lr/decoder": logs["lr_decoder"]}
         for tracker in trackers(args, state):
-            if tracker.__name__ == "trackio":  # it keeps the name for a count of its own
-                shown.pop("step", None)
-            tracker.log(shown)
+            of_wandb = {"step": state.global_step}  # trackio keeps this name for a count of its own
+            tracker.log(shown | of_wandb if tracker.__name__ == "wandb" else shown)
 
     def on_step_end(self, args, state, control, **kwargs):
         if not float(state.epoch).is_integer():
@@ -101,7 +100,7 @@ class OriginalKeys(TrainerCallback):
 
 
 def trackers(args, state) -> list:
-    """The modules that this process reports to and that know no names but ours: wandb, trackio."""
+    """The modules of the trackers that this process reports to, of those that take any name."""
     if not state.is_world_process_zero:
         return []
     return [importlib.import_module(name) for name in ("wandb", "trackio") if name in args.report_to]

@@ -30,6 +30,7 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
     predict_with_generate: bool = True
     remove_unused_columns: bool = False
     early_stopping_patience: int = field(default=0, metadata={"help": "Evaluations without progress; 0 never stops."})
+    restore_callback_states_from_checkpoint: bool = True  # a resumed run goes on counting evaluations without progress
     early_stopping_threshold: float = field(default=0.0, metadata={"help": "What an evaluation must gain to count."})
     half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
     model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})

@@ -7,6 +7,7 @@ import torch
 
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.radscribe_freezing import PHASES, FreezingByEpoch, freeze, is_trainable, trainable
+from hf_medreport.training.two_rates import GroupRates, optimiser
 from tests.training.radscribe_golden import golden, original_name, tiny_radscribe
 
 # The original's phases -> ours that repeat them.
@@ -38,6 +39,16 @@ def test_the_originals_tables(case, phase):
     pooled = POOLER if case.startswith("ViT") and phase != "finetune_unfrozen" else 0
     trained = sum(parameter.requires_grad for parameter in model.parameters())
     assert trained == table["count"] - pooled
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_originals_optimiser_groups(case):
+    encoder, decoder = golden("freezing")[case]["optimizer_group_sizes"]
+    model = tiny_radscribe(*CASES[case])
+    freeze(model, "finetune")  # what is frozen is in them too
+    groups = optimiser(model, GroupRates(1e-4), GroupRates(1e-4)).param_groups
+    pooled = POOLER if case.startswith("ViT") else 0
+    assert [len(group["params"]) for group in groups] == [encoder - pooled, decoder]
 
 
 def tail_of(model) -> set[str]:
