@@ -244,7 +244,7 @@ def load_whole(arguments: ModelArguments) -> tuple:
 def load_parts(arguments: ModelArguments) -> tuple:
     """A pretrained MedViLL, a pretrained T5 and, if one is named, a pretrained ViT in the former."""
     if (Path(arguments.encoder) / "pytorch_model.bin").is_file():
-        remedy = f"hf-medreport convert medvill {arguments.encoder}/pytorch_model.bin --out FOLDER, and name that folder"
+        remedy = "hf-medreport convert medvill FOLDER/pytorch_model.bin --out NEW, and name NEW"
         raise InputError("encoder", "weights of the original MedViLL", "a converted folder", remedy)
     encoder = MedViLLConfig.from_pretrained(arguments.encoder)
     check_encoder(arguments.encoder, encoder, arguments)
@@ -295,7 +295,9 @@ def from_scratch(arguments: ModelArguments, train_set) -> tuple:
         label_tokenizer = AutoTokenizer.from_pretrained(arguments.label_tokenizer)
     else:
         label_tokenizer = train_word_pieces([label_text(names)], vocabulary_size=arguments.vocabulary_size)
-    processor = RadScribeProcessor(None, tokenizer, label_tokenizer, label_names=names)
+    bare = MedViLLConfig(**{**encoder, "label_mode": "none"})  # label pieces come from the processor
+    films = film_processor(bare.image_encoder, bare.image_size, arguments.fit)
+    processor = RadScribeProcessor(films, tokenizer, label_tokenizer, bare.max_text_tokens, names)
     of_bert = {"vocab_size": len(label_tokenizer), "pad_token_id": label_tokenizer.pad_token_id}
     encoder["bert"] = encoder.get("bert", {}) | of_bert
     encoder |= {name: getattr(label_tokenizer, name) for name in ("cls_token_id", "sep_token_id")}
@@ -305,8 +307,6 @@ def from_scratch(arguments: ModelArguments, train_set) -> tuple:
         decoder=arguments.decoder | ends | {"vocab_size": len(tokenizer)},
         label_loss_weight=arguments.label_loss_weight,
     )
-    processor.max_text_tokens = config.encoder.max_text_tokens
-    processor.image_processor = film_processor(config.encoder.image_encoder, config.encoder.image_size, arguments.fit)
     return RadScribeForConditionalGeneration(config), processor
 
 
@@ -328,21 +328,21 @@ def callbacks_of(arguments: RecipeArguments) -> list:
 
 
 def warm_up(model, processor, records, model_arguments: ModelArguments, data: DataArguments, arguments) -> None:
-    """Warm the image encoder up, or take what an earlier run of the same settings left."""
-    encoder, config = model.encoder.image_encoder, model.config.encoder
-    settings = [config.image_encoder, config.image_encoder_sizes, config.image_size, config.num_image_embeds]
-    settings += [data.phantom_films, data.phantom_seed, model_arguments.fit, arguments.bf16, arguments.seed]
-    settings += [arguments.warm_up_batch_size, arguments.warm_up_rate]
+    """Warm the encoder up, BERT included, or take what an earlier run of the same settings left."""
+    encoder, config = model.encoder, model.config.encoder
+    settings = [config.to_dict(), data.phantom_films, data.phantom_seed, model_arguments.fit, arguments.bf16]
+    settings += [arguments.seed, arguments.warm_up_batch_size, arguments.warm_up_rate]
 
     def see(indices: list[int]) -> torch.Tensor:
         films = processor.image_processor([records[index]["image"] for index in indices], return_tensors="pt")
-        features, _ = model.encoder.image_features(films["pixel_values"])
-        return encoder.tokens(features)[0].flatten(1)
+        labels = processor.label_inputs([[]] * len(indices)) if config.label_mode == "oracle" else ()
+        states = encoder(films["pixel_values"], *labels).last_hidden_state
+        return states[:, : 1 + config.num_image_embeds].flatten(1)
 
     folder = Path(arguments.warm_up_folder or Path(arguments.output_dir) / "warm-up")
     options = {"steps": arguments.encoder_steps, "batch_size": arguments.warm_up_batch_size}
     options |= {"rate": arguments.warm_up_rate, "seed": arguments.seed}
-    done = folder / f"image-encoder-{arguments.encoder_steps}-{fingerprint(settings)}.safetensors"
+    done = folder / f"encoder-{arguments.encoder_steps}-{fingerprint(settings)}.safetensors"
     stage = partial(warm_up_encoder, encoder, see, records, bf16=arguments.bf16, **options)
     model.eval()
     warmed(encoder, done, stage, arguments.seed)

@@ -82,7 +82,8 @@ def fit(trainer: ReportTrainer) -> dict:
     """Train to the end, from where a killed run stopped if that is asked for; returns the last metrics."""
     arguments = trainer.args
     if arguments.early_stopping_patience:
-        trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience, arguments.early_stopping_threshold))
+        patience, threshold = arguments.early_stopping_patience, arguments.early_stopping_threshold
+        trainer.add_callback(EarlyStoppingCallback(patience, threshold))
     point = resume_point(arguments)
     if point is not None and is_finished(point, arguments):  # Trainer would go a step too far
         trainer.state = TrainerState.load_from_json(str(point / "trainer_state.json"))
