@@ -84,6 +84,7 @@ class MedViLLConfig(PreTrainedConfig):
     num_label_layers: int = 3
     cls_token_id: int = 101
     sep_token_id: int = 102
+    tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs):
         refuse_misspelt_fields(self, kwargs)

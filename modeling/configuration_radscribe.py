@@ -52,7 +52,7 @@ class RadScribeConfig(PreTrainedConfig):
             self._refuse("a decoder of width {} beside an encoder of {}".format(*widths), "one width")
         self.decoder.is_decoder, self.decoder.is_encoder_decoder = True, True
         self.decoder.num_layers = self.decoder.num_decoder_layers
-        for name in ("eos_token_id", "pad_token_id", "tie_word_embeddings"):
+        for name in ("eos_token_id", "pad_token_id"):
             setattr(self, name, getattr(self.decoder, name))
         start = getattr(self.decoder, "decoder_start_token_id", None)  # T5Config has no such field of its own
         self.decoder_start_token_id = self.decoder.pad_token_id if start is None else start

@@ -83,6 +83,10 @@ class ResNetTokens(ImageTokens):
         sizes = dict(config.image_encoder_sizes)
         channels = sizes.pop("channels")
         self.resnet = ResNetModel(ResNetConfig(num_channels=1, **sizes))
+        for stage in self.resnet.encoder.stages:
+            for block in stage.layers:
+                # torchxrayvision's blocks have a ReLU before the shortcut is added too, published ResNets have none.
+                block.layer[-1].activation = nn.ReLU()
         self.conv = nn.Conv2d(sizes["hidden_sizes"][-1], channels, 1)
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, None]:

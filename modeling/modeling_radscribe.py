@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import GenerationMixin, PreTrainedModel, T5Config, T5ForConditionalGeneration
+from transformers import AutoConfig, GenerationMixin, PreTrainedModel, T5Config, T5ForConditionalGeneration
 from transformers import initialization as init
 from transformers.models.t5.modeling_t5 import T5Stack
 from transformers.utils import ModelOutput, can_return_tuple
@@ -86,8 +86,16 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         changes = {key[8:]: kwargs.pop(key) for key in list(kwargs) if key.startswith("encoder_")}
         seeing = MedViLLModel.from_pretrained(encoder, **changes)
-        writer = T5ForConditionalGeneration.from_pretrained(decoder, config=T5Config.from_pretrained(decoder))
-        model = cls(RadScribeConfig(encoder=seeing.config, decoder=writer.config.to_dict(), **kwargs))
+        sizes = T5Config.from_pretrained(decoder)
+        if AutoConfig.from_pretrained(decoder).model_type == "mt5":  # T5Config would read it as one that scales
+            sizes.scale_decoder_outputs = False
+        writer = T5ForConditionalGeneration.from_pretrained(decoder, config=sizes)
+        # T5Config calls every T5 tied; whether it is, only its weights say.
+        tied = torch.equal(writer.lm_head.weight, writer.decoder.embed_tokens.weight)
+        config = RadScribeConfig(
+            encoder=seeing.config, decoder=writer.config.to_dict(), tie_word_embeddings=tied, **kwargs
+        )
+        model = cls(config)
         model.encoder.load_state_dict(seeing.state_dict())
         model.decoder.load_state_dict(writer.decoder.state_dict())
         model.lm_head.load_state_dict(writer.lm_head.state_dict())

@@ -5,6 +5,9 @@ still gets right, it knows from the habits of reports. A model's figure says how
 
 A model of pairs is shown the frontal and the lateral film of each case. Its words are scored too, as its source did,
 where `constant_report` is a text: the most frequent one in training; and so are its other tasks, see `multitask`.
+
+A model that is told labels says `labels`: "oracle" are the true ones, which the blinded reporter is told too, so that
+what it gets right is what they give away; "predicted" are its own, which are scored as well, see `told_labels`.
 """
 
 from collections import Counter
@@ -14,13 +17,16 @@ from functools import lru_cache
 import numpy as np
 from tqdm import tqdm
 
+from hf_medreport.evaluation.clinical.label_scores import FIGURES
 from hf_medreport.evaluation.multitask import evaluate_multitask
 from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.reports.resampling import resampled
 from hf_medreport.evaluation.significance import bootstrap_interval
+from hf_medreport.evaluation.told_labels import LABEL_WORDS, label_head_interval, score_label_head, scored_labels
 from hf_medreport.inference.report import model_name, needs_masks, reads_pairs
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.film import MIN_SIZE
+from hf_medreport.phantom.findings import observations
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.phantom.score import figures, film_counts, measure
 
@@ -34,8 +40,11 @@ SHOWN = (
     *("hallucination_rate", "wrong_side_rate", "wrong_zone_rate", "wrong_severity_rate"),
     *("size_error_mm", "wrong_number_rate", "wrong_certainty_rate"),
 )
-# What a model of pairs is scored by beside the facts; both from 0 to 1.
+# What a model of pairs is scored by beside the facts; both from 0 to 1. And RadScribe.
 TEXT_METRICS = ("bleu4", "rougeL")
+SUITE = ("bleu4", "meteor", "rougeL", "cider", "token_f1", "chexpert_f1")
+# What a model that names the labels of a film is scored by beside the facts.
+LABEL_HEAD = tuple(f"label_head.{average}.{name}" for average in ("micro", "macro") for name in FIGURES)
 TRAINING_REPORTS = 500  # among which the constant text is the most frequent
 
 
@@ -47,11 +56,15 @@ class Written:
         reports: of "model" and "blinded".
         truth: the facts that the films were drawn from.
         references: the true reports.
+        labels: the true CheXpert labels.
+        told: the labels that "model" and "blinded" were told; empty lists of a model that is told none.
     """
 
     reports: dict[str, list[str]]
     truth: list[frozenset]
     references: list[str]
+    labels: list[list[str]]
+    told: dict[str, list[list[str]]]
 
     def counts(self) -> dict[str, np.ndarray]:
         """As `phantom_counts` returns them."""
@@ -60,35 +73,44 @@ class Written:
         return {reporter: film_counts(facts, self.truth) for reporter, facts in stated.items()}
 
 
-def phantom_counts(pipe, corpus: ChestCorpus, *, batch_size: int = 50, progress: bool = True) -> dict[str, np.ndarray]:
+def phantom_counts(
+    pipe, corpus: ChestCorpus, *, labels: str | None = None, batch_size: int = 50, progress: bool = True
+) -> dict[str, np.ndarray]:
     """What each film adds to the scores; for `figures`, `bootstrap_interval` and `paired_randomisation`.
 
     Args:
         pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         corpus: films at the model's image size.
+        labels: as in `evaluate_phantom`.
         batch_size: films a pass.
 
     Returns:
         `film_counts`, (films, kinds, counts), of "model", "blinded" and "constant_report".
     """
-    return phantom_reports(pipe, corpus, batch_size=batch_size, progress=progress).counts()
+    return phantom_reports(pipe, corpus, labels=labels, batch_size=batch_size, progress=progress).counts()
 
 
-def phantom_reports(pipe, corpus: ChestCorpus, *, batch_size: int = 50, progress: bool = True) -> Written:
+def phantom_reports(
+    pipe, corpus: ChestCorpus, *, labels: str | None = None, batch_size: int = 50, progress: bool = True
+) -> Written:
     """What the model writes of each film, and of noise in its place; arguments as in `phantom_counts`."""
-    written = Written({"model": [], "blinded": []}, [], [])
+    labels = scored_labels(pipe, labels)
+    written = Written({"model": [], "blinded": []}, [], [], [], {"model": [], "blinded": []})
     for start in tqdm(range(0, len(corpus), batch_size), desc="reporting phantom films", disable=not progress):
         indices = range(start, min(start + batch_size, len(corpus)))
         cases = [corpus[index] for index in indices]
         written.truth += [frozenset(case.facts) for case in cases]
         written.references += [case.report for case in cases]
+        written.labels += [observations(case.facts) for case in cases]
         films = [films_of(case) for case in cases]
         noise = [
             {view: noise_like(film, corpus.seed, index, number) for number, (view, film) in enumerate(of_case.items())}
             for index, of_case in zip(indices, films, strict=True)
         ]
-        written.reports["model"] += _report(pipe, films, cases, sees=True)
-        written.reports["blinded"] += _report(pipe, noise, cases, sees=False)
+        for reporter, shown in (("model", films), ("blinded", noise)):
+            records = _report(pipe, shown, cases, labels, sees=reporter == "model")
+            written.reports[reporter] += [record["generated_text"] for record in records]
+            written.told[reporter] += [record.get("labels", []) for record in records]
     return written
 
 
@@ -97,16 +119,17 @@ def films_of(case: ChestCase) -> dict[str, np.ndarray]:
     return {"frontal": case.image} | ({} if case.lateral is None else {"lateral": case.lateral.image})
 
 
-def _report(pipe, films: list[dict[str, np.ndarray]], cases: list[ChestCase], sees: bool) -> list[str]:
-    """What the model writes of each case's films."""
+def _report(pipe, films: list[dict], cases: list[ChestCase], labels: str | None, sees: bool) -> list[dict]:
+    """The pipeline's record of each case's films; `labels` as `scored_labels` returns them."""
     if needs_masks(pipe):
         # A true mask would tell a blinded model the size of the heart: it gets an empty one.
         masks = [(case.lungs | case.heart) & sees for case in cases]
         films = [of_case | {"mask": mask} for of_case, mask in zip(films, masks, strict=True)]
+    elif labels == "oracle":
+        films = [of_case | {"labels": observations(case.facts)} for of_case, case in zip(films, cases, strict=True)]
     elif not reads_pairs(pipe):
         films = [of_case["frontal"] for of_case in films]
-    records = pipe(films, batch_size=len(films))
-    return [record[0]["generated_text"] for record in records]
+    return [record for (record,) in pipe(films, batch_size=len(films))]
 
 
 def noise_like(film: np.ndarray, seed: int, index: int, view: int = 0) -> np.ndarray:
@@ -131,6 +154,7 @@ def evaluate_phantom(
     seed: int = 1,
     split: str = "test",
     prevalence: str | None = None,
+    labels: str | None = None,
     batch_size: int = 50,
     progress: bool = True,
 ) -> dict:
@@ -139,6 +163,7 @@ def evaluate_phantom(
     Args:
         pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         n, seed, split, prevalence: of `ChestCorpus`; the films are drawn at the model's image size.
+        labels: that the model is told: `"oracle"`, the true ones, or `"predicted"`, its own; None: as its label_mode.
         batch_size: films a pass.
 
     Returns:
@@ -148,23 +173,33 @@ def evaluate_phantom(
         with intervals of `constant_report` (every film called normal) and `blinded` (the model shown noise).
         A model of pairs and its baselines have `text` too: `bleu4` (COCO's) and `rougeL` (rouge_score's), from 0 to 1,
         with intervals; `constant_report` there is `constant_text`, which stands beside them as `report`. `tasks` is
-        what `evaluate_multitask` returns for the same cases.
+        what `evaluate_multitask` returns for the same cases. `text` of RadScribe holds the metrics of `SUITE`.
+        Of a model that takes labels, `labels` stands at the top: "none", "predicted" or "oracle". Where they are
+        predicted, it and its baselines have `label_head`: what `score_label_head` returns, with an interval of micro
+        F1; `constant_report` names nothing.
 
     Raises:
-        InputError: an unknown split or prevalence, or a number of films below 1.
+        InputError: an unknown split or prevalence, a number of films below 1, or labels that the model cannot be scored
+            with.
     """
+    told = scored_labels(pipe, labels)
     size = pipe.processor.image_processor.size
     pairs = reads_pairs(pipe)
     corpus = ChestCorpus(n=n, seed=seed, size=size, split=split, prevalence=prevalence, lateral=pairs)
-    written = phantom_reports(pipe, corpus, batch_size=batch_size, progress=progress)
+    written = phantom_reports(pipe, corpus, labels=labels, batch_size=batch_size, progress=progress)
     scores = {reporter: _scores(rows) for reporter, rows in written.counts().items()}
     tasks = {}
+    if pairs or told is not None:
+        _add_text_scores(scores, written, TEXT_METRICS if pairs else SUITE)
     if pairs:
-        _add_text_scores(scores, written)
         options = {"n": n, "seed": seed, "split": split, "prevalence": prevalence, "batch_size": batch_size}
         tasks["tasks"] = evaluate_multitask(pipe, **options, progress=progress)
+    if told == "predicted":
+        _add_label_scores(scores, written)
     flags = f"--n {n} --seed {seed} --split {split}" + (f" --prevalence {prevalence}" if prevalence else "")
+    flags += f" --labels {labels}" if labels else ""
     return {
+        **({} if told is None else {"labels": told}),
         **scores.pop("model"),
         **tasks,
         "seed": seed,
@@ -186,18 +221,25 @@ def _scores(counts: np.ndarray) -> dict:
     }
 
 
-def _add_text_scores(scores: dict[str, dict], written: Written) -> None:
+def _add_text_scores(scores: dict[str, dict], written: Written, names: tuple[str, ...]) -> None:
     """Add `text` and its intervals to each reporter's scores."""
     constant = constant_text()
     for reporter, texts in {**written.reports, "constant_report": [constant] * len(written.truth)}.items():
         scores[reporter]["text"] = {}
-        for name in TEXT_METRICS:
+        for name in names:
             row = metric(name)
             score = row(texts, written.references)
             scores[reporter]["text"][name] = score.value
             interval = resampled(row, score, texts, written.references).interval()
             scores[reporter]["intervals"][f"text.{name}"] = list(interval)
     scores["constant_report"]["text"]["report"] = constant
+
+
+def _add_label_scores(scores: dict[str, dict], written: Written) -> None:
+    """Add `label_head` and its interval to each reporter's scores."""
+    for reporter, named in {**written.told, "constant_report": [[]] * len(written.truth)}.items():
+        scores[reporter]["label_head"] = score_label_head(named, written.labels)
+        scores[reporter]["intervals"]["label_head.micro.f1"] = label_head_interval(named, written.labels)
 
 
 def score_table(scores: dict, shown: tuple[str, ...] = SHOWN, unit: str = "films") -> str:
@@ -208,7 +250,8 @@ def score_table(scores: dict, shown: tuple[str, ...] = SHOWN, unit: str = "films
         shown: the figures' ways in there, joined by dots.
         unit: what was reported.
     """
-    shown += tuple(f"text.{name}" for name in TEXT_METRICS if "text" in scores)
+    shown += tuple(f"text.{name}" for name in scores.get("text", ()))
+    shown += LABEL_HEAD if "label_head" in scores else ()
     reporters = {"model": scores, "blinded": scores["blinded"], "constant report": scores["constant_report"]}
     rows = [
         [name.replace("_", " ").replace(".", " "), *(_cell(of, name) for of in reporters.values())] for name in shown
@@ -216,7 +259,8 @@ def score_table(scores: dict, shown: tuple[str, ...] = SHOWN, unit: str = "films
     head = [f"{scores['n']} {unit}", *(name.replace("_", " ") for name in reporters)]
     width = max(24, 2 + max(len(row[0]) for row in rows))
     lines = (f"{row[0]:{width}}" + "".join(f"{cell:24}" for cell in row[1:]) for row in [head, *rows])
-    return "\n".join(line.rstrip() for line in lines)
+    told = [LABEL_WORDS[scores["labels"]]] if "labels" in scores else []
+    return "\n".join([*told, *(line.rstrip() for line in lines)])
 
 
 def _cell(scores: dict, name: str) -> str:

@@ -31,7 +31,7 @@ class DataArguments:
     validation_archive: str | None = field(default=None, metadata={"help": "Its films."})
     image_column: str = "image"
     text_column: str = "text"
-    labels_column: str | None = "labels"  # null in the YAML: no labels
+    labels_column: str | None = field(default=None, metadata={"help": "Of CheXpert names. Default: no labels."})
     phantom_films: int = field(default=0, metadata={"help": "Draw so many training films instead of reading tables."})
     phantom_validation_films: int = 100
     phantom_seed: int = 0
@@ -48,6 +48,8 @@ def check_data(data: DataArguments) -> None:
     if data.train_archives and len(data.train_archives) != sources:
         found = f"{len(data.train_archives)} for {sources} tables"
         raise InputError("train_archives", found, "one a table", "give as many, or none")
+    if data.validation_archive and not data.validation_data:
+        raise InputError("validation_archive", "no validation_data", "both", "name the table, or leave the films out")
     if data.train_weights is not None and len(data.train_weights) != sources:
         found = f"{len(data.train_weights)} weights for {sources} tables"
         raise InputError("train_weights", found, "one weight a table", "give as many weights as tables")

@@ -135,9 +135,6 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
     if arguments.dataloader_persistent_workers:
         remedy = "leave it out: workers that live on do not learn that an epoch is over"
         raise InputError("dataloader_persistent_workers", "true", "false", remedy)
-    if arguments.train_batch_size == 1 and model.image_encoder in ("resnet101", "chexnet121"):
-        found = f"1 for {model.image_encoder}"
-        raise InputError("per_device_train_batch_size", found, "2 or more, for batch norm", "raise it")
     check_evaluation(arguments, data.validation_data, data.phantom_films)
 
 

@@ -13,26 +13,19 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, ViTModel, set_seed
+from transformers import set_seed
 
 from hf_medreport.data.collator import LabelledCollator
 from hf_medreport.evaluation.phantom import evaluate_phantom
 from hf_medreport.hub.card import write_card
 from hf_medreport.inference.loading import load
-from hf_medreport.modeling.configuration_medvill import FINDINGS, MedViLLConfig
-from hf_medreport.modeling.configuration_radscribe import RadScribeConfig
-from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGeneration
-from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.label_text import label_text
-from hf_medreport.processing.processing_medvill import film_processor
-from hf_medreport.processing.processing_radscribe import RadScribeProcessor
-from hf_medreport.registry import register_auto_classes
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.decode_schedule import DecodeByEpoch
 from hf_medreport.training.film_reports import DataArguments, check_data, labels_of, load_data
 from hf_medreport.training.radscribe_freezing import FreezingByEpoch
 from hf_medreport.training.radscribe_metrics import OriginalFigures
+from hf_medreport.training.radscribe_model import ModelArguments, build
 from hf_medreport.training.radscribe_trainer import RadScribeTrainer
 from hf_medreport.training.radscribe_yaml import is_radscribe_yaml, translated
 from hf_medreport.training.recipe import (
@@ -43,61 +36,11 @@ from hf_medreport.training.recipe import (
     fit,
     save_model,
     tables_of,
-    texts_of,
     write_manifest,
 )
-from hf_medreport.training.tokenizer import train_tokenizer, train_word_pieces
 from hf_medreport.training.trainer import ReportMetrics, chest_facts
 from hf_medreport.training.two_rates import GroupRates
 from hf_medreport.training.warm_up import warm_up_encoder, warmed
-
-# Our names of the fields of the encoder's configuration that decide about its weights.
-SIZES = {
-    "image_encoder": "image_encoder",
-    "image_size": "image_size",
-    "num_image_embeds": "num_image_embeds",
-    "max_label_tokens": "max_text_tokens",
-}
-MODES = ("mask_mode", "label_mode")
-ENDS = ("bos_token_id", "eos_token_id", "pad_token_id")
-
-
-@dataclass
-class ModelArguments:
-    """The model: one to go on from, or encoder and decoder, both names to load or both mappings (in the YAML) to build
-    from scratch."""
-
-    model: str | None = field(
-        default=None, metadata={"help": "Folder or id of a RadScribe whose weights and tokenizers the run starts from."}
-    )
-    encoder: str = field(
-        default="",
-        metadata={"help": "Folder or id of a MedViLL (train medvill, convert medvill); in the YAML its configuration."},
-    )
-    decoder: str = field(default="", metadata={"help": "Folder or id of a T5; in the YAML its sizes."})
-    image_weights: str | None = field(
-        default=None, metadata={"help": "Folder or id of a ViT, for a MedViLL whose image encoder is a ViT at random."}
-    )
-    tokenizer: str | None = field(
-        default=None, metadata={"help": "Folder or id. Default: the decoder's, or one trained on the reports."}
-    )
-    label_tokenizer: str | None = field(
-        default=None, metadata={"help": "Folder or id. Default: the encoder's, or one trained on label names."}
-    )
-    vocabulary_size: int = field(default=512, metadata={"help": "Of a trained tokenizer of reports."})
-    image_encoder: str | None = field(
-        default=None,
-        metadata={"help": "vit, resnet101, chexnet121 or bert_vit. Default: the loaded encoder's, or vit."},
-    )
-    image_size: int | None = field(default=None, metadata={"help": "Side of a film. Default: the same, or 512."})
-    num_image_embeds: int | None = field(default=None, metadata={"help": "Image tokens. Default: the same, or 256."})
-    max_label_tokens: int | None = field(
-        default=None, metadata={"help": "Most pieces of label text. Default: the same, or 253."}
-    )
-    fit: str = field(default="pad", metadata={"help": "How films become squares: pad, crop or stretch."})
-    mask_mode: str = field(default="full", metadata={"help": "full, bar or legacy."})
-    label_mode: str = field(default="none", metadata={"help": "none, oracle or predicted."})
-    label_loss_weight: float = 1.0
 
 
 @dataclass
@@ -147,21 +90,23 @@ def train(config: str | None, flags: list[str]) -> dict:
     train_set, validation_set, weights = load_data(
         data_arguments, model_arguments.image_size or 512, arguments.eval_strategy != "no"
     )
-    check_labels(train_set, model_arguments.label_mode)
     model, processor = build(model_arguments, train_set)
+    label_mode = model.config.encoder.label_mode
+    check_labels(train_set, validation_set, label_mode)
     model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
-    model.config.statement = TEST_BENCH if data_arguments.phantom_films else ""
+    if data_arguments.phantom_films:
+        model.config.statement = TEST_BENCH
     output = Path(arguments.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     if arguments.encoder_steps:
-        warm_up(model, processor, train_set, model_arguments, data_arguments, arguments)
+        warm_up(model, processor, train_set, data_arguments, arguments)
 
     generation = {"max_new_tokens": data_arguments.max_text_tokens}
     model.generation_config.update(**generation)
     trainer = RadScribeTrainer(
         model=model,
         args=arguments,
-        data_collator=LabelledCollator(processor, model_arguments.label_mode, data_arguments.max_text_tokens),
+        data_collator=LabelledCollator(processor, label_mode, data_arguments.max_text_tokens),
         train_dataset=train_set,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
@@ -200,114 +145,17 @@ def check_arguments(data: DataArguments, arguments: RecipeArguments) -> None:
     check_evaluation(arguments, data.validation_data, data.phantom_films)
 
 
-def check_labels(train_set, label_mode: str) -> None:
+def check_labels(train_set, validation_set, label_mode: str) -> None:
     """Refuse a label mode whose labels the data does not have."""
     if label_mode == "none":
         return
-    unknown = [labels is None for labels in labels_of(train_set)]
-    if all(unknown) or (label_mode == "oracle" and any(unknown)):
-        found = f"{sum(unknown)} of {len(unknown)} records without labels"
-        expected = "labels of all" if label_mode == "oracle" else "labels of some"
-        raise InputError(f"label_mode {label_mode}", found, expected, "name labels_column, or set label_mode to none")
-
-
-def build(arguments: ModelArguments, train_set) -> tuple:
-    """Model and processor."""
-    parts = (arguments.encoder, arguments.decoder)
-    try:
-        if arguments.model:
-            return load_whole(arguments)
-        if all(isinstance(part, str) and part for part in parts):
-            return load_parts(arguments)
-    except OSError as error:
-        named = (arguments.model, *parts, arguments.image_weights)
-        found = f"{', '.join(repr(name) for name in named if name)}, of which one does not load"
-        remedy = "check the names, or go online"
-        raise InputError("model, encoder, decoder", found, "folders or repository ids", remedy) from error
-    if all(isinstance(part, dict) for part in parts):
-        return from_scratch(arguments, train_set)
-    kinds = ["a configuration" if isinstance(part, dict) else "a name" if part else "none" for part in parts]
-    raise InputError("encoder, decoder", " and ".join(kinds), "two names or two configurations", "choose")
-
-
-def load_whole(arguments: ModelArguments) -> tuple:
-    """A RadScribe to go on from; its modes are the run's."""
-    register_auto_classes()
-    processor = RadScribeProcessor.from_pretrained(arguments.model)
-    config = RadScribeConfig.from_pretrained(arguments.model)
-    check_encoder(arguments.model, config.encoder, arguments)
-    for name in MODES:
-        setattr(config.encoder, name, getattr(arguments, name))
-    return RadScribeForConditionalGeneration.from_pretrained(arguments.model, config=config), processor
-
-
-def load_parts(arguments: ModelArguments) -> tuple:
-    """A pretrained MedViLL, a pretrained T5 and, if one is named, a pretrained ViT in the former."""
-    if (Path(arguments.encoder) / "pytorch_model.bin").is_file():
-        remedy = "hf-medreport convert medvill FOLDER/pytorch_model.bin --out NEW, and name NEW"
-        raise InputError("encoder", "weights of the original MedViLL", "a converted folder", remedy)
-    encoder = MedViLLConfig.from_pretrained(arguments.encoder)
-    check_encoder(arguments.encoder, encoder, arguments)
-    films = FilmImageProcessor.from_pretrained(arguments.encoder)
-    films.fit = arguments.fit
-    tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer or arguments.decoder)
-    label_tokenizer = AutoTokenizer.from_pretrained(arguments.label_tokenizer or arguments.encoder)
-    processor = RadScribeProcessor(
-        films, tokenizer, label_tokenizer, encoder.max_text_tokens, list(encoder.label_names)
-    )
-    changes = {name: getattr(arguments, name) for name in MODES} | processor.label_pieces()
-    model = RadScribeForConditionalGeneration.from_encoder_decoder_pretrained(
-        arguments.encoder,
-        arguments.decoder,
-        **{f"encoder_{name}": value for name, value in changes.items()},
-        label_loss_weight=arguments.label_loss_weight,
-    )
-    if arguments.image_weights:
-        if encoder.image_encoder != "vit":
-            found = f"a ViT for image_encoder {encoder.image_encoder}"
-            remedy = "put its weights in with hf-medreport convert medvill --image-weights"
-            raise InputError("image_weights", found, "a MedViLL with a ViT", remedy)
-        vit = ViTModel.from_pretrained(arguments.image_weights, add_pooling_layer=False)
-        model.encoder.image_encoder.vit.load_state_dict(vit.state_dict())
-    return model, processor
-
-
-def check_encoder(name: str, encoder: MedViLLConfig, arguments: ModelArguments) -> None:
-    """Refuse sizes that a loaded encoder does not have."""
-    for ours, field_name in SIZES.items():
-        given, loaded = getattr(arguments, ours), getattr(encoder, field_name)
-        if given is not None and given != loaded:
-            remedy = f"leave {ours} out, or load an encoder that has it"
-            raise InputError(ours, f"{given} for {Path(name).name}", f"{loaded}, which it has", remedy)
-
-
-def from_scratch(arguments: ModelArguments, train_set) -> tuple:
-    """Random weights of the given sizes, with tokenizers of the reports where none are named."""
-    sizes = {field_name: getattr(arguments, ours) for ours, field_name in SIZES.items()}
-    encoder = {name: value for name, value in sizes.items() if value is not None} | arguments.encoder
-    encoder |= {name: getattr(arguments, name) for name in MODES}
-    names = list(encoder.get("label_names", FINDINGS))
-    if arguments.tokenizer:
-        tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
-    else:
-        tokenizer = train_tokenizer(texts_of(train_set), arguments.vocabulary_size)
-    if arguments.label_tokenizer:
-        label_tokenizer = AutoTokenizer.from_pretrained(arguments.label_tokenizer)
-    else:
-        label_tokenizer = train_word_pieces([label_text(names)], vocabulary_size=arguments.vocabulary_size)
-    bare = MedViLLConfig(**{**encoder, "label_mode": "none"})  # label pieces come from the processor
-    films = film_processor(bare.image_encoder, bare.image_size, arguments.fit)
-    processor = RadScribeProcessor(films, tokenizer, label_tokenizer, bare.max_text_tokens, names)
-    of_bert = {"vocab_size": len(label_tokenizer), "pad_token_id": label_tokenizer.pad_token_id}
-    encoder["bert"] = encoder.get("bert", {}) | of_bert
-    encoder |= {name: getattr(label_tokenizer, name) for name in ("cls_token_id", "sep_token_id")}
-    ends = {name: getattr(tokenizer, name) for name in ENDS} | {"decoder_start_token_id": tokenizer.pad_token_id}
-    config = RadScribeConfig(
-        encoder=encoder | processor.label_pieces(),
-        decoder=arguments.decoder | ends | {"vocab_size": len(tokenizer)},
-        label_loss_weight=arguments.label_loss_weight,
-    )
-    return RadScribeForConditionalGeneration(config), processor
+    told = label_mode == "oracle"
+    for name, records in (("train_data", train_set), ("validation_data", validation_set if told else None)):
+        unknown = [labels is None for labels in labels_of(records)] if records is not None else []
+        if any(unknown) if told else (unknown and all(unknown)):
+            found = f"{sum(unknown)} of {len(unknown)} records without labels, and label_mode {label_mode}"
+            expected = "labels of all" if told else "labels of some"
+            raise InputError(name, found, expected, "name labels_column, or set label_mode to none")
 
 
 def metrics_of(processor, data: DataArguments, arguments: RecipeArguments):
@@ -327,22 +175,22 @@ def callbacks_of(arguments: RecipeArguments) -> list:
     return callbacks + ([DecodeByEpoch(arguments)] if arguments.decode_schedule else [])
 
 
-def warm_up(model, processor, records, model_arguments: ModelArguments, data: DataArguments, arguments) -> None:
-    """Warm the encoder up, BERT included, or take what an earlier run of the same settings left."""
-    encoder, config = model.encoder, model.config.encoder
-    settings = [config.to_dict(), data.phantom_films, data.phantom_seed, model_arguments.fit, arguments.bf16]
-    settings += [arguments.seed, arguments.warm_up_batch_size, arguments.warm_up_rate]
+def warm_up(model, processor, records, data: DataArguments, arguments: RecipeArguments) -> None:
+    """Warm the image encoder up, or take what an earlier run of the same settings left."""
+    encoder, config = model.encoder.image_encoder, model.config.encoder
+    settings = [config.image_encoder, config.image_encoder_sizes, config.image_size, config.num_image_embeds]
+    settings += [data.phantom_films, data.phantom_seed, processor.image_processor.fit, arguments.bf16, arguments.seed]
+    settings += [arguments.warm_up_batch_size, arguments.warm_up_rate]
 
     def see(indices: list[int]) -> torch.Tensor:
         films = processor.image_processor([records[index]["image"] for index in indices], return_tensors="pt")
-        labels = processor.label_inputs([[]] * len(indices)) if config.label_mode == "oracle" else ()
-        states = encoder(films["pixel_values"], *labels).last_hidden_state
-        return states[:, : 1 + config.num_image_embeds].flatten(1)
+        features, _ = model.encoder.image_features(films["pixel_values"])
+        return encoder.tokens(features)[0]
 
     folder = Path(arguments.warm_up_folder or Path(arguments.output_dir) / "warm-up")
     options = {"steps": arguments.encoder_steps, "batch_size": arguments.warm_up_batch_size}
     options |= {"rate": arguments.warm_up_rate, "seed": arguments.seed}
-    done = folder / f"encoder-{arguments.encoder_steps}-{fingerprint(settings)}.safetensors"
+    done = folder / f"image-encoder-{arguments.encoder_steps}-{fingerprint(settings)}.safetensors"
     stage = partial(warm_up_encoder, encoder, see, records, bf16=arguments.bf16, **options)
     model.eval()
     warmed(encoder, done, stage, arguments.seed)
@@ -366,12 +214,12 @@ def write_model_card(
     folder: Path, evaluation: dict, model: ModelArguments, data: DataArguments, arguments, config, tables=None
 ) -> None:
     """The card of a folder that this recipe made; `tables` as in `write_card`."""
-    scratch = isinstance(model.encoder, dict)
+    parts = "random weights" if isinstance(model.encoder, dict) else f"{model.encoder} and {model.decoder}"
     write_card(
         folder,
         evaluation,
         model_name=arguments.model_name,
-        base="random weights" if scratch else f"{model.encoder} and {model.decoder}",
+        base=model.model or parts,
         data=f"{data.phantom_films} phantom films" if data.phantom_films else ", ".join(data.train_data),
         command=f"hf-medreport train radscribe --config {config}",
         tables=tables,

@@ -124,7 +124,7 @@ def save_model(model, processor, folder: Path, half_precision: bool, **generatio
         generation: how reports are to be generated, such as `max_new_tokens`.
     """
     ends = {name: getattr(model.generation_config, name) for name in ENDS}
-    model.generation_config = GenerationConfig(**generation, **ends)  # the trainer filled in the rest
+    model.generation_config = GenerationConfig(**generation, **ends)  # not what a schedule has left there
     if half_precision:
         model = model.half()
     save_folder(model.eval(), processor, folder)

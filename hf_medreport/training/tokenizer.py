@@ -40,8 +40,12 @@ def train_tokenizer(reports: Iterable[str], vocabulary_size: int, digits: bool =
 
 def train_word_pieces(texts: Iterable[str], vocabulary_size: int) -> BertTokenizer:
     """Learn BERT's kind of vocabulary from texts: [PAD] is 0, then [UNK], [CLS], [SEP], [MASK] and the pieces."""
-    tokenizer = BertTokenizer()
+    tokenizer, texts = BertTokenizer(), list(texts)
     special = [tokenizer.pad_token, tokenizer.unk_token, tokenizer.cls_token, tokenizer.sep_token, tokenizer.mask_token]
-    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=special, show_progress=False)
+    normal = tokenizer.backend_tokenizer.normalizer.normalize_str
+    letters = sorted({letter for text in texts for letter in normal(text) if not letter.isspace()})
+    # Named in order: else that of a hash table decides on ids and on ties, and a resumed run speaks another language.
+    first = [*special, *letters, *(f"##{letter}" for letter in letters if letter.isalnum())]
+    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=first, show_progress=False)
     tokenizer.backend_tokenizer.train_from_iterator(texts, trainer)
-    return BertTokenizer(vocab=tokenizer.get_vocab())
+    return BertTokenizer(vocab=dict(sorted(tokenizer.get_vocab().items(), key=lambda piece: piece[1])))

@@ -1,5 +1,6 @@
 """Seq2SeqTrainer with what report models need: weighted sources, hardware in the log, reports scored in validation."""
 
+import copy
 import json
 import os
 from abc import ABC, abstractmethod
@@ -109,6 +110,17 @@ class ReportTrainer(Seq2SeqTrainer):
 
     def _load_best_model(self):
         self.load_weights(self.state.best_model_checkpoint)
+
+    def prediction_step(self, *args, **kwargs):
+        if not self.args.predict_with_generate:
+            return super().prediction_step(*args, **kwargs)
+        # Seq2SeqTrainer writes defaults into the model's own settings, and generate then warns at every batch that
+        # max_length is there beside max_new_tokens.
+        settings = copy.deepcopy(self.model.generation_config)
+        try:
+            return super().prediction_step(*args, **kwargs)
+        finally:
+            self.model.generation_config = settings
 
     def evaluation_loop(self, *args, **kwargs):
         # Seq2SeqTrainer gathers with the records that fill the processes' last batches up, which then count twice.

@@ -61,7 +61,8 @@ def warm_up_encoder(
     """Train the encoder to name the traits of every fact of a film; returns the last loss.
 
     Args:
-        see: indices of records -> what the encoder makes of them, (batch, features), for the head to read.
+        see: indices of records -> what the encoder makes of them, for the head to read: (batch, features), or
+            (batch, places, features), of which each place is read alone and the surest one speaks for the film.
     """
     shown = [[trait for fact in record["facts"] for trait in traits(fact)] for record in records]
     columns = {trait: column for column, trait in enumerate(sorted({t for row in shown for t in row}, key=str))}
@@ -69,7 +70,7 @@ def warm_up_encoder(
     for row, of_film in enumerate(shown):
         targets[row, [columns[trait] for trait in of_film]] = 1
     with torch.no_grad():
-        width = see([0]).shape[1]
+        width = see([0]).shape[-1]
     torch.manual_seed(seed)
     head = nn.Linear(width, len(columns))
     nn.init.zeros_(head.weight)
@@ -78,6 +79,7 @@ def warm_up_encoder(
     def loss(indices: list[int]) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):  # Trainer moves the model later
             scores = head(see(indices))
+            scores = scores.amax(dim=1) if scores.ndim == 3 else scores
         # The sum over traits, so that the step size does not depend on how many there are.
         return nn.functional.binary_cross_entropy_with_logits(scores.float(), targets[indices]) * len(columns)
 

@@ -1,6 +1,7 @@
 """The model card: each figure comes from the evaluation's JSON, and what is not there is not claimed."""
 
 import ast
+import json
 import re
 
 import pytest
@@ -210,6 +211,84 @@ class TestPairs:
         figures = table(text, "figure")
         assert figures.pop("figure") == ["test"] and all(cells == ["not run"] for cells in figures.values())
         assert "calls them normal or abnormal, and redraws both.\n**This is a test-bench model" in text
+
+
+class TestLabels:
+    """Cards of models that may be told the labels of a film."""
+
+    def card(self, folder, mode, evaluation=None, **encoder):
+        config = {"model_type": "radscribe", "encoder": {"model_type": "medvill", "label_mode": mode} | encoder}
+        (folder / "config.json").write_text(json.dumps(config))
+        return write(folder, evaluation or {})
+
+    def test_oracle_stands_at_every_figure(self, tmp_path):
+        path = self.card(tmp_path, "oracle", TEST | {"labels": "oracle"})
+        text = path.read_text()
+        assert "- Labels: **oracle**. It must be told the CheXpert labels" in text
+        assert table(text, "figure")["labels that the model was told"] == ["oracle"]
+        assert 'pipe({"frontal": "image.png", "labels": ["Cardiomegaly", "Edema"]})' in text
+        assert [result.metric_name for result in ModelCard.load(path).data.eval_results] == [
+            "exact-fact F1, oracle labels",
+            "finding-kind F1, oracle labels",
+            "hallucination rate, oracle labels",
+        ]
+
+    def test_predicted_beside_oracle(self, tmp_path):
+        head = {"micro": {"f1": 0.75}, "macro": {"f1": 0.5}}
+        own = TEST | {"labels": "predicted", "label_head": head, "blinded": {"label_head": {"micro": {"f1": 0.25}}}}
+        own["intervals"] = {"label_head.micro.f1": [0.7, 0.8]}
+        path = self.card(tmp_path, "predicted", {"test": own, "test, true labels": TEST | {"labels": "oracle"}})
+        text = path.read_text()
+        assert table(text, "figure")["labels that the model was told"] == ["predicted", "oracle"]
+        assert (
+            "| its own labels: micro F1 | 0.750 | not run |\n| the same, 95 % interval | 0.700 to 0.800 | not run |\n"
+            "| the same, shown noise in place of the image | 0.250 | not run |\n"
+            "| its own labels: macro F1 | 0.500 | not run |\n"
+        ) in text
+        names = [result.metric_name for result in ModelCard.load(path).data.eval_results]
+        assert names[0] == "exact-fact F1" and names[-1] == "hallucination rate, oracle labels"
+
+    def test_none(self, tmp_path):
+        text = self.card(tmp_path, "none").read_text()
+        assert "- Labels: none. It is shown the film alone." in text and "its own labels" not in text
+        assert 'pipe("image.png")  # [{"generated_text": "..."}]' in text and "torchvision" not in text
+
+    def test_a_densenet_needs_torchvision(self, tmp_path):
+        assert "It also needs torchvision." in self.card(tmp_path, "none", image_encoder="chexnet121").read_text()
+
+    def test_models_without_labels_speak_of_none(self, tmp_path):
+        assert "labels" not in write(tmp_path, TEST).read_text().lower()
+
+
+class TestEncoder:
+    SCORES = {
+        "n": 40,
+        "seed": 1,
+        "command": "train it",
+        "words": {"accuracy": 0.5, "interval": [0.45, 0.55], "chance": 0.125},
+        "match": {"accuracy": 0.75, "interval": [0.7, 0.8], "chance": 0.5},
+    }
+
+    def test_its_two_tasks_beside_chance(self, tmp_path):
+        (tmp_path / "config.json").write_text('{"model_type": "medvill", "image_encoder": "chexnet121"}')
+        path = write(tmp_path, self.SCORES)
+        text, data = path.read_text(), ModelCard.load(path).data
+        assert "| masked words: accuracy | 0.500 |\n| the same, 95 % interval | 0.450 to 0.550 |\n" in text
+        assert "| film and report belong together: accuracy | 0.750 |" in text and "It also needs torchvision." in text
+        assert data.pipeline_tag == "feature-extraction"
+        assert [(r.metric_name, r.metric_value) for r in data.eval_results] == [
+            ("masked-word accuracy", 0.5),
+            ("image-text matching accuracy", 0.75),
+        ]
+
+    def test_one_that_was_not_evaluated(self, tmp_path):
+        (tmp_path / "config.json").write_text('{"model_type": "medvill"}')
+        text = write(tmp_path, {}).read_text()
+        usage = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+        ast.parse(usage)
+        assert "AutoModel.from_pretrained" in usage and "pipeline" not in usage and "{{" not in text
+        figures = table(text, "figure")
+        assert figures.pop("figure") == ["test"] and all(cells == ["not run"] for cells in figures.values())
 
 
 class TestTables:
