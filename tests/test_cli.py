@@ -26,7 +26,9 @@ def test_imports_without_torch(code):
 
 
 COMMANDS = ("", "report", "train", "evaluate phantom", "evaluate reports", "evaluate images")
-COMMANDS += ("phantom chest", "convert anatomical", "convert chexnet", "prepare iu-xray", "segment")
+COMMANDS += ("phantom chest", "convert anatomical", "convert chexnet", "convert radscribe", "convert medvill")
+COMMANDS += ("prepare iu-xray", "segment")
+COMMANDS += ("prepare mimic-cxr", "prepare chexpert-plus")
 
 
 @pytest.mark.parametrize("command", [command.split() for command in COMMANDS], ids=" ".join)

@@ -18,6 +18,9 @@ def evaluate_phantom(
     seed: Annotated[int, typer.Option(help="Of the films or slides.")] = 1,
     split: Annotated[str, typer.Option(help="test, held_back_style, validation or train.")] = "test",
     prevalence: Annotated[str | None, typer.Option(help="natural or balanced. Default: the split's.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="oracle (the true ones) or predicted. Default: as the model's label_mode.")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of a slide in px. Default: 2048. Films: the model's.")] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns a px of a slide. Default: 1.")] = None,
     evidence: Annotated[
@@ -34,6 +37,7 @@ def evaluate_phantom(
     """
     quiet()
     from hf_medreport.evaluation.multitask import tasks_table
+    from hf_medreport.evaluation.told_labels import scored_labels
     from hf_medreport.hub.folder import output_folder
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.report import reads_pairs, write_whole
@@ -44,6 +48,7 @@ def evaluate_phantom(
         if out.is_dir():
             raise InputError(out.name, "a folder", "a file to write", "choose another --out")
     pipe = load(model, revision=revision, device=device)
+    scored_labels(pipe, labels)
     if evidence and reads_pairs(pipe):  # its maps lie on the cropped film and on a second one
         raise InputError("--evidence", "a model of film pairs", "one of single films or slides", "leave it out")
     images = {"n": n, "seed": seed, "split": split}
@@ -65,6 +70,7 @@ def evaluate_phantom(
         if scale:
             found = f"{next(iter(scale.values())):g} for a model of films"
             raise InputError(next(iter(scale)), found, "none", "leave it out: films are drawn at the model's size")
+        images["labels"] = labels
         batch = {"batch_size": batch_size}
     scores = score(pipe, **images, batch_size=batch_size, prevalence=prevalence)
     if evidence:

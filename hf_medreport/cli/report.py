@@ -34,6 +34,12 @@ def report(
         list[Path] | None,
         typer.Option(help="Lung-heart mask, once a film or pair and in their order; else the model draws it."),
     ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="CheXpert names joined by commas, once a film and in their order, for a model that is told them."
+        ),
+    ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film or slide.")] = None,
     device: Device = None,
@@ -53,7 +59,8 @@ def report(
     model = model or (default_model(images[0]) if asked is None else DEFAULT_FOR_PAIRS)
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
     results = []
-    reports = report_any(images, pipe, masks=mask or None, slide_mpp=slide_mpp, batch_size=batch_size, pairs=asked)
+    given = {"masks": mask or None, "labels": labels or None, "slide_mpp": slide_mpp}
+    reports = report_any(images, pipe, **given, batch_size=batch_size, pairs=asked)
     for result in bar(reports, len(asked or images), "images"):
         if isinstance(result, Failure):
             typer.echo(result.message, err=True)

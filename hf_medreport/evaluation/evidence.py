@@ -22,9 +22,10 @@ from scipy.ndimage import binary_dilation
 from tqdm import tqdm
 
 from hf_medreport.evaluation.significance import bootstrap_interval
+from hf_medreport.evaluation.told_labels import scored_labels
 from hf_medreport.inference.report import model_name, needs_masks, reads_pairs
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
-from hf_medreport.phantom.findings import KINDS, Fact
+from hf_medreport.phantom.findings import KINDS, Fact, observations
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.processing.input_error import InputError
 
@@ -38,13 +39,20 @@ ROWS = ("all", *KINDS)
 
 
 def evidence_counts(
-    pipe, corpus: ChestCorpus, *, batch_size: int = 25, weights_seed: int = 0, progress: bool = True
+    pipe,
+    corpus: ChestCorpus,
+    *,
+    labels: str | None = None,
+    batch_size: int = 25,
+    weights_seed: int = 0,
+    progress: bool = True,
 ) -> np.ndarray:
     """Sums over the true sentences of each film; for `bootstrap_interval` and `paired_randomisation`.
 
     Args:
         pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         corpus: films at the model's image size; those without facts stay rows of zeros.
+        labels: that the model is told, as in `phantom.evaluate_phantom`.
         batch_size: films a pass.
         weights_seed: of the randomised weights.
 
@@ -56,13 +64,14 @@ def evidence_counts(
     """
     if reads_pairs(pipe):
         raise InputError(model_name(pipe), "a model of film pairs", "one of single films", "leave its evidence out")
+    told = scored_labels(pipe, labels)
     random_model = randomised(pipe.model, weights_seed)
     counts = np.zeros((len(corpus), len(ROWS), len(COUNTS)))
     for start in tqdm(range(0, len(corpus), batch_size), desc="evidence of phantom films", disable=not progress):
         drawn = {index: corpus[index] for index in range(start, min(start + batch_size, len(corpus)))}
         cases = {index: case for index, case in drawn.items() if case.facts}
         if cases:
-            sentences = _sentences(pipe, random_model, list(cases.values()))
+            sentences = _sentences(pipe, random_model, list(cases.values()), told)
             for (index, case), of_case in zip(cases.items(), sentences, strict=True):
                 for text, maps in of_case:
                     _count_sentence(counts[index], case, text, maps)
@@ -76,6 +85,7 @@ def evaluate_evidence(
     seed: int = 1,
     split: str = "test",
     prevalence: str = "balanced",
+    labels: str | None = None,
     batch_size: int = 25,
     progress: bool = True,
 ) -> dict:
@@ -84,6 +94,7 @@ def evaluate_evidence(
     Args:
         pipe: from `hf_medreport.inference.loading.load`.
         n, seed, split, prevalence: of `ChestCorpus`; balanced by default, for a film without facts tells nothing here.
+        labels: that the model is told, as in `phantom.evaluate_phantom`.
         batch_size: films a pass.
 
     Returns:
@@ -97,14 +108,14 @@ def evaluate_evidence(
     """
     size = pipe.processor.image_processor.size
     corpus = ChestCorpus(n=n, seed=seed, size=size, split=split, prevalence=prevalence)
-    counts = evidence_counts(pipe, corpus, batch_size=batch_size, progress=progress)
+    counts = evidence_counts(pipe, corpus, labels=labels, batch_size=batch_size, progress=progress)
     overall, *of_kinds = map(_figures, counts.sum(axis=0))
     intervals = {
         f"{figure}.{source}": bootstrap_interval(counts[:, 0], _share(f"{figure}.{source}"))
         for figure in FIGURES
         for source in ("model", "randomised")
     }
-    flags = f"--n {n} --seed {seed} --split {split} --prevalence {prevalence}"
+    flags = f"--n {n} --seed {seed} --split {split} --prevalence {prevalence}" + (f" --labels {labels}" * bool(labels))
     return {
         "n": n,
         "films": int(np.count_nonzero(counts[:, 0, 0])),
@@ -141,10 +152,16 @@ def randomised(model, seed: int):
     return twin.to(device=model.device, dtype=model.dtype).eval()
 
 
-def _sentences(pipe, random_model, cases: list[ChestCase]) -> list[list[tuple[str, dict[str, np.ndarray]]]]:
+def _sentences(
+    pipe, random_model, cases: list[ChestCase], labels: str | None
+) -> list[list[tuple[str, dict[str, np.ndarray]]]]:
     """For each case the sentences of its generated report, each with its maps (rows, columns) by source."""
-    films = [{"frontal": case.image, "mask": case.lungs | case.heart} for case in cases]
-    inputs = pipe.preprocess(films if needs_masks(pipe) else [case.image for case in cases])
+    films = [case.image for case in cases]
+    if needs_masks(pipe):
+        films = [{"frontal": case.image, "mask": case.lungs | case.heart} for case in cases]
+    elif labels == "oracle":
+        films = [{"frontal": case.image, "labels": observations(case.facts)} for case in cases]
+    inputs = pipe.preprocess(films)
     outputs = pipe.forward(inputs, generate_kwargs={}, return_evidence=True)  # each (cases, 1, ...)
     with torch.no_grad():
         ids, sentence_of_token = (outputs[name][:, 0].to(pipe.device) for name in ("ids", "sentence_of_token"))

@@ -118,6 +118,31 @@ def _redrawn(view: str) -> tuple:
     )
 
 
+# The same for a model that may be told the labels of a film; and what is added for a head that names them.
+LABEL_FIGURES = (("labels that the model was told", ("labels",)), *FIGURES)
+HEAD_FIGURES = (
+    ("its own labels: micro F1", ("label_head", "micro", "f1")),
+    ("the same, 95 % interval", ("intervals", "label_head.micro.f1")),
+    ("the same, shown noise in place of the image", ("blinded", "label_head", "micro", "f1")),
+    ("its own labels: macro F1", ("label_head", "macro", "f1")),
+)
+# The same for an encoder: the two tasks of its pre-training.
+ENCODER_FIGURES = (
+    ("films with their reports", ("n",)),
+    ("seed", ("seed",)),
+    ("masked words: accuracy", ("words", "accuracy")),
+    ("the same, 95 % interval", ("words", "interval")),
+    ("the same, by chance", ("words", "chance")),
+    ("film and report belong together: accuracy", ("match", "accuracy")),
+    ("the same, 95 % interval", ("match", "interval")),
+    ("the same, by chance", ("match", "chance")),
+)
+ENCODER_INDEXED = (
+    ("accuracy", "masked-word accuracy", ("words", "accuracy")),
+    ("accuracy", "image-text matching accuracy", ("match", "accuracy")),
+)
+
+
 # The same for a model of film pairs.
 PAIR_FIGURES = (
     ("cases of two films", ("n",)),
@@ -159,23 +184,26 @@ class Kind:
     """What the card says of models that read one kind of thing.
 
     Args:
-        reads: "films", "slides" or "pairs"; the template's notes go by it.
+        reads: "films", "slides", "pairs" or "texts" (films and texts: an encoder); the template's notes go by it.
         figures, indexed: the rows of its table, and those that stand in the metadata too.
-        each: where the scores of each finding kind, or field, lie.
-        example: what the usage code gives to the pipeline.
+        each: where the scores of each finding kind, or field, lie; empty where there are none.
+        example: what the usage code gives to the pipeline, or to the processor of an encoder.
         needs: what must be installed beside what every model needs, as a sentence.
         mark: a figure that only scores of this kind have: so scores tell the kind where no configuration does.
+        task: the Hub's name of what the model does.
     """
 
     reads: str
     figures: tuple
     indexed: tuple
-    each: tuple[str, str]
+    each: tuple[str, ...]
     example: str
     needs: str = ""
     mark: str = ""
+    task: str = "image-to-text"
 
 
+TORCHVISION = "It also needs torchvision."
 FILMS = Kind("films", FIGURES, INDEXED, ("kind", "by_kind"), '"image.png"')
 # By the configuration's model_type; every other model reads films.
 KINDS = {
@@ -194,10 +222,21 @@ KINDS = {
         PAIRS_INDEXED,
         ("kind", "by_kind"),
         '{"frontal": "f.png", "lateral": "l.png"}',
-        needs="It also needs torchvision.",
+        needs=TORCHVISION,
         mark="tasks",
     ),
+    "radscribe": Kind("films", LABEL_FIGURES, INDEXED, ("kind", "by_kind"), '"image.png"', mark="labels"),
+    "medvill": Kind(
+        "texts",
+        ENCODER_FIGURES,
+        ENCODER_INDEXED,
+        (),
+        '"image.png", text="The heart is normal."',
+        mark="words",
+        task="feature-extraction",
+    ),
 }
+ORACLE_EXAMPLE = '{"frontal": "image.png", "labels": ["Cardiomegaly", "Edema"]}'
 NOT_RUN = "not run"
 DIGITS = {"mse": 5}  # a good one is 0.0005; 3 for the others
 
@@ -219,7 +258,8 @@ def write_card(
     Args:
         folder: the saved model's folder.
         evaluation: what `score_facts` or `score_slides` gives, with "seed" and the "command" that printed it; or
-            {split: such scores}. {} for a model that was not evaluated.
+            {split: such scores}. {} for a model that was not evaluated. Of an encoder: "n", "seed", "command", "words"
+            and "match", each of these two with "accuracy", "interval" and "chance".
         model_name: the repository id it is to be published under (it also stands in the usage code).
         base: what the model was built from, in a few words.
         data: what it was trained on, in a few words.
@@ -236,14 +276,17 @@ def write_card(
     if not folder.is_dir():
         raise InputError(folder.name, "no such folder", "a saved model's folder", "save the model first")
     splits = _splits(evaluation)
-    kind = _kind(folder, splits)
-    results = _eval_results(splits, kind.indexed)
+    config = _config(folder)
+    kind = _kind(config, splits)
+    label_mode = config["encoder"]["label_mode"] if config.get("model_type") == "radscribe" else None
+    figures = kind.figures + (HEAD_FIGURES if label_mode == "predicted" else ())
+    results = _eval_results(splits, kind.indexed, kind.task)
     card = ModelCard.from_template(
         ModelCardData(
             license=licence,
             language=language,
             library_name="transformers",
-            pipeline_tag="image-to-text",
+            pipeline_tag=kind.task,
             tags=["medical-imaging", "report-generation", "hf-medreport", "custom_code"],
             eval_results=results or None,
             model_name=model_name if results else None,
@@ -253,13 +296,14 @@ def write_card(
         command=command,
         commands=_commands(splits),
         data=data,
-        example=kind.example,
-        kind_rows=_rows_of_each(splits, *kind.each),
+        example=ORACLE_EXAMPLE if label_mode == "oracle" else kind.example,
+        kind_rows=_rows_of_each(splits, *kind.each) if kind.each else [],
+        label_mode=label_mode,
         licence=licence,
         model_name=model_name,
-        needs=kind.needs,
+        needs=TORCHVISION if _has_densenet(config) else kind.needs,
         reads=kind.reads,
-        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in kind.figures],
+        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in figures],
         splits=list(splits),
         tables={caption: _cells(caption, rows) for caption, rows in (tables or {}).items()},
     )
@@ -270,12 +314,22 @@ def write_card(
     return path
 
 
-def _kind(folder: Path, splits: dict[str, dict]) -> Kind:
-    """By the configuration, so that a model that was not evaluated has a card of its kind too; else by the scores."""
+def _config(folder: Path) -> dict:
+    """The model's configuration; {} where there is none yet."""
     path = folder / "config.json"
-    model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type") if path.is_file() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _kind(config: dict, splits: dict[str, dict]) -> Kind:
+    """By the configuration, so that a model that was not evaluated has a card of its kind too; else by the scores."""
     marked = (kind for kind in KINDS.values() if any(kind.mark in scores for scores in splits.values()))
-    return KINDS.get(model_type) or next(marked, FILMS)
+    return KINDS.get(config.get("model_type")) or next(marked, FILMS)
+
+
+def _has_densenet(config: dict) -> bool:
+    """Whether a MedViLL, alone or as an encoder, sees by a DenseNet."""
+    seeing = config.get("encoder") or config
+    return seeing.get("model_type") == "medvill" and seeing.get("image_encoder") == "chexnet121"
 
 
 def _cells(caption: str, rows: list[list[str]]) -> list[list[str]]:
@@ -292,7 +346,7 @@ def _cells(caption: str, rows: list[list[str]]) -> list[list[str]]:
 
 def _splits(evaluation: dict) -> dict[str, dict]:
     """{split: scores}; scores that stand alone are those of the split "test"."""
-    if not evaluation or "exact" in evaluation:
+    if not evaluation or "exact" in evaluation or "words" in evaluation:
         return {"test": evaluation}
     if not all(isinstance(scores, dict) for scores in evaluation.values()):
         found = f"the keys {', '.join(map(str, evaluation))}"
@@ -337,16 +391,17 @@ def _rows_of_each(splits: dict[str, dict], *table: str) -> list[list[str]]:
     return [[name, *(_shown(scores, *table, name, "f1") for scores in splits.values())] for name in names]
 
 
-def _eval_results(splits: dict[str, dict], indexed: tuple) -> list[EvalResult]:
+def _eval_results(splits: dict[str, dict], indexed: tuple, task: str) -> list[EvalResult]:
+    """The figures for the metadata; those of a model that was told the truth say so in their names."""
     return [
         EvalResult(
-            task_type="image-to-text",
+            task_type=task,
             dataset_type="hf-medreport-phantom",
             dataset_name="images drawn by hf-medreport",
             dataset_split=split,
             dataset_args={key: scores[key] for key in ("n", "seed") if key in scores},
             metric_type=metric,
-            metric_name=name,
+            metric_name=f"{name}, oracle labels" if scores.get("labels") == "oracle" else name,
             metric_value=_figure(scores, *keys),
         )
         for split, scores in splits.items()

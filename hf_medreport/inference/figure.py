@@ -10,6 +10,7 @@ from PIL import Image
 COLUMNS = 4
 SCORE_LETTERS = 10  # that a panel has room for beside a full line
 PANEL, TITLE, HEADER = 2.6, 0.5, 0.3  # inches
+LABEL_LINE, LABEL_LETTERS = 0.18, 150  # inches of a line of labels under the header, and what it has room for
 MARKS = {"correct": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
 
 
@@ -21,22 +22,26 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         facts: for a phantom film, (`"correct"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
 
     Returns:
-        A figure: the film, the film with the prior, and one panel a sentence with its evidence laid over the film.
+        A figure: the labels that the model was told, where it is told any; the film, the film with the prior, and one
+        panel a sentence with its evidence laid over the film.
     """
     panels = [("film", None)] + ([("anatomical prior", None)] if report.prior is not None else [])
     panels += [(sentence.text, sentence) for sentence in report.sentences]
     rows = -(-len(panels) // COLUMNS)
-    footer = footer_inches(facts)
-    figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + TITLE) + footer + HEADER), dpi=110, layout="none")
+    footer, labels = footer_inches(facts), textwrap.wrap(report.label_words, LABEL_LETTERS)
+    header = HEADER + LABEL_LINE * len(labels)
+    figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + TITLE) + footer + header), dpi=110, layout="none")
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
     title = f"{report.film} \N{MIDDLE DOT} {report.model}"
     # Names and reports are text: a dollar sign in them opens no formula.
     figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10, parse_math=False)
+    if labels:
+        figure.text(0.01, 1 - HEADER / height, "\n".join(labels), va="top", fontsize=8.5, parse_math=False)
     film = grey(report.image)
     for index, (title, sentence) in enumerate(panels):
         row, column = divmod(index, COLUMNS)
-        axes = add_panel(figure, column, HEADER + row * (PANEL + TITLE))
+        axes = add_panel(figure, column, header + row * (PANEL + TITLE))
         axes.imshow(film, cmap="gray", vmin=0, vmax=1)
         if sentence is not None:
             lay_over(axes, sentence.evidence, film.shape)

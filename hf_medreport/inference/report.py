@@ -14,6 +14,7 @@ from PIL import Image
 
 from hf_medreport.hub.folder import output_folder
 from hf_medreport.inference.figure import report_figure
+from hf_medreport.inference.film_labels import film_labels, label_words
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
@@ -24,7 +25,8 @@ MAX_STEM_BYTES = 200  # with "_report.png" and the rest, file systems allow 255
 
 @dataclass
 class Sentence:
-    """One sentence; `mean_logprob` is the mean natural log-probability of its tokens, `evidence` a map of sum 1."""
+    """One sentence; `mean_logprob` is the mean natural log-probability of its tokens, `evidence` a map of sum 1, or
+    less where some of it lay on the padding around the film."""
 
     text: str
     section: str
@@ -34,7 +36,11 @@ class Sentence:
 
 @dataclass
 class Report:
-    """What a model wrote for one film, and what is needed to say where it came from."""
+    """What a model wrote for one film, and what is needed to say where it came from.
+
+    `labels` are the findings that the model was told before it wrote, `label_source` says by whom: `"oracle"`, the
+    user, or `"predicted"`, its own head; both None for a model that is told none.
+    """
 
     film: str
     film_sha256: str
@@ -45,6 +51,8 @@ class Report:
     revision: str
     version: str = __version__
     statement: str = ""
+    labels: list[str] | None = None
+    label_source: str | None = None
     image: np.ndarray | None = field(default=None, repr=False)  # at most PREVIEW_PX a side
     prior: np.ndarray | None = field(default=None, repr=False)  # lungs and heart, of any size
 
@@ -53,9 +61,15 @@ class Report:
         """The file that the report's picture is named after."""
         return self.film
 
+    @property
+    def label_words(self) -> str:
+        """The labels and their source in words; empty for a model that is told none."""
+        return label_words(self.labels, self.label_source)
+
     def to_text(self) -> str:
         """What a screen shows."""
-        return f"{self.film}\n{self.text}\n"
+        labels = f"{self.label_words}\n" if self.label_words else ""
+        return f"{self.film}\n{labels}{self.text}\n"
 
     def to_json(self) -> dict:
         """Everything but pixels: no maps, no folder of the film."""
@@ -88,6 +102,7 @@ def report_films(
     pipe,
     *,
     masks: Iterable[str | os.PathLike] | None = None,
+    labels: Iterable[str] | None = None,
     batch_size: int = 4,
 ) -> Iterator[Report | Failure]:
     """Report films one batch after the other, so that any number of them needs the memory of one batch.
@@ -96,15 +111,18 @@ def report_films(
         paths: films; one that cannot be read becomes a `Failure`, and the others are done.
         pipe: from `loading.load`. A model of two views takes each for a frontal film alone and gives `PairReport`s.
         masks: a lung-heart mask a film, for a model that has no segmenter of its own or in its place.
+        labels: CheXpert names joined by commas, one string a film, for a model that is told the labels of a film.
         batch_size: films a pass.
 
     Returns:
         An iterator over a `Report` or `Failure` for each path, in their order.
 
     Raises:
-        InputError: another number of masks than of films, or none for a model that needs them.
+        InputError: another number of masks or labels than of films, none for a model that needs them, or labels that
+            the model does not take or CheXpert does not have.
     """
     paths = list(map(Path, paths))
+    labels = film_labels(labels, paths, pipe, model_name(pipe))
     if reads_pairs(pipe):
         from hf_medreport.inference.report_pairs import report_pairs  # which stands on this module
 
@@ -115,18 +133,19 @@ def report_films(
         raise InputError("masks", found, "a lung-heart mask a film", "give them with --mask")
     revision = model_revision(pipe)
 
-    def read(item: tuple[Path, Path | None]) -> dict:
-        path, mask = item
-        return {"frontal": read_image(path)} | ({} if mask is None else {"mask": read_mask(mask)})
+    def read(item: tuple[Path, Path | None, list[str] | None]) -> dict:
+        path, mask, names = item
+        case = {"frontal": read_image(path)} | ({} if mask is None else {"mask": read_mask(mask)})
+        return case | ({} if names is None else {"labels": names})
 
     def write(batch: list[tuple[tuple, dict]]) -> list[Report]:
         records = pipe([case for _, case in batch], batch_size=len(batch), return_evidence=True)
         return [
             _report(path, case, record, pipe, revision)
-            for ((path, _), case), (record,) in zip(batch, records, strict=True)
+            for ((path, *_), case), (record,) in zip(batch, records, strict=True)
         ]
 
-    return in_batches(zip(paths, masks, strict=True), lambda item: item[0].name, read, write, batch_size)
+    return in_batches(zip(paths, masks, labels, strict=True), lambda item: item[0].name, read, write, batch_size)
 
 
 def one_mask_each(masks: Iterable[str | os.PathLike] | None, count: int, unit: str) -> list[Path | None]:
@@ -169,10 +188,13 @@ def _written(waiting: list[tuple], write: Callable) -> Iterator:
 
 def _report(path: Path, case: dict, record: dict, pipe, revision: str) -> Report:
     film = case["frontal"]
+    fields = words_and_source(record, pipe, revision)
+    for sentence in fields["sentences"]:
+        sentence.evidence = on_film(pipe, sentence.evidence, film)
     return Report(
         film=readable(path.name),
         film_sha256=sha256(path),
-        **words_and_source(record, pipe, revision),
+        **fields,
         image=preview(film),
         prior=case["mask"] if "mask" in case else film_prior(pipe, film),
     )
@@ -187,6 +209,8 @@ def words_and_source(record: dict, pipe, revision: str) -> dict:
         "model": model_name(pipe),
         "revision": revision,
         "statement": getattr(pipe.model.config, "statement", ""),  # models of other libraries have none
+        "labels": record.get("labels"),
+        "label_source": record.get("label_source"),
     }
 
 
@@ -207,12 +231,21 @@ def needs_masks(pipe) -> bool:
 
 
 def film_prior(pipe, film: np.ndarray) -> np.ndarray | None:
-    """Lungs and heart as the model's segmenter sees them, (height, width) in {0, 1}; None without a segmenter."""
+    """Lungs and heart as the model's segmenter sees them, (rows, columns) in {0, 1}, of what it sees of the film; None
+    without a segmenter."""
     segmenter = getattr(pipe.model, "segmenter", None)
     if segmenter is None:
         return None
     pixels = pipe.processor(images=film, return_tensors="pt")["pixel_values"].to(pipe.device)
-    return segmenter.anatomical_masks(pixels)[0, 0].cpu().numpy()
+    return on_film(pipe, segmenter.anatomical_masks(pixels)[0, 0].cpu().numpy(), film)
+
+
+def on_film(pipe, grid: np.ndarray, film: np.ndarray) -> np.ndarray:
+    """A map (rows, columns) of the square that the model saw, as one of the film that was made into it."""
+    image_processor = pipe.processor.image_processor
+    if getattr(image_processor, "fit", "stretch") == "stretch":  # those of other libraries stretch films too
+        return grid
+    return image_processor.on_film(grid, *film.shape[:2])
 
 
 def sha256(path: Path) -> str:

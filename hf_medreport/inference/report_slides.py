@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hf_medreport.inference.figure_slide import evidence_map, slide_figure, tile_pictures
+from hf_medreport.inference.film_labels import film_labels
 from hf_medreport.inference.loading import shows_slide
 from hf_medreport.inference.report import (
     Failure,
@@ -98,6 +99,7 @@ def report_any(
     pipe,
     *,
     masks: Iterable[str | os.PathLike] | None = None,
+    labels: Iterable[str] | None = None,
     slide_mpp: float | None = None,
     batch_size: int = 4,
     pairs: Iterable[tuple[Path | None, Path | None]] | None = None,
@@ -107,7 +109,7 @@ def report_any(
     Args:
         paths: all films, or all slides and feature files of slides.
         pipe: from `loading.load`.
-        masks, batch_size: for films, as in `report_films`.
+        masks, labels, batch_size: for films, as in `report_films`.
         pairs: in place of paths, as in `report_pairs`.
         slide_mpp: for slides, as in `report_slides`.
 
@@ -115,6 +117,8 @@ def report_any(
         InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
     """
     paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
+    if labels is not None and (pairs is not None or reads_slides(pipe)):
+        film_labels(labels, paths, pipe, model_name(pipe))  # no such model takes any
     if pairs is not None:
         _refuse_slide_mpp(slide_mpp, pipe)
         return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size)
@@ -134,7 +138,7 @@ def report_any(
         remedy = "report slides in a call of their own, with a model that reads them"
         raise InputError(readable(slides[0].name), f"a slide, and {name} reads films", "films only", remedy)
     _refuse_slide_mpp(slide_mpp, pipe)
-    return report_films(paths, pipe, masks=masks, batch_size=batch_size)
+    return report_films(paths, pipe, masks=masks, labels=labels, batch_size=batch_size)
 
 
 def _refuse_slide_mpp(slide_mpp: float | None, pipe) -> None:

@@ -7,6 +7,10 @@ class. A list is a batch, a dict is one case.
     pipe(["a.png", "b.dcm"], batch_size=2)             # one list a case
     pipe({"frontal": "f.png", "mask": "f_mask.png"})
     pipe("chest.png", return_evidence=True)            # adds sections, sentences with confidence and evidence maps
+
+A model that is told the labels of a film says which, and where they came from (`"oracle"`: they were given):
+
+    pipe({"frontal": "f.png", "labels": ["Edema"]})    # [{..., "labels": ["Edema"], "label_source": "oracle"}]
 """
 
 import torch
@@ -53,10 +57,16 @@ class MedicalReportPipeline(Pipeline):
 
     def _forward(self, model_inputs, generate_kwargs: dict, return_evidence: bool = False):
         generate_kwargs = self._prepare_generate_kwargs(generate_kwargs, return_dict_in_generate=False)
-        ids = self.model.generate(**model_inputs, **generate_kwargs)
-        outputs = {"ids": ids}
+        told, inputs = {}, model_inputs
+        if label_mode(self.model) in ("oracle", "predicted"):
+            seen = self.model.encode(**model_inputs)
+            told["label_ids"] = self.model.told_labels(seen, model_inputs.get("label_ids"))
+            told["oracle"] = torch.full((len(told["label_ids"]),), seen.label_source == "oracle")
+            inputs = {"encoder_outputs": seen}  # what was seen once is not encoded again
+        ids = self.model.generate(**inputs, **generate_kwargs)
         cases = next(iter(model_inputs.values())).shape[0]
         samples = ids.shape[0] // cases
+        outputs = {"ids": ids, **{name: value.repeat_interleave(samples, dim=0) for name, value in told.items()}}
         if return_evidence:
             repeated = {name: value.repeat_interleave(samples, dim=0) for name, value in model_inputs.items()}
             sentence_of_token = torch.nn.utils.rnn.pad_sequence(
@@ -72,6 +82,7 @@ class MedicalReportPipeline(Pipeline):
     def postprocess(self, outputs, return_evidence: bool = False) -> list[dict]:
         """One dict a generated sequence: `generated_text`, and with `return_evidence` also `sections` and `sentences`.
 
+        Of a model that is told labels also `labels`, a list of names, and `label_source`, `"oracle"` or `"predicted"`.
         A sentence has `text`, `section`, `mean_logprob` (natural logarithm, mean over its tokens) and `evidence`
         (rows, columns), a numpy map of sum 1.
         """
@@ -80,6 +91,9 @@ class MedicalReportPipeline(Pipeline):
         for index, ids in enumerate(outputs["ids"].tolist()):
             text = self._decode(ids)
             record = {"generated_text": text.strip()}
+            if "label_ids" in outputs:
+                (record["labels"],) = self.processor.told_labels(outputs["label_ids"][index : index + 1])
+                record["label_source"] = "oracle" if outputs["oracle"][index] else "predicted"
             if return_evidence:
                 record["sections"] = {name: text[start:end].strip() for name, start, end in section_spans(text)}
                 record["sentences"] = self._sentences(text, {name: value[index] for name, value in outputs.items()})
@@ -115,6 +129,11 @@ class MedicalReportPipeline(Pipeline):
         return indices
 
 
+def label_mode(model) -> str | None:
+    """How a model comes to the labels of a film: `"none"`, `"oracle"` or `"predicted"`; None of one without such."""
+    return getattr(getattr(model.config, "encoder", None), "label_mode", None)
+
+
 def report_sentences(text: str) -> list[tuple[str, int, int]]:
     """(section, start, end) of every sentence of a report, headings left out."""
     return [
@@ -124,4 +143,4 @@ def report_sentences(text: str) -> list[tuple[str, int, int]]:
     ]
 
 
-__all__ = ["MedicalReportPipeline", "report_sentences"]
+__all__ = ["MedicalReportPipeline", "label_mode", "report_sentences"]

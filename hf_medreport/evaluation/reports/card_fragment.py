@@ -51,6 +51,8 @@ def _notes(evaluation: Evaluation, name: str) -> str:
     parts = [f"{len(evaluation.pairs)} reports"]
     if evaluation.section:
         parts.append(f"section {evaluation.section}")
+    if evaluation.pairs.oracle_words:
+        parts.append(evaluation.pairs.oracle_words)
     if result.interval:
         low, high = result.interval
         parts.append(f"{evaluation.settings.level:.0%} interval of {result.of} {low:.4f} to {high:.4f}")

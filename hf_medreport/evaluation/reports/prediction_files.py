@@ -2,7 +2,8 @@
 
 What is read, by the name of the file:
 
-- `.jsonl`: one object a line. Ours: `{"id", "prediction", "reference"}`. RadScribe's data file (`id`, `text`, ...).
+- `.jsonl`: one object a line. Ours: `{"id", "prediction", "reference"}`, and `label_source` where a model was told the
+  labels of its films. RadScribe's data file (`id`, `text`, ...).
 - `.json`: a list of such objects; `{id: text}`; the annotation of HistGen and R2Gen (`{"train": [...], "test": [...]}`
   with `id` and `report`), of which the test split is taken; the `report.json` that `hf-medreport report` writes.
 - `.csv`: with a header. HistGen's `gen_vs_gt.csv` (`Case ID`, `Generated Reports`, `Ground Truths`). Or without one and
@@ -179,7 +180,10 @@ def _json_rows(name: str, text: str, role: str, problems: Problems) -> list[tupl
         raise InputError(name, f"broken JSON ({_reason(error)})", "one JSON value", "mend the file") from None
     if isinstance(content, dict) and isinstance(content.get("reports"), list):  # what `hf-medreport report` writes
         rows = [(f"{name}, report {n}", row) for n, row in enumerate(content["reports"], start=1)]
-        return [(where, {"id": row.get("film"), role: row.get("text")}) for where, row in _objects(rows, problems)]
+        return [
+            (where, {"id": row.get("film"), role: row.get("text"), "label_source": row.get("label_source")})
+            for where, row in _objects(rows, problems)
+        ]
     if isinstance(content, dict) and content and all(map(_is_split, content.values())):
         if "test" not in content:
             raise InputError(name, f"the splits {', '.join(content)}", "a split 'test'", "save the split as a list")

@@ -21,6 +21,7 @@ from hf_medreport.processing.report_sections import select_section, split_sectio
 
 __all__ = ["ReportPairs", "read_predictions"]
 
+LABEL_SOURCES = ("oracle", "predicted", "none")
 MISSING = {"prediction": "write a missing report as an empty string", "reference": "write the report, or drop the row"}
 
 
@@ -35,6 +36,7 @@ class ReportPairs:
         references: of each sample one or more; not empty.
         notes: what was found in how many samples, worth saying beside a score.
         left_out: (id, why) of samples that a section's choice took away.
+        oracle: ids of predictions whose writer was told labels that were taken from the reference.
     """
 
     name: str
@@ -43,9 +45,17 @@ class ReportPairs:
     references: list[list[str]]
     notes: dict[str, int] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    oracle: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def oracle_words(self) -> str | None:
+        """What has to stand beside every figure, where labels leaked; None where none did."""
+        count = sum(id_ in self.oracle for id_ in self.ids)
+        told = f"oracle labels: {count} of {len(self)} reports were written with labels taken from the reference"
+        return told if count else None
 
     def section(self, wanted: str) -> "ReportPairs":
         """The pairs of one section ("findings", "findings+impression").
@@ -123,6 +133,7 @@ def read_predictions(path: str | os.PathLike, references: str | os.PathLike | No
     problems = Problems()
     rows = read_rows(path, "prediction", problems)
     said = _column(path.name, rows, "prediction", problems)
+    sources = [_label_source(where, row, problems) for where, row in rows]
     if references is None:
         given = _column(path.name, rows, "reference", problems, ids=False)
         problems.raise_if_any()
@@ -135,7 +146,8 @@ def read_predictions(path: str | os.PathLike, references: str | os.PathLike | No
         problems.raise_if_any()
         groups = _paired(said, given)
     ids = said.ids or [str(number) for number in range(1, len(said.texts) + 1)]
-    return ReportPairs(path.name, ids, said.texts, groups, _text_notes(said.texts, groups))
+    oracle = frozenset(id_ for id_, source in zip(ids, sources, strict=True) if source == "oracle")
+    return ReportPairs(path.name, ids, said.texts, groups, _text_notes(said.texts, groups), oracle=oracle)
 
 
 def _column(name: str, rows: list, role: str, problems: Problems, ids: bool = True) -> _Column:
@@ -171,6 +183,18 @@ def _check_id(where: str, row: dict, column: str, seen: dict[str, str], problems
         problems.add("of an id twice", where, f"id '{id_}' again", "each id once", f"it is also that of {first}")
     else:
         seen[id_] = where
+
+
+def _label_source(where: str, row: dict, problems: Problems) -> str | None:
+    """Where the labels came from that the writer was told; None where the row does not say."""
+    source = row.get("label_source")
+    if source in (None, ""):  # a CSV has no null
+        return None
+    if source not in LABEL_SOURCES:
+        found = f"'{source}'" if isinstance(source, str) else kind_of(source)
+        expected = ", ".join(LABEL_SOURCES)
+        problems.add("of an unknown label_source", where, f"{found} as 'label_source'", expected, "correct it")
+    return source
 
 
 def _checked_text(where: str, row: dict, column: str, role: str, problems: Problems):

@@ -106,6 +106,8 @@ class Evaluation:
             "metrics": {name: result.to_json() for name, result in self.results.items()},
             "notes": self.pairs.notes,
             "compared_notes": self.compared.notes if self.compared else {},
+            "oracle_labels": self.pairs.oracle_words,
+            "compared_oracle_labels": self.compared and self.compared.oracle_words,
             "left_out": [{"id": id_, "why": why} for id_, why in self.pairs.left_out],
             "settings": vars(self.settings),
             "hf_medreport": __version__,
@@ -135,6 +137,8 @@ class Evaluation:
     def remarks(self) -> list[str]:
         """What a reader of the figures should know, a line each."""
         lines = [f"{len(self.pairs)} reports" + (f", section {self.section}" if self.section else "")]
+        systems = [self.pairs, self.compared] if self.compared else [self.pairs]
+        lines += [f"{system.name}: {system.oracle_words}" for system in systems if system.oracle_words]
         lines += [f"{self.pairs.name}: {count} {what}" for what, count in self.pairs.notes.items()]
         if self.compared:
             lines += [f"{self.compared.name}: {count} {what}" for what, count in self.compared.notes.items()]

@@ -54,6 +54,13 @@ FILES = {
     "several kinds at once": {
         "predictions.jsonl": lines(GOOD, row("b", None), "{", row("c", 3), GOOD, row("d", "x", "")),
     },
+    # where labels came from
+    "a misspelt label_source": {"predictions.jsonl": lines(GOOD | {"label_source": "orakle"})},
+    "a label_source of true": {"predictions.jsonl": lines(GOOD, SECOND | {"label_source": True})},
+    "a label_source of a list": {"predictions.jsonl": lines(GOOD | {"label_source": ["oracle"]})},
+    "a misspelt label_source in a CSV": {
+        "predictions.csv": b"id,prediction,reference,label_source\na,x,y,\nb,x,y,Oracle\n"
+    },
     # JSON lines
     "broken JSON": {"predictions.jsonl": lines(GOOD, '{"id": "b", "prediction": ')},
     "a list as a line": {"predictions.jsonl": lines(GOOD, '["b", "x", "y"]')},

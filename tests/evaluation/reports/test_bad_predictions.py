@@ -7,6 +7,18 @@ from hf_medreport.processing.input_error import InputError
 from tests.evaluation.reports.bad_predictions import FILES
 
 MESSAGES = {
+    "a misspelt label_source": (
+        "predictions.jsonl, line 1: found 'orakle' as 'label_source'; expected oracle, predicted, none; correct it"
+    ),
+    "a label_source of true": (
+        "predictions.jsonl, line 2: found a truth value as 'label_source'; expected oracle, predicted, none; correct it"
+    ),
+    "a label_source of a list": (
+        "predictions.jsonl, line 1: found a list as 'label_source'; expected oracle, predicted, none; correct it"
+    ),
+    "a misspelt label_source in a CSV": (
+        "predictions.csv, line 3: found 'Oracle' as 'label_source'; expected oracle, predicted, none; correct it"
+    ),
     "no id in one row": (
         "predictions.jsonl, line 2: found no id; expected an id that no other row has; add it, or leave out all ids"
     ),

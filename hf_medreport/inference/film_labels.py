@@ -1,0 +1,45 @@
+"""The labels that a user gives with films, for a model that is told them: checked before the first film is read."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.label_text import parse_labels
+from hf_medreport.processing.pipeline_image_to_text import label_mode
+
+# Where the labels came from, in words.
+SOURCES = {"oracle": "oracle: given by the user", "predicted": "predicted: the model's own"}
+
+
+def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe, name: str) -> list[list[str] | None]:
+    """The names for each film; None for each where the model is told none or names them itself.
+
+    Args:
+        labels: CheXpert names joined by commas, one string a film; an empty one where there is no finding.
+        paths: the films.
+        pipe: from `loading.load`.
+        name: the model's.
+
+    Raises:
+        InputError: labels for a model that takes none, none for one that needs them, another number of them than of
+            films, or a name that CheXpert does not have.
+    """
+    mode = label_mode(pipe.model)
+    if labels is None:
+        if mode == "oracle" and paths:
+            remedy = "give them with --labels, once a film, '' where there is no finding; or use another model"
+            raise InputError("labels", f"none, and {name} must be told them", "the labels of each film", remedy)
+        return [None] * len(paths)
+    labels = list(labels)
+    if mode not in ("oracle", "predicted"):
+        raise InputError("labels", f"{len(labels)}, and {name} takes none", "none", "leave out --labels")
+    if len(labels) != len(paths):
+        found = f"{len(labels)} for {len(paths)} film{'s' * (len(paths) != 1)}"
+        remedy = "give --labels once a film, in the films' order, names joined by commas"
+        raise InputError("labels", found, "one a film", remedy)
+    return [parse_labels(text, f"labels of {path.name}") for text, path in zip(labels, paths, strict=True)]
+
+
+def label_words(labels: list[str] | None, source: str | None) -> str:
+    """What a report says of the labels its model was told, with where they came from; nothing where it takes none."""
+    return "" if labels is None else f"labels: {', '.join(labels) or 'none'} ({SOURCES[source]})"
