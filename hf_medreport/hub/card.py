@@ -119,7 +119,22 @@ def _redrawn(view: str) -> tuple:
 
 
 # The same for a model that may be told the labels of a film; and what is added for a head that names them.
-LABEL_FIGURES = (("labels that the model was told", ("labels",)), *FIGURES)
+LABEL_FIGURES = (
+    ("labels that the model was told", ("labels",)),
+    *FIGURES,
+    *(
+        row
+        for name, metric in {
+            "BLEU-4": "bleu4",
+            "METEOR": "meteor",
+            "ROUGE-L": "rougeL",
+            "CIDEr": "cider",
+            "token F1": "token_f1",
+            "CheXpert-label F1": "chexpert_f1",
+        }.items()
+        for row in _words(name, metric)
+    ),
+)
 HEAD_FIGURES = (
     ("its own labels: micro F1", ("label_head", "micro", "f1")),
     ("the same, 95 % interval", ("intervals", "label_head.micro.f1")),

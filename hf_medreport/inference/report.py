@@ -17,6 +17,7 @@ from hf_medreport.inference.figure import report_figure
 from hf_medreport.inference.film_labels import film_labels, label_words
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.pipeline_image_to_text import label_mode
 from hf_medreport.version import __version__
 
 PREVIEW_PX = 1024  # longest side of the picture that a report keeps: a film may be many times larger
@@ -118,8 +119,8 @@ def report_films(
         An iterator over a `Report` or `Failure` for each path, in their order.
 
     Raises:
-        InputError: another number of masks or labels than of films, none for a model that needs them, or labels that
-            the model does not take or CheXpert does not have.
+        InputError: another number of masks or labels than of films, none for a model that needs them, masks or labels
+            that the model does not take, or labels that CheXpert does not have.
     """
     paths = list(map(Path, paths))
     labels = film_labels(labels, paths, pipe, model_name(pipe))
@@ -127,6 +128,9 @@ def report_films(
         from hf_medreport.inference.report_pairs import report_pairs  # which stands on this module
 
         return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size)
+    if masks is not None and label_mode(pipe.model) is not None:
+        found = f"{len(list(masks))}, and {model_name(pipe)} reads none"
+        raise InputError("masks", found, "none", "leave out --mask")
     masks = one_mask_each(masks, len(paths), "film")
     if needs_masks(pipe) and paths and masks[0] is None:
         found = f"none, and {model_name(pipe)} has no segmenter to draw them"

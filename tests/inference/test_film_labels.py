@@ -163,6 +163,11 @@ def test_wrong_use(capsys, folders, films, case):
     assert (code, out, err) == (2, "", message + "\n")
 
 
+def test_masks_are_refused(capsys, folders, films):
+    code, _, err = run(capsys, "report", films[0], "--model", folders["none"], "--mask", films[0])
+    assert (code, err) == (2, "masks: found 1, and radscribe-none reads none; expected none; leave out --mask\n")
+
+
 def test_labels_of_pairs_are_refused(capsys, folders, films):
     code, _, err = run(capsys, "report", "--frontal", films[0], "--labels", "Edema")
     assert (code, err) == (2, REFUSED["some for a model of pairs"][2] + "\n")
