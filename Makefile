@@ -9,6 +9,7 @@ export HF_HUB_OFFLINE = 1
 report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, with pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports
 	$(PYTHON) examples/report_pair.py --out reports
+	$(PYTHON) examples/report_labels.py --out reports
 	$(PYTHON) examples/report_slide.py --out reports
 
 test: $(READY)
@@ -30,6 +31,7 @@ bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/histgen.py
 	$(PYTHON) benchmarks/tiling.py
 	$(PYTHON) benchmarks/cxr_multitask.py
+	$(PYTHON) benchmarks/radscribe.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

@@ -13,7 +13,7 @@ PURPOSE = {
     "dicom": "DICOM films, compressed ones too",
     "clinical": "UMLS concepts by scispaCy (apart from `all`: it needs numpy < 2)",
     "evaluate": "scores as tables, METEOR's synonyms, FID on Inception's weights",
-    "cxr": "the two-view chest model's DenseNet",
+    "cxr": "the DenseNet of cxr-multitask-tiny and radscribe-tiny",
     "wsi": "whole slides, their tiles and feature files",
     "train": "training recipes, tables of films, logging",
 }
