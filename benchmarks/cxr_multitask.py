@@ -17,11 +17,10 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from functools import partial
 
 import torch
-from measure import write_result
+from measure import best_seconds, write_result
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
@@ -93,18 +92,6 @@ def training_parts() -> dict:
     return {name: partial(step, loss_of) for name, loss_of in losses.items()}
 
 
-def best_seconds(functions: dict) -> dict[str, float]:
-    """Each function's best time; they alternate, so that all meet the same machine."""
-    seconds = {name: [] for name in functions}
-    for round_number in range(ROUNDS + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if round_number:  # the first is a warm-up
-                seconds[name].append(time.perf_counter() - start)
-    return {name: round(min(times), 3) for name, times in seconds.items()}
-
-
 def peak_gib() -> float:
     """Peak memory of a process that only runs the joint forward.
 
@@ -119,7 +106,7 @@ def main() -> None:
     memory = peak_gib()
     generate = generation()
     assert all(function().shape == (1, 1 + TOKENS) for function in generate.values())
-    generating = best_seconds(generate)
+    generating = best_seconds(generate, ROUNDS)
     write_result(
         "cxr_multitask",
         {
@@ -132,10 +119,10 @@ def main() -> None:
             "joint_forward": {
                 "cases": CASES,
                 "text_tokens": TEXT,
-                "seconds": best_seconds({"joint": joint_forward()})["joint"],
+                "seconds": best_seconds({"joint": joint_forward()}, ROUNDS)["joint"],
                 "peak_gib": round(memory, 3),
             },
-            "training_step_seconds": best_seconds(training_parts()),
+            "training_step_seconds": best_seconds(training_parts(), ROUNDS),
         },
     )
 

@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -28,6 +30,18 @@ def read_run(path: Path, settings: dict) -> dict | None:
     if result["settings"] != settings:
         raise InputError(path.name, "a result of other settings", "those of today", "delete it and run again")
     return result
+
+
+def best_seconds(functions: dict[str, Callable], rounds: int) -> dict[str, float]:
+    """Each function's best time; they alternate, so that all meet the same machine."""
+    seconds = {name: [] for name in functions}
+    for round_number in range(rounds + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if round_number:  # the first is a warm-up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: round(min(times), 3) for name, times in seconds.items()}
 
 
 def write_result(name: str, figures: dict) -> None:

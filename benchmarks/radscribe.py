@@ -18,10 +18,9 @@ import json
 import resource
 import subprocess
 import sys
-import time
 
 import torch
-from measure import write_result
+from measure import best_seconds, write_result
 from torch import nn
 from transformers import BertModel, T5Config, T5ForConditionalGeneration, ViTModel
 from transformers.modeling_outputs import BaseModelOutput
@@ -121,20 +120,8 @@ def training_step(loss_of, model: nn.Module) -> None:
         (loss_of(pixels, ids, mask, labels) / MICRO_BATCHES).backward()
 
 
-def best_seconds(functions: dict) -> dict[str, float]:
-    """Each function's best time; they alternate, so that all meet the same machine."""
-    seconds = {name: [] for name in functions}
-    for round_number in range(ROUNDS + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if round_number:  # the first is a warm-up
-                seconds[name].append(time.perf_counter() - start)
-    return {name: round(min(times), 3) for name, times in seconds.items()}
-
-
 def paired(functions: dict) -> dict:
-    seconds = best_seconds(functions)
+    seconds = best_seconds(functions, ROUNDS)
     return {"seconds": seconds, "time_ratio": round(seconds["ours"] / seconds["stock"], 3), "bound": BOUND}
 
 

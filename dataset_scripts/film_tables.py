@@ -13,12 +13,10 @@ How often a source is drawn beside others stands in the recipe, not here: `train
     train_weights: [0.7, 0.3]
 """
 
-import gzip
 import hashlib
 import io
 import json
 import os
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -30,6 +28,7 @@ from PIL import Image
 
 from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.data.phantom_formats import RADSCRIBE_ROOT, RADSCRIBE_SPLITS
+from hf_medreport.data.radscribe_files import write_lines_and_films
 from hf_medreport.dataset_scripts.film_studies import Chosen, Rules, Source, choose
 from hf_medreport.dataset_scripts.iu_xray_crop import png
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
@@ -222,21 +221,9 @@ def encode_radscribe(case: Chosen, part: str, embed: bool) -> Line:
 
 
 def write_radscribe(folder: CorpusFolder, part: str, lines: Iterator[Line]) -> int:
-    """`SPLIT.jsonl` and `SPLIT.tar.gz`, no time, owner or name of this machine inside; returns the number of lines."""
-    split, count = RADSCRIBE_SPLITS.get(part, part), 0
-    with (
-        folder.open(f"{split}.jsonl") as table,
-        folder.open(f"{split}.tar.gz") as file,
-        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w|", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for line in lines:
-            member = tarfile.TarInfo(line.member)
-            member.size = len(line.jpeg)
-            archive.addfile(member, io.BytesIO(line.jpeg))
-            table.write((json.dumps(line.row) + "\n").encode())
-            count += 1
-    return count
+    """`SPLIT.jsonl` and `SPLIT.tar.gz`; returns the number of lines."""
+    films = ((line.row, {line.member: line.jpeg}) for line in lines)
+    return write_lines_and_films(folder, RADSCRIBE_SPLITS.get(part, part), films)
 
 
 FORMATS = {"parquet": (encode_parquet, write_parquet), "radscribe": (encode_radscribe, write_radscribe)}

@@ -12,7 +12,9 @@ from hf_medreport.cli.app import Json, app, print_json
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     context: typer.Context,
-    system: Annotated[str, typer.Argument(help="What to train: anatomical, histgen, cxr_multitask, medvill or radscribe.")],
+    system: Annotated[
+        str, typer.Argument(help="What to train: anatomical, histgen, cxr_multitask, medvill or radscribe.")
+    ],
     config: Annotated[str | None, typer.Option(help="YAML of training arguments, see examples/.")] = None,
     as_json: Json = False,
 ):

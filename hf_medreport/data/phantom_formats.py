@@ -4,10 +4,8 @@ Each is a pair of functions. `encode(corpus, index)` runs in a process that draw
 `write(records, folder, corpus)` runs in the one that writes: it takes the records in their order.
 """
 
-import gzip
 import io
 import json
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -17,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from hf_medreport.data.phantom_dicom import film_bytes
+from hf_medreport.data.radscribe_files import write_lines_and_films
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.findings import Fact, observations
 from hf_medreport.processing.input_error import InputError
@@ -237,20 +236,8 @@ def encode_radscribe(corpus: ChestCorpus, index: int) -> Record:
 
 
 def write_radscribe(records: Iterable[Record], folder, corpus: ChestCorpus) -> None:
-    """`SPLIT.jsonl` and `SPLIT.tar.gz`; no time, owner or name of this machine in the archive."""
-    split = _radscribe_split(corpus)
-    with (
-        folder.open(f"{split}.jsonl") as lines,
-        folder.open(f"{split}.tar.gz") as file,
-        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w|", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for record in records:
-            for name, content in record.files.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-            lines.write(_json_line(record.row))
+    """`SPLIT.jsonl` and `SPLIT.tar.gz`; see `write_lines_and_films`."""
+    write_lines_and_films(folder, _radscribe_split(corpus), ((record.row, record.files) for record in records))
 
 
 def _radscribe_split(corpus: ChestCorpus) -> str:

@@ -53,6 +53,9 @@ def check_data(data: DataArguments) -> None:
     if data.train_weights is not None and len(data.train_weights) != sources:
         found = f"{len(data.train_weights)} weights for {sources} tables"
         raise InputError("train_weights", found, "one weight a table", "give as many weights as tables")
+    if data.train_weights and (min(data.train_weights) < 0 or not any(data.train_weights)):
+        found = ", ".join(f"{weight:g}" for weight in data.train_weights)
+        raise InputError("train_weights", found, "0 or more each, and not all 0", "correct them")
 
 
 def load_data(data: DataArguments, image_size: int, evaluates: bool) -> tuple:

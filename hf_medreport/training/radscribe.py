@@ -71,12 +71,15 @@ class RecipeArguments(ReportRecipeArguments):
     evaluation_films: int = field(default=500, metadata={"help": "Phantom films that the card's figures come from."})
 
     def rates(self) -> tuple[GroupRates, GroupRates]:
-        """Of the encoder, of the decoder."""
+        """Of the encoder, of the decoder; InputError names the field of a rate that cannot be."""
+        return self._rates("encoder"), self._rates("decoder")
+
+    def _rates(self, part: str) -> GroupRates:
         fields = ("lr", "min_lr", "weight_decay", "warmup_rate")
-        encoder, decoder = (
-            GroupRates(**{name: getattr(self, f"{part}_{name}") for name in fields}) for part in ("encoder", "decoder")
-        )
-        return encoder, decoder
+        try:
+            return GroupRates(**{name: getattr(self, f"{part}_{name}") for name in fields})
+        except InputError as error:
+            raise InputError(f"{part}_{error.where}", error.found, error.expected, error.remedy) from error
 
 
 def train(config: str | None, flags: list[str]) -> dict:
@@ -85,7 +88,7 @@ def train(config: str | None, flags: list[str]) -> dict:
         (ModelArguments, DataArguments, RecipeArguments), config, flags, translate=ours
     )
     check_arguments(data_arguments, arguments)
-    rates = arguments.rates()
+    rates, callbacks = arguments.rates(), callbacks_of(arguments)
     set_seed(arguments.seed)
     train_set, validation_set, weights = load_data(
         data_arguments, model_arguments.image_size or 512, arguments.eval_strategy != "no"
@@ -115,7 +118,7 @@ def train(config: str | None, flags: list[str]) -> dict:
         ),
         sample_weights=weights,
         rates=rates,
-        callbacks=callbacks_of(arguments),
+        callbacks=callbacks,
     )
     if trainer.is_world_process_zero():
         write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
@@ -142,6 +145,8 @@ def check_arguments(data: DataArguments, arguments: RecipeArguments) -> None:
     if arguments.encoder_freeze_epoch and not arguments.finetune:
         found = f"{arguments.encoder_freeze_epoch} without finetune"
         raise InputError("encoder_freeze_epoch", found, "finetune", "switch finetune on, or leave it out")
+    if arguments.concepts and not Path(arguments.concepts).is_file():
+        raise InputError("concepts", f"no file {Path(arguments.concepts).name}", "a table", "check the path")
     check_evaluation(arguments, data.validation_data, data.phantom_films)
 
 

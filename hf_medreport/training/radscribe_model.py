@@ -130,6 +130,7 @@ def load_parts(arguments: ModelArguments) -> tuple:
     names = list(encoder.label_names)
     processor = RadScribeProcessor(films, tokenizer, label_tokenizer, encoder.max_text_tokens, names)
     changes = given(arguments, MODES) | processor.label_pieces()
+    MedViLLConfig.from_dict(encoder.to_dict() | changes)  # refuses what loading would only set
     model = RadScribeForConditionalGeneration.from_encoder_decoder_pretrained(
         arguments.encoder,
         arguments.decoder,

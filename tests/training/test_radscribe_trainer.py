@@ -152,7 +152,9 @@ def test_a_tracker_shows_the_originals_names(tracker, tmp_path):
 def test_without_a_tracker_nothing_is_imported(tmp_path, monkeypatch):
     for name in ("wandb", "trackio"):
         monkeypatch.setitem(sys.modules, name, None)  # an import would fail
-    trainer_of(tmp_path, max_steps=1).train()
+    trainer = trainer_of(tmp_path, max_steps=1)
+    trainer.train()
+    assert trainer.state.global_step == 1
 
 
 def test_losses_and_rates_in_the_log_by_hand(tmp_path):

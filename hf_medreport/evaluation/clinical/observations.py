@@ -23,26 +23,11 @@ from dataclasses import dataclass
 
 from hf_medreport.phantom.findings import KINDS, SIDES, ZONES
 from hf_medreport.phantom.vocabulary import KIND_WORDS
+from hf_medreport.processing.label_text import LABELS
 
 __all__ = ["CONCEPTS", "FIVE", "OBSERVATIONS", "PATHOLOGIES", "STATUSES", "Concept"]
 
-# In CheXbert's order; its five are those of the CheXpert competition.
-OBSERVATIONS = (
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-    "No Finding",
-)
+OBSERVATIONS = LABELS  # in CheXbert's order; its five are those of the CheXpert competition
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 # Of these any one, stated or possible, rules out No Finding.
 PATHOLOGIES = OBSERVATIONS[:12]
