@@ -171,6 +171,7 @@ SYSTEMS = (
                 "decoder_start_token_id": 0,
             },
         },
+        checkpoint="radscribe-tiny",
         recipe="training.radscribe",
     ),
     System(

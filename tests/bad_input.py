@@ -22,6 +22,7 @@ from hf_medreport.data.tables import ReportDataset
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.registry import system
+from tests.labelled import save_labelled
 from tests.processing.dicom_files import write_dicom
 from tests.tiny import film_array, save_tiny
 
@@ -234,6 +235,25 @@ def _(folder):
 @bad("model folder", "a language model", load)
 def _(folder):
     return save_tiny(system("report_transformer"), folder / "model")
+
+
+@bad("model folder", "an encoder", load)
+def _(folder):
+    return save_tiny(system("medvill"), folder / "model")
+
+
+def labelled(folder: Path, **changes) -> Path:
+    """A RadScribe that predicts labels, with changes in its encoder's configuration."""
+    path = save_labelled("predicted", folder / "model") / "config.json"
+    changed(path, encoder=json.loads(path.read_text())["encoder"] | changes)
+    return folder / "model"
+
+
+bad("model folder", "a label mode that there is not", load)(lambda folder: labelled(folder, label_mode="told"))
+bad("model folder", "fewer label pieces than names", load)(lambda folder: labelled(folder, label_pieces=[[5]]))
+bad("model folder", "weights of another image encoder", load)(
+    lambda folder: labelled(folder, image_encoder="bert_vit", image_encoder_sizes={"patch_size": 8, "channels": 8})
+)
 
 
 @bad("model folder", "a system of somebody else", load)

@@ -229,9 +229,24 @@ MESSAGES = {
         "FOLDER/model: found a causal-lm (report_transformer)"
         "; expected a report model; give a model that writes reports"
     ),
+    ("model folder", "an encoder"): (
+        "FOLDER/model: found a encoder (medvill); expected a report model; give a model that writes reports"
+    ),
+    ("model folder", "a label mode that there is not"): (
+        "FOLDER/model/config.json: found label_mode='told'"
+        "; expected one of none, oracle, predicted; correct the configuration"
+    ),
+    ("model folder", "fewer label pieces than names"): (
+        "FOLDER/model/config.json: found 1 label_pieces for 13 label_names"
+        "; expected one a name, as label_text.label_pieces makes them; correct the configuration"
+    ),
+    ("model folder", "weights of another image encoder"): (
+        "FOLDER/model: found no weights for encoder.image_encoder.patches.bias and 3 more"
+        "; expected all weights; copy the folder again"
+    ),
     ("model folder", "a system of somebody else"): (
         "FOLDER/model: found model_type 'bert', which this library does not have"
-        "; expected anatomical_report, histgen, cxr_multitask; read its code, then pass --trust-remote-code"
+        "; expected anatomical_report, histgen, cxr_multitask, radscribe; read its code, then pass --trust-remote-code"
     ),
     ("model folder", "truncated weights"): (
         "FOLDER/model: found broken or truncated safetensors; expected whole files; copy the folder again"

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from hf_medreport.evaluation.clinical.label_scores import FIGURES
 from hf_medreport.evaluation.multitask import evaluate_multitask
 from hf_medreport.evaluation.registry import metric
-from hf_medreport.evaluation.reports.resampling import resampled
+from hf_medreport.evaluation.reports.resampling import FIGURE, resampled
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.evaluation.told_labels import LABEL_WORDS, label_head_interval, score_label_head, scored_labels
 from hf_medreport.inference.report import model_name, needs_masks, reads_pairs
@@ -173,7 +173,8 @@ def evaluate_phantom(
         with intervals of `constant_report` (every film called normal) and `blinded` (the model shown noise).
         A model of pairs and its baselines have `text` too: `bleu4` (COCO's) and `rougeL` (rouge_score's), from 0 to 1,
         with intervals; `constant_report` there is `constant_text`, which stands beside them as `report`. `tasks` is
-        what `evaluate_multitask` returns for the same cases. `text` of RadScribe holds the metrics of `SUITE`.
+        what `evaluate_multitask` returns for the same cases. `text` of RadScribe holds the metrics of `SUITE`, of which
+        `token_f1` and `chexpert_f1` have no interval: they are of the whole set, and no mean over reports.
         Of a model that takes labels, `labels` stands at the top: "none", "predicted" or "oracle". Where they are
         predicted, it and its baselines have `label_head`: what `score_label_head` returns, with an interval of micro
         F1; `constant_report` names nothing.
@@ -230,8 +231,9 @@ def _add_text_scores(scores: dict[str, dict], written: Written, names: tuple[str
             row = metric(name)
             score = row(texts, written.references)
             scores[reporter]["text"][name] = score.value
-            interval = resampled(row, score, texts, written.references).interval()
-            scores[reporter]["intervals"][f"text.{name}"] = list(interval)
+            rows = resampled(row, score, texts, written.references)
+            if rows.of == FIGURE:  # an interval of the mean over reports says nothing of a figure of the set
+                scores[reporter]["intervals"][f"text.{name}"] = list(rows.interval())
     scores["constant_report"]["text"]["report"] = constant
 
 

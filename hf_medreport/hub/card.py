@@ -118,6 +118,8 @@ def _redrawn(view: str) -> tuple:
     )
 
 
+# Figures of a whole set, which no report has a share in, have no interval.
+OF_THE_SET = (("intervals", "text.token_f1"), ("intervals", "text.chexpert_f1"))
 # The same for a model that may be told the labels of a film; and what is added for a head that names them.
 LABEL_FIGURES = (
     ("labels that the model was told", ("labels",)),
@@ -133,6 +135,7 @@ LABEL_FIGURES = (
             "CheXpert-label F1": "chexpert_f1",
         }.items()
         for row in _words(name, metric)
+        if row[1] not in OF_THE_SET
     ),
 )
 HEAD_FIGURES = (

@@ -24,6 +24,7 @@ from hf_medreport.inference.report import (
     model_name,
     model_revision,
     readable,
+    reads_pairs,
     reads_slides,
     report_films,
     sha256,
@@ -117,7 +118,7 @@ def report_any(
         InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
     """
     paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
-    if labels is not None and (pairs is not None or reads_slides(pipe)):
+    if labels is not None and (reads_pairs(pipe) or reads_slides(pipe)):
         film_labels(labels, paths, pipe, model_name(pipe))  # no such model takes any
     if pairs is not None:
         _refuse_slide_mpp(slide_mpp, pipe)

@@ -114,7 +114,7 @@ def train(config: str | None, flags: list[str]) -> dict:
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
         compute_metrics=ReportMetrics(
-            processor.tokenizer, output / "samples.jsonl", metrics_of(processor, data_arguments, arguments)
+            processor.tokenizer, output / "samples.jsonl", metrics_of(processor, data_arguments, arguments, label_mode)
         ),
         sample_weights=weights,
         rates=rates,
@@ -163,13 +163,15 @@ def check_labels(train_set, validation_set, label_mode: str) -> None:
             raise InputError(name, found, expected, "name labels_column, or set label_mode to none")
 
 
-def metrics_of(processor, data: DataArguments, arguments: RecipeArguments):
-    """What validation scores beside BLEU: facts of phantoms, and the original's figures under its names."""
+def metrics_of(processor, data: DataArguments, arguments: RecipeArguments, label_mode: str):
+    """What validation scores beside BLEU: facts of phantoms, the original's figures under its names, and the flag
+    `oracle_labels` where they are of a model that is told labels of the very references."""
     original = OriginalFigures(processor.tokenizer, arguments.concepts)
+    told = {"oracle_labels": 1.0} if label_mode == "oracle" else {}
 
     def scores(generated: list[str], references: list[str]) -> dict[str, float]:
         facts = chest_facts(generated, references) if data.phantom_films else {}
-        return facts | original(generated, references)
+        return told | facts | original(generated, references)
 
     return scores
 

@@ -104,6 +104,15 @@ class TestPredicted:
         assert label_head_interval([[], []], [[], []]) is None
 
 
+def test_every_interval_holds_its_figure_and_token_f1_of_the_set_has_none():
+    scores = evaluate_phantom(Repeater("oracle"), **BALANCED)
+    for reporter in (scores, scores["blinded"], scores["constant_report"]):
+        figures = {f"text.{name}": value for name, value in reporter["text"].items() if name != "report"}
+        bounds = {name: reporter["intervals"][name] for name in figures if name in reporter["intervals"]}
+        assert set(figures) - set(bounds) == {"text.token_f1"}
+        assert all(low <= figures[name] <= high for name, (low, high) in bounds.items())
+
+
 def test_a_model_that_takes_no_labels_says_so_or_nothing():
     scores = evaluate_phantom(Repeater("none"), **BALANCED)
     assert scores["labels"] == "none" and "label_head" not in scores

@@ -171,6 +171,12 @@ def test_masks_are_refused(capsys, folders, films):
 def test_labels_of_pairs_are_refused(capsys, folders, films):
     code, _, err = run(capsys, "report", "--frontal", films[0], "--labels", "Edema")
     assert (code, err) == (2, REFUSED["some for a model of pairs"][2] + "\n")
+    told = run(capsys, "report", "--frontal", films[0], "--labels", "Edema", "--model", folders["predicted"])
+    assert told[0] == 2 and told[2] == (
+        "model: found radscribe-predicted, which reads frontal films only; expected one that reads a lateral film too, "
+        "such as cxr-multitask-tiny; choose another --model, or give the film without --frontal, --lateral and "
+        "--pairs\n"
+    )
 
 
 class TestPadded:

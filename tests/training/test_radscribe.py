@@ -25,7 +25,7 @@ from hf_medreport.modeling.configuration_radscribe import RadScribeConfig
 from hf_medreport.modeling.modeling_medvill import MedViLLModel
 from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGeneration
 from hf_medreport.processing.label_text import parse_labels
-from hf_medreport.training import radscribe, run
+from hf_medreport.training import decode_schedule, radscribe, run
 from hf_medreport.training.decode_schedule import decode_settings
 from hf_medreport.training.radscribe_trainer import RadScribeTrainer
 from tests.dataset_scripts.mimic_trees import MadeUp, write_mimic
@@ -81,7 +81,10 @@ def test_phantom_end_to_end(mode, tmp_path, caplog):
     log = log_of(folder / "checkpoint-4")
     assert any("eval_label_loss" in row for row in log) == (mode == "predicted")
     assert set(json.loads((folder / "model" / "evaluation.json").read_text())) >= {"test", "held_back_style"}
-    assert len((folder / "samples.jsonl").read_text().splitlines()) == 2 * 3  # at step 4 and at the end
+    samples = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    assert len(samples) == 2 * 3  # at step 4 and at the end
+    flags = {"oracle_labels" in row for row in samples} | {"eval_oracle_labels" in metrics}
+    assert flags == {mode == "oracle"}
 
     model = AutoModel.from_pretrained(folder / "model", trust_remote_code=True)
     assert model.config.encoder.label_mode == mode and "no clinical statement" in model.config.statement
@@ -228,7 +231,15 @@ def test_early_stopping_by_a_validation_score(corpus, tmp_path):
     assert run("radscribe", config, [])["global_step"] == 3
 
 
-def test_reports_are_written_by_the_schedule_of_decoding(corpus, tmp_path, monkeypatch):
+@pytest.fixture
+def short_reports(monkeypatch):
+    """The schedule of decoding with reports of a few tokens, in place of 64 to 128."""
+    short = {"max_new_tokens": 8, "min_new_tokens": 4}
+    monkeypatch.setattr(decode_schedule, "decode_settings", lambda epoch: decode_settings(epoch) | short)
+    return short
+
+
+def test_reports_are_written_by_the_schedule_of_decoding(corpus, tmp_path, monkeypatch, short_reports):
     settings, loop = [], RadScribeTrainer.evaluation_loop
 
     def kept(self, *arguments, **options):
@@ -236,11 +247,12 @@ def test_reports_are_written_by_the_schedule_of_decoding(corpus, tmp_path, monke
         return loop(self, *arguments, **options)
 
     monkeypatch.setattr(RadScribeTrainer, "evaluation_loop", kept)
-    changes = validated(corpus, eval_steps=4, save_steps=4, load_best_model_at_end=False)
-    run("radscribe", table_configuration(tmp_path, corpus, **changes, decode_schedule=True, max_steps=8), [])
+    changes = validated(corpus, load_best_model_at_end=False, decode_schedule=True)
+    changes |= {"per_device_train_batch_size": ROWS, "per_device_eval_batch_size": 3}  # a step is an epoch
+    run("radscribe", table_configuration(tmp_path, corpus, **changes), [])
     assert [epoch for epoch, _ in settings] == [1.0, 2.0, 2.0]
     for (_, found), epoch in zip(settings, (0, 1, 1), strict=True):
-        wanted = decode_settings(epoch) | {"top_p": None, "temperature": None}
+        wanted = decode_settings(epoch) | {"top_p": None, "temperature": None} | short_reports
         assert {name: found[name] for name in wanted if wanted[name]} == {k: v for k, v in wanted.items() if v}
     final = GenerationConfig.from_pretrained(tmp_path / "run" / "model")
     assert final.max_new_tokens == 12 and final.min_new_tokens is None and final.num_beams is None
@@ -287,7 +299,7 @@ gradient_accumulation_steps: 2
 """
 
 
-def test_a_yaml_of_radscribe_is_taken_as_it_is(parts, corpus, tmp_path):
+def test_a_yaml_of_radscribe_is_taken_as_it_is(parts, corpus, tmp_path, short_reports):
     (tmp_path / "base.yaml").write_text(THEIRS.format(folder=tmp_path, parts=parts, corpus=corpus))
     metrics = run("radscribe", str(tmp_path / "base.yaml"), ["--report_to", "none", "--disable_tqdm", "true"])
     assert metrics["global_step"] == 2 and {"eval_ROUGE-L", "eval_TOKEN_F1"} <= set(metrics)  # 4 batches by two

@@ -1,0 +1,325 @@
+"""System 004, RadScribe: MedViLL encodes a film and its label text, a T5 decoder writes the report.
+
+The decoder attends to all places of the encoder's sequence: [CLS], image, [SEP], label text and its padding. T5's own
+encoder is unused in RadScribe and not carried here. For what differs from RadScribe see the table in
+`modeling_medvill.py`; decoder and loss are the same.
+
+    model = RadScribeForConditionalGeneration.from_encoder_decoder_pretrained("medvill", "google-t5/t5-base")
+    ids = model.generate(pixel_values, num_beams=4, max_new_tokens=128)
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoConfig, GenerationMixin, PreTrainedModel, T5Config, T5ForConditionalGeneration
+from transformers import initialization as init
+from transformers.models.t5.modeling_t5 import T5Stack
+from transformers.utils import ModelOutput, can_return_tuple
+
+from .configuration_radscribe import RadScribeConfig
+from .modeling_medvill import UNKNOWN, MedViLLModel, MedViLLOutput
+
+
+@dataclass
+class RadScribeOutput(ModelOutput):
+    """What one pass gives.
+
+    Attributes:
+        loss: the report's and, weighted, the labels' (those whose truth was given).
+        logits: (batch, text, vocabulary); row t scores `labels[:, t]`.
+        text_loss, label_loss: each one's own, unweighted.
+        label_logits: (batch, labels), where the encoder predicts them.
+        label_source: `"none"`, `"oracle"` or `"predicted"`: where the labels came from that the encoder was told.
+        past_key_values: the decoder's cache.
+        cross_attentions: of each decoder layer, (batch, heads, text, sequence), with `output_attentions`.
+        encoder_last_hidden_state: (batch, sequence, width).
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    text_loss: torch.Tensor | None = None
+    label_loss: torch.Tensor | None = None
+    label_logits: torch.Tensor | None = None
+    label_source: str | None = None
+    past_key_values: object | None = None
+    cross_attentions: tuple[torch.Tensor, ...] | None = None
+    encoder_last_hidden_state: torch.Tensor | None = None
+
+
+class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """MedViLL -> T5 decoder."""
+
+    config_class = RadScribeConfig
+    base_model_prefix = "model"
+    main_input_name = "pixel_values"
+    input_modalities = ("image", "text")
+    output_modalities = ("text",)
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules = ["BertLayer", "T5Block"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}
+
+    def __init__(self, config: RadScribeConfig):
+        super().__init__(config)
+        self.encoder = MedViLLModel(config.encoder)
+        self.decoder = T5Stack(config.decoder)
+        self.lm_head = nn.Linear(config.decoder.d_model, config.decoder.vocab_size, bias=False)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        if module is getattr(self, "lm_head", None):
+            init.normal_(module.weight, std=self.config.decoder.initializer_factor)  # as T5; it may be the embedding
+        else:
+            super()._init_weights(module)
+
+    @classmethod
+    def from_encoder_decoder_pretrained(cls, encoder: str, decoder: str, **kwargs):
+        """Join a pretrained MedViLL and the decoder of a pretrained T5.
+
+        Args:
+            encoder: folder or id of a MedViLL, such as `hf-medreport train medvill` or `convert medvill` writes.
+            decoder: folder or id of any model of the T5 family whose width is the encoder's.
+            kwargs: `encoder_*` change the encoder's configuration, the rest are fields of `RadScribeConfig`.
+        """
+        changes = {key[8:]: kwargs.pop(key) for key in list(kwargs) if key.startswith("encoder_")}
+        seeing = MedViLLModel.from_pretrained(encoder, **changes)
+        sizes = T5Config.from_pretrained(decoder)
+        if AutoConfig.from_pretrained(decoder).model_type == "mt5":  # T5Config would read it as one that scales
+            sizes.scale_decoder_outputs = False
+        writer = T5ForConditionalGeneration.from_pretrained(decoder, config=sizes)
+        # T5Config calls every T5 tied; whether it is, only its weights say.
+        tied = torch.equal(writer.lm_head.weight, writer.decoder.embed_tokens.weight)
+        config = RadScribeConfig(
+            encoder=seeing.config, decoder=writer.config.to_dict(), tie_word_embeddings=tied, **kwargs
+        )
+        model = cls(config)
+        model.encoder.load_state_dict(seeing.state_dict())
+        model.decoder.load_state_dict(writer.decoder.state_dict())
+        model.lm_head.load_state_dict(writer.lm_head.state_dict())
+        return model.eval()
+
+    def get_encoder(self, modality: str | None = None):
+        return self.encoder
+
+    def get_input_embeddings(self):
+        return self.decoder.embed_tokens
+
+    def set_input_embeddings(self, value):
+        self.decoder.embed_tokens = value
+
+    def get_output_embeddings(self):
+        return self.lm_head
+
+    def set_output_embeddings(self, value):
+        self.lm_head = value
+
+    def encode(
+        self,
+        pixel_values: torch.Tensor | None,
+        label_ids: torch.Tensor | None = None,
+        label_mask: torch.Tensor | None = None,
+        **kwargs,
+    ) -> MedViLLOutput:
+        """The encoder's states of films and labels; arguments as in `forward`, `kwargs` go to the encoder."""
+        if label_ids is not None and self.config.encoder.label_mode == "none":
+            raise ValueError(
+                "label_ids: found labels for a model with label_mode none; expected films alone; leave them out"
+            )
+        return self.encoder(pixel_values, label_ids, label_mask, **kwargs)
+
+    def told_labels(self, encoder_outputs: MedViLLOutput, label_ids: torch.Tensor | None = None) -> torch.Tensor | None:
+        """The label text that the encoder was told, as ids (batch, max_text_tokens + 1); None where it takes none.
+
+        Args:
+            encoder_outputs: of `encode`.
+            label_ids: what `encode` was given.
+        """
+        if encoder_outputs.label_source == "predicted":
+            return self.encoder.predicted_text(encoder_outputs.label_logits)[0]
+        return label_ids
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        label_ids: torch.Tensor | None = None,
+        label_mask: torch.Tensor | None = None,
+        label_targets: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        decoder_attention_mask: torch.Tensor | None = None,
+        encoder_outputs: MedViLLOutput | None = None,
+        past_key_values=None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        output_attentions: bool = False,
+        **kwargs,
+    ) -> RadScribeOutput:
+        """One pass over films and text.
+
+        Args:
+            pixel_values: (batch, 3, image_size, image_size).
+            label_ids, label_mask: (batch, max_text_tokens + 1) label text with [SEP] and padding, and 1 where there is
+                text; given labels are oracle labels. None where the model takes none or predicts them.
+            label_targets: (batch, labels), 1 present, 0 absent, -100 not known: what the label head is to learn.
+            decoder_input_ids, decoder_attention_mask: (batch, text), the start token first; from `labels` when absent.
+            encoder_outputs: of `encode`, in place of films.
+            labels: (batch, text), -100 where nothing is to be learned.
+            num_items_in_batch: tokens of all accumulated batches, by which the loss is divided.
+
+        Raises:
+            ValueError: neither films nor encoder outputs, neither ids nor labels, or what the encoder raises.
+        """
+        if encoder_outputs is None:
+            encoder_outputs = self.encode(pixel_values, label_ids, label_mask)
+        if decoder_input_ids is None:
+            if labels is None:
+                raise ValueError("forward: found neither decoder_input_ids nor labels; expected one; pass the report")
+            decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
+        if use_cache is None:
+            use_cache = labels is None and not torch.is_grad_enabled()
+        decoded = self.decoder(
+            input_ids=decoder_input_ids,
+            attention_mask=decoder_attention_mask,
+            encoder_hidden_states=encoder_outputs.last_hidden_state,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            output_attentions=output_attentions,
+        )
+        hidden = decoded.last_hidden_state[:, -logits_to_keep:]
+        if self.config.decoder.scale_decoder_outputs:
+            hidden = hidden * self.config.decoder.d_model**-0.5
+        logits = self.lm_head(hidden)
+        text_loss = label_loss = loss = None
+        if labels is not None:
+            rows = logits.float().flatten(0, 1)
+            text_loss = loss = nn.functional.cross_entropy(rows, labels.flatten(), ignore_index=UNKNOWN)
+        if label_targets is not None and encoder_outputs.label_logits is not None:
+            label_loss = self.label_loss(encoder_outputs.label_logits, label_targets)
+            if label_loss is not None:
+                loss = self.config.label_loss_weight * label_loss + (0 if loss is None else loss)
+        if loss is not None and labels is not None and num_items_in_batch is not None:
+            loss = loss * (labels != UNKNOWN).sum() / num_items_in_batch  # this batch's share of the accumulated ones
+        return RadScribeOutput(
+            loss=loss,
+            logits=logits,
+            text_loss=text_loss,
+            label_loss=label_loss,
+            label_logits=encoder_outputs.label_logits,
+            label_source=encoder_outputs.label_source,
+            past_key_values=decoded.past_key_values,
+            cross_attentions=decoded.cross_attentions,
+            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+        )
+
+    def label_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+        """Cross-entropy over the labels that are known, summed over the labels of a film; None where none is."""
+        if targets.shape != logits.shape:
+            raise ValueError(
+                f"label_targets: found shape {tuple(targets.shape)}; expected {tuple(logits.shape)}, one a label name; "
+                f"give {UNKNOWN} where a label is not known"
+            )
+        known = targets != UNKNOWN
+        if not known.any():
+            return None
+        losses = nn.functional.binary_cross_entropy_with_logits(
+            logits.float(), targets.float().clamp(min=0), reduction="none"
+        )
+        return (losses * known).sum() / known.any(dim=1).sum()
+
+    def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
+        """The start token, then all labels but the last; the name is what transformers' collators call."""
+        shifted = nn.functional.pad(labels[:, :-1], (1, 0), value=self.config.decoder_start_token_id)
+        return shifted.masked_fill(shifted == UNKNOWN, self.config.pad_token_id)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        label_ids: torch.Tensor | None = None,
+        label_mask: torch.Tensor | None = None,
+        encoder_outputs: MedViLLOutput | None = None,
+        labels: torch.Tensor | None = None,
+        label_targets: torch.Tensor | None = None,
+        **kwargs,
+    ):
+        """Token ids of the report, the start token first.
+
+        Args:
+            pixel_values, label_ids, label_mask, encoder_outputs: as in `forward`.
+            labels, label_targets: ignored; Seq2SeqTrainer passes the whole batch.
+            kwargs: anything of `GenerationMixin.generate`; `decoder_input_ids` with `decoder_attention_mask` continue
+                prompts that are padded on the left.
+        """
+        if encoder_outputs is None:
+            encoder_outputs = self.encode(pixel_values, label_ids, label_mask)
+        # Only states: what else there is has no row a case, and beams repeat rows. All places are attended to.
+        states = MedViLLOutput(last_hidden_state=encoder_outputs.last_hidden_state)
+        mask = torch.ones(states.last_hidden_state.shape[:2], dtype=torch.long, device=self.device)
+        return super().generate(encoder_outputs=states, attention_mask=mask, **kwargs)
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids,
+        past_key_values=None,
+        attention_mask=None,
+        decoder_attention_mask=None,
+        encoder_outputs=None,
+        **kwargs,
+    ):
+        """Only the tokens that the cache has not seen."""
+        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        return {
+            "decoder_input_ids": input_ids[:, seen:],
+            "decoder_attention_mask": decoder_attention_mask,
+            "encoder_outputs": encoder_outputs,
+            "past_key_values": past_key_values,
+            "use_cache": kwargs.get("use_cache", True),
+            "output_attentions": kwargs.get("output_attentions", False),
+            "logits_to_keep": 1,
+        }
+
+    def sentence_evidence(
+        self,
+        generated: torch.Tensor,
+        sentence_of_token: torch.Tensor,
+        pixel_values: torch.Tensor,
+        label_ids: torch.Tensor | None = None,
+        label_mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """How sure the model is of each token, and which parts of the film spoke for each sentence.
+
+        Evidence of a place is the positive part of gradient times feature, summed over the image encoder's channels
+        (Selvaraju et al. 2017), before tokens are made of places. What labels say is no evidence of the film.
+
+        Args:
+            generated: (batch, text) ids from `generate`, the start token first.
+            sentence_of_token: (batch, text) index of each token's sentence; -1 for padding and the start.
+
+        Returns:
+            token log-probabilities (batch, text), 0 for the start token, and evidence (batch, sentences, rows,
+            columns), each map of sum 1 (or 0 where nothing spoke for the sentence).
+        """
+        side = self.config.encoder.grid_size
+        with torch.enable_grad():
+            features, class_features = self.encoder.image_features(pixel_values)
+            features = features.detach().requires_grad_()
+            seen = self.encode(None, label_ids, label_mask, features=features, class_features=class_features)
+            logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=seen, use_cache=False).logits
+            scores = logits.float().log_softmax(-1).gather(-1, generated[:, 1:, None])[..., 0]
+            scores = nn.functional.pad(scores, (1, 0))
+            maps = []
+            for sentence in range(int(sentence_of_token.max()) + 1):
+                total = scores[sentence_of_token == sentence].sum()
+                (gradient,) = torch.autograd.grad(total, features, retain_graph=True)
+                relevance = (gradient * features).sum(-1).clamp(min=0).detach().float().unflatten(1, (side, side))
+                maps.append(relevance / relevance.sum((-2, -1), keepdim=True).clamp(min=1e-30))
+        evidence = torch.stack(maps, dim=1) if maps else features.new_zeros(len(generated), 0, side, side)
+        return scores.detach(), evidence
+
+
+__all__ = ["RadScribeForConditionalGeneration"]

@@ -1,0 +1,146 @@
+"""`pipeline("image-to-text", model=folder, trust_remote_code=True)` for every report system.
+
+The built-in task of that name is gone from transformers; a folder's `custom_pipelines` entry brings it back with this
+class. A list is a batch, a dict is one case.
+
+    pipe("chest.png")                                  # [{"generated_text": "..."}]
+    pipe(["a.png", "b.dcm"], batch_size=2)             # one list a case
+    pipe({"frontal": "f.png", "mask": "f_mask.png"})
+    pipe("chest.png", return_evidence=True)            # adds sections, sentences with confidence and evidence maps
+
+A model that is told the labels of a film says which, and where they came from (`"oracle"`: they were given):
+
+    pipe({"frontal": "f.png", "labels": ["Edema"]})    # [{..., "labels": ["Edema"], "label_source": "oracle"}]
+"""
+
+import torch
+from transformers import Pipeline
+
+from .report_sections import section_spans, split_sentences
+
+
+class MedicalReportPipeline(Pipeline):
+    """Films (or whatever the model's processor reads) in, reports out."""
+
+    _load_processor = True
+    _load_image_processor = False
+    _load_feature_extractor = False
+    _load_tokenizer = False
+    _load_video_processor = False
+    _pipeline_calls_generate = True
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.tokenizer.pad_token_id is None:  # GPT-2 has none; batches need one
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    def _sanitize_parameters(
+        self,
+        return_evidence: bool | None = None,
+        processor_kwargs: dict | None = None,
+        generate_kwargs: dict | None = None,
+        **kwargs,
+    ):
+        """`processor_kwargs` go to the processor, whatever is not named here to `generate`."""
+        forward = {"generate_kwargs": {**(generate_kwargs or {}), **kwargs}}
+        post = {}
+        if return_evidence is not None:
+            forward["return_evidence"] = post["return_evidence"] = return_evidence
+        return {"processor_kwargs": processor_kwargs or {}}, forward, post
+
+    def preprocess(self, inputs, processor_kwargs: dict | None = None):
+        model_inputs = self.processor(
+            images=inputs, return_tensors="pt", device=self.device, **(processor_kwargs or {})
+        )
+        # No prompt: the report starts right after the image.
+        return {name: value for name, value in model_inputs.items() if name not in ("input_ids", "attention_mask")}
+
+    def _forward(self, model_inputs, generate_kwargs: dict, return_evidence: bool = False):
+        generate_kwargs = self._prepare_generate_kwargs(generate_kwargs, return_dict_in_generate=False)
+        told, inputs = {}, model_inputs
+        if label_mode(self.model) in ("oracle", "predicted"):
+            seen = self.model.encode(**model_inputs)
+            told["label_ids"] = self.model.told_labels(seen, model_inputs.get("label_ids"))
+            told["oracle"] = torch.full((len(told["label_ids"]),), seen.label_source == "oracle")
+            inputs = {"encoder_outputs": seen}  # what was seen once is not encoded again
+        ids = self.model.generate(**inputs, **generate_kwargs)
+        cases = next(iter(model_inputs.values())).shape[0]
+        samples = ids.shape[0] // cases
+        outputs = {"ids": ids, **{name: value.repeat_interleave(samples, dim=0) for name, value in told.items()}}
+        if return_evidence:
+            repeated = {name: value.repeat_interleave(samples, dim=0) for name, value in model_inputs.items()}
+            sentence_of_token = torch.nn.utils.rnn.pad_sequence(
+                [torch.tensor(self._sentence_of_token(row)) for row in ids.tolist()], True, -1
+            ).to(ids.device)
+            outputs["sentence_of_token"] = sentence_of_token
+            outputs["token_scores"], outputs["evidence"] = self.model.sentence_evidence(
+                ids, sentence_of_token, **repeated
+            )
+        # One row a case, for the pipeline cuts a batch by its first axis.
+        return {name: value.unflatten(0, (cases, samples)) for name, value in outputs.items()}
+
+    def postprocess(self, outputs, return_evidence: bool = False) -> list[dict]:
+        """One dict a generated sequence: `generated_text`, and with `return_evidence` also `sections` and `sentences`.
+
+        Of a model that is told labels also `labels`, a list of names, and `label_source`, `"oracle"` or `"predicted"`.
+        A sentence has `text`, `section`, `mean_logprob` (natural logarithm, mean over its tokens) and `evidence`
+        (rows, columns), a numpy map of sum 1.
+        """
+        records = []
+        outputs = {name: value[0] for name, value in outputs.items()}  # (1, sequences, ...): one case
+        for index, ids in enumerate(outputs["ids"].tolist()):
+            text = self._decode(ids)
+            record = {"generated_text": text.strip()}
+            if "label_ids" in outputs:
+                (record["labels"],) = self.processor.told_labels(outputs["label_ids"][index : index + 1])
+                record["label_source"] = "oracle" if outputs["oracle"][index] else "predicted"
+            if return_evidence:
+                record["sections"] = {name: text[start:end].strip() for name, start, end in section_spans(text)}
+                record["sentences"] = self._sentences(text, {name: value[index] for name, value in outputs.items()})
+            records.append(record)
+        return records
+
+    def _sentences(self, text: str, outputs: dict) -> list[dict]:
+        sentences = []
+        for number, (name, start, end) in enumerate(report_sentences(text)):
+            tokens = outputs["sentence_of_token"] == number
+            sentences.append(
+                {
+                    "text": text[start:end],
+                    "section": name,
+                    "mean_logprob": float(outputs["token_scores"][tokens].mean()),
+                    "evidence": outputs["evidence"][number].numpy(),
+                }
+            )
+        return sentences
+
+    def _decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def _sentence_of_token(self, ids: list[int]) -> list[int]:
+        """The index of the sentence in which each token's last character falls; -1 for headings and special tokens."""
+        spans = [(start, end) for _, start, end in report_sentences(self._decode(ids))]
+        special = set(self.tokenizer.all_special_ids)
+        indices = []
+        for count, token in enumerate(ids, start=1):
+            last = len(self._decode(ids[:count]).rstrip()) - 1
+            inside = [number for number, (start, end) in enumerate(spans) if start <= last < end]
+            indices.append(inside[0] if inside and token not in special else -1)
+        return indices
+
+
+def label_mode(model) -> str | None:
+    """How a model comes to the labels of a film: `"none"`, `"oracle"` or `"predicted"`; None of one without such."""
+    return getattr(getattr(model.config, "encoder", None), "label_mode", None)
+
+
+def report_sentences(text: str) -> list[tuple[str, int, int]]:
+    """(section, start, end) of every sentence of a report, headings left out."""
+    return [
+        (name, start + first, start + last)
+        for name, start, end in section_spans(text)
+        for first, last in split_sentences(text[start:end])
+    ]
+
+
+__all__ = ["MedicalReportPipeline", "label_mode", "report_sentences"]
