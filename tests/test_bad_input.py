@@ -270,13 +270,12 @@ MESSAGES = {
         "FOLDER: found no config.json; expected a model folder; give the folder that holds config.json"
     ),
     ("model name", "misspelt"): (
-        "anatomical-tyni: found no such model"
-        "; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny, cxr-multitask-tiny; did you mean "
-        "'anatomical-tiny'?"
+        "anatomical-tyni: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny, "
+        "cxr-multitask-tiny, radscribe-tiny; did you mean 'anatomical-tiny'?"
     ),
     ("model name", "a path that is not there"): (
         "./models/chest: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny, "
-        "cxr-multitask-tiny; check the path"
+        "cxr-multitask-tiny, radscribe-tiny; check the path"
     ),
     ("repository", "does not exist, offline"): (
         "org/no-such-model: found no copy in the cache, offline"

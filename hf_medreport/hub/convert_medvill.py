@@ -47,6 +47,7 @@ from hf_medreport.modeling.modeling_medvill import MedViLLModel
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_medvill import MedViLLProcessor
+from hf_medreport.registry import register_auto_classes
 
 BERT = "google-bert/bert-base-uncased"
 RADSCRIBE_SCALE = ([0.492, 0.493, 0.494], [0.293, 0.293, 0.293])
@@ -221,6 +222,7 @@ def film_processor(image_size: int, mean=RADSCRIBE_SCALE[0], deviation=RADSCRIBE
 def read_bert_tokenizer(tokenizer: str, config: MedViLLConfig, option: str):
     """BERT's tokenizer; InputError where there is none or it is not the encoder's."""
     name, remedy = Path(tokenizer).name, f"pass {option} with the folder or id of bert-base-uncased"
+    register_auto_classes()  # or transformers asks whether to run the code of a folder of ours
     try:
         words = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:

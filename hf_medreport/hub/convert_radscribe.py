@@ -34,6 +34,7 @@ from hf_medreport.modeling.configuration_radscribe import RadScribeConfig
 from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGeneration
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_radscribe import RadScribeProcessor
+from hf_medreport.registry import register_auto_classes
 
 T5 = "google-t5/t5-base"
 NEW_TOKENS = 128  # as RadScribe's decoding; without it transformers stops after 20
@@ -180,6 +181,7 @@ def training_settings(checkpoint: str | os.PathLike) -> dict[str, int]:
 def read_t5_tokenizer(tokenizer: str, decoder):
     """T5's tokenizer; InputError where there is none or it is not the decoder's."""
     name, remedy = Path(tokenizer).name, "pass --tokenizer with the folder or id of the T5 that was trained"
+    register_auto_classes()  # or transformers asks whether to run the code of a folder of ours
     try:
         words = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:

@@ -22,7 +22,7 @@ def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe, name: str
 
     Raises:
         InputError: labels for a model that takes none, none for one that needs them, another number of them than of
-            films, or a name that CheXpert does not have.
+            films, a name that CheXpert does not have, or more than the model has places for.
     """
     mode = label_mode(pipe.model)
     if labels is None:
@@ -37,7 +37,13 @@ def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe, name: str
         found = f"{len(labels)} for {len(paths)} film{'s' * (len(paths) != 1)}"
         remedy = "give --labels once a film, in the films' order, names joined by commas"
         raise InputError("labels", found, "one a film", remedy)
-    return [parse_labels(text, f"labels of {path.name}") for text, path in zip(labels, paths, strict=True)]
+    named = [parse_labels(text, f"labels of {path.name}") for text, path in zip(labels, paths, strict=True)]
+    for names, path in zip(named, paths, strict=True):
+        pieces, most = pipe.processor.count_pieces(names), pipe.processor.max_text_tokens
+        if pieces > most:  # what is cut off, the model is not told
+            found, expected = f"{len(names)} labels of {pieces} word pieces", f"at most {most}, the model's places"
+            raise InputError(f"labels of {path.name}", found, expected, "leave some out")
+    return named
 
 
 def label_words(labels: list[str] | None, source: str | None) -> str:

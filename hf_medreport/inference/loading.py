@@ -79,11 +79,14 @@ def load(
     if row is None:
         return _load_foreign(name, config, revision, device, trust_remote_code)
     if row.kind != "report":
-        raise InputError(name, f"a {row.kind} ({row.model_type})", "a report model", "give a model that writes reports")
+        found = f"{'an' if row.kind == 'encoder' else 'a'} {row.kind} ({row.model_type})"
+        raise InputError(name, found, "a report model", "give a model that writes reports")
     if folder is not None:
         _check_weights(folder)
         _check_tokenizer(folder)
     loaded, processor = _load_known(name, folder, revision, AutoModelForImageTextToText, AutoProcessor)
+    if row.model_type == "radscribe":
+        _check_label_tokenizer(name, loaded.config.encoder, processor.label_tokenizer)
     return row.resolve("pipeline")(model=loaded, processor=processor, task="image-to-text", device=device)
 
 
@@ -210,6 +213,16 @@ def _check_tokenizer(folder: Path) -> None:
         raise InputError(
             folder.name, "no tokenizer", "tokenizer.json and tokenizer_config.json", "copy the folder again"
         )
+
+
+def _check_label_tokenizer(name: str, encoder, tokenizer) -> None:
+    """Refuse a tokenizer of other words than the encoder's; transformers takes any for one that is missing."""
+    marks = (tokenizer.sep_token_id, tokenizer.pad_token_id)
+    expected = (encoder.sep_token_id, encoder.bert.pad_token_id)
+    if marks != expected or len(tokenizer) > encoder.bert.vocab_size:
+        found = f"{len(tokenizer)} words with [SEP] and [PAD] at {marks[0]} and {marks[1]}"
+        most = f"at most {encoder.bert.vocab_size}, with these at {expected[0]} and {expected[1]}"
+        raise InputError(f"{name}/label_tokenizer", found, most, "copy the folder again")
 
 
 def _plain(name: str, error: Exception) -> InputError:

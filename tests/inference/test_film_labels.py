@@ -147,6 +147,11 @@ REFUSED = {
         "Enlarged Cardiomediastinum, Cardiomegaly, Lung Opacity, Lung Lesion, Edema, Consolidation, Pneumonia, "
         "Atelectasis, Pneumothorax, Pleural Effusion, Pleural Other, Fracture, Support Devices, No Finding",
     ),
+    "more than the model has places for": (
+        "predicted",
+        ["Edema", "Edema, Fracture, Pneumonia, Consolidation, Cardiomegaly"],
+        "labels of 1.png: found 5 labels of 61 word pieces; expected at most 60, the model's places; leave some out",
+    ),
     "a quote that does not end": (
         "oracle",
         ["'Edema, Fracture", ""],

@@ -60,7 +60,12 @@ def test_a_folder_has_no_revision(copy):
         load(copy, revision="main")
 
 
-def test_a_segmenter_writes_no_report(tmp_path):
-    folder = save_tiny(system("anatomy_segmenter"), tmp_path / "segmenter")
-    with pytest.raises(InputError, match=r"found a segmenter \(anatomy_segmenter\); expected a report model"):
+@pytest.mark.parametrize(
+    ("model_type", "found"),
+    [("anatomy_segmenter", "a segmenter (anatomy_segmenter)"), ("medvill", "an encoder (medvill)")],
+)
+def test_a_model_of_another_kind_writes_no_report(model_type, found, tmp_path):
+    folder = save_tiny(system(model_type), tmp_path / "model")
+    with pytest.raises(InputError) as raised:
         load(folder)
+    assert str(raised.value) == f"{folder}: found {found}; expected a report model; give a model that writes reports"

@@ -107,6 +107,10 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
         """Label text as ids and mask (batch, max_text_tokens + 1): pieces, [SEP], padding."""
         return bert_text(self.label_tokenizer, [label_text(names) for names in labels], self.max_text_tokens)
 
+    def count_pieces(self, names: list[str]) -> int:
+        """Word pieces of the label text of some names; what is beyond `max_text_tokens` is cut."""
+        return len(self._pieces(label_text(names)))
+
     def label_targets(self, labels: list) -> torch.Tensor:
         """(batch, label names): 1 for the names of a case, 0 for the others, -100 for a case of None."""
         rows = torch.full((len(labels), len(self.label_names or ())), UNKNOWN)
