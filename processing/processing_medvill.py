@@ -10,20 +10,26 @@ from transformers import BatchFeature, ProcessorMixin
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
 
-# RadScribe's, of its films. torchxrayvision's networks were trained on values from -1,024 to 1,024.
-RADSCRIBE = {"image_mean": (0.492, 0.493, 0.494), "image_std": (0.293, 0.293, 0.293)}
-XRAYVISION = {"image_mean": (0.5, 0.5, 0.5), "image_std": (1 / 2048, 1 / 2048, 1 / 2048)}
+# Mean and deviation: RadScribe's, of its films; torchxrayvision's networks were trained on values from -1,024 to 1,024.
+RADSCRIBE_SCALE = ((0.492, 0.493, 0.494), (0.293, 0.293, 0.293))
+XRAYVISION_SCALE = ((0.5, 0.5, 0.5), (1 / 2048, 1 / 2048, 1 / 2048))
 
 
-def film_processor(image_encoder: str, image_size: int, fit: str = "pad") -> FilmImageProcessor:
-    """Films as an image encoder of `MedViLLConfig` wants them.
+def film_processor(image_size: int, scale=RADSCRIBE_SCALE, fit: str = "pad") -> FilmImageProcessor:
+    """RadScribe's transform of films, made square.
 
     Args:
-        image_encoder, image_size: of the configuration.
+        image_size: of `MedViLLConfig`.
+        scale: mean and deviation of the three channels; see `scale_of`.
         fit: as in `FilmImageProcessor`.
     """
-    scale = XRAYVISION if image_encoder == "resnet101" else RADSCRIBE
-    return FilmImageProcessor(size=image_size, **scale, fit=fit, resample="bilinear")
+    mean, deviation = scale
+    return FilmImageProcessor(image_size, image_mean=mean, image_std=deviation, fit=fit, resample="bilinear")
+
+
+def scale_of(image_encoder: str) -> tuple:
+    """Mean and deviation that an image encoder of `MedViLLConfig` wants."""
+    return XRAYVISION_SCALE if image_encoder == "resnet101" else RADSCRIBE_SCALE
 
 
 class MedViLLProcessor(ProcessorMixin):

@@ -44,13 +44,11 @@ from hf_medreport.hub.radscribe_keys import (
 from hf_medreport.hub.radscribe_sizes import WEIGHTS_OF, WHOLE, lacking, medvill_config
 from hf_medreport.modeling.configuration_medvill import SIZES, MedViLLConfig
 from hf_medreport.modeling.modeling_medvill import MedViLLModel
-from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.processing_medvill import MedViLLProcessor
+from hf_medreport.processing.processing_medvill import RADSCRIBE_SCALE, MedViLLProcessor, film_processor
 from hf_medreport.registry import register_auto_classes
 
 BERT = "google-bert/bert-base-uncased"
-RADSCRIBE_SCALE = ([0.492, 0.493, 0.494], [0.293, 0.293, 0.293])
 HALF = ([0.5] * 3, [0.5] * 3)
 PATCHES = "enc.img_encoder.patch_to_embedding."
 UNUSED = {
@@ -140,7 +138,7 @@ def convert(
     refuse_lost(name, missing, "bert.", "a whole MedViLL checkpoint")
     model.load_state_dict(weights, strict=False)
     words = read_bert_tokenizer(tokenizer, config, "--tokenizer")
-    films = film_processor(config.image_size, *(image.scale if image else RADSCRIBE_SCALE))
+    films = film_processor(config.image_size, image.scale if image else RADSCRIBE_SCALE)
     folder = save_folder(model.eval(), MedViLLProcessor(films, words, config.max_text_tokens), out)
     return {
         "out": str(folder),
@@ -212,11 +210,6 @@ def lone_vit_key(key: str) -> str | None:
     trunk's."""
     key = key.removeprefix("vit.")
     return vit_key(key) if key.startswith(("embeddings.", "encoder.", "layers.", "layernorm.")) else None
-
-
-def film_processor(image_size: int, mean=RADSCRIBE_SCALE[0], deviation=RADSCRIBE_SCALE[1]) -> FilmImageProcessor:
-    """RadScribe's transform, with films padded to squares."""
-    return FilmImageProcessor(image_size, image_mean=mean, image_std=deviation, fit="pad", resample="bilinear")
 
 
 def read_bert_tokenizer(tokenizer: str, config: MedViLLConfig, option: str):

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 
 from hf_medreport.hub.convert_anatomical import read_checkpoint
 from hf_medreport.hub.convert_chexnet import first_of, listed
-from hf_medreport.hub.convert_medvill import BERT, film_processor, read_bert_tokenizer
+from hf_medreport.hub.convert_medvill import BERT, read_bert_tokenizer
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.hub.radscribe_keys import (
     RADSCRIBE_UNUSED,
@@ -33,6 +33,7 @@ from hf_medreport.hub.radscribe_sizes import WHOLE, configured, lacking, medvill
 from hf_medreport.modeling.configuration_radscribe import RadScribeConfig
 from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGeneration
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.processing_medvill import film_processor
 from hf_medreport.processing.processing_radscribe import RadScribeProcessor
 from hf_medreport.registry import register_auto_classes
 

@@ -22,7 +22,7 @@ from hf_medreport.modeling.configuration_medvill import MedViLLConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
 from hf_medreport.modeling.modeling_medvill import MedViLLForPreTraining
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.processing_medvill import MedViLLProcessor, film_processor
+from hf_medreport.processing.processing_medvill import MedViLLProcessor, film_processor, scale_of
 from hf_medreport.training import film_reports
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.film_reports import check_data, labels_of, load_data
@@ -165,7 +165,7 @@ def build(arguments: ModelArguments, data: DataArguments, train_set) -> tuple[Me
     if seeing is not None:
         name = "vit" if arguments.image_encoder == "vit" else "densenet"
         getattr(model.medvill.image_encoder, name).load_state_dict(seeing.state_dict())
-    films = film_processor(arguments.image_encoder, arguments.image_size, arguments.fit)
+    films = film_processor(arguments.image_size, scale_of(arguments.image_encoder), arguments.fit)
     return model, MedViLLProcessor(films, tokenizer, data.max_text_tokens)
 
 

@@ -13,7 +13,7 @@ from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGene
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import label_text
-from hf_medreport.processing.processing_medvill import film_processor
+from hf_medreport.processing.processing_medvill import film_processor, scale_of
 from hf_medreport.processing.processing_radscribe import RadScribeProcessor
 from hf_medreport.registry import register_auto_classes
 from hf_medreport.training.recipe import texts_of
@@ -199,7 +199,7 @@ def from_scratch(arguments: ModelArguments, train_set) -> tuple:
     else:
         label_tokenizer = train_word_pieces([label_text(names)], vocabulary_size=arguments.vocabulary_size)
     bare = MedViLLConfig(**{**encoder, "label_mode": "none"})  # label pieces come from the processor
-    films = film_processor(bare.image_encoder, bare.image_size, **given(arguments, ("fit",)))
+    films = film_processor(bare.image_size, scale_of(bare.image_encoder), **given(arguments, ("fit",)))
     processor = RadScribeProcessor(films, tokenizer, label_tokenizer, bare.max_text_tokens, names)
     of_bert = {"vocab_size": len(label_tokenizer), "pad_token_id": label_tokenizer.pad_token_id}
     encoder["bert"] = encoder.get("bert", {}) | of_bert

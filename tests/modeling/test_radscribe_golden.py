@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_medreport.hub.convert_medvill import RADSCRIBE_SCALE
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
+from hf_medreport.processing.processing_medvill import RADSCRIBE_SCALE
 from tests.modeling.radscribe_golden import CASES, golden_model, inputs, vector
 from tests.training.radscribe_golden import golden, original_name
 

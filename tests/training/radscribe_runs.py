@@ -97,7 +97,7 @@ def write_parts(folder: Path) -> Path:
     sizes = {"image_size": 64, "num_image_embeds": 6, "max_text_tokens": 24, "num_label_layers": 1}
     ends = {name: getattr(pieces, name) for name in ("cls_token_id", "sep_token_id")}
     config = MedViLLConfig(bert={**BERT, "vocab_size": len(pieces)}, image_encoder_sizes=VIT, **sizes, **ends)
-    films = film_processor("vit", 64, fit="crop")
+    films = film_processor(64, fit="crop")
     save_folder(MedViLLModel(config), MedViLLProcessor(films, pieces, 24), folder / "medvill")
     words = tiny_tokenizer()
     vocabulary = {"vocab_size": len(words), "eos_token_id": 0, "pad_token_id": 0, "decoder_start_token_id": 0}
