@@ -170,8 +170,8 @@ def check_sizes(name: str, encoder: MedViLLConfig, arguments: ModelArguments) ->
     for ours, field_name in SIZES.items():
         wanted, loaded = getattr(arguments, ours), getattr(encoder, field_name)
         if wanted is not None and wanted != loaded:
-            remedy = f"leave {ours} out, or load an encoder that has it"
-            raise InputError(ours, f"{wanted} for {Path(name).name}", f"{loaded}, which it has", remedy)
+            found, remedy = f"{wanted} for {Path(name).name}", f"write {loaded}, or load an encoder that has {wanted}"
+            raise InputError(ours, found, f"{loaded}, which it has", remedy)
 
 
 def fit_films(films: FilmImageProcessor, arguments: ModelArguments) -> FilmImageProcessor:

@@ -236,18 +236,16 @@ FROM_FOLDERS = [
     ),
     (
         {"image_size": 128},
-        "image_size: found 128 for medvill; expected 64, which it has; leave image_size out, or load an encoder that "
-        "has it",
+        "image_size: found 128 for medvill; expected 64, which it has; write 64, or load an encoder that has 128",
     ),
     (
         {"max_label_tokens": 20},
-        "max_label_tokens: found 20 for medvill; expected 24, which it has; leave max_label_tokens out, or load an "
-        "encoder that has it",
+        "max_label_tokens: found 20 for medvill; expected 24, which it has; write 24, or load an encoder that has 20",
     ),
     (
         {"image_encoder": "chexnet121"},
-        "image_encoder: found chexnet121 for medvill; expected vit, which it has; leave image_encoder out, or load "
-        "an encoder that has it",
+        "image_encoder: found chexnet121 for medvill; expected vit, which it has; write vit, or load an encoder that "
+        "has chexnet121",
     ),
     (
         {"mask_mode": "hard"},
