@@ -230,7 +230,7 @@ MESSAGES = {
         "; expected a report model; give a model that writes reports"
     ),
     ("model folder", "an encoder"): (
-        "FOLDER/model: found a encoder (medvill); expected a report model; give a model that writes reports"
+        "FOLDER/model: found an encoder (medvill); expected a report model; give a model that writes reports"
     ),
     ("model folder", "a label mode that there is not"): (
         "FOLDER/model/config.json: found label_mode='told'"
