@@ -238,7 +238,7 @@ MESSAGES = {
     ),
     ("model folder", "fewer label pieces than names"): (
         "FOLDER/model/config.json: found 1 label_pieces for 13 label_names"
-        "; expected one a name, as label_text.label_pieces makes them; correct the configuration"
+        "; expected one a name, as RadScribeProcessor.label_pieces makes them; correct the configuration"
     ),
     ("model folder", "weights of another image encoder"): (
         "FOLDER/model: found no weights for encoder.image_encoder.patches.bias and 3 more"

@@ -61,7 +61,8 @@ CONFIGURATIONS = [
     ),
     (
         {**PREDICTED, "label_pieces": [[9]]},
-        "MedViLLConfig: found 1 label_pieces for 3 label_names; expected one a name, as label_text.label_pieces makes "
+        "MedViLLConfig: found 1 label_pieces for 3 label_names; expected one a name, as "
+        "RadScribeProcessor.label_pieces makes "
         "them; correct the configuration",
     ),
 ]

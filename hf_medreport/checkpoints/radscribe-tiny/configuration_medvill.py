@@ -59,7 +59,7 @@ class MedViLLConfig(PreTrainedConfig):
             but a head on the image names the labels where none are given.
         label_names: what the head tells apart.
         label_pieces: BERT's ids of each name as it stands in label text, in quotes; and of the comma between two.
-            `label_pieces` in `processing/label_text.py` makes both. Only `"predicted"` needs them.
+            `RadScribeProcessor.label_pieces` makes both. Only `"predicted"` needs them.
         label_separator: ids of the comma.
         label_threshold: probability from which a label is named; 0.5, nothing is published.
         num_label_layers: of cross-attention from image to label text; 3 as published.
@@ -117,7 +117,7 @@ class MedViLLConfig(PreTrainedConfig):
             self._refuse(found, "one width, for nothing projects the one to the other")
         if self.label_mode == "predicted" and len(self.label_pieces or ()) != len(self.label_names):
             found = f"{len(self.label_pieces or ())} label_pieces for {len(self.label_names)} label_names"
-            self._refuse(found, "one a name, as label_text.label_pieces makes them")
+            self._refuse(found, "one a name, as RadScribeProcessor.label_pieces makes them")
 
     def _refuse(self, found: str, expected: str) -> None:
         raise ValueError(f"MedViLLConfig: found {found}; expected {expected}; correct the configuration")
