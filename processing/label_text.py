@@ -59,6 +59,20 @@ def parse_labels(text: str, where: str = "labels") -> list[str]:
     return checked_labels(filter(None, names), where)
 
 
+def read_labels(value: object, where: str = "labels") -> list[str]:
+    """The names in a value of either form: a list of names, or a label string.
+
+    Raises:
+        InputError: another type, or what `parse_labels` raises.
+    """
+    if isinstance(value, str):
+        return parse_labels(value, where)
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return checked_labels(value, where)
+    expected = "a list of CheXpert's names, or these in quotes with commas between"
+    raise InputError(where, f"labels {value!r:.20}", expected, "correct them")
+
+
 def checked_labels(names: Iterable[str], where: str = "labels") -> list[str]:
     """The same names without repetition and without "No Finding".
 

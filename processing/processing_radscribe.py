@@ -10,7 +10,7 @@ from transformers import BatchFeature, ProcessorMixin
 
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
-from .label_text import LABELS, checked_labels, label_text, parse_labels
+from .label_text import LABELS, label_text, read_labels
 from .processing_medvill import bert_text
 from .report_tokens import ReportTokens
 
@@ -155,11 +155,6 @@ def checked_case(case) -> dict:
         raise InputError("case", found, expected, "name the frontal film")
     labels = case.get("labels")
     return {"frontal": film, "labels": None if labels is None else read_labels(labels)}
-
-
-def read_labels(labels) -> list[str]:
-    """Label names as a list, of a list or of RadScribe's quoted string."""
-    return parse_labels(labels) if isinstance(labels, str) else checked_labels(labels)
 
 
 __all__ = ["RadScribeProcessor"]

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from hf_medreport.data.film_archives import Films
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.label_text import checked_labels, parse_labels
+from hf_medreport.processing.label_text import read_labels
 
 HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON can hold it, no encoding and no tokenizer can
 
@@ -97,14 +97,8 @@ def text_of(value: object, where: str) -> str:
 
 
 def labels_of(value: object, where: str) -> list[str] | None:
-    """The labels of a cell: RadScribe's quoted string or a list of names; None where nothing is known."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return parse_labels(value, where)
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
-        return checked_labels(value, where)
-    raise InputError(where, f"{type(value).__name__} in 'label'", "names in quotes, commas between", "write it as text")
+    """The labels of a row, none of an empty string; None where nothing is known."""
+    return None if value is None else read_labels(value, where)
 
 
 def json_object(content: bytes, where: str) -> dict:

@@ -20,7 +20,7 @@ import pyarrow.parquet
 
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.label_text import checked_labels, parse_labels
+from hf_medreport.processing.label_text import read_labels
 
 EXPECTED = "a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet"
 
@@ -104,12 +104,16 @@ class ReportDataset:
 
     def texts(self) -> Iterator[str]:
         """Every report, without reading a film."""
-        return (self.rows[number][self.columns["text"]] for number in self.kept)
+        return (self._cell(number, self.columns["text"]) for number in self.kept)
 
     def labels(self) -> Iterator[list[str] | None]:
         """The labels of every record, without reading a film; None where there is no `labels_column`."""
         column = self.columns["labels"]
-        return (observations(self.rows[number][column], column) if column else None for number in self.kept)
+        return (observations(self._cell(number, column), column) if column else None for number in self.kept)
+
+    def _cell(self, number: int, column: str):
+        """One cell; of an Arrow table without the row's films, which may lie in it."""
+        return self.rows.cell(number, column) if isinstance(self.rows, ArrowRows) else self.rows[number][column]
 
     def _check_columns(self, rows: Sequence[dict]) -> None:
         present = list(rows[0]) if len(rows) else []
@@ -184,20 +188,8 @@ def verdict(cell) -> int | None:
 
 
 def observations(cell, where: str) -> list[str] | None:
-    """CheXpert names without "No Finding", None of an empty cell.
-
-    Raises:
-        InputError: another type, broken quotes or an unknown name.
-    """
-    if cell is None or cell == "":
-        return None
-    if isinstance(cell, str):
-        return parse_labels(cell, where)
-    if isinstance(cell, list) and all(isinstance(name, str) for name in cell):
-        return checked_labels(cell, where)
-    raise InputError(
-        where, f"labels {cell!r:.20}", "a list of CheXpert's names", "correct the labels or empty the cell"
-    )
+    """CheXpert names without "No Finding", None of an empty cell; raises what `read_labels` does."""
+    return None if cell is None or cell == "" else read_labels(cell, where)
 
 
 class ArrowRows(Sequence):
@@ -213,6 +205,10 @@ class ArrowRows(Sequence):
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self.table.slice(index, 1).to_pylist()[0]
+
+    def cell(self, index: int, column: str):
+        """One value of a row."""
+        return self.table.column(column)[index].as_py()
 
 
 def read_rows(path: Path) -> Sequence[dict]:

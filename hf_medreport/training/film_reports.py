@@ -1,15 +1,17 @@
 """The data of system 004's recipes: films with reports and labels, from tables, archives or the phantom."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch.utils.data import ConcatDataset
 
+from hf_medreport.data.film_archives import shard_paths
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
 from hf_medreport.data.radscribe_reports import RadScribeReports
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.data.webdataset_reports import WebDatasetReports
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.recipe import print_skipped
+from hf_medreport.training.recipe import print_skipped, tables_of
 
 
 @dataclass
@@ -90,6 +92,13 @@ def open_reports(path: str, archive: str | None, data: DataArguments):
         return WebDatasetReports(path, on_bad=on_bad)
     columns = {"image_column": data.image_column, "text_column": data.text_column}
     return ReportDataset(path, **columns, labels_column=data.labels_column, on_bad=on_bad)
+
+
+def inputs_of(data: DataArguments) -> list[Path]:
+    """The files of all sources for the manifest: tables, archives and shards. Folders of films are left out."""
+    archives = [*data.train_archives, *([data.validation_archive] if data.validation_archive else [])]
+    shards = [path for table in tables_of(data) for path in shard_paths(table)]
+    return shards + [path for name in archives for path in shard_paths(name) if not path.is_dir()]
 
 
 def labels_of(records) -> list[list[str] | None]:

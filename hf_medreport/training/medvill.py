@@ -17,7 +17,6 @@ from transformers import AutoTokenizer, BertForPreTraining, ViTModel, set_seed
 
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
 from hf_medreport.hub.card import write_card
-from hf_medreport.hub.folder import save_folder
 from hf_medreport.modeling.configuration_medvill import MedViLLConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
 from hf_medreport.modeling.modeling_medvill import MedViLLForPreTraining
@@ -25,13 +24,13 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_medvill import MedViLLProcessor, film_processor, scale_of
 from hf_medreport.training import film_reports
 from hf_medreport.training.arguments import read_arguments
-from hf_medreport.training.film_reports import check_data, labels_of, load_data
+from hf_medreport.training.film_reports import check_data, inputs_of, labels_of, load_data
 from hf_medreport.training.medvill_pairs import MaskedPairs, best_guesses, pair_figures, pair_metrics
 from hf_medreport.training.recipe import (
     ReportRecipeArguments,
     check_evaluation,
     fit,
-    tables_of,
+    save_weights,
     texts_of,
     write_manifest,
 )
@@ -109,12 +108,13 @@ def train(config: str | None, flags: list[str]) -> dict:
         sample_weights=weights,
     )
     if trainer.is_world_process_zero():
-        write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
+        write_manifest(output, len(train_set), inputs_of(data_arguments), model_arguments, data_arguments, arguments)
     metrics = fit(trainer)
     evaluation = evaluate(trainer, processor, data_arguments, model_arguments.image_size, config)
     if trainer.is_world_process_zero():
         folder = output / arguments.model_name
-        save_encoder(trainer.accelerator.unwrap_model(trainer.model), processor, folder, arguments)
+        encoder = trainer.accelerator.unwrap_model(trainer.model).medvill  # without the heads of its tasks
+        save_weights(encoder, processor, folder, arguments.half_precision_weights)
         write_evaluation(folder, evaluation, model_arguments, data_arguments, arguments, config)
         metrics["model"] = str(folder)
     return metrics
@@ -219,18 +219,6 @@ def evaluate(
         figures = {task: scores[f"{split}_{task}"] for task in ("words", "match")}
         evaluation[split] = {"n": films, "seed": SEED, "command": command, **figures}
     return evaluation
-
-
-def save_encoder(model: MedViLLForPreTraining, processor, folder: Path, arguments: RecipeArguments) -> None:
-    """The encoder without the heads; half-precision weights are read back as float32."""
-    encoder = model.medvill.eval()
-    if arguments.half_precision_weights:
-        encoder = encoder.half()
-    save_folder(encoder, processor, folder)
-    if arguments.half_precision_weights:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        settings["dtype"] = "float32"
-        (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def write_evaluation(

@@ -22,7 +22,7 @@ from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.decode_schedule import DecodeByEpoch
-from hf_medreport.training.film_reports import DataArguments, check_data, labels_of, load_data
+from hf_medreport.training.film_reports import DataArguments, check_data, inputs_of, labels_of, load_data
 from hf_medreport.training.radscribe_freezing import FreezingByEpoch
 from hf_medreport.training.radscribe_metrics import OriginalFigures
 from hf_medreport.training.radscribe_model import ModelArguments, build
@@ -35,7 +35,6 @@ from hf_medreport.training.recipe import (
     fingerprint,
     fit,
     save_model,
-    tables_of,
     write_manifest,
 )
 from hf_medreport.training.trainer import ReportMetrics, chest_facts
@@ -121,7 +120,7 @@ def train(config: str | None, flags: list[str]) -> dict:
         callbacks=callbacks,
     )
     if trainer.is_world_process_zero():
-        write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
+        write_manifest(output, len(train_set), inputs_of(data_arguments), model_arguments, data_arguments, arguments)
     metrics = fit(trainer)
     if trainer.is_world_process_zero():
         folder = output / arguments.model_name

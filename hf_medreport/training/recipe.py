@@ -118,13 +118,18 @@ def is_finished(point: Path, arguments: ReportRecipeArguments) -> bool:
 
 
 def save_model(model, processor, folder: Path, half_precision: bool, **generation) -> None:
-    """The model as a folder that loads anywhere; half-precision weights are read back as float32.
+    """A model that writes as a folder that loads anywhere; see `save_weights`.
 
     Args:
         generation: how reports are to be generated, such as `max_new_tokens`.
     """
     ends = {name: getattr(model.generation_config, name) for name in ENDS}
     model.generation_config = GenerationConfig(**generation, **ends)  # not what a schedule has left there
+    save_weights(model, processor, folder, half_precision)
+
+
+def save_weights(model, processor, folder: Path, half_precision: bool) -> None:
+    """The model as a folder that loads anywhere; half-precision weights are read back as float32."""
     if half_precision:
         model = model.half()
     save_folder(model.eval(), processor, folder)

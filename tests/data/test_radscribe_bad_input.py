@@ -51,11 +51,15 @@ ROWS = {
         "found half a character in 'text'",
         "a report; write it again as UTF-8",
     ),
-    "label a number": (row(0, label=1), "found int in 'label'", "names in quotes, commas between; write it as text"),
+    "label a number": (
+        row(0, label=1),
+        "found labels 1",
+        "a list of CheXpert's names, or these in quotes with commas between; correct them",
+    ),
     "label of numbers": (
         row(0, label=[1, 0]),
-        "found list in 'label'",
-        "names in quotes, commas between; write it as text",
+        "found labels [1, 0]",
+        "a list of CheXpert's names, or these in quotes with commas between; correct them",
     ),
     "unknown label": (
         row(0, label="'Edema', 'Pleural Efusion'"),

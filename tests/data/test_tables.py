@@ -333,10 +333,14 @@ def test_observations(cell, expected):
     [
         (["Edma"], "found unknown label 'Edma'; expected one of CheXpert's 14 names; did you mean 'Edema'?"),
         ("'Edema", "found broken quotes at 'Edema; expected each name in quotes, commas between; mend the label"),
-        (3, "found labels 3; expected a list of CheXpert's names; correct the labels or empty the cell"),
+        (
+            3,
+            "found labels 3; expected a list of CheXpert's names, or these in quotes with commas between; correct them",
+        ),
         (
             [WATER, 3],
-            "found labels ['Edema', 3]; expected a list of CheXpert's names; correct the labels or empty the cell",
+            "found labels ['Edema', 3]; expected a list of CheXpert's names, or these in quotes with commas between; "
+            "correct them",
         ),
     ],
 )

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_medreport.evaluation.clinical.observations import OBSERVATIONS
+from hf_medreport.modeling.configuration_medvill import FINDINGS
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.label_text import LABELS, label_text, parse_labels
+from hf_medreport.processing.label_text import LABELS, NO_FINDING, label_text, parse_labels, read_labels
 
 
-def test_the_names_are_those_of_the_scores():
-    assert LABELS == OBSERVATIONS
+def test_the_names_are_those_of_the_scores_and_of_the_label_head():
+    assert (*FINDINGS, NO_FINDING) == LABELS == OBSERVATIONS
 
 
 @given(st.lists(st.sampled_from(LABELS[:-1]), unique=True))
@@ -71,3 +72,15 @@ def test_a_label_that_cannot_be_read_is_said(text, message):
     with pytest.raises(InputError) as error:
         parse_labels(text)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("value", [3, {"Edema": 1}, ["Edema", 3]])
+def test_labels_of_another_type_are_no_labels(value):
+    with pytest.raises(InputError) as error:
+        read_labels(value)
+    expected = "a list of CheXpert's names, or these in quotes with commas between"
+    assert str(error.value) == f"labels: found labels {value!r:.20}; expected {expected}; correct them"
+
+
+def test_a_list_and_a_string_say_the_same():
+    assert read_labels(["Edema", "No Finding"]) == read_labels("'Edema', 'No Finding'") == ["Edema"]

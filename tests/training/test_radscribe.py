@@ -316,6 +316,7 @@ def test_a_yaml_of_radscribe_is_taken_as_it_is(parts, corpus, tmp_path, short_re
     config = RadScribeConfig.from_pretrained(folder)
     assert config.encoder.label_mode == "oracle" and config.statement == ""
     inputs = json.loads((tmp_path / "theirs" / "manifest.json").read_text())["inputs"]
+    assert str(corpus / "train.tar.gz") in inputs
     assert inputs[str(corpus / "train.jsonl")] == hashlib.sha256((corpus / "train.jsonl").read_bytes()).hexdigest()
     assert LABELS_IN_CARD["oracle"] in (folder / "README.md").read_text()
 

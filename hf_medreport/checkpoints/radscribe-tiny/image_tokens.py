@@ -86,7 +86,7 @@ class ResNetTokens(ImageTokens):
         for stage in self.resnet.encoder.stages:
             for block in stage.layers:
                 # torchxrayvision's blocks have a ReLU before the shortcut is added too, published ResNets have none.
-                # transformers adds in place, which a ReLU's gradient does not survive; the same as a threshold's does.
+                # A threshold at 0 is one, and its gradient survives that transformers then adds in place.
                 block.layer[-1].activation = nn.Threshold(0.0, 0.0)
         self.conv = nn.Conv2d(sizes["hidden_sizes"][-1], channels, 1)
 
