@@ -33,12 +33,17 @@ EXTRAS = {
     ],
     # METEOR's synonyms, tables of scores, FID on the network that it is defined by.
     "evaluate": ["nltk>=3.9", "pyarrow>=15", "torch-fidelity>=0.4"],
+    # Report models in 4 and 8 bits, on a CPU too.
+    "quantize": ["accelerate>=1.10", "bitsandbytes>=0.50"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["clinical"] = ["scispacy>=0.6.2"]  # stands apart: it needs numpy < 2
 # Reference implementations that the metrics are held to.
 REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
-EXTRAS["dev"] = ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2", *REFERENCES, *EXTRAS["all"]]
+# Trainers of others that must take our models as they are.
+TRAINERS = ["peft>=0.21", "trl>=1.16"]
+TOOLS = ["pytest>=8.0", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2"]
+EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["all"]]
 
 setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.

@@ -30,7 +30,7 @@ class HistGenConfig(PreTrainedConfig):
     """
 
     model_type = "histgen"
-    keys_to_ignore_at_inference = ["past_key_values", "encoder_last_hidden_state"]
+    keys_to_ignore_at_inference = ["cache", "past_key_values", "encoder_last_hidden_state"]
 
     feature_size: int = 1024
     visual_size: int = 2048

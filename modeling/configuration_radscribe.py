@@ -27,7 +27,13 @@ class RadScribeConfig(PreTrainedConfig):
         "encoder": SubConfigSpec(config_class=MedViLLConfig),
         "decoder": SubConfigSpec(config_class=T5Config, init_kwargs=T5_BASE),
     }
-    keys_to_ignore_at_inference = ["past_key_values", "encoder_last_hidden_state", "label_logits", "label_source"]
+    keys_to_ignore_at_inference = [
+        "cache",
+        "past_key_values",
+        "encoder_last_hidden_state",
+        "label_logits",
+        "label_source",
+    ]
 
     encoder: PreTrainedConfig | dict | None = None
     decoder: PreTrainedConfig | dict | None = None

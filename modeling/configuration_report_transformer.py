@@ -23,7 +23,7 @@ class ReportTransformerConfig(PreTrainedConfig):
     """
 
     model_type = "report_transformer"
-    keys_to_ignore_at_inference = ["past_key_values"]
+    keys_to_ignore_at_inference = ["cache", "past_key_values"]
 
     vocab_size: int = 50260
     hidden_size: int = 512

@@ -36,6 +36,7 @@ from transformers.utils import can_return_tuple
 from .anatomical_prior import attention_bias, layer_masks
 from .configuration_anatomical_report import AnatomicalReportConfig
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
+from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .position_expansion import expand_positions
 
@@ -43,11 +44,11 @@ from .position_expansion import expand_positions
 class AnatomicalGPT2Block(NumberedGPT2Block):
     """A GPT-2 block that adds its own layer's bias to the attention mask."""
 
-    def forward(self, hidden_states, past_key_values=None, attention_mask=None, *args, layer_bias=None, **kwargs):
+    def forward(self, hidden_states, cache=None, attention_mask=None, /, *args, layer_bias=None, **kwargs):
         if layer_bias is not None:
             # (batch, 1, queries, keys) + (batch, 1, 1, keys)
             attention_mask = attention_mask + layer_bias[:, self.layer_idx, None, None, :]
-        return super().forward(hidden_states, past_key_values, attention_mask, *args, **kwargs)
+        return super().forward(hidden_states, cache, attention_mask, *args, **kwargs)
 
 
 class AnatomicalGPT2Model(GPT2Stack):
@@ -78,7 +79,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _no_split_modules = ["AnatomicalGPT2Block"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [*CACHE_NAMES]
 
     def __init__(self, config: AnatomicalReportConfig):
         super().__init__(config)
@@ -207,7 +208,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
                 f"encoder_outputs: found width {features.shape[-1]}; expected {self.projection.in_features}; "
                 "pass patch features of the configured encoder, before the projection"
             )
-        embeddings = self.projection(features.to(self.projection.weight.dtype))
+        embeddings = self.projection(features.to(self.dtype))
         if self.config.mask_mode == "none":
             return embeddings, None
         if anatomical_masks is None:
@@ -230,6 +231,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         return embeddings, prior
 
     @can_return_tuple
+    @known_keywords
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -240,7 +242,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         labels: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         prior: torch.Tensor | None = None,
-        past_key_values=None,
+        cache=None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
         num_items_in_batch: torch.Tensor | int | None = None,
@@ -270,7 +272,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         """
         if input_ids is None and labels is not None:
             input_ids = labels.masked_fill(labels == -100, self.config.decoder.eos_token_id)
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        seen = cache.get_seq_length() if cache is not None else 0
         num_patches = 0
         if inputs_embeds is None and seen == 0:
             image_embeds, prior = self.encode_image(pixel_values, encoder_outputs, anatomical_masks)
@@ -297,9 +299,9 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             inputs_embeds=inputs_embeds,
             attention_mask=causal_mask(inputs_embeds, seen, attention_mask, dtype),
             position_ids=positions(attention_mask, seen, length, inputs_embeds.device),
-            layer_bias=self._layer_bias(prior, length, seen, past_key_values is not None, dtype),
-            past_key_values=past_key_values,
+            layer_bias=self._layer_bias(prior, length, seen, cache is not None, dtype),
             use_cache=False if use_cache is None and labels is not None else use_cache,
+            **{CACHE: cache},
             **kwargs,
         )
         hidden = outputs.last_hidden_state
@@ -320,9 +322,9 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
+            **{CACHE: outputs.get(CACHE)},
         )
 
     def _append_text(self, image_embeds: torch.Tensor, input_ids: torch.Tensor | None) -> torch.Tensor:
@@ -342,6 +344,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             return bias[:, :, :1].expand(-1, -1, length)
         return nn.functional.pad(bias, (0, length - bias.shape[-1]))
 
+    @known_generation_keywords
     @torch.no_grad()
     def generate(
         self,
@@ -374,10 +377,11 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             attention_mask = nn.functional.pad(attention_mask, (image_embeds.shape[1], 0), value=1)
         return super().generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, prior=prior, **kwargs)
 
-    def prepare_inputs_for_generation(self, input_ids, past_key_values=None, inputs_embeds=None, **kwargs):
+    @cache_by_either_name
+    def prepare_inputs_for_generation(self, input_ids, cache=None, inputs_embeds=None, **kwargs):
         """Image and prompt in the prefill, later only the tokens that the cache has not seen."""
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
-        model_inputs = {"past_key_values": past_key_values, "logits_to_keep": 1}
+        seen = cache.get_seq_length() if cache is not None else 0
+        model_inputs = {"cache": cache, "logits_to_keep": 1}
         if seen == 0:
             model_inputs["inputs_embeds"] = self._append_text(inputs_embeds, input_ids)
         else:

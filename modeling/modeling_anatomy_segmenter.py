@@ -14,8 +14,10 @@ from torch import nn
 from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import SemanticSegmenterOutput
+from transformers.utils import can_return_tuple
 
 from .configuration_anatomy_segmenter import AnatomySegmenterConfig
+from .keywords import known_keywords
 
 
 class ConvNextHead(nn.Module):
@@ -123,6 +125,8 @@ class AnatomySegmenterForSemanticSegmentation(PreTrainedModel):
             init.kaiming_normal_(module.weight, nonlinearity="relu")
             init.zeros_(module.bias)
 
+    @can_return_tuple
+    @known_keywords
     def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **kwargs):
         """Logits of lung and heart.
 

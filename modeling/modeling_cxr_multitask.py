@@ -33,6 +33,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_cxr_multitask import CxrMultitaskConfig
 from .densenet_encoder import DenseNetEncoder
+from .keywords import known_generation_keywords, known_keywords
 from .lung_crop import crop_boxes, crop_to_boxes, largest_components
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .modeling_latent_gpt2 import LatentGPT2LMHeadModel
@@ -284,6 +285,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return (views.all(dim=1) & chosen)[:, None] & torch.stack([~lateral, lateral], dim=1)
 
     @can_return_tuple
+    @known_keywords
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -399,6 +401,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         ids = nn.functional.pad(input_ids, (1, 0), value=self.config.decoder.bos_token_id)
         return ids, nn.functional.pad(attention_mask, (1, 0), value=1)
 
+    @known_generation_keywords
     @torch.no_grad()
     def generate(
         self,

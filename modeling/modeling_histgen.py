@@ -36,6 +36,14 @@ from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.utils import can_return_tuple
 
 from .configuration_histgen import HistGenConfig
+from .keywords import (
+    CACHE,
+    CACHE_NAMES,
+    cache_by_either_name,
+    known_generation_keywords,
+    known_keywords,
+    refuse_cache_under_checkpointing,
+)
 from .sinusoids import sinusoids
 
 # A bag of 100,000 patches is worked on piece by piece: small buffers are used again, large ones are fetched anew.
@@ -238,13 +246,13 @@ class DecoderLayer(GradientCheckpointingLayer):
         self.self_norm, self.cross_norm, self.feed_forward_norm = norm(config), norm(config), norm(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, states, regions, self_mask, region_mask, past_key_values: EncoderDecoderCache | None = None):
+    def forward(self, states, regions, self_mask, region_mask, cache: EncoderDecoderCache | None = None):
         normed = self.self_norm(states)
         keys_values = self.self_attention.keys_values(normed)
-        if past_key_values is not None:
-            keys_values = past_key_values.self_attention_cache.update(*keys_values, self.self_attention.layer_idx)
+        if cache is not None:
+            keys_values = cache.self_attention_cache.update(*keys_values, self.self_attention.layer_idx)
         states = states + self.dropout(self.self_attention(normed, keys_values, self_mask))
-        keys_values = self._regions_keys_values(regions, past_key_values)
+        keys_values = self._regions_keys_values(regions, cache)
         attended = self.cross_attention(self.cross_norm(states), keys_values, region_mask[:, None, None])
         states = states + self.dropout(attended)
         return states + self.dropout(self.feed_forward(self.feed_forward_norm(states)))
@@ -269,9 +277,9 @@ class HistGenDecoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config, index) for index in range(config.num_hidden_layers))
         self.norm, self.dropout = norm(config), nn.Dropout(config.dropout)
 
-    def forward(self, ids, mask, encoded: HistGenEncoderOutput, context: CrossModalContext, memory, past_key_values):
+    def forward(self, ids, mask, encoded: HistGenEncoderOutput, context: CrossModalContext, memory, cache):
         """`ids` (batch, new), `mask` (batch, seen + new) or None -> (batch, new, width)."""
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        seen = cache.get_seq_length() if cache is not None else 0
         total = seen + ids.shape[1]
         places = torch.arange(total, device=ids.device)
         allowed = (places <= places[seen:, None])[None, None]  # (1, 1, new, seen + new)
@@ -285,7 +293,7 @@ class HistGenDecoder(nn.Module):
         states = self.dropout(states + sinusoids(places[..., seen:], states.shape[-1], states.dtype))
         states = states + context(states, memory)
         for layer in self.layers:
-            states = layer(states, encoded.last_hidden_state, allowed, encoded.region_mask, past_key_values)
+            states = layer(states, encoded.last_hidden_state, allowed, encoded.region_mask, cache)
         return self.norm(states)
 
 
@@ -300,7 +308,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _no_split_modules = ["EncoderLayer", "DecoderLayer", "CrossModalContext"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [*CACHE_NAMES]
 
     def __init__(self, config: HistGenConfig):
         super().__init__(config)
@@ -344,11 +352,12 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def project(self, patch_features: torch.Tensor) -> torch.Tensor:
         """(batch, patches, feature_size) -> (batch, patches, hidden_size)."""
-        features = patch_features.to(self.feature_projection.weight.dtype)
-        if torch.is_grad_enabled():
-            return self.projection_dropout(relu(self.patch_projection(self.feature_projection(features))))
-        # Nothing stands between the two: one product of their product.
+        features = patch_features.to(self.dtype)
         first, second = self.feature_projection, self.patch_projection
+        plain = type(first) is type(second) is nn.Linear  # neither quantized nor with an adapter
+        if torch.is_grad_enabled() or not plain:
+            return self.projection_dropout(relu(second(first(features))))
+        # Nothing stands between the two: one product of their product.
         weight, bias = second.weight @ first.weight, second(first.bias)
         parts = features.split(PATCHES_AT_ONCE, dim=1)
         return self.projection_dropout(torch.cat([linear(part, weight, bias).relu_() for part in parts], dim=1))
@@ -389,6 +398,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.encoder(self.project(patch_features), mask, self.context, memory)
 
     @can_return_tuple
+    @known_keywords
     def forward(
         self,
         patch_features: torch.Tensor | None = None,
@@ -398,7 +408,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: torch.Tensor | None = None,
         encoder_outputs: HistGenEncoderOutput | None = None,
         memory_key_values: tuple | None = None,
-        past_key_values: EncoderDecoderCache | None = None,
+        cache: EncoderDecoderCache | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
         num_items_in_batch: torch.Tensor | int | None = None,
@@ -434,11 +444,10 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
-        if use_cache and past_key_values is None:
-            past_key_values = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        hidden = self.decoder(
-            decoder_input_ids, decoder_attention_mask, encoder_outputs, self.context, memory, past_key_values
-        )
+        refuse_cache_under_checkpointing(self, cache)
+        if use_cache and cache is None:
+            cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        hidden = self.decoder(decoder_input_ids, decoder_attention_mask, encoder_outputs, self.context, memory, cache)
         logits = self.lm_head(hidden[:, -logits_to_keep:])
         loss = None
         if labels is not None:
@@ -452,8 +461,8 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return Seq2SeqLMOutput(
             loss=loss,
             logits=logits,
-            past_key_values=past_key_values,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+            **{CACHE: cache},
         )
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
@@ -461,6 +470,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         shifted = pad(labels[:, :-1], (1, 0), value=self.config.decoder_start_token_id)
         return shifted.masked_fill(shifted == -100, self.config.pad_token_id)
 
+    @known_generation_keywords
     @torch.no_grad()
     def generate(
         self,
@@ -491,23 +501,24 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             encoder_outputs=encoder_outputs, attention_mask=mask, memory_key_values=memory, **kwargs
         )
 
+    @cache_by_either_name
     def prepare_inputs_for_generation(
         self,
         input_ids,
-        past_key_values=None,
+        cache=None,
         attention_mask=None,
         decoder_attention_mask=None,
         encoder_outputs=None,
         **kwargs,
     ):
         """Only the tokens that the cache has not seen."""
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        seen = cache.get_seq_length() if cache is not None else 0
         return {
             "decoder_input_ids": input_ids[:, seen:],
             "decoder_attention_mask": decoder_attention_mask,
             "encoder_outputs": encoder_outputs,
             "memory_key_values": kwargs["memory_key_values"],
-            "past_key_values": past_key_values,
+            "cache": cache,
             "use_cache": kwargs.get("use_cache", True),
             "logits_to_keep": 1,
         }

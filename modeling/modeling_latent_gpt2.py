@@ -16,6 +16,7 @@ from transformers import initialization as init
 
 from .configuration_latent_gpt2 import LatentGPT2Config
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
+from .keywords import CACHE, known_generation_keywords, known_keywords
 
 
 class LatentGPT2Block(NumberedGPT2Block):
@@ -83,15 +84,15 @@ class LatentGPT2LMHeadModel(GPT2LMHeadModel):
                 f"latent: found NaN or infinite values in rows {rows}; expected finite numbers; check the images and "
                 "the encoder that made it"
             )
-        weight = self.latent_projection.weight
-        return self.latent_projection(latent.to(weight.dtype)).unflatten(1, (-1, self.config.n_embd))
+        return self.latent_projection(latent.to(self.dtype)).unflatten(1, (-1, self.config.n_embd))
 
+    @known_keywords
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         latent: torch.Tensor | None = None,
         latent_embeds: torch.Tensor | None = None,
-        past_key_values=None,
+        cache=None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
@@ -128,16 +129,17 @@ class LatentGPT2LMHeadModel(GPT2LMHeadModel):
             position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -queries:]
         return super().forward(
             input_ids,
-            past_key_values=past_key_values,
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
             labels=labels,
             use_cache=use_cache,
             logits_to_keep=logits_to_keep,
+            **{CACHE: cache},
             **kwargs,
         )
 
+    @known_generation_keywords
     @torch.no_grad()
     def generate(self, inputs: torch.Tensor | None = None, latent: torch.Tensor | None = None, **kwargs):
         """`GenerationMixin.generate` with a latent (batch, latent_size), which is projected once for all tokens."""

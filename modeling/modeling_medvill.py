@@ -38,6 +38,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_medvill import MedViLLConfig
 from .image_tokens import ENCODERS
+from .keywords import known_keywords
 
 UNKNOWN = -100  # a label that is not known; a word that is not to be guessed
 INERT = -10000.0  # what RadScribe's mask adds to every score of a row
@@ -123,6 +124,7 @@ class MedViLLModel(MedViLLPreTrainedModel):
         self.bert.embeddings.word_embeddings = value
 
     @capture_outputs(tie_last_hidden_states=False)
+    @known_keywords
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -288,6 +290,7 @@ class MedViLLForPreTraining(MedViLLPreTrainedModel):
         self.words.decoder = value
 
     @can_return_tuple
+    @known_keywords
     def forward(
         self,
         pixel_values: torch.Tensor,

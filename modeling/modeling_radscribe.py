@@ -14,16 +14,18 @@ import torch
 from torch import nn
 from transformers import AutoConfig, GenerationMixin, PreTrainedModel, T5Config, T5ForConditionalGeneration
 from transformers import initialization as init
+from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Stack
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.utils import can_return_tuple
 
 from .configuration_radscribe import RadScribeConfig
+from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
 from .modeling_medvill import UNKNOWN, MedViLLModel, MedViLLOutput
 
 
 @dataclass
-class RadScribeOutput(ModelOutput):
-    """What one pass gives.
+class RadScribeOutput(Seq2SeqLMOutput):
+    """What one pass gives, beside what every encoder-decoder's gives.
 
     Attributes:
         loss: the report's and, weighted, the labels' (those whose truth was given).
@@ -31,20 +33,14 @@ class RadScribeOutput(ModelOutput):
         text_loss, label_loss: each one's own, unweighted.
         label_logits: (batch, labels), where the encoder predicts them.
         label_source: `"none"`, `"oracle"` or `"predicted"`: where the labels came from that the encoder was told.
-        past_key_values: the decoder's cache.
         cross_attentions: of each decoder layer, (batch, heads, text, sequence), with `output_attentions`.
         encoder_last_hidden_state: (batch, sequence, width).
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
     text_loss: torch.Tensor | None = None
     label_loss: torch.Tensor | None = None
     label_logits: torch.Tensor | None = None
     label_source: str | None = None
-    past_key_values: object | None = None
-    cross_attentions: tuple[torch.Tensor, ...] | None = None
-    encoder_last_hidden_state: torch.Tensor | None = None
 
 
 class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -58,7 +54,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _no_split_modules = ["BertLayer", "T5Block"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [*CACHE_NAMES]
     _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}
 
     def __init__(self, config: RadScribeConfig):
@@ -142,6 +138,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return label_ids
 
     @can_return_tuple
+    @known_keywords
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -151,7 +148,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         decoder_input_ids: torch.Tensor | None = None,
         decoder_attention_mask: torch.Tensor | None = None,
         encoder_outputs: MedViLLOutput | None = None,
-        past_key_values=None,
+        cache=None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
@@ -186,9 +183,9 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             input_ids=decoder_input_ids,
             attention_mask=decoder_attention_mask,
             encoder_hidden_states=encoder_outputs.last_hidden_state,
-            past_key_values=past_key_values,
             use_cache=use_cache,
             output_attentions=output_attentions,
+            **{CACHE: cache},
         )
         hidden = decoded.last_hidden_state[:, -logits_to_keep:]
         if self.config.decoder.scale_decoder_outputs:
@@ -211,9 +208,9 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             label_loss=label_loss,
             label_logits=encoder_outputs.label_logits,
             label_source=encoder_outputs.label_source,
-            past_key_values=decoded.past_key_values,
             cross_attentions=decoded.cross_attentions,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+            **{CACHE: decoded.get(CACHE)},
         )
 
     def label_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
@@ -236,6 +233,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         shifted = nn.functional.pad(labels[:, :-1], (1, 0), value=self.config.decoder_start_token_id)
         return shifted.masked_fill(shifted == UNKNOWN, self.config.pad_token_id)
 
+    @known_generation_keywords
     @torch.no_grad()
     def generate(
         self,
@@ -262,22 +260,23 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         mask = torch.ones(states.last_hidden_state.shape[:2], dtype=torch.long, device=self.device)
         return super().generate(encoder_outputs=states, attention_mask=mask, **kwargs)
 
+    @cache_by_either_name
     def prepare_inputs_for_generation(
         self,
         input_ids,
-        past_key_values=None,
+        cache=None,
         attention_mask=None,
         decoder_attention_mask=None,
         encoder_outputs=None,
         **kwargs,
     ):
         """Only the tokens that the cache has not seen."""
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        seen = cache.get_seq_length() if cache is not None else 0
         return {
             "decoder_input_ids": input_ids[:, seen:],
             "decoder_attention_mask": decoder_attention_mask,
             "encoder_outputs": encoder_outputs,
-            "past_key_values": past_key_values,
+            "cache": cache,
             "use_cache": kwargs.get("use_cache", True),
             "output_attentions": kwargs.get("output_attentions", False),
             "logits_to_keep": 1,

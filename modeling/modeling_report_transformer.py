@@ -24,6 +24,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
 from .configuration_report_transformer import ReportTransformerConfig
+from .keywords import CACHE, CACHE_NAMES, known_keywords, refuse_cache_under_checkpointing
 from .sinusoids import sinusoids
 
 
@@ -69,8 +70,8 @@ class ReportTransformerLayer(GradientCheckpointingLayer):
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, states: torch.Tensor, allowed: torch.Tensor, past_key_values: DynamicCache | None = None):
-        states = self.attention_norm(states + self.dropout(self.attention(states, allowed, past_key_values)))
+    def forward(self, states: torch.Tensor, allowed: torch.Tensor, cache: DynamicCache | None = None):
+        states = self.attention_norm(states + self.dropout(self.attention(states, allowed, cache)))
         return self.feed_forward_norm(states + self.dropout(self.feed_forward(states)))
 
 
@@ -82,7 +83,7 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _no_split_modules = ["ReportTransformerLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [*CACHE_NAMES]
     _tied_weights_keys = {"lm_head.weight": "embed_tokens.weight"}
 
     def __init__(self, config: ReportTransformerConfig):
@@ -118,12 +119,13 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
         self.lm_head = value
 
     @can_return_tuple
+    @known_keywords
     def forward(
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-        past_key_values: DynamicCache | None = None,
+        cache: DynamicCache | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
         num_items_in_batch: torch.Tensor | int | None = None,
@@ -136,7 +138,7 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
             attention_mask: (batch, seen + new), 0 on padding, which may stand on either side; it counts no position.
             labels: (batch, new), mostly the ids themselves, -100 where nothing is to be learned; row t of the logits
                 scores `labels[:, t + 1]`.
-            past_key_values: what earlier calls left; grows with the text.
+            cache: what earlier calls left; grows with the text.
             use_cache: whether to start a cache; None: when nothing is being trained.
             logits_to_keep: only the last so many rows of logits; 0 keeps all.
             num_items_in_batch: what the summed loss is divided by; None: by the labels that are not -100.
@@ -148,24 +150,25 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
             ValueError: no token, one outside the vocabulary, more tokens than positions, a mask of another shape, or a
                 cache of fixed size.
         """
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        seen = cache.get_seq_length() if cache is not None else 0
         total = seen + input_ids.shape[-1]
-        self._check(input_ids, attention_mask, past_key_values, total)
+        self._check(input_ids, attention_mask, cache, total)
+        refuse_cache_under_checkpointing(self, cache)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache()
+        if use_cache and cache is None:
+            cache = DynamicCache()
 
         allowed, positions = look_back(attention_mask, seen, total, input_ids.device)
         states = self._embed(input_ids)
         states = self.dropout(states + sinusoids(positions, states.shape[-1], states.dtype))
         for layer in self.layers:
-            states = layer(states, allowed, past_key_values=past_key_values)
+            states = layer(states, allowed, cache=cache)
         logits = self.lm_head(states[:, -logits_to_keep:])
         loss = None
         if labels is not None:
             loss = self.loss_function(logits, labels, self.config.vocab_size, num_items_in_batch=num_items_in_batch)
-        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=past_key_values)
+        return CausalLMOutputWithPast(loss=loss, logits=logits, **{CACHE: cache})
 
     def _embed(self, input_ids: torch.Tensor) -> torch.Tensor:
         try:
@@ -178,7 +181,7 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
                 "the weights"
             ) from None
 
-    def _check(self, input_ids, attention_mask, past_key_values, total: int) -> None:
+    def _check(self, input_ids, attention_mask, cache, total: int) -> None:
         if input_ids.ndim != 2 or input_ids.shape[-1] == 0:
             raise ValueError(
                 f"input_ids: found shape {tuple(input_ids.shape)}; expected (batch, tokens) with at least one token; "
@@ -189,9 +192,9 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
                 f"input_ids: found {total} tokens; expected at most {self.config.max_position_embeddings} "
                 "(max_position_embeddings); shorten the prompt or ask for fewer new tokens"
             )
-        if past_key_values is not None and past_key_values.is_compileable:
+        if cache is not None and cache.is_compileable:
             raise ValueError(
-                f"past_key_values: found a {type(past_key_values).__name__}; expected a cache that grows with the "
+                f"cache: found a {type(cache).__name__}; expected a cache that grows with the "
                 "text; leave cache_implementation out"
             )
         if attention_mask is not None and attention_mask.shape != (input_ids.shape[0], total):
