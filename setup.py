@@ -4,6 +4,7 @@ from setuptools import find_namespace_packages, setup
 
 TOP_FOLDERS = {"hf_medreport.modeling": "modeling", "hf_medreport.processing": "processing"}
 TOP_FOLDERS |= {"hf_medreport.dataset_scripts": "dataset_scripts", "hf_medreport.model_cards": "model_cards"}
+TOP_FOLDERS |= {"hf_medreport.constraints": "constraints"}
 
 EXTRAS = {
     # Floors only. pydicom >= 3.0.2 for its path-traversal CVE.
@@ -49,6 +50,6 @@ setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.
     packages=[*find_namespace_packages(include=["hf_medreport", "hf_medreport.*"]), *TOP_FOLDERS],
     package_dir={"hf_medreport": "hf_medreport", **TOP_FOLDERS},
-    package_data={"": ["*.json", "*.safetensors", "*.md", "*.yaml"]},
+    package_data={"": ["*.json", "*.safetensors", "*.md", "*.yaml", "*.txt"]},
     extras_require=EXTRAS,
 )

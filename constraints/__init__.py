@@ -1,0 +1,1 @@
+"""The window of versions: `tested.txt`, what `make` installs and CI passed with; `lowest.txt`, the floors."""
