@@ -28,7 +28,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.functional import linear, pad, relu, scaled_dot_product_attention
+from torch.nn import functional
+from torch.nn.functional import pad, relu, scaled_dot_product_attention
 from transformers import DynamicCache, EncoderDecoderCache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -45,6 +46,7 @@ from .keywords import (
     refuse_cache_under_checkpointing,
 )
 from .sinusoids import sinusoids
+from .whole_linear import linear
 
 # A bag of 100,000 patches is worked on piece by piece: small buffers are used again, large ones are fetched anew.
 QUERIES_AT_ONCE, PATCHES_AT_ONCE, REGIONS_AT_ONCE = 4096, 8192, 64
@@ -160,7 +162,7 @@ class RegionPooler(nn.Module):
     def __init__(self, config: HistGenConfig):
         super().__init__()
         self.score_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.score = nn.Linear(config.hidden_size, 1, bias=False)
+        self.score = linear(config.hidden_size, 1, bias=False)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, slots: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -360,7 +362,9 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         # Nothing stands between the two: one product of their product.
         weight, bias = second.weight @ first.weight, second(first.bias)
         parts = features.split(PATCHES_AT_ONCE, dim=1)
-        return self.projection_dropout(torch.cat([linear(part, weight, bias).relu_() for part in parts], dim=1))
+        return self.projection_dropout(
+            torch.cat([functional.linear(part, weight, bias).relu_() for part in parts], dim=1)
+        )
 
     def encode_patches(
         self,
@@ -444,7 +448,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
-        refuse_cache_under_checkpointing(self, cache)
+        refuse_cache_under_checkpointing(self.decoder.layers[0], cache)
         if use_cache and cache is None:
             cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         hidden = self.decoder(decoder_input_ids, decoder_attention_mask, encoder_outputs, self.context, memory, cache)

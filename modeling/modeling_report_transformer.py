@@ -24,7 +24,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
 from .configuration_report_transformer import ReportTransformerConfig
-from .keywords import CACHE, CACHE_NAMES, known_keywords, refuse_cache_under_checkpointing
+from .keywords import CACHE, CACHE_NAMES, known_generation_keywords, known_keywords, refuse_cache_under_checkpointing
 from .sinusoids import sinusoids
 
 
@@ -153,7 +153,7 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
         seen = cache.get_seq_length() if cache is not None else 0
         total = seen + input_ids.shape[-1]
         self._check(input_ids, attention_mask, cache, total)
-        refuse_cache_under_checkpointing(self, cache)
+        refuse_cache_under_checkpointing(self.layers[0], cache)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
         if use_cache and cache is None:
@@ -169,6 +169,12 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
         if labels is not None:
             loss = self.loss_function(logits, labels, self.config.vocab_size, num_items_in_batch=num_items_in_batch)
         return CausalLMOutputWithPast(loss=loss, logits=logits, **{CACHE: cache})
+
+    @known_generation_keywords
+    @torch.no_grad()
+    def generate(self, inputs: torch.Tensor | None = None, **kwargs):
+        """`GenerationMixin.generate`, by cached steps of one token."""
+        return super().generate(inputs, **kwargs)
 
     def _embed(self, input_ids: torch.Tensor) -> torch.Tensor:
         try:

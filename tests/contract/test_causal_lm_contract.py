@@ -10,12 +10,15 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, pipeline
 
+from hf_medreport.modeling.keywords import CACHE
 from hf_medreport.registry import SYSTEMS, register_auto_classes
+from tests.steps import tokens_of_steps
 from tests.tiny import save_tiny, tiny_config, tiny_model, tiny_processor
 
 ROWS = [row for row in SYSTEMS if row.kind == "causal-lm"]
 pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 GREEDY = {"max_new_tokens": 8, "do_sample": False}
+LONG = {"max_new_tokens": 24, "do_sample": False, "eos_token_id": None}
 PROMPTS = ["heart normal.", "left effusion, small."]
 
 
@@ -72,13 +75,23 @@ def test_folder_holds_safetensors_only(row, folders):
 def test_cached_generation_equals_recomputing_everything(row):
     """Greedy by hand: one forward over the whole text for each token, without a cache."""
     model, inputs = tiny_model(row), prompts(row)
-    generated = model.generate(**inputs, **GREEDY, eos_token_id=None)
+    with tokens_of_steps(model) as steps:
+        generated = model.generate(**inputs, **LONG)
+    assert steps == [inputs["input_ids"].shape[1], *[1] * 23]
     while inputs["input_ids"].shape != generated.shape:
         best = model(**inputs, use_cache=False).logits[:, -1].argmax(-1, keepdim=True)
         inputs["input_ids"] = torch.cat([inputs["input_ids"], best], dim=1)
         inputs["attention_mask"] = torch.nn.functional.pad(inputs["attention_mask"], (0, 1), value=1)
     assert torch.equal(generated, inputs["input_ids"])
-    assert len(set(generated[:, -8:].flatten().tolist())) > 2  # not one token repeated
+    assert len(set(generated[:, -24:].flatten().tolist())) > 2  # not one token repeated
+
+
+def test_cached_beams_equal_beams_without_a_cache(row):
+    model, inputs = tiny_model(row), prompts(row)
+    with tokens_of_steps(model) as steps:
+        cached = model.generate(**inputs, **LONG, num_beams=3)
+    assert steps[1:] == [1] * 23
+    assert torch.equal(cached, model.generate(**inputs, **LONG, num_beams=3, use_cache=False))
 
 
 def test_a_cache_gives_the_logits_of_the_whole_text_however_it_is_cut(row):
@@ -87,8 +100,8 @@ def test_a_cache_gives_the_logits_of_the_whole_text_however_it_is_cut(row):
     ids, mask = inputs.pop("input_ids"), inputs.pop("attention_mask")
     for begin, end in ((0, 9), (9, 10), (10, ids.shape[1])):
         piece = {"input_ids": ids[:, begin:end], "attention_mask": mask[:, :end], **inputs}
-        outputs = model(**piece, past_key_values=cache, use_cache=True)
-        cache, parts = outputs.past_key_values, [*parts, outputs.logits]
+        outputs = model(**piece, cache=cache, use_cache=True)
+        cache, parts = outputs[CACHE], [*parts, outputs.logits]
     torch.testing.assert_close(torch.cat(parts, dim=1)[mask.bool()], whole[mask.bool()], rtol=1e-4, atol=1e-4)
     assert whole.isfinite().all()
 

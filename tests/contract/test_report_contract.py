@@ -12,11 +12,13 @@ from PIL import Image
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from hf_medreport.registry import SYSTEMS
+from tests.steps import tokens_of_steps
 from tests.tiny import sample_array, sample_cases, save_tiny, tiny_config, tiny_model, tiny_processor
 
 ROWS = [row for row in SYSTEMS if row.kind == "report"]
 pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 GREEDY = {"max_new_tokens": 8, "do_sample": False}
+LONG = {"max_new_tokens": 24, "do_sample": False, "eos_token_id": None}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,9 @@ def test_folder_holds_safetensors_only(row, folders):
 def test_cached_generation_equals_recomputing_everything(row):
     """Greedy by hand: one forward over the whole text for each token, without a cache."""
     model, inputs = tiny_model(row), without_labels(batch(row))
-    generated = model.generate(**inputs, **GREEDY, eos_token_id=None)
+    with tokens_of_steps(model) as steps:
+        generated = model.generate(**inputs, **LONG)
+    assert steps[1:] == [1] * (len(steps) - 1) and len(steps) >= 23  # a prefill may be a film alone
     name, ids = (
         ("decoder_input_ids", generated[:, :1]) if model.config.is_encoder_decoder else ("input_ids", generated[:, :0])
     )
@@ -77,6 +81,14 @@ def test_cached_generation_equals_recomputing_everything(row):
         ids = torch.cat([ids, logits.argmax(-1, keepdim=True)], dim=1)
     assert torch.equal(generated, ids)
     assert len(set(generated.flatten().tolist())) > 2  # not one token repeated
+
+
+def test_cached_beams_equal_beams_without_a_cache(row):
+    model, inputs = tiny_model(row), without_labels(batch(row))
+    with tokens_of_steps(model) as steps:
+        cached = model.generate(**inputs, **LONG, num_beams=3)
+    assert steps[1:] == [1] * (len(steps) - 1) and len(steps) >= 23
+    assert torch.equal(cached, model.generate(**inputs, **LONG, num_beams=3, use_cache=False))
 
 
 def test_batch_equals_one_by_one(row):

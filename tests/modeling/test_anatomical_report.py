@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModel, GPT2Config, GPT2LMHeadModel, ViTConfig
 
 from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
+from hf_medreport.modeling.keywords import CACHE
 from hf_medreport.modeling.modeling_anatomical_report import (
     AnatomicalGPT2LMHeadModel,
     AnatomicalGPT2Model,
@@ -158,10 +159,10 @@ def test_a_cache_used_by_hand_needs_the_prior():
     model, ids = tiny_model(ROW), torch.tensor([[5, 6, 7]])
     _, prior = model.encode_image(films(1), anatomical_masks=masks(1))
     expected = model(films(1), input_ids=ids, anatomical_masks=masks(1)).logits[:, -1]
-    cache = model(films(1), input_ids=ids[:, :2], anatomical_masks=masks(1), use_cache=True).past_key_values
+    cache = model(films(1), input_ids=ids[:, :2], anatomical_masks=masks(1), use_cache=True)[CACHE]
     with pytest.raises(ValueError, match="found no prior with mask_mode='soft'"):
-        model(films(1), input_ids=ids[:, 2:], anatomical_masks=masks(1), past_key_values=cache)
-    step = model(input_ids=ids[:, 2:], prior=prior, past_key_values=cache).logits[:, -1]
+        model(films(1), input_ids=ids[:, 2:], anatomical_masks=masks(1), cache=cache)
+    step = model(input_ids=ids[:, 2:], prior=prior, cache=cache).logits[:, -1]
     torch.testing.assert_close(step, expected, atol=1e-4, rtol=1e-4)
 
 

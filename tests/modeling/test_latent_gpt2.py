@@ -8,6 +8,7 @@ from torch.nn.functional import linear
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from hf_medreport.modeling.configuration_latent_gpt2 import INJECTIONS, LatentGPT2Config
+from hf_medreport.modeling.keywords import CACHE
 from hf_medreport.modeling.modeling_latent_gpt2 import LatentGPT2LMHeadModel
 from hf_medreport.processing.report_tokens import add_report_tokens
 from hf_medreport.registry import TINY_GPT2, system
@@ -268,11 +269,11 @@ def test_positions_count_what_is_cached(embedded):
     padded = torch.nn.functional.pad(IDS, (2, 0))
     mask = torch.nn.functional.pad(torch.ones_like(IDS), (2, 0))
     whole = model(padded, latent=z, attention_mask=mask).logits[:, -1]
-    cache = model(padded[:, :-2], latent=z, attention_mask=mask[:, :-2], use_cache=True).past_key_values
+    cache = model(padded[:, :-2], latent=z, attention_mask=mask[:, :-2], use_cache=True)[CACHE]
     last = padded[:, -2:]
     piece = {"inputs_embeds": model.transformer.wte(last)} if embedded else {"input_ids": last}
     torch.testing.assert_close(
-        model(**piece, latent=z, attention_mask=mask, past_key_values=cache).logits[:, -1], whole, atol=1e-4, rtol=1e-4
+        model(**piece, latent=z, attention_mask=mask, cache=cache).logits[:, -1], whole, atol=1e-4, rtol=1e-4
     )
 
 

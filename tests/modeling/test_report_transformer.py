@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from hf_medreport.modeling.configuration_report_transformer import ReportTransformerConfig
+from hf_medreport.modeling.keywords import CACHE
 from hf_medreport.modeling.modeling_report_transformer import (
     ReportTransformerForCausalLM,
     ReportTransformerLayer,
@@ -111,7 +112,7 @@ def test_labels_that_are_not_learned_do_not_count():
     labels = torch.tensor([[-100, -100, 2, 9]])
     outputs = built(ids, labels=labels)
     torch.testing.assert_close(outputs.loss, cross_entropy(outputs.logits[0, 1:3], torch.tensor([2, 9])))
-    assert outputs.past_key_values is None  # no cache is built where something is learned
+    assert outputs.get(CACHE) is None  # no cache is built where something is learned
 
 
 def test_embedding_and_head_are_one_table_unless_asked():
@@ -261,6 +262,5 @@ def test_a_static_cache_is_refused():
     with pytest.raises(ValueError) as error:
         model().generate(torch.ones(1, 2, dtype=torch.long), max_new_tokens=2, cache_implementation="static")
     assert str(error.value) == (
-        "past_key_values: found a StaticCache; expected a cache that grows with the text"
-        "; leave cache_implementation out"
+        "cache: found a StaticCache; expected a cache that grows with the text; leave cache_implementation out"
     )

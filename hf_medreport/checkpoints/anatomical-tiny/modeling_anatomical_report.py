@@ -463,7 +463,8 @@ def patch_features(encoder: PreTrainedModel, pixel_values: torch.Tensor) -> tupl
     """Patch tokens of a film, row-major, without class and register tokens: (batch, patches, width), and the grid."""
     hidden = encoder(pixel_values).last_hidden_state
     if hidden.ndim == 4:  # a feature map: (batch, width, rows, columns) -> (batch, patches, width)
-        return hidden.flatten(2).transpose(1, 2), tuple(hidden.shape[-2:])
+        # contiguous: bitsandbytes' 4-bit product on a CPU reads a transposed one wrongly, without a word
+        return hidden.flatten(2).transpose(1, 2).contiguous(), tuple(hidden.shape[-2:])
     patch = encoder.config.patch_size
     rows, columns = pixel_values.shape[-2] // patch, pixel_values.shape[-1] // patch
     prefix = hidden.shape[1] - rows * columns

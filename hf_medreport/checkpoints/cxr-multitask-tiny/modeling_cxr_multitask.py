@@ -39,6 +39,7 @@ from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .modeling_latent_gpt2 import LatentGPT2LMHeadModel
 from .structural_similarity import structural_similarity
 from .unet_decoder import UNetDecoder
+from .whole_linear import linear
 
 VIEWS = ("frontal", "lateral")
 UNKNOWN = -100  # a verdict that is not known
@@ -96,9 +97,9 @@ class AbnormalClassifier(nn.Sequential):
     def __init__(self, config: CxrMultitaskConfig):
         layers, inputs = [], config.decoder.latent_size
         for width, dropout in zip(config.classifier_channels, config.classifier_dropout, strict=True):
-            layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
             inputs = width
-        super().__init__(*layers, nn.Linear(inputs, 1))
+        super().__init__(*layers, linear(inputs, 1))
 
 
 class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):

@@ -10,13 +10,13 @@ zeros, this is plain GPT-2 to the last bit, and any GPT-2 checkpoint loads into 
 """
 
 import torch
-from torch import nn
 from transformers import GPT2LMHeadModel
 from transformers import initialization as init
 
 from .configuration_latent_gpt2 import LatentGPT2Config
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
 from .keywords import CACHE, known_generation_keywords, known_keywords
+from .whole_linear import linear
 
 
 class LatentGPT2Block(NumberedGPT2Block):
@@ -57,7 +57,7 @@ class LatentGPT2LMHeadModel(GPT2LMHeadModel):
         super().__init__(config)
         self.transformer = LatentGPT2Model(config)
         layers = config.n_layer if config.per_layer_projection else 1
-        self.latent_projection = nn.Linear(config.latent_size, layers * config.n_embd)
+        self.latent_projection = linear(config.latent_size, layers * config.n_embd)
         self.latent_projection.starts_at_zero = config.zero_init_projection
         self.post_init()
 

@@ -83,12 +83,12 @@ def cache_by_either_name(function):
     return renamed
 
 
-def refuse_cache_under_checkpointing(model, cache) -> None:
-    """ValueError where layers are to run twice for the gradient: the cache would hold every key twice."""
-    if cache is not None and model.training and torch.is_grad_enabled() and model.is_gradient_checkpointing:
+def refuse_cache_under_checkpointing(layer, cache) -> None:
+    """ValueError where a layer is to run twice for its gradient: the cache would hold every key twice."""
+    if cache is not None and layer.gradient_checkpointing and layer.training and torch.is_grad_enabled():
         raise ValueError(
-            "cache: found one in training with gradient checkpointing; expected none, layers are run twice; leave it "
-            "out, or call gradient_checkpointing_disable"
+            "cache: found one in training with gradient checkpointing; expected none, since layers run twice; leave it "
+            "out, or switch checkpointing off"
         )
 
 
@@ -107,10 +107,8 @@ def _rename_cache(kwargs: dict, name: str) -> None:
 
 
 def _refuse(function: str, name: str, known) -> None:
-    nearest = difflib.get_close_matches(name, sorted(known - {"self"}), n=1, cutoff=0.0)
-    raise TypeError(
-        f"{function}: found the unknown keyword '{name}'; expected a known one; did you mean '{nearest[0]}'?"
-    )
+    nearest = difflib.get_close_matches(name, sorted(known - {"self"}), n=1, cutoff=0.0)[0]
+    raise TypeError(f"{function}: found keyword '{name}'; expected one that it knows; did you mean '{nearest}'?")
 
 
 __all__ = ["CACHE", "CACHE_NAMES", "cache_by_either_name", "known_generation_keywords", "known_keywords"]

@@ -39,6 +39,7 @@ from transformers.utils.output_capturing import capture_outputs
 from .configuration_medvill import MedViLLConfig
 from .image_tokens import ENCODERS
 from .keywords import known_keywords
+from .whole_linear import linear
 
 UNKNOWN = -100  # a label that is not known; a word that is not to be guessed
 INERT = -10000.0  # what RadScribe's mask adds to every score of a row
@@ -114,7 +115,7 @@ class MedViLLModel(MedViLLPreTrainedModel):
         self.label_layers = nn.ModuleList(LabelCrossAttention(config.bert) for _ in range(layers))
         self.label_head = None
         if config.label_mode == "predicted":
-            self.label_head = nn.Linear(width, len(config.label_names))
+            self.label_head = linear(width, len(config.label_names))
         self.post_init()
 
     def get_input_embeddings(self):

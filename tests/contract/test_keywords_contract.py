@@ -1,0 +1,172 @@
+"""Every registered model takes what transformers, PEFT and TRL pass, and refuses any other keyword by name."""
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig, get_peft_model
+from transformers import DynamicCache, EncoderDecoderCache, Trainer, TrainingArguments
+from trl import RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
+
+from hf_medreport.modeling.keywords import ABSENT, CACHE_NAMES, PASSED
+from hf_medreport.registry import SYSTEMS
+from tests.contract.test_causal_lm_contract import batch as text_batch
+from tests.contract.test_report_contract import batch as report_batch
+from tests.contract.test_report_contract import without_labels
+from tests.steps import tokens_of_steps
+from tests.tiny import film_array, tiny_model, tiny_processor
+
+WRITERS = [row for row in SYSTEMS if row.kind in ("report", "causal-lm")]
+REPORTS = [row for row in SYSTEMS if row.kind == "report"]
+LANGUAGE_MODELS = [row for row in SYSTEMS if row.kind == "causal-lm"]
+GREEDY = {"max_new_tokens": 4, "do_sample": False}
+
+
+def over(rows):
+    return pytest.mark.parametrize("row", rows, ids=lambda row: row.model_type)
+
+
+def batch(row) -> dict:
+    if row.kind == "report":
+        return dict(report_batch(row))
+    if row.kind == "causal-lm":
+        return text_batch(row)
+    if row.kind == "encoder":
+        return dict(tiny_processor(row)(film_array(), text="heart normal."))
+    return dict(tiny_processor(row)(film_array(), return_tensors="pt"))
+
+
+def empty_cache(model):
+    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    return EncoderDecoderCache(cache, DynamicCache()) if model.config.is_encoder_decoder else cache
+
+
+@over(SYSTEMS)
+def test_forward_refuses_an_invented_keyword(row):
+    with pytest.raises(TypeError) as error:
+        tiny_model(row)(**batch(row), pixel_valuse=None)
+    name = f"{row.resolve('model').__name__}.forward"
+    expected = f"{name}: found keyword 'pixel_valuse'; expected one that it knows; did you mean '"
+    assert str(error.value).startswith(expected) and str(error.value).endswith("'?")
+    if "pixel_values" in batch(row):
+        assert str(error.value) == f"{expected}pixel_values'?"
+
+
+@over(WRITERS)
+def test_generate_refuses_an_invented_keyword(row):
+    inputs = {name: value for name, value in batch(row).items() if name != "labels"}
+    with pytest.raises(TypeError) as error:
+        tiny_model(row).generate(**inputs, max_new_token=4)
+    name = f"{row.resolve('model').__name__}.generate"
+    expected = "expected one that it knows; did you mean 'max_new_tokens'?"
+    assert str(error.value) == f"{name}: found keyword 'max_new_token'; {expected}"
+
+
+@over(SYSTEMS)
+def test_settings_that_any_model_is_passed_change_nothing(row):
+    model, inputs = tiny_model(row), batch(row)
+    expected = model(**inputs)[0]
+    passed = {"num_items_in_batch", "logits_to_keep", "return_dict", "use_cache"}  # these have a meaning: no None
+    assert torch.equal(model(**inputs, **dict.fromkeys((PASSED - passed) | (ABSENT - inputs.keys())))[0], expected)
+
+
+@over([row for row in SYSTEMS if row.model_type != "latent_gpt2"])
+def test_an_input_that_a_model_does_not_name_is_not_ignored(row):
+    model = tiny_model(row)
+    with pytest.raises(TypeError, match="forward: found keyword 'token_type_ids'"):
+        model(**batch(row), token_type_ids=torch.zeros(2, 4, dtype=torch.long))
+
+
+@over([row for row in WRITERS if row.model_type != "cxr_multitask"])  # whose forward writes in one pass
+@pytest.mark.parametrize("name", CACHE_NAMES)
+def test_forward_takes_the_cache_by_either_name(row, name):
+    model, inputs = tiny_model(row), {key: value for key, value in batch(row).items() if key != "labels"}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = torch.tensor([[0, 5], [0, 6]])
+    elif row.kind == "report":
+        inputs["input_ids"] = torch.tensor([[5, 6], [6, 7]])
+    cache = empty_cache(model)
+    with torch.no_grad():
+        outputs = model(**inputs, **{name: cache}, use_cache=True)
+    assert cache.get_seq_length() > 0
+    torch.testing.assert_close(outputs.logits, model(**inputs).logits)
+    with pytest.raises(TypeError, match="found cache and past_key_values; expected one"):
+        model(**inputs, cache=cache, past_key_values=cache)
+
+
+@over([row for row in WRITERS if row.model_type != "anatomical_report"])  # whose cache needs the prior beside it
+@pytest.mark.parametrize("name", CACHE_NAMES)
+def test_generate_takes_the_cache_by_either_name(row, name):
+    model, inputs = tiny_model(row), {key: value for key, value in batch(row).items() if key != "labels"}
+    decoder = model.decoder if row.model_type == "cxr_multitask" else model
+    cache = empty_cache(decoder)
+    with tokens_of_steps(model) as steps:
+        generated = model.generate(**inputs, **{name: cache}, **GREEDY, eos_token_id=None)
+    assert cache.get_seq_length() > 0 and steps[1:] == [1, 1, 1]
+    assert torch.equal(generated, model.generate(**inputs, **GREEDY, eos_token_id=None))
+
+
+@over(SYSTEMS)
+def test_a_step_of_trainer(row, tmp_path):
+    if row.kind == "encoder":
+        pytest.skip("an encoder alone has no loss; its pre-training is tested with its recipe")
+    inputs = batch(row)
+    if row.kind == "segmenter":
+        inputs["labels"] = torch.ones(1, 2, 32, 32)
+    arguments = TrainingArguments(tmp_path, max_steps=1, use_cpu=True, report_to="none", disable_tqdm=True)
+    trainer = Trainer(tiny_model(row), arguments, data_collator=lambda _: dict(inputs), train_dataset=[{}] * 8)
+    trainer.args.remove_unused_columns = False
+    assert trainer.train().global_step == 1
+
+
+@over(REPORTS)
+def test_a_step_of_peft_and_what_it_generates(row):
+    """Adapters that start as nothing change nothing; a step changes what is generated or scored, base weights stay."""
+    base, inputs = tiny_model(row), batch(row)
+    expected = base.generate(**without_labels(inputs), **GREEDY)
+    model = get_peft_model(base, LoraConfig(target_modules="all-linear", init_lora_weights=True))
+    assert torch.equal(model.generate(**without_labels(inputs), **GREEDY), expected)
+    before = model(**inputs).loss
+    optimizer = torch.optim.SGD([value for value in model.parameters() if value.requires_grad], lr=0.1)
+    before.backward()
+    optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        assert model(**inputs).loss < before.detach()
+        with model.disable_adapter():
+            torch.testing.assert_close(model(**inputs).loss, before.detach())
+
+
+@over(LANGUAGE_MODELS)
+def test_a_step_of_peft_on_a_language_model(row):
+    """By PEFT's own class for them, which passes None for inputs that a call does not have."""
+    model = get_peft_model(tiny_model(row), LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear"))
+    inputs = batch(row)
+    model(**inputs).loss.backward()
+    trained = [value for value in model.parameters() if value.requires_grad]
+    assert trained and all(value.grad is not None for value in trained)
+    del inputs["labels"]
+    assert torch.equal(model.generate(**inputs, **GREEDY), tiny_model(row).generate(**inputs, **GREEDY))
+
+
+@over([row for row in LANGUAGE_MODELS if row.model_type == "latent_gpt2"])  # TRL asks for a backbone with a head on it
+def test_a_step_of_sft(row, tmp_path):
+    texts = Dataset.from_dict({"text": ["heart normal.", "left effusion, small."]})
+    arguments = SFTConfig(tmp_path, max_steps=1, use_cpu=True, bf16=False, report_to="none", disable_tqdm=True)
+    tokenizer = tiny_processor(row)
+    trainer = SFTTrainer(tiny_model(row), args=arguments, train_dataset=texts, processing_class=tokenizer)
+    trainer.train()
+    assert trainer.state.log_history[-1]["train_loss"] > 0
+
+
+@over(LANGUAGE_MODELS)
+def test_a_step_of_a_reward_trainer_with_margins(row, tmp_path):
+    """The margin reaches forward as it would a reward model's: scores here are the logits of all words."""
+    pairs = {"chosen_ids": [[5, 6, 7]], "rejected_ids": [[5, 9, 8]], "margin": [0.5]}
+    arguments = RewardConfig(tmp_path, max_steps=1, use_cpu=True, bf16=False, report_to="none", disable_tqdm=True)
+    model = tiny_model(row)
+    model.config.num_labels = 1  # asked for
+    trainer = RewardTrainer(
+        model, args=arguments, train_dataset=Dataset.from_dict(pairs), processing_class=tiny_processor(row)
+    )
+    trainer.train()
+    assert trainer.state.global_step == 1
