@@ -354,7 +354,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def project(self, patch_features: torch.Tensor) -> torch.Tensor:
         """(batch, patches, feature_size) -> (batch, patches, hidden_size)."""
-        features = patch_features.to(self.dtype)
+        features = patch_features.to(self.context.memory.dtype)  # of the linear layers it may be an integer
         first, second = self.feature_projection, self.patch_projection
         plain = type(first) is type(second) is nn.Linear  # neither quantized nor with an adapter
         if torch.is_grad_enabled() or not plain:
