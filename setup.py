@@ -10,40 +10,40 @@ EXTRAS = {
     # Floors only. pydicom >= 3.0.2 for its path-traversal CVE.
     # pylibjpeg-libjpeg is GPL-3 and decodes lossless JPEG; it is installed beside this package, never shipped with it.
     # (python-gdcm would decode the same, but ends the process on damaged files.)
-    "dicom": ["pydicom>=3.0.2", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"],
+    "dicom": ["pydicom>=3.0.2", "pylibjpeg>=2.0.0", "pylibjpeg-libjpeg>=2.3.0", "pylibjpeg-openjpeg>=2.4.0"],
     # Slides, their tissue, and feature files; imagecodecs reads and writes the JPEG tiles of a TIFF.
     "wsi": [
-        "openslide-python>=1.4",
-        "openslide-bin>=4.0",
-        "tifffile>=2024.8",
-        "imagecodecs>=2024.6",
-        "opencv-python-headless>=4.9",
-        "h5py>=3.10",
-        "timm>=1.0",
+        "openslide-python>=1.4.0",
+        "openslide-bin>=4.0.0.2",
+        "tifffile>=2024.8.10",
+        "imagecodecs>=2024.6.1",
+        "opencv-python-headless>=4.10.0.84",
+        "h5py>=3.11.0",
+        "timm>=1.0.3",
     ],
     # The DenseNet of the two-view model.
-    "cxr": ["torchvision>=0.21"],
+    "cxr": ["torchvision>=0.29.1"],
     "train": [
-        "accelerate>=1.10",
-        "datasets>=4.0",
-        "indexed_gzip>=1.8",  # films inside a .tar.gz, read where they lie
-        "psutil>=5.9",
-        "sacrebleu>=2.4",
-        "tensorboard>=2.16",
-        "trackio>=0.20",
+        "accelerate>=1.10.1",
+        "datasets>=4.7.0",
+        "indexed_gzip>=1.8.3",  # films inside a .tar.gz, read where they lie
+        "psutil>=5.9.4",
+        "sacrebleu>=2.4.0",
+        "tensorboard>=2.17.0",
+        "trackio>=0.20.0",
     ],
     # METEOR's synonyms, tables of scores, FID on the network that it is defined by.
-    "evaluate": ["nltk>=3.9", "pyarrow>=15", "torch-fidelity>=0.4"],
+    "evaluate": ["nltk>=3.9", "pyarrow>=21.0.0", "torch-fidelity>=0.4.0"],
     # Report models in 4 and 8 bits, on a CPU too.
-    "quantize": ["accelerate>=1.10", "bitsandbytes>=0.50"],
+    "quantize": ["accelerate>=1.10.1", "bitsandbytes>=0.50.0"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["clinical"] = ["scispacy>=0.6.2"]  # stands apart: it needs numpy < 2
 # Reference implementations that the metrics are held to.
 REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
 # Trainers of others that must take our models as they are.
-TRAINERS = ["peft>=0.21", "trl>=1.16"]
-TOOLS = ["pytest>=8.0", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.8", "build>=1.2"]
+TRAINERS = ["peft>=0.21.0", "trl>=1.16.0"]
+TOOLS = ["pytest>=8.0.0", "pytest-xdist>=3.6.1", "hypothesis>=6.100.0", "ruff>=0.8.0", "build>=1.2.1", "uv>=0.8.0"]
 EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["all"]]
 
 setup(
