@@ -58,10 +58,10 @@ def test_the_map_names_files_that_are_there(row, tmp_path):
 
 
 @pytest.mark.parametrize("row", SHIPPED, ids=lambda row: row.checkpoint)
-def test_shipped_code_equals_the_source(row, tmp_path):
+def test_shipped_code_and_versions_equal_the_source(row, tmp_path):
     folder = CHECKPOINTS / row.checkpoint
     fresh = {path.name: path.read_bytes() for path in copy_code(row, tmp_path)}
-    shipped = {path.name: path.read_bytes() for path in folder.glob("*.py")}
+    shipped = {path.name: path.read_bytes() for path in (*folder.glob("*.py"), folder / "tested_with.json")}
     assert shipped == fresh, "run `make sync-checkpoints`"
 
 
