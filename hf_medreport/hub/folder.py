@@ -9,8 +9,6 @@ import json
 import os
 from pathlib import Path
 
-from transformers.dynamic_module_utils import get_relative_import_files
-
 from hf_medreport.hub.generation_settings import check_generation
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, system
@@ -80,12 +78,21 @@ def copy_code(row: System, folder: Path) -> list[Path]:
 
 def travelling_files(row: System) -> dict[str, bytes]:
     """What a folder takes from this library: a system's code, its siblings, and the versions they were tested with."""
+    from transformers.dynamic_module_utils import get_relative_import_files  # slow to import, and not always needed
+
     names = [row.config, row.model, row.processor, row.pipeline]
     modules = {name.partition(":")[0] for name in names if name}
     sources = {Path(importlib.util.find_spec(f"hf_medreport.{module}").origin) for module in modules}
     for source in list(sources):
         sources.update(Path(sibling) for sibling in get_relative_import_files(source))
     return {source.name: source.read_bytes() for source in sorted(sources)} | {VERSIONS: _versions_file()}
+
+
+def outdated_files(row: System, folder: Path) -> dict[str, bytes]:
+    """Those of `travelling_files` that a folder lacks or holds otherwise."""
+    files = travelling_files(row)
+    held = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
+    return {name: content for name, content in files.items() if held.get(name) != content}
 
 
 def write_versions(folder: Path) -> None:

@@ -28,9 +28,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError,
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
+from hf_medreport.hub.folder import outdated_files, travelling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import SYSTEMS, System
+from hf_medreport.registry import find_system
 from hf_medreport.version import __version__
 
 __all__ = ["check_folder", "publish"]
@@ -77,7 +78,8 @@ def publish(
     files, left_out = check_folder(folder)
     if left_out:
         print(f"not published: {', '.join(left_out)}", file=sys.stderr)
-    renewed = _renewed(folder)
+    row = find_system(_check_config(folder)["model_type"])
+    renewed = outdated_files(row, folder) if row else {}
     if renewed:
         print(f"renewed in the commit, from hf-medreport {__version__}: {', '.join(renewed)}", file=sys.stderr)
 
@@ -134,12 +136,12 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
             remedy = "save the model again with save_pretrained and move this file out of the folder"
             raise InputError(_name(folder, path), "a pickle file", "weights as .safetensors", remedy)
     config = _check_config(folder)
-    row = _row(config)
+    row = find_system(config["model_type"])
     if row and row.kind == "report":
         check_generation_file(folder / FILE, folder.resolve().name, config)
     _check_weights(folder, files)
     _check_card(folder)
-    ours = _travelling_files(row)
+    ours = travelling_files(row) if row else {}
     _check_code(folder, [path for path in files if path not in ours], ours)
     return sorted({*files, *ours}), left_out
 
@@ -154,29 +156,6 @@ def _list(folder: Path) -> tuple[list[str], list[str]]:
         for name in names:
             (files if _is_published(name) else left_out).append((here / name).as_posix())
     return sorted(files), sorted(left_out)
-
-
-def _row(config: dict) -> System | None:
-    """The system of a folder, None for one that this library does not have."""
-    return next((row for row in SYSTEMS if row.model_type == config["model_type"]), None)
-
-
-def _travelling_files(row: System | None) -> dict[str, bytes]:
-    if row is None:
-        return {}
-    from hf_medreport.hub.folder import travelling_files  # which imports transformers
-
-    return travelling_files(row)
-
-
-def _renewed(folder: Path) -> dict[str, bytes]:
-    """The files of this installation that the folder lacks or has otherwise."""
-    ours = _travelling_files(_row(_check_config(folder)))
-    return {
-        path: content
-        for path, content in ours.items()
-        if not (folder / path).is_file() or (folder / path).read_bytes() != content
-    }
 
 
 def _is_published(path: str) -> bool:

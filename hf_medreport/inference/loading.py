@@ -29,7 +29,7 @@ from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIX
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.slide_sources import openslide
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, register_auto_classes
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, find_system, register_auto_classes
 
 SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.kind == "report" and row.checkpoint}
 DEFAULT = "anatomical-tiny"
@@ -135,7 +135,7 @@ def _look_up(model: str | os.PathLike | None, revision: str | None) -> tuple[str
     if folder is not None and revision is not None:
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
     config = _read_config(name, folder, revision)
-    return name, folder, config, next((row for row in SYSTEMS if row.model_type == config.get("model_type")), None)
+    return name, folder, config, find_system(config.get("model_type"))
 
 
 def _load_known(name: str, folder: Path | None, revision: str | None, auto_model, auto_processor) -> tuple:
