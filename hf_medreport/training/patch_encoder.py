@@ -17,7 +17,6 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from hf_medreport.data.phantom_bags import TRAITS
-from hf_medreport.hub.folder import write_versions
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.training.warm_up import minimise
@@ -93,5 +92,4 @@ def _write(model: nn.Module, settings: TileImageProcessor, folder: Path) -> None
     shutil.rmtree(unfinished, ignore_errors=True)
     model.eval().half().save_pretrained(unfinished)
     settings.save_pretrained(unfinished)
-    write_versions(unfinished)
     os.replace(unfinished, folder)
