@@ -217,7 +217,7 @@ MESSAGES = {
         "; expected one of none, soft, strict; correct the configuration"
     ),
     ("model folder", "broken config.json"): (
-        "FOLDER/model/config.json: found ; expected a JSON object; copy the file again"
+        "FOLDER/model/config.json: found broken JSON (line 51); expected a JSON object; copy the file again"
     ),
     ("model folder", "a list as config.json"): (
         "FOLDER/model/config.json: found list; expected a JSON object; copy the file again"
