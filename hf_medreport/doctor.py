@@ -1,13 +1,23 @@
-"""What is installed, what is missing, and what to type: answered from metadata, without importing anything heavy."""
+"""What is installed or lies in a folder, how it differs from what was tested, and what to type.
+
+Answered from metadata and by comparing files, without importing torch.
+"""
 
 import importlib.metadata
 import platform
 import shutil
+from pathlib import Path
 
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.hub.folder import VERSIONS, outdated_files, travelling_files
+from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, find_system
+from hf_medreport.version import tested_versions
 
 PURPOSE = {
     "dicom": "DICOM films, compressed ones too",
@@ -16,6 +26,7 @@ PURPOSE = {
     "cxr": "the DenseNet of cxr-multitask-tiny and radscribe-tiny",
     "wsi": "whole slides, their tiles and feature files",
     "train": "training recipes, tables of films, logging",
+    "quantize": "report models in 4 and 8 bits",
 }
 
 
@@ -23,9 +34,11 @@ def examine() -> dict:
     """The state of this installation.
 
     Returns:
-        `{"python", "hf_medreport", "packages": {name: version}, "extras": {name: {"adds", "missing", "install"}},
-        "checkpoints": {name: found}, "gpu", "offline"}`. A package that is missing, or older than this library needs,
-        stands in `missing` as it is to be installed; `install` is None where nothing is.
+        `{"python", "hf_medreport", "packages": {name: version}, "missing": [...], "extras": {name: {"adds", "missing",
+        "install"}}, "versions": {name: {"tested", "installed", "state"}}, "checkpoints": {name: found}, "gpu",
+        "offline"}`. A package that is missing, or older than this library needs, stands in `missing` as it is to be
+        installed; `install` is None where nothing is. `versions` are those of every package that this library or an
+        extra needs, that is installed and that was tested; see `compared`.
     """
     required, extras = requirements()
     return {
@@ -41,6 +54,7 @@ def examine() -> dict:
             }
             for extra in PURPOSE
         },
+        "versions": against_tested([*required, *(one for extra in PURPOSE for one in extras[extra])]),
         "checkpoints": {
             row.checkpoint: (CHECKPOINTS / row.checkpoint / "config.json").is_file()
             for row in SYSTEMS
@@ -49,6 +63,109 @@ def examine() -> dict:
         "gpu": shutil.which("nvidia-smi") is not None,
         "offline": HF_HUB_OFFLINE,
     }
+
+
+def examine_folder(name: str) -> dict:
+    """What a model folder carries, held against this installation.
+
+    Args:
+        name: a folder, or a shipped model's name.
+
+    Returns:
+        `{"folder", "model_type", "kind", "code": {"differs": [...], "missing": [...], "extra": [...]},
+        "tested_with": {name: {"tested", "installed", "state"}}, "generation"}`. Code is compared with the installed
+        library's; `extra` are Python files that it does not have. `tested_with` is None where the folder does not say;
+        `generation` is what is wrong with a report model's generation_config.json, None where nothing is.
+
+    Raises:
+        InputError: no model folder, a system that this library does not have, or a broken JSON file.
+    """
+    folder = model_folder(name)
+    config = read_settings(folder / "config.json", f"{name}/config.json")
+    row = find_system(config.get("model_type"))
+    if row is None:
+        found = f"model_type '{config.get('model_type')}', which this library does not have"
+        known = ", ".join(row.model_type for row in SYSTEMS)
+        raise InputError(f"{name}/config.json", found, known, "give a folder that this library wrote")
+    return {
+        "folder": str(folder),
+        "model_type": row.model_type,
+        "kind": row.kind,
+        "code": compared_code(row, folder),
+        "tested_with": recorded_versions(folder, name),
+        "generation": _generation(row, folder, name, config),
+    }
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a path or a shipped name; InputError where there is none with a configuration."""
+    shipped = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.checkpoint}
+    folder = shipped[name] if name in shipped and not Path(name).is_dir() else Path(name)
+    if not name or not folder.is_dir():
+        found = "a file" if name and folder.exists() else "no such folder"
+        raise InputError(name or "folder", found, f"a model folder or one of {', '.join(shipped)}", "check the path")
+    if not (folder / "config.json").is_file():
+        raise InputError(name, "no config.json", "a model folder", "give the folder that holds it")
+    return folder
+
+
+def compared_code(row: System, folder: Path) -> dict[str, list[str]]:
+    """Which of a folder's Python files are not the installed library's."""
+    outdated = sorted(path for path in outdated_files(row, folder) if path != VERSIONS)
+    ours = travelling_files(row)
+    return {
+        "differs": [path for path in outdated if (folder / path).is_file()],
+        "missing": [path for path in outdated if not (folder / path).is_file()],
+        "extra": sorted(path.name for path in folder.glob("*.py") if path.name not in ours),
+    }
+
+
+def recorded_versions(folder: Path, name: str) -> dict[str, dict] | None:
+    """What a folder was tested with, against what is installed; None where it does not say."""
+    if not (folder / VERSIONS).is_file():
+        return None
+    where, remedy = f"{name}/{VERSIONS}", "save or publish the model again"
+    record = read_settings(folder / VERSIONS, where, remedy)
+    for package, version in record.items():
+        try:
+            Version(version)
+        except (InvalidVersion, TypeError):
+            raise InputError(where, f"{package} {version!r}", "a version", remedy) from None
+    return {package: compared(tested, _version_here(package)) for package, tested in record.items()}
+
+
+def _version_here(package: str) -> str | None:
+    return platform.python_version() if package == "python" else installed(package)
+
+
+def _generation(row: System, folder: Path, name: str, config: dict) -> str | None:
+    """What is wrong with how a report model is to write."""
+    if row.kind != "report":
+        return None
+    try:
+        check_generation_file(folder / FILE, name, config)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def against_tested(requirements: list[Requirement]) -> dict[str, dict]:
+    """Each required package that is installed and was tested."""
+    pins = {canonicalize_name(name): version for name, version in tested_versions().items()}
+    tested = {requirement.name: pins.get(canonicalize_name(requirement.name)) for requirement in requirements}
+    return {name: compared(pin, installed(name)) for name, pin in tested.items() if pin and installed(name)}
+
+
+def compared(tested: str, installed: str | None) -> dict[str, str | None]:
+    """`{"tested", "installed", "state"}`: `older than tested`, `tested`, `newer than tested` or `missing`."""
+    return {"tested": tested, "installed": installed, "state": _state(tested, installed)}
+
+
+def _state(tested: str, installed: str | None) -> str:
+    if installed is None:
+        return "missing"
+    here, there = (Version(Version(version).public) for version in (installed, tested))  # 2.14.1+cu130 is 2.14.1
+    return "tested" if here == there else "older than tested" if here < there else "newer than tested"
 
 
 def lacking(requirements: list[Requirement]) -> list[str]:

@@ -220,6 +220,11 @@ SYSTEMS = (
 )
 
 
+def find_system(model_type: object) -> System | None:
+    """The row of what a config.json gives as model type; None of a system that this library does not have."""
+    return next((row for row in SYSTEMS if row.model_type == model_type), None)
+
+
 def system(model_type: str) -> System:
     """The row of a model type; InputError names the nearest one for an unknown type."""
     known = {row.model_type: row for row in SYSTEMS}

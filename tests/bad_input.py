@@ -227,6 +227,24 @@ def _(folder):
     return folder / "model"
 
 
+@bad("model folder", "no generation_config.json", load)
+def _(folder):
+    (model(folder) / "generation_config.json").unlink()
+    return folder / "model"
+
+
+@bad("model folder", "no length of a report", load)
+def _(folder):
+    changed(model(folder) / "generation_config.json", max_new_tokens=None)
+    return folder / "model"
+
+
+@bad("model folder", "an end outside the vocabulary", load)
+def _(folder):
+    changed(model(folder) / "generation_config.json", eos_token_id=10_000)
+    return folder / "model"
+
+
 @bad("model folder", "another system's checkpoint", load)
 def _(folder):
     return save_tiny(system("anatomy_segmenter"), folder / "model")

@@ -217,10 +217,22 @@ MESSAGES = {
         "; expected one of none, soft, strict; correct the configuration"
     ),
     ("model folder", "broken config.json"): (
-        "FOLDER/model/config.json: found broken JSON; expected a configuration; copy the file again"
+        "FOLDER/model/config.json: found broken JSON (line 51); expected a JSON object; copy the file again"
     ),
     ("model folder", "a list as config.json"): (
-        "FOLDER/model/config.json: found a list; expected a configuration; copy the file again"
+        "FOLDER/model/config.json: found list; expected a JSON object; copy the file again"
+    ),
+    ("model folder", "no generation_config.json"): (
+        "FOLDER/model/generation_config.json: found no such file; expected the length and the end of a report"
+        "; copy the file again, or save the model with max_new_tokens in its generation_config"
+    ),
+    ("model folder", "no length of a report"): (
+        "FOLDER/model/generation_config.json: found no max_new_tokens; expected the most tokens of a report"
+        "; set it, to 128 for instance"
+    ),
+    ("model folder", "an end outside the vocabulary"): (
+        "FOLDER/model/generation_config.json: found eos_token_id 10000; expected a whole number from 0 to 256"
+        "; correct it"
     ),
     ("model folder", "another system's checkpoint"): (
         "FOLDER/model: found a segmenter (anatomy_segmenter); expected a report model; give a model that writes reports"

@@ -108,7 +108,7 @@ def test_doctor(capsys):
     code, out, err = run(capsys, "doctor", "--json")
     state = json.loads(out)
     assert code == 0 and state["packages"]["torch"]
-    assert set(state["extras"]) == {"clinical", "cxr", "dicom", "evaluate", "train", "wsi"}
+    assert set(state["extras"]) == {"clinical", "cxr", "dicom", "evaluate", "quantize", "train", "wsi"}
     code, out, err = run(capsys, "doctor")
     assert code == 0 and "torch" in out
 

@@ -46,6 +46,8 @@ def tiny_config(row: System, **changes):
 def tiny_model(row: System, seed: int = 0, **changes):
     torch.manual_seed(seed)
     model = row.resolve("model")(tiny_config(row, **changes)).eval()
+    if row.kind == "report":
+        model.generation_config.max_new_tokens = 20
     tied = row.kind == "causal-lm" or row.model_type in ("cxr_multitask", "radscribe")
     table = model.get_output_embeddings().weight if tied else None  # larger, a tied table makes it say its input
     with torch.no_grad():  # far from the flat distributions of a fresh model, so that equal tokens mean something

@@ -27,6 +27,7 @@ WRAPPERS = ("model_state_dict", "model", "state_dict")
 # Causal masks that older versions of GPT-2 stored.
 BUFFERS = re.compile(r"\.attn\.(masked_)?bias$")
 GPT2_HEAD_WIDTH = 64
+NEW_TOKENS = 150  # as the thesis' evaluation, whose models hardly end by themselves
 
 
 def convert(
@@ -79,6 +80,7 @@ def convert(
     lacking = [key for key in result.missing_keys if not key.startswith("encoder.")]
     if lacking:
         raise InputError(name, f"no {lacking[0]} and {len(lacking) - 1} more", "a whole decoder", "use the full file")
+    model.generation_config.max_new_tokens = NEW_TOKENS
     processor = AnatomicalReportProcessor(FilmImageProcessor(image_size), words)
     folder = save_folder(model.eval(), processor, out)
     return {

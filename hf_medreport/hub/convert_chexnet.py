@@ -131,7 +131,7 @@ def convert(
     model.encoder.load_state_dict(state)
     model.decoder.load_state_dict(writer.state_dict())
     model.generation_config = writer.generation_config
-    model.generation_config.max_new_tokens = NEW_TOKENS
+    model.generation_config.max_new_tokens = min(NEW_TOKENS, writer.config.n_positions)
     films = FilmImageProcessor(image_size, **UNSCALED)
     folder = save_folder(model.eval(), CxrMultitaskProcessor(films, words), out)
     return {

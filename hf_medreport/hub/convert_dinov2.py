@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
-from hf_medreport.hub.folder import output_folder
+from hf_medreport.hub.folder import output_folder, write_versions
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 
@@ -79,6 +79,7 @@ def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: in
     side, out = config.image_size, output_folder(out)
     model.save_pretrained(out)
     TileImageProcessor(size=side).save_pretrained(out)
+    write_versions(out)
     sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "patch_size", "image_size")
     return {
         "out": str(out),

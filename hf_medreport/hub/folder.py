@@ -1,21 +1,23 @@
-"""Write a model folder that loads anywhere: weights, processor, code, pipeline and the map between them.
+"""Write a model folder that loads anywhere: weights, processor, code, pipeline, the map between them, versions.
 
 `save_pretrained` alone leaves `AutoModel` failing and forgets the pipeline file (it copies code only for the one Auto
 class that was registered), so the map is written here, and the code is copied with everything it imports.
 """
 
+import importlib.util
 import json
 import os
-import shutil
-import sys
 from pathlib import Path
 
-from transformers.dynamic_module_utils import get_relative_import_files
-
+from hf_medreport.hub.generation_settings import check_generation
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, system
+from hf_medreport.version import __version__, tested_python, tested_versions
 
 TASK = "image-to-text"
+VERSIONS = "tested_with.json"
+# What a folder needs where hf-medreport is not installed: transformers, what it stands on, and what our code imports.
+NEEDED = ("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "numpy", "pillow")
 
 
 def save_folder(model, processor, folder: str | os.PathLike) -> Path:
@@ -30,9 +32,12 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
         The folder.
 
     Raises:
-        InputError: a file of that name, or no permission to write.
+        InputError: a file of that name, or no permission to write; or a report model whose `generation_config` names no
+            length or no end, which would not be loaded again. Nothing is written then.
     """
     row = system(model.config.model_type)
+    if row.kind == "report":
+        check_generation(model.generation_config.to_dict(), model.config.to_dict(), "generation_config")
     folder = output_folder(folder)
     model.config.auto_map = {
         "AutoConfig": _reference(row.config),
@@ -64,12 +69,41 @@ def output_folder(out: str | os.PathLike) -> Path:
 
 
 def copy_code(row: System, folder: Path) -> list[Path]:
-    """Copy the system's travelling files and their siblings into `folder`, flat; returns the files written."""
-    classes = [row.resolve(what) for what in ("config", "model", "processor", "pipeline") if getattr(row, what)]
-    sources = {Path(sys.modules[cls.__module__].__file__) for cls in classes}
+    """Write what travels with a system into `folder`, flat; returns the files written."""
+    files = travelling_files(row)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in files]
+
+
+def travelling_files(row: System) -> dict[str, bytes]:
+    """What a folder takes from this library: a system's code, its siblings, and the versions they were tested with."""
+    from transformers.dynamic_module_utils import get_relative_import_files  # slow to import, and not always needed
+
+    names = [row.config, row.model, row.processor, row.pipeline]
+    modules = {name.partition(":")[0] for name in names if name}
+    sources = {Path(importlib.util.find_spec(f"hf_medreport.{module}").origin) for module in modules}
     for source in list(sources):
         sources.update(Path(sibling) for sibling in get_relative_import_files(source))
-    return [Path(shutil.copyfile(source, folder / source.name)) for source in sorted(sources)]
+    return {source.name: source.read_bytes() for source in sorted(sources)} | {VERSIONS: _versions_file()}
+
+
+def outdated_files(row: System, folder: Path) -> dict[str, bytes]:
+    """Those of `travelling_files` that a folder lacks or holds otherwise."""
+    files = travelling_files(row)
+    held = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
+    return {name: content for name, content in files.items() if held.get(name) != content}
+
+
+def write_versions(folder: Path) -> None:
+    """Write the versions alone, for a folder of a system that brings no code."""
+    (folder / VERSIONS).write_bytes(_versions_file())
+
+
+def _versions_file() -> bytes:
+    tested = tested_versions()
+    own = {"hf_medreport": __version__, "python": tested_python()}
+    return f"{json.dumps(own | {name: tested[name] for name in NEEDED}, indent=2)}\n".encode()
 
 
 def _reference(name: str) -> str:

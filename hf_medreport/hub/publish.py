@@ -4,6 +4,9 @@ A revision is either the old one or the complete new one. Weights go up first an
 top of the very revision that was looked at, then moves the branch. (`HfApi.upload_folder` may split a folder over
 several commits, so it is not used.)
 
+Of a system that this library has, its installed code and the versions it was tested with go up, whatever the folder
+holds of them; the folder itself stays as it is.
+
 What goes up is a list of names, not all that lies in the folder: a folder that somebody worked in may also hold reports
 or logs with patient data. What stays behind is said.
 
@@ -13,9 +16,9 @@ or logs with patient data. What stays behind is said.
 
 import ast
 import contextlib
-import json
 import os
 import sys
+from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -25,13 +28,17 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError,
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
+from hf_medreport.hub.folder import outdated_files, travelling_files
+from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import find_system
 from hf_medreport.version import __version__
 
 __all__ = ["check_folder", "publish"]
 
 PUBLISHED = (
     *("README.md", "LICENSE*", "NOTICE*", "evaluation.json"),  # the card and where its figures come from
+    "tested_with.json",  # the versions
     *("*.py", "*.safetensors", "*.safetensors.index.json"),  # code and weights
     *("config.json", "generation_config.json", "model_index.json", "scheduler_config.json", "adapter_config.json"),
     *("processor_config.json", "preprocessor_config.json", "chat_template.json", "*.jinja"),
@@ -53,7 +60,7 @@ def publish(
 
     The branch afterwards holds exactly the folder's model: weights, code and settings of an earlier publication that
     the folder no longer has are removed by the same commit; files of other kinds that somebody put into the repository
-    stay. Unchanged content makes no new commit. What was left out or removed is printed to stderr.
+    stay. Unchanged content makes no new commit. What was left out, renewed or removed is printed to stderr.
 
     Args:
         folder: a folder as `save_pretrained` and the card writer leave it; see `check_folder`.
@@ -71,6 +78,10 @@ def publish(
     files, left_out = check_folder(folder)
     if left_out:
         print(f"not published: {', '.join(left_out)}", file=sys.stderr)
+    row = find_system(_check_config(folder)["model_type"])
+    renewed = outdated_files(row, folder) if row else {}
+    if renewed:
+        print(f"renewed in the commit, from hf-medreport {__version__}: {', '.join(renewed)}", file=sys.stderr)
 
     api = HfApi(token=token, library_name="hf-medreport", library_version=__version__)
     with _plain_errors(api, repo_id):
@@ -87,7 +98,7 @@ def publish(
         base = branch if branch in heads else "main"
 
         stale = _stale(api.list_repo_files(repo_id, revision=heads[base]), files)
-        additions = [CommitOperationAdd(path, folder / path) for path in files]
+        additions = [CommitOperationAdd(path, renewed.get(path, folder / path)) for path in files]
         # A .gitignore in the repository would otherwise make the client leave files out without a word.
         api.preupload_lfs_files(repo_id, additions, revision=base, free_memory=False, gitignore_content="# none\n")
         with _branch(api, repo_id, branch, exists=branch in heads):
@@ -108,9 +119,11 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
 
     Returns:
         (files, left_out): paths relative to the folder, "/" between parts, sorted. A hidden folder is left out whole.
+        The code of a system that this library has is among the files even where the folder lacks it.
 
     Raises:
-        InputError: no config.json with `model_type` and `auto_map`; no weights, broken weights or a missing shard;
+        InputError: no config.json with `model_type` and `auto_map`; a report model without the length or the end of a
+            report in generation_config.json; no weights, broken weights or a missing shard;
             a pickle file; no card, or one whose metadata is not YAML; code missing that a JSON or code file names.
     """
     folder = Path(folder)
@@ -122,11 +135,15 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
         if Path(path).suffix in PICKLES:
             remedy = "save the model again with save_pretrained and move this file out of the folder"
             raise InputError(_name(folder, path), "a pickle file", "weights as .safetensors", remedy)
-    _check_config(folder)
+    config = _check_config(folder)
+    row = find_system(config["model_type"])
+    if row and row.kind == "report":
+        check_generation_file(folder / FILE, folder.resolve().name, config)
     _check_weights(folder, files)
     _check_card(folder)
-    _check_code(folder, files)
-    return files, left_out
+    ours = travelling_files(row) if row else {}
+    _check_code(folder, [path for path in files if path not in ours], ours)
+    return sorted({*files, *ours}), left_out
 
 
 def _list(folder: Path) -> tuple[list[str], list[str]]:
@@ -169,18 +186,10 @@ def _check_repo_id(repo_id: str) -> None:
 
 
 def _read_json(folder: Path, path: str) -> dict:
-    try:
-        content = json.loads((folder / path).read_text(encoding="utf-8"))
-    except ValueError as error:  # not JSON, or not UTF-8
-        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
-        found, remedy = f"broken JSON ({where})", "save the model again"
-        raise InputError(_name(folder, path), found, "a JSON object", remedy) from None
-    if not isinstance(content, dict):
-        raise InputError(_name(folder, path), type(content).__name__, "a JSON object", "save the model again")
-    return content
+    return read_settings(folder / path, _name(folder, path), "save the model again")
 
 
-def _check_config(folder: Path) -> None:
+def _check_config(folder: Path) -> dict:
     if not (folder / "config.json").is_file():
         remedy = "give a folder that save_pretrained wrote"
         raise InputError(folder.resolve().name, "no config.json", "a model folder", remedy)
@@ -189,6 +198,7 @@ def _check_config(folder: Path) -> None:
         if not (isinstance(config.get(key), kind) and config[key]):
             remedy = "save the model again with hf-medreport, which writes both"
             raise InputError(_name(folder, "config.json"), f"no {key}", "model_type and auto_map", remedy)
+    return config
 
 
 def _check_weights(folder: Path, files: list[str]) -> None:
@@ -222,8 +232,11 @@ def _check_card(folder: Path) -> None:
         raise InputError(_name(folder, "README.md"), "unreadable metadata", "YAML", remedy) from None
 
 
-def _check_code(folder: Path, files: list[str]) -> None:
-    """What `auto_map` and `custom_pipelines` of a JSON file name, and the siblings that code imports, must be there."""
+def _check_code(folder: Path, files: list[str], ours: Collection[str]) -> None:
+    """What `auto_map` and `custom_pipelines` of a JSON file name, and the siblings that code imports, must be there.
+
+    `ours` come from this installation.
+    """
     wanted = []  # (who names it, the module's path)
     for path in files:
         if path.endswith(".json") and "/" not in path:
@@ -237,7 +250,7 @@ def _check_code(folder: Path, files: list[str]) -> None:
         elif path.endswith(".py"):
             wanted += [(path, sibling) for sibling in _siblings(folder, path)]
     for source, module in wanted:
-        if module not in files:
+        if module not in files and module not in ours:
             remedy = "save the model again so that its code is copied along"
             raise InputError(_name(folder, source), f"{module} named but missing", "its code in the folder", remedy)
 

@@ -1,4 +1,4 @@
-"""Renew the code copies in the shipped checkpoints: `make sync-checkpoints`. A test holds them equal to the source."""
+"""Renew the code and versions in the shipped checkpoints: `make sync-checkpoints`. A test holds them to the source."""
 
 from hf_medreport.hub.folder import copy_code
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS

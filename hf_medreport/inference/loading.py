@@ -5,7 +5,6 @@ when the user asks for it.
 """
 
 import difflib
-import json
 import os
 import re
 import warnings
@@ -25,11 +24,12 @@ from transformers import (
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import cached_file
 
+from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.slide_sources import openslide
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, register_auto_classes
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, find_system, register_auto_classes
 
 SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.kind == "report" and row.checkpoint}
 DEFAULT = "anatomical-tiny"
@@ -72,7 +72,8 @@ def load(
         trust_remote_code: run the code of a folder or repository whose system this library does not have.
 
     Raises:
-        InputError: nothing of that name, no connection, broken or missing files, or a model of another kind.
+        InputError: nothing of that name, no connection, broken or missing files, no length or end of a report in
+            `generation_config.json`, or a model of another kind.
     """
     name, folder, config, row = _look_up(model, revision)
     device = checked_device(device)
@@ -84,6 +85,7 @@ def load(
     if folder is not None:
         _check_weights(folder)
         _check_tokenizer(folder)
+    check_generation_file(_generation_file(name, folder, revision), name, config)
     loaded, processor = _load_known(name, folder, revision, AutoModelForImageTextToText, AutoProcessor)
     if row.model_type == "radscribe":
         _check_label_tokenizer(name, loaded.config.encoder, processor.label_tokenizer)
@@ -133,7 +135,7 @@ def _look_up(model: str | os.PathLike | None, revision: str | None) -> tuple[str
     if folder is not None and revision is not None:
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
     config = _read_config(name, folder, revision)
-    return name, folder, config, next((row for row in SYSTEMS if row.model_type == config.get("model_type")), None)
+    return name, folder, config, find_system(config.get("model_type"))
 
 
 def _load_known(name: str, folder: Path | None, revision: str | None, auto_model, auto_processor) -> tuple:
@@ -189,13 +191,17 @@ def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
         raise InputError(name, found, "a repository with config.json", "check the name, or give a folder") from error
     if not path.is_file():
         raise InputError(name, "no config.json", "a model folder", "give the folder that holds config.json")
+    return read_settings(path, f"{name}/config.json")
+
+
+def _generation_file(name: str, folder: Path | None, revision: str | None) -> Path | None:
+    """Where the generation settings of a model lie; None where a repository has none."""
+    if folder is not None:
+        return folder / FILE
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{name}/config.json", "broken JSON", "a configuration", "copy the file again") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{name}/config.json", f"a {type(config).__name__}", "a configuration", "copy the file again")
-    return config
+        return Path(cached_file(name, FILE, revision=revision))
+    except OSError:
+        return None
 
 
 def _check_weights(folder: Path) -> None:

@@ -47,6 +47,7 @@ def test_a_training_checkpoint_with_encoder_weights(parts, tmp_path):
     assert result["unexpected"] == ["segmenter.channel_adapter.weight"] and result["missing"] == []
     model = AutoModel.from_pretrained(tmp_path / "out", trust_remote_code=True)
     assert (model.encoder.embeddings.cls_token == 0.5).all()
+    assert model.generation_config.max_new_tokens == 150
 
 
 def test_keys():

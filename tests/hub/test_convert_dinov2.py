@@ -1,5 +1,6 @@
 """HistGen's patch encoder, converted: held against a forward pass in plain torch that reads the original's keys."""
 
+import json
 import math
 
 import numpy as np
@@ -106,6 +107,7 @@ def test_the_folder_tiles_as_histgen_does(tmp_path):
     convert(save_checkpoint(tmp_path / "dinov2.pth"), tmp_path / "out", num_heads=HEADS)
     processor = TileImageProcessor.from_pretrained(tmp_path / "out")
     assert (processor.patch_px, processor.level, processor.mpp, processor.tissue) == (512, 0, None, "tcga")
+    assert "transformers" in json.loads((tmp_path / "out" / "tested_with.json").read_text())
 
 
 def test_keys_without_a_place_are_told(tmp_path):

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import hf_medreport.constraints
 import hf_medreport.modeling
 import hf_medreport.processing
 from hf_medreport.hub.folder import copy_code
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.version import __version__
 from tests.tiny import save_tiny
 
 TRAVELLING = [
@@ -57,11 +59,21 @@ def test_the_map_names_files_that_are_there(row, tmp_path):
     assert all((folder / f"{reference.split('.')[0]}.py").exists() for reference in references)
 
 
+@pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+def test_a_folder_records_what_it_was_tested_with(row, tmp_path):
+    record = json.loads((save_tiny(row, tmp_path / "model") / "tested_with.json").read_text())
+    assert record.pop("hf_medreport") == __version__
+    pins = Path(hf_medreport.constraints.__path__[0], "tested.txt").read_text()
+    assert f"on Python {record.pop('python')}.\n" in pins
+    assert set(record) == {"huggingface_hub", "numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers"}
+    assert all(f"\n{package}=={version}\n" in pins for package, version in record.items())
+
+
 @pytest.mark.parametrize("row", SHIPPED, ids=lambda row: row.checkpoint)
-def test_shipped_code_equals_the_source(row, tmp_path):
+def test_shipped_code_and_versions_equal_the_source(row, tmp_path):
     folder = CHECKPOINTS / row.checkpoint
     fresh = {path.name: path.read_bytes() for path in copy_code(row, tmp_path)}
-    shipped = {path.name: path.read_bytes() for path in folder.glob("*.py")}
+    shipped = {path.name: path.read_bytes() for path in (*folder.glob("*.py"), folder / "tested_with.json")}
     assert shipped == fresh, "run `make sync-checkpoints`"
 
 

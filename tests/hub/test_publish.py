@@ -10,6 +10,8 @@ from safetensors.numpy import save_file
 
 from hf_medreport.hub.publish import check_folder, publish
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import CHECKPOINTS
+from hf_medreport.version import __version__
 from tests.hub_server import Blob, client_command, run_client
 
 REPO = "org/chest"
@@ -348,3 +350,22 @@ class TestTheFolderIsRefused:
             f"repository: found {repo_id!r}; expected ORG/NAME of letters, digits, '-', '_' and '.'; "
             "give a name such as my-hospital/chest-report"
         )
+
+
+class TestTheCodeIsRenewed:
+    """What goes up of a system of ours is the installed library's, and the folder stays as it is."""
+
+    def test_a_folder_of_yesterday(self, hub, tmp_path):
+        folder = shutil.copytree(CHECKPOINTS / "histgen-tiny", tmp_path / "histgen-tiny")
+        (folder / "sinusoids.py").write_text("def")
+        (folder / "modeling_histgen.py").unlink()
+        write_json(folder / "tested_with.json", {"transformers": "4.0"})
+        before = published(folder)
+        done = run_publish(hub, folder)
+        names = "modeling_histgen.py, sinusoids.py, tested_with.json"
+        assert done.stderr == f"renewed in the commit, from hf-medreport {__version__}: {names}\n"
+        assert hub.files(REPO) == published(CHECKPOINTS / "histgen-tiny")
+        assert published(folder) == before
+
+    def test_a_folder_of_today(self, hub):
+        assert run_publish(hub, CHECKPOINTS / "histgen-tiny").stderr == ""

@@ -7,6 +7,7 @@ class. A list is a batch, a dict is one case.
     pipe(["a.png", "b.dcm"], batch_size=2)             # one list a case
     pipe({"frontal": "f.png", "mask": "f_mask.png"})
     pipe("chest.png", return_evidence=True)            # adds sections, sentences with confidence and evidence maps
+    pipe("chest.png", max_new_tokens=200)              # a longer report than the model's generation_config says
 
 A model that is told the labels of a film says which, and where they came from (`"oracle"`: they were given):
 
@@ -16,6 +17,7 @@ A model that is told the labels of a film says which, and where they came from (
 import torch
 from transformers import Pipeline
 
+from .input_error import InputError
 from .report_sections import section_spans, split_sentences
 
 
@@ -57,6 +59,7 @@ class MedicalReportPipeline(Pipeline):
 
     def _forward(self, model_inputs, generate_kwargs: dict, return_evidence: bool = False):
         generate_kwargs = self._prepare_generate_kwargs(generate_kwargs, return_dict_in_generate=False)
+        self._refuse_no_length(generate_kwargs)
         told, inputs = {}, model_inputs
         if label_mode(self.model) in ("oracle", "predicted"):
             seen = self.model.encode(**model_inputs)
@@ -78,6 +81,15 @@ class MedicalReportPipeline(Pipeline):
             )
         # One row a case, for the pipeline cuts a batch by its first axis.
         return {name: value.unflatten(0, (cases, samples)) for name, value in outputs.items()}
+
+    def _refuse_no_length(self, generate_kwargs: dict) -> None:
+        """InputError where nobody says how long a report may be: transformers would stop after 20 tokens."""
+        asked, own = generate_kwargs.get("generation_config"), self.model.generation_config
+        settings = [generate_kwargs, vars(own), {} if asked is None else vars(asked)]
+        if all(every.get(name) is None for every in settings for name in ("max_new_tokens", "max_length")):
+            found = "no max_new_tokens, neither in the call nor in the model's"
+            remedy = "name it in the call, as in pipe(film, max_new_tokens=128)"
+            raise InputError("generation_config", found, "the most tokens of a report", remedy)
 
     def postprocess(self, outputs, return_evidence: bool = False) -> list[dict]:
         """One dict a generated sequence: `generated_text`, and with `return_evidence` also `sections` and `sentences`.

@@ -1,0 +1,196 @@
+"""What the doctor says of versions and of model folders."""
+
+import importlib.metadata
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from hf_medreport import doctor, version
+from hf_medreport.cli.app import app
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from tests.tiny import save_tiny
+
+SHIPPED = "anatomical-tiny, histgen-tiny, cxr-multitask-tiny, radscribe-tiny"
+PINS = version.tested_versions()
+CLEAN = {"differs": [], "missing": [], "extra": []}
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """The doctor on a machine where everything is as tested but for what a test changes."""
+    versions = {**PINS, "hf-medreport": "0.1.0", "hf_medreport": "0.1.0"}
+    versions |= {"pyyaml": versions["PyYAML"], "torch-fidelity": versions["torch_fidelity"], "scispacy": "0.6.2"}
+    versions["torch"] += "+cu130"
+    monkeypatch.setattr(doctor, "installed", versions.get)
+    return versions
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of a shipped model, in a folder whose name a shell would split."""
+    return shutil.copytree(CHECKPOINTS / "histgen-tiny", tmp_path / "my model")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+
+
+def refusal(name):
+    with pytest.raises(InputError) as raised:
+        doctor.examine_folder(str(name))
+    return str(raised.value)
+
+
+def test_every_extra_is_explained():
+    extras = importlib.metadata.metadata("hf-medreport").get_all("Provides-Extra")
+    assert set(doctor.PURPOSE) == set(extras) - {"all", "dev"}
+
+
+class TestVersions:
+    @pytest.mark.parametrize(
+        ("here", "state"),
+        [
+            ("5.24.0", "tested"),
+            ("5.24.0+local", "tested"),
+            ("5.9.1", "older than tested"),  # as numbers, not as text
+            ("5.25.0.dev0", "newer than tested"),
+            ("5.24.0rc1", "older than tested"),
+        ],
+    )
+    def test_states(self, here, state):
+        assert doctor.compared("5.24.0", here) == {"tested": "5.24.0", "installed": here, "state": state}
+
+    def test_every_pinned_package_that_is_needed_and_there(self, installed):
+        del installed["timm"]
+        versions = doctor.examine()["versions"]
+        assert {one["state"] for one in versions.values()} == {"tested"}
+        assert {"torch", "pyyaml", "bitsandbytes", "torch-fidelity"} <= set(versions)
+        assert not {"timm", "scispacy", "pytest"} & set(versions)  # missing, not pinned, not needed
+
+    def test_nothing_to_type_where_all_is_as_tested(self, installed):
+        output = run().output
+        assert f"{PINS['torch']}+cu130, tested" in output and "pip install" not in output
+
+    def test_what_differs_is_said_and_what_to_type(self, installed, narrow):
+        installed |= {"transformers": "99.0", "timm": "1.0"}
+        output = run().output
+        assert output.endswith(
+            "Other versions than the tested ones should do. Where something fails, install those:\n"
+            f"  pip install 'transformers=={PINS['transformers']}' 'timm=={PINS['timm']}'\n"
+        )
+        assert "99.0, newer than" in output and "…" not in output
+
+    def test_what_is_missing_can_be_copied_from_a_narrow_terminal(self, installed, narrow):
+        del installed["pydicom"]
+        installed["torch"] = "1.13"
+        output = run().output
+        install = "To install what is missing:\n  pip install 'torch>=2.6'\n  pip install \"hf-medreport[dicom]\"\n"
+        assert install in output and "…" not in output
+
+
+class TestFolder:
+    @pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+    def test_a_folder_just_written(self, row, tmp_path, installed):
+        found = doctor.examine_folder(str(save_tiny(row, tmp_path / "model")))
+        assert (found["model_type"], found["kind"]) == (row.model_type, row.kind)
+        assert found["code"] == CLEAN and found["generation"] is None
+        assert found["tested_with"]["transformers"] == doctor.compared(PINS["transformers"], PINS["transformers"])
+
+    @pytest.mark.parametrize("name", [row.checkpoint for row in SYSTEMS if row.checkpoint])
+    def test_a_shipped_name(self, name):
+        done = run(name, "--json")
+        found = json.loads(done.output)
+        assert done.exit_code == 0 and found["folder"] == str(CHECKPOINTS / name) and found["code"] == CLEAN
+
+    def test_other_code_is_told_and_how_to_renew_it(self, folder, narrow):
+        (folder / "sinusoids.py").write_text("")
+        (folder / "mine.py").write_text("")
+        done = run(folder)
+        assert done.exit_code == 0  # it still loads
+        assert "sinusoids.py" in done.output and "mine.py" in done.output
+        assert done.output.endswith(
+            "Save the model again, or publish it, which puts this installation's code and versions into the commit:\n"
+            f"  hf-medreport publish '{folder}' ORG/NAME\n"
+        )
+        assert doctor.examine_folder(str(folder))["code"] == CLEAN | {"differs": ["sinusoids.py"], "extra": ["mine.py"]}
+
+    def test_missing_code_is_bad_content(self, folder):
+        (folder / "sinusoids.py").unlink()
+        done = run(folder, "--json")
+        assert done.exit_code == 1 and json.loads(done.output)["code"] == CLEAN | {"missing": ["sinusoids.py"]}
+
+    def test_a_report_without_a_length_is_bad_content(self, folder):
+        (folder / "generation_config.json").write_text('{"eos_token_id": 0}')
+        done = run(folder)
+        assert done.exit_code == 1
+        assert done.output.endswith(
+            f"{folder}/generation_config.json: found no max_new_tokens; expected the most tokens of a report; "
+            "set it, to 128 for instance\n"
+        )
+
+    def test_versions_of_yesterday_and_tomorrow(self, folder, installed):
+        record = {"hf_medreport": "0.0.9", "transformers": "99.0", "torch": PINS["torch"], "mamba": "1.0"}
+        (folder / "tested_with.json").write_text(json.dumps(record))
+        found = doctor.examine_folder(str(folder))["tested_with"]
+        states = {name: one["state"] for name, one in found.items()}
+        expected = {"hf_medreport": "newer than tested", "transformers": "older than tested", "torch": "tested"}
+        assert states == expected | {"mamba": "missing"}
+
+    def test_a_folder_that_does_not_say(self, folder):
+        (folder / "tested_with.json").unlink()
+        done = run(folder)
+        assert done.exit_code == 0 and "not recorded" in done.output and "hf-medreport publish" in done.output
+        assert doctor.examine_folder(str(folder))["tested_with"] is None
+
+    @pytest.mark.parametrize(
+        ("file", "content", "message"),
+        [
+            ("config.json", None, "{}: found no config.json; expected a model folder; give the folder that holds it"),
+            (
+                "config.json",
+                "[",
+                "{}/config.json: found broken JSON (line 1); expected a JSON object; copy the file again",
+            ),
+            (
+                "config.json",
+                '{"model_type": "bert"}',
+                "{}/config.json: found model_type 'bert', which this library does not have; expected "
+                "anatomical_report, histgen, cxr_multitask, radscribe, medvill, anatomy_segmenter, latent_gpt2, "
+                "report_transformer; give a folder that this library wrote",
+            ),
+            (
+                "tested_with.json",
+                "[]",
+                "{}/tested_with.json: found list; expected a JSON object; save or publish the model again",
+            ),
+            (
+                "tested_with.json",
+                '{"torch": 2}',
+                "{}/tested_with.json: found torch 2; expected a version; save or publish the model again",
+            ),
+        ],
+    )
+    def test_refusals(self, folder, file, content, message):
+        if content is None:
+            (folder / file).unlink()
+        else:
+            (folder / file).write_text(content)
+        assert refusal(folder) == message.format(folder)
+
+    @pytest.mark.parametrize(("name", "found"), [("nowhere", "no such folder"), ("my model/config.json", "a file")])
+    def test_no_folder(self, folder, name, found):
+        path = folder.parent / name
+        assert refusal(path) == f"{path}: found {found}; expected a model folder or one of {SHIPPED}; check the path"
+
+    def test_no_name(self):
+        assert (
+            refusal("") == f"folder: found no such folder; expected a model folder or one of {SHIPPED}; check the path"
+        )
