@@ -33,6 +33,7 @@ from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_anatomical_report import AnatomicalReportProcessor
 from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     TEST_BENCH,
     ReportRecipeArguments,
@@ -119,7 +120,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     set_seed(arguments.seed)
     train_set, validation_set, weights = load_data(model_arguments, data_arguments)
     model, processor = build(model_arguments, train_set)
-    model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
+    lay_out(model, arguments.bf16, arguments.fp16)
     model.config.statement = TEST_BENCH if data_arguments.phantom_films else ""
     output = Path(arguments.output_dir)
     output.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,7 @@ from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcess
 from hf_medreport.processing.report_tokens import FRAME, add_report_tokens
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.multitask_trainer import MultitaskTrainer, StagedUnfreezing, layers_at, read_stages
+from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     TEST_BENCH,
     ReportRecipeArguments,
@@ -141,7 +142,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     train_set, validation_set = load_data(model_arguments, data_arguments, arguments)
     model, processor = build(model_arguments, train_set)
     check_sizes(model, train_set, data_arguments, arguments)
-    model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
+    lay_out(model, arguments.bf16, arguments.fp16)
     model.config.statement = TEST_BENCH if data_arguments.phantom_cases else ""
     output = Path(arguments.output_dir)
     output.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch.utils.data import default_collate
 from transformers import AutoTokenizer, BertForPreTraining, ViTModel, set_seed
 
@@ -26,6 +25,7 @@ from hf_medreport.training import film_reports
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.film_reports import check_data, inputs_of, labels_of, load_data
 from hf_medreport.training.medvill_pairs import MaskedPairs, best_guesses, pair_figures, pair_metrics
+from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     ReportRecipeArguments,
     check_evaluation,
@@ -92,7 +92,7 @@ def train(config: str | None, flags: list[str]) -> dict:
         data_arguments, model_arguments.image_size, arguments.eval_strategy != "no"
     )
     model, processor = build(model_arguments, data_arguments, train_set)
-    model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
+    lay_out(model, arguments.bf16, arguments.fp16)
     training = pairs_of(train_set, processor, arguments.seed, lambda: int(trainer.state.epoch or 0))
     validation = pairs_of(validation_set, processor, arguments.seed) if validation_set is not None else None
     output = Path(arguments.output_dir)

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel
 from hf_medreport.data.phantom_bags import TRAITS
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
+from hf_medreport.training.precision import lay_out
 from hf_medreport.training.warm_up import minimise
 
 __all__ = ["train_patch_encoder"]
@@ -46,7 +47,9 @@ def train_patch_encoder(
         settings: normalise the tiles; saved beside the encoder.
     """
     torch.manual_seed(seed)
-    model = AutoModel.from_config(AutoConfig.for_model(**config)).to(memory_format=torch.channels_last)
+    model = AutoModel.from_config(AutoConfig.for_model(**config))
+    lay_out(model, bf16)
+    layout = torch.channels_last if bf16 else torch.contiguous_format
     encoder = PatchEncoder(model, "in training", {"size": settings.size})
     model.train().requires_grad_(True)
     head, rng = nn.Linear(encoder.width, len(TRAITS)), np.random.default_rng(seed)
@@ -55,7 +58,7 @@ def train_patch_encoder(
         varied = restained(np.rot90(tiles[indices], k=int(rng.integers(4)), axes=(1, 2)), rng)
         pixels = settings(varied, return_tensors="pt")["pixel_values"]
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            scores = head(encoder.pooled(pixels.contiguous(memory_format=torch.channels_last)))
+            scores = head(encoder.pooled(pixels.contiguous(memory_format=layout)))
         asked = torch.from_numpy(truth[indices])
         known = ~asked.isnan()
         return nn.functional.binary_cross_entropy_with_logits(scores.float()[known], asked[known])

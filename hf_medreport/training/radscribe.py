@@ -23,6 +23,7 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.decode_schedule import DecodeByEpoch
 from hf_medreport.training.film_reports import DataArguments, check_data, inputs_of, labels_of, load_data
+from hf_medreport.training.precision import lay_out
 from hf_medreport.training.radscribe_freezing import FreezingByEpoch
 from hf_medreport.training.radscribe_metrics import OriginalFigures
 from hf_medreport.training.radscribe_model import ModelArguments, build
@@ -95,7 +96,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     model, processor = build(model_arguments, train_set)
     label_mode = model.config.encoder.label_mode
     check_labels(train_set, validation_set, label_mode)
-    model.to(memory_format=torch.channels_last)  # convolutions are then several times faster in bfloat16
+    lay_out(model, arguments.bf16, arguments.fp16)
     if data_arguments.phantom_films:
         model.config.statement = TEST_BENCH
     output = Path(arguments.output_dir)

@@ -121,7 +121,7 @@ def translated(values: dict) -> dict:
     if "train_img_archive" in values:
         fields["train_archives"] = [values["train_img_archive"]]
     if values.get("use_amp", True):
-        fields["fp16" if torch.accelerator.is_available() else "bf16"] = True
+        fields |= {"fp16": True} if torch.accelerator.is_available() else {"bf16": "auto"}
     return fields | rates(values["optimizer_config"]) | evaluation(values) | start(values)
 
 

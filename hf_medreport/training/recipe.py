@@ -16,6 +16,7 @@ from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainin
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.training.precision import chosen_bf16
 from hf_medreport.training.trainer import ReportTrainer
 
 TEST_BENCH = "written by a test-bench model that learned from drawn images: no clinical statement"
@@ -28,6 +29,7 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
     """Trainer's arguments with defaults for reports."""
 
     predict_with_generate: bool = True
+    bf16: str = field(default="false", metadata={"help": "true, false, or auto: what the machine does well."})
     remove_unused_columns: bool = False
     early_stopping_patience: int = field(default=0, metadata={"help": "Evaluations without progress; 0 never stops."})
     restore_callback_states_from_checkpoint: bool = True  # a resumed run goes on counting evaluations without progress
@@ -39,6 +41,7 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
         # Encoders keep weights that a report's loss never reaches (DINO's mask token).
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = True
+        self.bf16 = chosen_bf16(self.bf16, self.fp16)
         if not torch.accelerator.is_available():  # transformers wants to be told, or refuses bf16
             self.use_cpu, self.dataloader_pin_memory = True, False
         super().__post_init__()

@@ -59,7 +59,7 @@ optimizer_config: {
 encoder_freeze_epoch: 0
 gradient_accumulation_steps: 8
 """
-MIXED_PRECISION = "fp16" if torch.accelerator.is_available() else "bf16"
+MIXED_PRECISION = {"fp16": True} if torch.accelerator.is_available() else {"bf16": "auto"}
 
 
 def changed(changes: dict | None = None, **more) -> dict:
@@ -70,7 +70,7 @@ def changed(changes: dict | None = None, **more) -> dict:
 
 def test_every_key_of_the_file():
     assert translated(changed()) == {
-        MIXED_PRECISION: True,
+        **MIXED_PRECISION,
         "project": "films",
         "run_name": "first",
         "output_dir": "out",
