@@ -4,7 +4,7 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/ready
 export HF_HUB_OFFLINE = 1
 
-.PHONY: report test test-slow lint bench wheel sync-checkpoints
+.PHONY: report test test-slow test-gpu lint bench wheel sync-checkpoints lock compat
 
 report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, with pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports
@@ -17,6 +17,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(PYTHON) -m pytest -m slow
+
+test-gpu: $(READY)  ## half precision, device maps and tiling on a GPU; skipped in one line where there is none
+	$(PYTHON) -m pytest -m gpu -rs tests/gpu
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -32,6 +35,7 @@ bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/tiling.py
 	$(PYTHON) benchmarks/cxr_multitask.py
 	$(PYTHON) benchmarks/radscribe.py
+	$(PYTHON) benchmarks/precision.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)
@@ -39,8 +43,15 @@ wheel: $(READY)  ## build the wheel and use it from another folder, without the 
 sync-checkpoints: $(READY)  ## renew the code copies in the shipped checkpoints
 	$(PYTHON) -m hf_medreport.hub.sync_checkpoints
 
-$(READY): setup.py pyproject.toml
+lock:  ## write constraints/: the newest versions, once all tests passed with them, and the floors
+	.ci/lock
+	$(MAKE) sync-checkpoints
+
+compat: $(READY)  ## our tests on the lowest, the tested and the newest libraries: constraints/compat.json
+	$(PYTHON) .ci/compat.py
+
+$(READY): setup.py pyproject.toml constraints/tested.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --upgrade pip
-	$(VENV)/bin/pip install -qq --editable ".[dev]"
+	$(VENV)/bin/pip install -qq --constraint constraints/tested.txt --editable ".[dev]"
 	touch $(READY)

@@ -14,12 +14,12 @@ EXTRAS = {
     # Slides, their tissue, and feature files; imagecodecs reads and writes the JPEG tiles of a TIFF.
     "wsi": [
         "openslide-python>=1.4.0",
-        "openslide-bin>=4.0.0.2",
+        "openslide-bin>=4.0.1.1",
         "tifffile>=2024.8.10",
         "imagecodecs>=2024.6.1",
         "opencv-python-headless>=4.10.0.84",
         "h5py>=3.11.0",
-        "timm>=1.0.3",
+        "timm>=1.0.9",
     ],
     # The DenseNet of the two-view model.
     "cxr": ["torchvision>=0.29.1"],

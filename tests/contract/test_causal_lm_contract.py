@@ -166,6 +166,14 @@ def test_bfloat16(row):
     assert model.generate(**prompts(row), **GREEDY).shape[0] == 2
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
+def test_loaded_in_half_precision(row, folders, dtype):
+    model, inputs = row.resolve("model").from_pretrained(folders[row.model_type], dtype=dtype), batch(row)
+    full = tiny_model(row)(**inputs).logits
+    assert (model(**inputs).logits.float() - full).norm() / full.norm() < 0.1
+    assert model.generate(**prompts(row), **GREEDY).shape[0] == 2
+
+
 def test_built_on_the_meta_device(row):
     with torch.device("meta"):
         model = row.resolve("model")(tiny_config(row))

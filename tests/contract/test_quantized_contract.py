@@ -3,7 +3,6 @@
 import pytest
 import torch
 from bitsandbytes.nn import Linear4bit, Linear8bitLt
-from PIL import Image
 from torch import nn
 from transformers import BitsAndBytesConfig
 from transformers.pytorch_utils import Conv1D
@@ -11,7 +10,7 @@ from transformers.pytorch_utils import Conv1D
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.whole_linear import WholeLinear, linear
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS
-from tests.tiny import film_array, tissue_array
+from tests.samples import shipped_inputs
 
 ROWS = [row for row in SYSTEMS if row.kind == "report" and row.checkpoint]
 BITS = {
@@ -25,10 +24,7 @@ def whole():
     """Per system: its sample, what it writes of it, and its scores."""
     found = {}
     for row in ROWS:
-        pipe = load(row.checkpoint)
-        slide = row.model_type == "histgen"  # a slide wants its resolution
-        sample = Image.fromarray(tissue_array(512) if slide else film_array())
-        inputs = pipe.preprocess(sample, {"slide_mpp": 1.0} if slide else {})
+        pipe, inputs = load(row.checkpoint, device="cpu"), shipped_inputs(row)
         ids = pipe.model.generate(**inputs, max_new_tokens=24)
         labels = ids[:, 1:] if pipe.model.config.is_encoder_decoder else ids
         with torch.no_grad():

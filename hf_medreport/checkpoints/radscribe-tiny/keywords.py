@@ -53,6 +53,7 @@ def known_keywords(forward):
             del kwargs[name]
         return forward(self, *args, **kwargs)
 
+    checked.__signature__ = _signature(forward)
     return checked
 
 
@@ -80,6 +81,7 @@ def cache_by_either_name(function):
         _rename_cache(kwargs, "cache")
         return function(self, *args, **kwargs)
 
+    renamed.__signature__ = _signature(function)
     return renamed
 
 
@@ -95,6 +97,15 @@ def refuse_cache_under_checkpointing(layer, cache) -> None:
 def _named(function) -> set[str]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {name for name, parameter in inspect.signature(function).parameters.items() if parameter.kind in kinds}
+
+
+def _signature(function) -> inspect.Signature:
+    """The signature with the cache under this transformers' name, under which `generate` looks for it."""
+    signature = inspect.signature(function)
+    parameters = signature.parameters.items()
+    return signature.replace(
+        parameters=[each.replace(name=CACHE) if name == "cache" else each for name, each in parameters]
+    )
 
 
 def _rename_cache(kwargs: dict, name: str) -> None:
