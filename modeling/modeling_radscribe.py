@@ -63,7 +63,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.decoder = T5Stack(config.decoder)
         self.lm_head = nn.Linear(config.decoder.d_model, config.decoder.vocab_size, bias=False)
         self.post_init()
-        # T5 asks for "wo", which transformers finds in BERT's "word_embeddings" too: float32 words in a float16 encoder.
+        # T5 asks for "wo", which is found in BERT's "word_embeddings" too: float32 words in a float16 encoder.
         self._keep_in_fp32_modules = {"DenseReluDense.wo"}
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """Recipes on transformers' trainers: one module a system, arguments as dataclasses read from YAML and flags."""
 
 import importlib
+import os
 import re
 
 from hf_medreport.processing.input_error import InputError
@@ -8,7 +9,7 @@ from hf_medreport.registry import SYSTEMS
 
 
 def run(system: str, config: str | None = None, flags: list[str] | None = None) -> dict:
-    """Train a system and return its last metrics.
+    """Train a system; returns its last metrics, the `core_seconds` of this process, and the `processor`.
 
     Args:
         system: a model type, or its first word (`anatomical`).
@@ -24,7 +25,7 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
     recipe = importlib.import_module(f"hf_medreport.{recipes[chosen[0]]}")
     try:
-        return recipe.train(config, flags or [])
+        metrics = recipe.train(config, flags or [])
     except InputError:
         raise
     except ValueError as error:  # a model's configuration, whose code travels, says the same four things
@@ -32,3 +33,6 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
         if said is None:
             raise
         raise InputError(*said.groups()) from error
+    from hf_medreport.training.precision import processor
+
+    return metrics | {"core_seconds": round(sum(os.times()[:4])), "processor": processor()}
