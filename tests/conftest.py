@@ -1,15 +1,20 @@
-"""What every test shares: no network, one small model folder, one small film."""
+"""What every test shares: no network, one thread, one small model folder, one small film."""
 
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+for library in ("OMP", "MKL", "OPENBLAS"):  # read at import, by subprocesses too: a worker of pytest-xdist has one core
+    os.environ[f"{library}_NUM_THREADS"] = "1"
 
 import pytest
+import torch
 from PIL import Image
 
 from hf_medreport.registry import system
 from tests.tiny import film_array, save_tiny
+
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
