@@ -31,7 +31,8 @@ TINY = {
     "image_size": 64,
     "bf16": False,
     "phantom_films": 16,
-    "phantom_validation_films": 4,
+    "phantom_validation_films": 3,
+    "max_text_tokens": 24,
     "segmenter_steps": 2,
     "encoder_steps": 2,
     "warm_up_batch_size": 4,
@@ -64,10 +65,16 @@ def losses(folder):
     return [row["loss"] for row in json.loads(states[-1].read_text())["log_history"] if "loss" in row]
 
 
-def test_phantom_end_to_end(tmp_path):
-    metrics = run("anatomical", configuration(tmp_path), [])
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The tiny run, undisturbed: its last metrics and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run("anatomical", configuration(folder), []), folder / "run"
+
+
+def test_phantom_end_to_end(whole):
+    metrics, folder = whole
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_kind_f1"} <= set(metrics)
-    folder = tmp_path / "run"
     assert AutoModel.from_pretrained(folder / "model", trust_remote_code=True).config.image_size == 64
     assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {
         "test",
@@ -87,14 +94,10 @@ class Killed(BaseException):
     """What no handler catches."""
 
 
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
     """Killed in its fourth step, after the checkpoint of the second; the default encoder even draws random numbers."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    run("anatomical", configuration(whole), [])
-    expected = weights(whole / "run")
-
-    config, step = configuration(parts), ReportTrainer.training_step
+    expected = weights(whole[1])
+    config, step = configuration(tmp_path), ReportTrainer.training_step
 
     def killed_at_four(self, *arguments, **options):
         if self.state.global_step == 3:
@@ -104,17 +107,17 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(ReportTrainer, "training_step", killed_at_four)
         run("anatomical", config, [])
-    assert not (parts / "run" / "model").exists()
-    cut = parts / "run" / "checkpoint-3"  # as of a kill while it was saved
+    assert not (tmp_path / "run" / "model").exists()
+    cut = tmp_path / "run" / "checkpoint-3"  # as of a kill while it was saved
     cut.mkdir()
     (cut / "model.safetensors").write_bytes(b"half")
     run("anatomical", config, ["--resume_from_checkpoint", "true"])
-    resumed = weights(parts / "run")
+    resumed = weights(tmp_path / "run")
     assert expected.keys() == resumed.keys() and all(torch.equal(expected[key], resumed[key]) for key in expected)
 
     # Once more, as after a kill between the last checkpoint and the final folder: not a step further.
     assert run("anatomical", config, ["--resume_from_checkpoint", "true"])["global_step"] == 4
-    again = weights(parts / "run")
+    again = weights(tmp_path / "run")
     assert all(torch.equal(expected[key], again[key]) for key in expected)
 
 
@@ -211,14 +214,10 @@ def test_trackio_keeps_its_own_log(tables, monkeypatch):
     assert list((tables / "trackio").rglob("*.db"))
 
 
-def test_accumulated_batches_give_the_loss_of_whole_ones(tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    settings = {"eval_strategy": "no", "save_steps": 4}
-    run("anatomical", configuration(whole, **settings), [])
+def test_accumulated_batches_give_the_loss_of_whole_ones(whole, tmp_path):
     accumulated = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}
-    run("anatomical", configuration(parts, **settings, **accumulated), [])
-    assert losses(parts / "run") == pytest.approx(losses(whole / "run"), abs=1e-4)
+    run("anatomical", configuration(tmp_path, eval_strategy="no", save_steps=4, **accumulated), [])
+    assert losses(tmp_path / "run") == pytest.approx(losses(whole[1]), abs=1e-4)
 
 
 def test_bfloat16_trains(tmp_path):
