@@ -1,17 +1,17 @@
-"""What every test shares: no network, one thread, one small model folder, one small film."""
+"""What every test shares: no network, one thread, fresh processes, one small model, one small film."""
 
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-for library in ("OMP", "MKL", "OPENBLAS"):  # read at import, by subprocesses too: a worker of pytest-xdist has one core
-    os.environ[f"{library}_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for subprocesses too: a worker has one core
 
 import pytest
 import torch
 from PIL import Image
 
 from hf_medreport.registry import system
+from tests.fresh import FreshProcesses
 from tests.tiny import film_array, save_tiny
 
 torch.set_num_threads(1)
@@ -21,6 +21,13 @@ torch.set_num_threads(1)
 def tiny_pipe_folder(tmp_path_factory):
     """A saved random `anatomical_report` model: weights, processor, code and pipeline."""
     return save_tiny(system("anatomical_report"), tmp_path_factory.mktemp("tiny") / "anatomical_report")
+
+
+@pytest.fixture(scope="session")
+def fresh():
+    """Processes that have transformers and nothing of ours."""
+    with FreshProcesses() as processes:
+        yield processes
 
 
 @pytest.fixture

@@ -2,10 +2,6 @@
 
 import hashlib
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -121,26 +117,25 @@ def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
     assert all(torch.equal(expected[key], again[key]) for key in expected)
 
 
-def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
+def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(whole, tmp_path, fresh):
     """gloo on one machine, dropout 0: losses equal to 1e-4."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir(), two.mkdir()
-    settings = {"eval_strategy": "no", "save_steps": 4, "phantom_validation_films": 3}
-    run("anatomical", configuration(one, **settings), [])
-    config = configuration(two, **settings, per_device_train_batch_size=2)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    with socket.socket() as free:  # a port that nobody listens on
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    done = subprocess.run(
-        [*command, str(EXAMPLES / "train_anatomical.py"), "--config", config],
-        capture_output=True, text=True, env=environment, timeout=300,
-    )  # fmt: skip
+    config = configuration(tmp_path, eval_strategy="no", save_steps=4, per_device_train_batch_size=2)
+    code = f"""
+import runpy, sys
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+def rank():
+    sys.argv = [{str(EXAMPLES / "train_anatomical.py")!r}, "--config", {config!r}]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+free_port = {{"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": {tmp_path.name!r}}}
+elastic_launch(LaunchConfig(1, 1, nproc_per_node=2, start_method="fork", **free_port), rank)()
+"""
+    done = fresh.run(code)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert losses(two / "run") == pytest.approx(losses(one / "run"), abs=1e-4) and len(losses(one / "run")) == 4
-    for folder in (one, two):  # three films are scored, not those that fill the second process' batch up
-        assert len((folder / "run" / "samples.jsonl").read_text().splitlines()) == 3
+    two = tmp_path / "run"
+    assert losses(two) == pytest.approx(losses(whole[1]), abs=1e-4) and len(losses(two)) == 4
+    # Three films are scored, not those that fill the second process' batch up: whole in its last step and at the end.
+    for folder, scored in ((whole[1], 2 * 3), (two, 3)):
+        assert len((folder / "samples.jsonl").read_text().splitlines()) == scored
 
 
 @pytest.fixture
