@@ -17,6 +17,14 @@ from tests.tiny import film_array, save_tiny
 torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_core():
+    """Work that takes a process a core by default stays in this process; a pool is asked for by number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_pipe_folder(tmp_path_factory):
     """A saved random `anatomical_report` model: weights, processor, code and pipeline."""
