@@ -1,5 +1,6 @@
 """What every test shares: no network, one thread, fresh processes, one small model, one small film."""
 
+import gc
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -23,6 +24,13 @@ def one_core():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.cpu_count", lambda: 1)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen_imports():
+    """The garbage collector, which every training run calls, need not go through all imported modules each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
