@@ -119,7 +119,8 @@ def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
 
 def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(whole, tmp_path, fresh):
     """gloo on one machine, dropout 0: losses equal to 1e-4."""
-    config = configuration(tmp_path, eval_strategy="no", save_steps=4, per_device_train_batch_size=2, evaluation_films=1)
+    settings = {"eval_strategy": "no", "save_steps": 4, "evaluation_films": 1}
+    config = configuration(tmp_path, **settings, per_device_train_batch_size=2)
     code = f"""
 import runpy, sys
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
