@@ -56,6 +56,7 @@ class FreshProcesses:
         if self.server:
             os.killpg(self.server.pid, signal.SIGKILL)
             self.server.communicate()
+            self.server = None
 
     def run(self, code: str, timeout: float = 120) -> subprocess.CompletedProcess:
         """Like `subprocess.run` of an interpreter with this code, its output captured as text."""
@@ -67,6 +68,7 @@ class FreshProcesses:
             self.server.stdin.write(json.dumps([folder, code]) + "\n")
             self.server.stdin.flush()
             if not select.select([self.server.stdout], [], [], timeout)[0]:
+                self.__exit__()
                 raise subprocess.TimeoutExpired(code, timeout)
             status = int(self.server.stdout.readline())
             outputs = [(Path(folder) / name).read_text() for name in ("stdout", "stderr")]
