@@ -8,41 +8,62 @@ from transformers import pipeline
 
 from hf_medreport.hub.card import write_card
 from hf_medreport.registry import SYSTEMS
-from tests.hub_server import run_client
+from tests.fresh import FreshProcesses
+from tests.hub_server import HIDE_PACKAGE, HubServer, client_command, run_client
 from tests.tiny import sample_array, save_tiny
 
 PUBLISH = """
 from hf_medreport.hub.publish import publish
-print(publish({folder!r}, "org/model"))
+for name in {names!r}:
+    publish({folder!r} + "/" + name, "org/" + name)
 """
 LOAD = """
 import json, torch, transformers
 for name in {auto_classes!r}:
-    getattr(transformers, name).from_pretrained("org/model", trust_remote_code=True)
+    getattr(transformers, name).from_pretrained({repo!r}, trust_remote_code=True)
 """
 REPORT = """
-pipe = transformers.pipeline("image-to-text", model="org/model", trust_remote_code=True)
+pipe = transformers.pipeline("image-to-text", model={repo!r}, trust_remote_code=True)
 print(json.dumps(pipe({film!r}, max_new_tokens=8)))
 """
 GO_ON = """
-pipe = transformers.pipeline("text-generation", model="org/model", trust_remote_code=True)
+pipe = transformers.pipeline("text-generation", model={repo!r}, trust_remote_code=True)
 print(json.dumps(pipe("heart", max_new_tokens=8, do_sample=False)))
 """
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder with the folder of each system."""
+    models = tmp_path_factory.mktemp("models")
+    for row in SYSTEMS:
+        folder = save_tiny(row, models / row.model_type)
+        write_card(folder, {}, model_name="org/model", base="random weights", data="none", command="none")
+    return models
+
+
+@pytest.fixture(scope="module")
+def stranger(models, tmp_path_factory):
+    """Processes whose Hub has all systems and which have an empty cache; each process loads one system."""
+    with HubServer() as hub:
+        run_client(hub, PUBLISH.format(names=[row.model_type for row in SYSTEMS], folder=str(models)))
+        command = client_command(hub, "", HF_HOME=str(tmp_path_factory.mktemp("home")))
+        with FreshProcesses(command["env"]) as processes:
+            yield processes
+
+
 @pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
-def test_published_and_loaded_from_the_hub(row, hub, tmp_path):
-    sample = tmp_path / "sample.png"
+def test_published_and_loaded_from_the_hub(row, models, stranger, tmp_path):
+    sample, folder = tmp_path / "sample.png", models / row.model_type
     Image.fromarray(sample_array(row)).save(sample)
-    folder = save_tiny(row, tmp_path / "model")
-    write_card(folder, {}, model_name="org/model", base="random weights", data="none", command="none")
-    run_client(hub, PUBLISH.format(folder=str(folder)))
-    code = LOAD.format(auto_classes=list(row.auto_classes))
+    code = HIDE_PACKAGE + LOAD
     if row.pipeline:
-        code += REPORT.format(film=str(sample))
+        code += REPORT
     elif row.kind == "causal-lm":
         code += GO_ON
-    done = run_client(hub, code, hide_package=True)
+    repo = f"org/{row.model_type}"
+    done = stranger.run(code.format(repo=repo, auto_classes=list(row.auto_classes), film=str(sample)))
+    assert done.returncode == 0, done.stderr
     if row.pipeline:
         here = pipeline("image-to-text", model=str(folder), trust_remote_code=True)(str(sample), max_new_tokens=8)
     elif row.kind == "causal-lm":

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from multiprocessing.forkserver import ForkServer
 from pathlib import Path
 
 import numpy as np
@@ -260,12 +261,16 @@ def test_one_of_several_processes_that_does_not_know_which(cohort, tmp_path, mon
     )
 
 
+SERVER = ForkServer()  # our own: one that an earlier test started has not imported what we need
+SERVER.set_forkserver_preload(["tests.inference.tiny_slides"])
+
+
 def forked(*arguments) -> multiprocessing.Process:
     """`run_cohort` in a process of its own, started from a server that has imported everything once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.inference.tiny_slides"])
-    process = context.Process(target=run_cohort, args=arguments)
-    process.start()
+    process = multiprocessing.get_context("forkserver").Process(target=run_cohort, args=arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("multiprocessing.forkserver.connect_to_new_process", SERVER.connect_to_new_process)
+        process.start()
     return process
 
 

@@ -2,10 +2,6 @@
 
 import hashlib
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +27,8 @@ TINY = {
     "image_size": 64,
     "bf16": False,
     "phantom_films": 16,
-    "phantom_validation_films": 4,
+    "phantom_validation_films": 3,
+    "max_text_tokens": 24,
     "segmenter_steps": 2,
     "encoder_steps": 2,
     "warm_up_batch_size": 4,
@@ -64,10 +61,16 @@ def losses(folder):
     return [row["loss"] for row in json.loads(states[-1].read_text())["log_history"] if "loss" in row]
 
 
-def test_phantom_end_to_end(tmp_path):
-    metrics = run("anatomical", configuration(tmp_path), [])
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The tiny run, undisturbed: its last metrics and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run("anatomical", configuration(folder), []), folder / "run"
+
+
+def test_phantom_end_to_end(whole):
+    metrics, folder = whole
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_kind_f1"} <= set(metrics)
-    folder = tmp_path / "run"
     assert AutoModel.from_pretrained(folder / "model", trust_remote_code=True).config.image_size == 64
     assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {
         "test",
@@ -87,14 +90,10 @@ class Killed(BaseException):
     """What no handler catches."""
 
 
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
     """Killed in its fourth step, after the checkpoint of the second; the default encoder even draws random numbers."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    run("anatomical", configuration(whole), [])
-    expected = weights(whole / "run")
-
-    config, step = configuration(parts), ReportTrainer.training_step
+    expected = weights(whole[1])
+    config, step = configuration(tmp_path), ReportTrainer.training_step
 
     def killed_at_four(self, *arguments, **options):
         if self.state.global_step == 3:
@@ -104,40 +103,40 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(ReportTrainer, "training_step", killed_at_four)
         run("anatomical", config, [])
-    assert not (parts / "run" / "model").exists()
-    cut = parts / "run" / "checkpoint-3"  # as of a kill while it was saved
+    assert not (tmp_path / "run" / "model").exists()
+    cut = tmp_path / "run" / "checkpoint-3"  # as of a kill while it was saved
     cut.mkdir()
     (cut / "model.safetensors").write_bytes(b"half")
     run("anatomical", config, ["--resume_from_checkpoint", "true"])
-    resumed = weights(parts / "run")
+    resumed = weights(tmp_path / "run")
     assert expected.keys() == resumed.keys() and all(torch.equal(expected[key], resumed[key]) for key in expected)
 
     # Once more, as after a kill between the last checkpoint and the final folder: not a step further.
     assert run("anatomical", config, ["--resume_from_checkpoint", "true"])["global_step"] == 4
-    again = weights(parts / "run")
+    again = weights(tmp_path / "run")
     assert all(torch.equal(expected[key], again[key]) for key in expected)
 
 
-def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
+def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(whole, tmp_path, fresh):
     """gloo on one machine, dropout 0: losses equal to 1e-4."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir(), two.mkdir()
-    settings = {"eval_strategy": "no", "save_steps": 4, "phantom_validation_films": 3}
-    run("anatomical", configuration(one, **settings), [])
-    config = configuration(two, **settings, per_device_train_batch_size=2)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    with socket.socket() as free:  # a port that nobody listens on
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    done = subprocess.run(
-        [*command, str(EXAMPLES / "train_anatomical.py"), "--config", config],
-        capture_output=True, text=True, env=environment, timeout=300,
-    )  # fmt: skip
+    settings = {"eval_strategy": "no", "save_steps": 4, "evaluation_films": 1}
+    config = configuration(tmp_path, **settings, per_device_train_batch_size=2)
+    code = f"""
+import runpy, sys
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+def rank():
+    sys.argv = [{str(EXAMPLES / "train_anatomical.py")!r}, "--config", {config!r}]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+free_port = {{"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": {tmp_path.name!r}}}
+elastic_launch(LaunchConfig(1, 1, nproc_per_node=2, start_method="fork", **free_port), rank)()
+"""
+    done = fresh.run(code)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert losses(two / "run") == pytest.approx(losses(one / "run"), abs=1e-4) and len(losses(one / "run")) == 4
-    for folder in (one, two):  # three films are scored, not those that fill the second process' batch up
-        assert len((folder / "run" / "samples.jsonl").read_text().splitlines()) == 3
+    two = tmp_path / "run"
+    assert losses(two) == pytest.approx(losses(whole[1]), abs=1e-4) and len(losses(two)) == 4
+    # Three films are scored, not those that fill the second process' batch up: whole in its last step and at the end.
+    for folder, scored in ((whole[1], 2 * 3), (two, 3)):
+        assert len((folder / "samples.jsonl").read_text().splitlines()) == scored
 
 
 @pytest.fixture
@@ -211,14 +210,10 @@ def test_trackio_keeps_its_own_log(tables, monkeypatch):
     assert list((tables / "trackio").rglob("*.db"))
 
 
-def test_accumulated_batches_give_the_loss_of_whole_ones(tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    settings = {"eval_strategy": "no", "save_steps": 4}
-    run("anatomical", configuration(whole, **settings), [])
+def test_accumulated_batches_give_the_loss_of_whole_ones(whole, tmp_path):
     accumulated = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}
-    run("anatomical", configuration(parts, **settings, **accumulated), [])
-    assert losses(parts / "run") == pytest.approx(losses(whole / "run"), abs=1e-4)
+    run("anatomical", configuration(tmp_path, eval_strategy="no", save_steps=4, **accumulated), [])
+    assert losses(tmp_path / "run") == pytest.approx(losses(whole[1]), abs=1e-4)
 
 
 def test_bfloat16_trains(tmp_path):

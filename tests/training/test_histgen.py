@@ -83,10 +83,16 @@ def weights(folder):
     return load_file(Path(folder) / "model" / "model.safetensors")
 
 
-def test_phantom_end_to_end(tmp_path):
-    metrics = run("histgen", configuration(tmp_path, **TINY), [])
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The tiny run on the phantom, undisturbed: its last metrics and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run("histgen", configuration(folder, **TINY), []), folder / "run"
+
+
+def test_phantom_end_to_end(whole):
+    metrics, folder = whole[0], whole[1] / "model"
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1"} <= set(metrics)
-    folder = tmp_path / "run" / "model"
     model = AutoModel.from_pretrained(folder, trust_remote_code=True)
     assert model.config.feature_size == 8 and model.generation_config.num_beams == 3
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
@@ -102,13 +108,9 @@ class Killed(BaseException):
     """What no handler catches."""
 
 
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    run("histgen", configuration(whole, **TINY), [])
-    expected = weights(whole / "run")
-
-    config, step = configuration(parts, **TINY), ReportTrainer.training_step
+def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
+    expected = weights(whole[1])
+    config, step = configuration(tmp_path, **TINY), ReportTrainer.training_step
 
     def killed_at_four(self, *arguments, **options):
         if self.state.global_step == 3:
@@ -118,11 +120,11 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(ReportTrainer, "training_step", killed_at_four)
         run("histgen", config, [])
-    assert not (parts / "run" / "model").exists()
-    drawn = sorted((parts / "run").glob("bags-*/*.safetensors"))
+    assert not (tmp_path / "run" / "model").exists()
+    drawn = sorted((tmp_path / "run").glob("bags-*/*.safetensors"))
     drawn[0].write_bytes(b"cut")  # as of a kill while it was written by another program
     run("histgen", config, ["--resume_from_checkpoint", "true"])
-    resumed = weights(parts / "run")
+    resumed = weights(tmp_path / "run")
     assert expected.keys() == resumed.keys() and all(torch.equal(expected[key], resumed[key]) for key in expected)
 
 

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import runpy
-import subprocess
 import sys
 import tarfile
 
@@ -209,11 +208,11 @@ def test_parts_are_joined_and_a_run_goes_on_from_its_result(parts, corpus, tmp_p
     assert str(first) in (second / "README.md").read_text()
 
 
-def test_folders_of_ours_are_joined_without_asking_whether_to_run_their_code(parts):
+def test_folders_of_ours_are_joined_without_asking_whether_to_run_their_code(parts, fresh):
     """In a process of its own: here other tests have made our classes known."""
     code = "from hf_medreport.training.radscribe_model import ModelArguments, build\n"
     code += f"build(ModelArguments(encoder={str(parts / 'medvill')!r}, decoder={str(parts / 't5')!r}), None)"
-    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = fresh.run(code)
     assert done.returncode == 0 and "custom code" not in done.stdout + done.stderr
 
 

@@ -58,33 +58,39 @@ def watched(monkeypatch, kill_at=None) -> list:
     return seen
 
 
-@pytest.mark.parametrize("kill_at", [3, 4])
-def test_a_killed_run_goes_on_in_its_phase_to_the_same_bytes(kill_at, corpus, tmp_path, monkeypatch):
-    """Killed after the third update, in the middle of the second epoch, and after the fourth, at its end."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory):
+    """The run that never was killed: its folder, and what it trained before each micro-batch."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
         seen = watched(patch)
-        run("radscribe", table_configuration(whole, corpus, **PHASES), [])
+        run("radscribe", table_configuration(folder, corpus, **PHASES), [])
+    return folder / "run", seen
+
+
+@pytest.mark.parametrize("kill_at", [3, 4])
+def test_a_killed_run_goes_on_in_its_phase_to_the_same_bytes(kill_at, corpus, whole, tmp_path, monkeypatch):
+    """Killed after the third update, in the middle of the second epoch, and after the fourth, at its end."""
+    whole, seen = whole
     assert ["bert.encoder" in names for names in seen] == [False] * 4 + [True] * 6  # four micro-batches an epoch
 
-    config = table_configuration(parts, corpus, **PHASES)
+    config = table_configuration(tmp_path, corpus, **PHASES)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         watched(patch, kill_at=kill_at)
         run("radscribe", config, [])
-    assert not (parts / "run" / "model").exists()
-    cut = parts / "run" / f"checkpoint-{kill_at + 1}"  # as of a kill while it was saved
+    assert not (tmp_path / "run" / "model").exists()
+    cut = tmp_path / "run" / f"checkpoint-{kill_at + 1}"  # as of a kill while it was saved
     cut.mkdir()
     (cut / "model.safetensors").write_bytes(b"half")
     with monkeypatch.context() as patch:
         rest = watched(patch)
         run("radscribe", config, ["--resume_from_checkpoint", "true"])
     assert rest == seen[2 * kill_at :]
-    assert files(parts / "run" / "model") == files(whole / "run" / "model")
+    assert files(tmp_path / "run" / "model") == files(whole / "model")
 
     # Once more, as after a kill between the last checkpoint and the final folder: not a step further.
     assert run("radscribe", config, ["--resume_from_checkpoint", "true"])["global_step"] == 5
-    assert files(parts / "run" / "model") == files(whole / "run" / "model")
+    assert files(tmp_path / "run" / "model") == files(whole / "model")
 
 
 def started(config: str) -> subprocess.Popen:
