@@ -15,6 +15,7 @@ from hf_medreport.hub.publish import check_folder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
+from hf_medreport.training.precision import processor
 from hf_medreport.training.trainer import ReportTrainer, WeightedDraws
 from tests.tiny import film_array, tiny_tokenizer
 
@@ -70,6 +71,7 @@ def whole(tmp_path_factory):
 
 def test_phantom_end_to_end(whole):
     metrics, folder = whole
+    assert metrics["core_seconds"] > 0 and metrics["processor"] == processor()
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_kind_f1"} <= set(metrics)
     assert AutoModel.from_pretrained(folder / "model", trust_remote_code=True).config.image_size == 64
     assert set(json.loads((folder / "model" / "evaluation.json").read_text())) == {
