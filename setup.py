@@ -19,7 +19,7 @@ EXTRAS = {
         "imagecodecs>=2024.6.1",
         "opencv-python-headless>=4.10.0.84",
         "h5py>=3.11.0",
-        "timm>=1.0.9",
+        "timm>=1.0.11",
     ],
     # The DenseNet of the two-view model.
     "cxr": ["torchvision>=0.29.1"],

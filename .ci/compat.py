@@ -44,7 +44,7 @@ SUITES = {
     "publishing": ["tests/hub"],
     "linker": ["tests/evaluation/clinical"],
 }
-OF_ROW = {"clinical": ["contract", "linker"]}  # the others: all but the linker, which has its own environment
+OF_ROW = {"clinical": ["modeling", "linker"]}  # the others: all but the linker, which has its own environment
 console = Console()
 
 
