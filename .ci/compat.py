@@ -112,8 +112,12 @@ def differing(name: str) -> dict[str, str]:
     if not ROWS[name]:
         return {}
     pinned = [package for package in PINNED if (name, package) != ("clinical", "numpy")]
+    lines = [f"{package}=={version(package)}" for package in pinned]
+    if name == "lowest":  # each floor itself, or an error where they do not go together
+        floors = (ROOT / "constraints" / "lowest.txt").read_text().splitlines()
+        lines += [line for line in floors if line.split("==")[0] not in PINNED]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-        constraints.write("\n".join(f"{package}=={version(package)}" for package in pinned))
+        constraints.write("\n".join(lines))
         constraints.flush()
         asked = ["pip", "compile", "pyproject.toml", "--quiet", "--no-annotate", "--no-header"]
         asked += ["--python", sys.executable, "-c", constraints.name, *ROWS[name]]

@@ -24,7 +24,14 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
 from .configuration_report_transformer import ReportTransformerConfig
-from .keywords import CACHE, CACHE_NAMES, known_generation_keywords, known_keywords, refuse_cache_under_checkpointing
+from .keywords import (
+    CACHE,
+    CACHE_NAMES,
+    cache_by_both_names,
+    known_generation_keywords,
+    known_keywords,
+    refuse_cache_under_checkpointing,
+)
 from .sinusoids import sinusoids
 
 
@@ -175,6 +182,8 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
     def generate(self, inputs: torch.Tensor | None = None, **kwargs):
         """`GenerationMixin.generate`, by cached steps of one token."""
         return super().generate(inputs, **kwargs)
+
+    prepare_inputs_for_generation = cache_by_both_names(GenerationMixin.prepare_inputs_for_generation)
 
     def _embed(self, input_ids: torch.Tensor) -> torch.Tensor:
         try:
