@@ -181,7 +181,7 @@ def installed(package: str) -> str | None:
     """The version of an installed distribution."""
     try:
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # ValueError: a name of no letters
         return None
 
 

@@ -71,6 +71,7 @@ class MedicalReportPipeline(Pipeline):
         samples = ids.shape[0] // cases
         outputs = {"ids": ids, **{name: value.repeat_interleave(samples, dim=0) for name, value in told.items()}}
         if return_evidence:
+            self._refuse_evidence_of_four_bits()
             repeated = {name: value.repeat_interleave(samples, dim=0) for name, value in model_inputs.items()}
             sentence_of_token = torch.nn.utils.rnn.pad_sequence(
                 [torch.tensor(self._sentence_of_token(row)) for row in ids.tolist()], True, -1
@@ -90,6 +91,12 @@ class MedicalReportPipeline(Pipeline):
             found = "no max_new_tokens, neither in the call nor in the model's"
             remedy = "name it in the call, as in pipe(film, max_new_tokens=128)"
             raise InputError("generation_config", found, "the most tokens of a report", remedy)
+
+    def _refuse_evidence_of_four_bits(self) -> None:
+        """InputError where evidence, which is a gradient, does not come through: bitsandbytes' 4 bits on a CPU."""
+        if getattr(self.model, "is_loaded_in_4bit", False) and self.model.device.type == "cpu":
+            remedy = "load the model in 8 bits or whole, or leave return_evidence out"
+            raise InputError("return_evidence", "a model in 4 bits on a CPU", "one that has gradients", remedy)
 
     def postprocess(self, outputs, return_evidence: bool = False) -> list[dict]:
         """One dict a generated sequence: `generated_text`, and with `return_evidence` also `sections` and `sentences`.

@@ -11,7 +11,7 @@ from pathlib import Path
 from hf_medreport.processing.input_error import InputError
 
 FILE = "generation_config.json"
-LENGTHS = ("max_new_tokens", "max_length")
+LENGTH = "max_new_tokens"  # not max_length, of which transformers takes off what an image is in tokens
 
 
 def check_generation_file(path: Path | None, name: str, config: dict) -> None:
@@ -41,18 +41,17 @@ def check_generation(settings: dict, config: dict, where: str) -> None:
     """
     decoder = config["decoder"] if isinstance(config.get("decoder"), dict) else config
     named = {name: value for name, value in settings.items() if value not in (None, [])}
-    if not any(name in named for name in LENGTHS):
+    if LENGTH not in named:
         raise InputError(where, "no max_new_tokens", "the most tokens of a report", "set it, to 128 for instance")
     if "eos_token_id" not in named:
         raise InputError(where, "no eos_token_id", "the token that ends a report", "set it to the tokenizer's")
     positions = decoder.get("n_positions", decoder.get("max_position_embeddings"))
-    for name in LENGTHS:
-        _check_number(where, name, named.get(name), 1, positions)
+    _check_number(where, LENGTH, named[LENGTH], 1, positions)
     _check_number(where, "num_beams", named.get("num_beams"), 1)
     _check_number(where, "pad_token_id", named.get("pad_token_id"), 0, decoder.get("vocab_size"), -1)
     ends = named["eos_token_id"]
     for end in ends if isinstance(ends, list) else [ends]:
-        _check_number(where, "eos_token_id", end, 0, decoder.get("vocab_size"), -1)
+        _check_number(where, "eos_token_id", "null" if end is None else end, 0, decoder.get("vocab_size"), -1)
 
 
 def _check_number(where: str, name: str, value, least: int, size=None, last: int = 0) -> None:
@@ -72,6 +71,8 @@ def read_settings(path: Path, where: str, remedy: str = "copy the file again") -
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise InputError(where, "JSON nested too deeply", "a JSON object", remedy) from None
     except ValueError as error:  # not JSON, or not UTF-8
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
         raise InputError(where, f"broken JSON ({place})", "a JSON object", remedy) from None

@@ -1,6 +1,7 @@
 """Recipes on transformers' trainers: one module a system, arguments as dataclasses read from YAML and flags."""
 
 import importlib
+import logging
 import os
 import re
 
@@ -24,6 +25,8 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     if not chosen:
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
     recipe = importlib.import_module(f"hf_medreport.{recipes[chosen[0]]}")
+    # PEFT and accelerate import bitsandbytes where it is installed; it speaks of kernels that no recipe uses.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         metrics = recipe.train(config, flags or [])
     except InputError:

@@ -3,14 +3,17 @@
 import pytest
 import torch
 from bitsandbytes.nn import Linear4bit, Linear8bitLt
+from PIL import Image
 from torch import nn
 from transformers import BitsAndBytesConfig
 from transformers.pytorch_utils import Conv1D
 
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.whole_linear import WholeLinear, linear
+from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import CHECKPOINTS, SYSTEMS
 from tests.samples import shipped_inputs
+from tests.tiny import film_array
 
 ROWS = [row for row in SYSTEMS if row.kind == "report" and row.checkpoint]
 BITS = {
@@ -48,6 +51,22 @@ def test_quantized_it_scores_nearly_the_same_and_writes(row, bits, dtype, whole)
     assert (logits - expected).norm() / expected.norm() < bound
     generated = model.generate(**inputs, max_new_tokens=6)
     assert generated.shape[0] == 1 and generated.shape[1] >= 6
+
+
+def test_evidence_of_four_bits_on_a_cpu_is_refused():
+    row = ROWS[0]
+    whole = load(row.checkpoint, device="cpu")
+    config = BITS["nf4"][0]
+    model = row.resolve("model").from_pretrained(CHECKPOINTS / row.checkpoint, quantization_config=config)
+    pipe = row.resolve("pipeline")(model=model, processor=whole.processor, task="image-to-text")
+    film = Image.fromarray(film_array())
+    assert pipe(film, max_new_tokens=4)[0]["generated_text"]
+    with pytest.raises(InputError) as error:
+        pipe(film, max_new_tokens=4, return_evidence=True)
+    assert str(error.value) == (
+        "return_evidence: found a model in 4 bits on a CPU; expected one that has gradients; load the model in 8 bits "
+        "or whole, or leave return_evidence out"
+    )
 
 
 def test_sizes_that_cannot_be_packed_are_left_whole():

@@ -25,7 +25,8 @@ REFUSED = [
     ({"max_new_tokens": 65}, "max_new_tokens 65; expected a whole number from 1 to 64; correct it"),
     ({"max_new_tokens": "20"}, 'max_new_tokens "20"; expected a whole number from 1 to 64; correct it'),
     ({"max_new_tokens": True}, "max_new_tokens true; expected a whole number from 1 to 64; correct it"),
-    ({"max_length": 6.5}, "max_length 6.5; expected a whole number from 1 to 64; correct it"),
+    ({"max_new_tokens": 6.5}, "max_new_tokens 6.5; expected a whole number from 1 to 64; correct it"),
+    ({"eos_token_id": [0, None]}, 'eos_token_id "null"; expected a whole number from 0 to 256; correct it'),
     ({"eos_token_id": None}, END),
     ({"eos_token_id": []}, END),
     ({"eos_token_id": 257}, "eos_token_id 257; expected a whole number from 0 to 256; correct it"),
@@ -51,7 +52,7 @@ def test_what_is_refused(change, found):
     ("settings", "config"),
     [
         (GOOD, CONFIG),
-        ({"max_length": 64, "eos_token_id": [0, 256], "pad_token_id": 256, "num_beams": 3}, CONFIG),
+        ({"max_new_tokens": 64, "eos_token_id": [0, 256], "pad_token_id": 256, "num_beams": 3}, CONFIG),
         (GOOD | {"max_new_tokens": 10**6, "eos_token_id": 10**6}, {"decoder": None}),  # of unknown size
         (GOOD, {"max_position_embeddings": 20, "vocab_size": 1}),
     ],

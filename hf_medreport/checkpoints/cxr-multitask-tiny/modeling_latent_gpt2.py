@@ -15,7 +15,7 @@ from transformers import initialization as init
 
 from .configuration_latent_gpt2 import LatentGPT2Config
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
-from .keywords import CACHE, known_generation_keywords, known_keywords
+from .keywords import CACHE, cache_by_both_names, known_generation_keywords, known_keywords
 from .whole_linear import linear
 
 
@@ -146,6 +146,8 @@ class LatentGPT2LMHeadModel(GPT2LMHeadModel):
         if latent is not None:
             kwargs["latent_embeds"] = self.project_latent(latent)
         return super().generate(inputs, **kwargs)
+
+    prepare_inputs_for_generation = cache_by_both_names(GPT2LMHeadModel.prepare_inputs_for_generation)
 
     def generate_text(
         self,

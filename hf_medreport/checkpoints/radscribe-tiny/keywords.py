@@ -26,18 +26,23 @@ CACHE = next(name for name in CACHE_NAMES if name in {field.name for field in fi
 PASSED = frozenset(
     {
         *("use_cache", "return_dict", "output_attentions", "output_hidden_states", "output_router_logits"),
-        *("num_items_in_batch", "logits_to_keep", "is_causal", "synced_gpus"),
+        *("num_items_in_batch", "logits_to_keep", "skip_logits", "is_causal", "synced_gpus"),
+        *("tokenizer", "assistant_tokenizer"),  # generate, with stop strings and an assistant of other words
         "margin",  # TRL: how much better a reward model's chosen answer is
     }
 )
 # And inputs, as None to a model that does not name them: one that is there and ignored would be silent nonsense.
 ABSENT = frozenset(
     {
-        *("inputs_embeds", "decoder_inputs_embeds", "decoder_input_ids", "decoder_attention_mask"),
-        *("position_ids", "token_type_ids", "task_ids", "encoder_outputs", "labels"),
+        *("input_ids", "attention_mask", "inputs_embeds", "labels", "shift_labels", "start_positions", "end_positions"),
+        *("decoder_input_ids", "decoder_attention_mask", "decoder_inputs_embeds", "decoder_position_ids"),
+        *("encoder_outputs", "encoder_hidden_states", "encoder_attention_mask"),
+        *("position_ids", "cache_position", "token_type_ids", "task_ids", "head_mask", "cross_attn_head_mask"),
         *("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "seq_idx"),
     }
 )
+# What `GenerationMixin.generate` takes beside its signature, its configuration and forward's arguments.
+GENERATES = frozenset({"input_ids", "trust_remote_code", "use_model_defaults", CACHE})
 
 
 def known_keywords(forward):
@@ -47,10 +52,7 @@ def known_keywords(forward):
     @wraps(forward)
     def checked(self, *args, **kwargs):
         _rename_cache(kwargs, "cache")
-        for name in kwargs.keys() - own - PASSED:
-            if name not in ABSENT or kwargs[name] is not None:
-                _refuse(f"{type(self).__name__}.forward", name, own | PASSED | {*CACHE_NAMES})
-            del kwargs[name]
+        _refuse_unknown(f"{type(self).__name__}.forward", kwargs, own | {*CACHE_NAMES})
         return forward(self, *args, **kwargs)
 
     checked.__signature__ = _signature(forward)
@@ -59,15 +61,14 @@ def known_keywords(forward):
 
 def known_generation_keywords(generate):
     """Decorate a `generate`: it knows its own arguments, forward's, and all of `GenerationMixin.generate`."""
-    own = _named(generate) | _named(GenerationMixin.generate)
+    own = _named(generate) | _named(GenerationMixin.generate) | GENERATES
 
     @wraps(generate)
     def checked(self, *args, **kwargs):
         _rename_cache(kwargs, CACHE)
-        # `vars`: what this transformers' generation can be told, "tokenizer" for stop strings beside it.
-        known = own | _named(self.forward) | vars(GenerationConfig()).keys() | PASSED | {CACHE, "tokenizer"}
-        for name in kwargs.keys() - known:
-            _refuse(f"{type(self).__name__}.generate", name, known)
+        # `vars`: all that this transformers' generation can be told.
+        known = own | _named(self.forward) | vars(GenerationConfig()).keys()
+        _refuse_unknown(f"{type(self).__name__}.generate", kwargs, known)
         return generate(self, *args, **kwargs)
 
     return checked
@@ -83,6 +84,18 @@ def cache_by_either_name(function):
 
     renamed.__signature__ = _signature(function)
     return renamed
+
+
+def cache_by_both_names(prepare):
+    """`prepare_inputs_for_generation`, its cache by both names: PEFT's prompts look for the old one on any version."""
+
+    @wraps(prepare)
+    def prepared(self, *args, **kwargs):
+        inputs = prepare(self, *args, **kwargs)
+        cache = inputs.get(CACHE)
+        return inputs if cache is None else {**inputs, **dict.fromkeys(CACHE_NAMES, cache)}
+
+    return prepared
 
 
 def refuse_cache_under_checkpointing(layer, cache) -> None:
@@ -112,15 +125,23 @@ def _rename_cache(kwargs: dict, name: str) -> None:
     if not any(other in kwargs for other in CACHE_NAMES):
         return
     given = [cache for cache in (kwargs.pop(other, None) for other in CACHE_NAMES) if cache is not None]
-    if len(given) > 1:
-        raise TypeError("cache: found cache and past_key_values; expected one, they name the same; leave one out")
+    if len(given) == 2 and given[0] is not given[1]:
+        # PEFT puts its prefix beside the cache that generate has just made.
+        given = [cache for cache in given if cache.get_seq_length()] or given[:1]
+        if len(given) == 2:
+            raise TypeError("cache: found two, as cache and past_key_values; expected one; leave one out")
     kwargs[name] = given[0] if given else None
 
 
-def _refuse(function: str, name: str, known) -> None:
-    nearest = difflib.get_close_matches(name, sorted(known - {"self"}), n=1, cutoff=0.0)[0]
-    raise TypeError(f"{function}: found keyword '{name}'; expected one that it knows; did you mean '{nearest}'?")
+def _refuse_unknown(function: str, kwargs: dict, known) -> None:
+    """Refuse the first keyword that is not `known` nor PASSED; ABSENT ones are dropped where they are None."""
+    for name in [name for name in kwargs if name not in known and name not in PASSED]:
+        if name in ABSENT and kwargs[name] is None:
+            del kwargs[name]
+            continue
+        nearest = difflib.get_close_matches(name, sorted({*known, *PASSED} - {"self"}), n=1, cutoff=0.0)[0]
+        raise TypeError(f"{function}: found keyword '{name}'; expected one that it knows; the nearest is '{nearest}'")
 
 
-__all__ = ["CACHE", "CACHE_NAMES", "cache_by_either_name", "known_generation_keywords", "known_keywords"]
-__all__ += ["refuse_cache_under_checkpointing"]
+__all__ = ["CACHE", "CACHE_NAMES", "cache_by_both_names", "cache_by_either_name", "known_generation_keywords"]
+__all__ += ["known_keywords", "refuse_cache_under_checkpointing"]
