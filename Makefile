@@ -13,7 +13,7 @@ report: $(READY)  ## reports on drawn films, pairs and slides and on a real film
 	$(PYTHON) examples/report_slide.py --out reports
 
 test: $(READY)
-	$(PYTHON) -m pytest -n auto --dist worksteal --durations=10
+	$(PYTHON) -m pytest -n auto --dist worksteal --durations=10 $(TESTS)
 
 test-slow: $(READY)
 	$(PYTHON) -m pytest -m slow
