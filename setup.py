@@ -42,7 +42,7 @@ EXTRAS["clinical"] = ["scispacy>=0.6.2"]  # stands apart: it needs numpy < 2
 # Reference implementations that the metrics are held to.
 REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
 # Trainers of others that must take our models as they are.
-TRAINERS = ["peft>=0.21.0", "trl>=1.16.0"]
+TRAINERS = ["peft>=0.21.2", "trl>=1.16.0"]
 TOOLS = ["pytest>=8.0.0", "pytest-xdist>=3.6.1", "hypothesis>=6.100.0", "ruff>=0.8.0", "build>=1.2.1", "uv>=0.8.0"]
 EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["all"]]
 
