@@ -49,7 +49,6 @@ def train_patch_encoder(
     torch.manual_seed(seed)
     model = AutoModel.from_config(AutoConfig.for_model(**config))
     lay_out(model, bf16)
-    layout = torch.channels_last if bf16 else torch.contiguous_format
     encoder = PatchEncoder(model, "in training", {"size": settings.size})
     model.train().requires_grad_(True)
     head, rng = nn.Linear(encoder.width, len(TRAITS)), np.random.default_rng(seed)
@@ -58,7 +57,7 @@ def train_patch_encoder(
         varied = restained(np.rot90(tiles[indices], k=int(rng.integers(4)), axes=(1, 2)), rng)
         pixels = settings(varied, return_tensors="pt")["pixel_values"]
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            scores = head(encoder.pooled(pixels.contiguous(memory_format=layout)))
+            scores = head(encoder.pooled(pixels.contiguous(memory_format=torch.channels_last)))
         asked = torch.from_numpy(truth[indices])
         known = ~asked.isnan()
         return nn.functional.binary_cross_entropy_with_logits(scores.float()[known], asked[known])

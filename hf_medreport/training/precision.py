@@ -1,28 +1,40 @@
-"""Which precision and memory layout a machine trains best in: what `bf16: auto` of a recipe means.
+"""Which precision a machine trains best in: what `bf16: auto` of a recipe means.
 
-A CPU with bfloat16 instructions trains several times faster in bfloat16, one without them several times slower than in
-float32 (`python benchmarks/precision.py`). Channels come last where convolutions run in half precision.
+Instructions alone do not say: of two processors that have bfloat16 one multiplies it several times faster than float32
+and one half as fast, and one without it ten times slower. So it is tried, which takes a fraction of a second;
+`python benchmarks/precision.py` holds the choice against whole training steps.
 """
 
+from functools import cache
+from time import perf_counter
+
 import torch
+from torch import nn
 
 from hf_medreport.processing.input_error import InputError
 
-# What torch calls the instructions of x86 and ARM that multiply bfloat16.
-BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16")
+SIZE, TRIES = 512, 5  # of the matrices that are multiplied
 
 
-def has_bfloat16() -> bool:
-    """Whether this machine's GPU, or without one its processor, multiplies bfloat16 itself."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if torch.accelerator.is_available():  # Apple's and others' do
-        return True
-    return any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16_INSTRUCTIONS)
+@cache
+def bfloat16_gain() -> float:
+    """How many times as fast as float32 this machine's GPU, or without one its processor, multiplies bfloat16."""
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    return _seconds(torch.float32, device) / _seconds(torch.bfloat16, device)
+
+
+def _seconds(dtype: torch.dtype, device: torch.device) -> float:
+    """The best of a few products, the first of which only warms up."""
+    factor, best = torch.ones(SIZE, SIZE, dtype=dtype, device=device), float("inf")
+    for _ in range(1 + TRIES):
+        begun = perf_counter()
+        (factor @ factor).sum().item()  # waits for a GPU
+        best = min(best, perf_counter() - begun)
+    return best
 
 
 def chosen_bf16(asked: bool | str, fp16: bool = False) -> bool:
-    """`true` and `false` as they are asked for; `auto` is what the machine has, unless float16 was chosen.
+    """`true` and `false` as they are asked for; `auto` is what this machine is faster in, unless float16 was chosen.
 
     Raises:
         InputError: another word.
@@ -30,18 +42,15 @@ def chosen_bf16(asked: bool | str, fp16: bool = False) -> bool:
     word = str(asked).lower()
     if word not in ("true", "false", "auto"):
         raise InputError("bf16", f"'{asked}'", "true, false or auto", "correct it")
-    return word == "true" or (word == "auto" and not fp16 and has_bfloat16())
+    return word == "true" or (word == "auto" and not fp16 and bfloat16_gain() > 1)
 
 
-def lay_out(model: torch.nn.Module, bf16: bool, fp16: bool = False) -> None:
-    """Put a model's weights in the layout that suits the precision, and say what was chosen."""
-    half = bf16 or fp16
-    model.to(memory_format=torch.channels_last if half else torch.contiguous_format)
-    name = ("bfloat16" if bf16 else "float16") if half else "float32"
+def lay_out(model: nn.Module, bf16: bool, fp16: bool = False) -> None:
+    """Put channels last, where convolutions are faster in either precision, and say what was chosen."""
+    model.to(memory_format=torch.channels_last)
+    name = "bfloat16" if bf16 else "float16" if fp16 else "float32"
     place = "this GPU" if torch.accelerator.is_available() else f"this processor ({processor()})"
-    able = "multiplies" if has_bfloat16() else "does not multiply"
-    layout = "channels last" if half else "channels first"
-    print(f"precision: {name}, {layout}; {place} {able} bfloat16")
+    print(f"precision: {name}, channels last; {place} multiplies bfloat16 {bfloat16_gain():.2g} x as fast as float32")
 
 
 def processor() -> str:

@@ -352,3 +352,11 @@ def test_configurations_that_are_refused(fields, message):
     with pytest.raises(ValueError) as raised:
         LatentGPT2Config(**fields)
     assert str(raised.value) == message
+
+
+def test_the_padding_of_texts_that_ended_is_no_warning(monkeypatch):
+    """`generate` drops a mask of ones and pads what ended; transformers would then miss the mask."""
+    said = []
+    monkeypatch.setattr("transformers.modeling_utils.logger.warning_once", said.append)
+    tiny_model(ROW, pad_token_id=3)(torch.tensor([[5, 6], [5, 3]]), use_cache=True)
+    assert said == []

@@ -35,6 +35,4 @@ class GPT2Stack(GPT2Model):
             init.normal_(module.weight, mean=0.0, std=deviation)
 
     def warn_if_padding_and_no_attention_mask(self, input_ids, attention_mask):
-        # Not where the start or the end pads too: `generate` drops a mask without padding, and then warns for its lack.
-        if self.config.pad_token_id not in (self.config.bos_token_id, self.config.eos_token_id):
-            super().warn_if_padding_and_no_attention_mask(input_ids, attention_mask)
+        """Nothing: `generate` drops a mask without padding, then pads texts that ended, and would warn of itself."""
