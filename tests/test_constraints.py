@@ -1,5 +1,6 @@
 """The window of versions: the files in constraints/ say what setup.py asks for and what `make compat` found."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -15,6 +16,39 @@ ROOT = Path(__file__).parent.parent
 REQUIREMENTS = [Requirement(line) for line in requires("hf-medreport")]
 OURS = [one for one in REQUIREMENTS if "clinical" not in str(one.marker)]
 COMPAT = json.loads((ROOT / "constraints" / "compat.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def compat():
+    """`.ci/compat.py`, which is no part of a package."""
+    specification = importlib.util.spec_from_file_location("compat", ROOT / ".ci" / "compat.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "failing, versions, recorded, fault",
+    [
+        ([], "5.24", {"versions": "5.24", "failing": []}, False),  # green
+        (["a"], "5.24", {"versions": "5.24", "failing": []}, True),  # it was green with the very same
+        (["a"], "5.25", {"versions": "5.24", "failing": []}, False),  # upstream moved
+        (["a"], "5.24", {"versions": "5.24", "failing": ["a"]}, False),  # it never was green
+        (["a"], "5.24", None, False),  # nothing was recorded
+    ],
+)
+def test_newest_fails_ci_only_where_the_same_versions_were_green(
+    compat, tmp_path, monkeypatch, failing, versions, recorded, fault
+):
+    monkeypatch.setattr(compat, "RESULTS", tmp_path / "compat.json")
+    compat.RESULTS.write_text(json.dumps({"newest": recorded} if recorded else {}))
+    assert compat.is_our_fault({"failing": failing, "versions": versions}) is fault
+
+
+def test_a_suite_that_finds_no_test_is_red(compat, tmp_path):
+    (tmp_path / "test_nothing.py").write_text("")
+    counts, failing = compat.run_suite(sys.executable, [str(tmp_path)])
+    assert counts["failed"] == 1 and failing == [f"{tmp_path}: pytest ended with 5"]
 
 
 def test_lowest_is_what_setup_names():

@@ -210,3 +210,24 @@ def test_a_step_of_a_reward_trainer_with_margins(row, tmp_path):
     )
     trainer.train()
     assert trainer.state.global_step == 1
+
+
+@over([row for row in WRITERS if row.model_type in ("histgen", "report_transformer")])  # whose layers are ours
+def test_a_cache_in_training_with_checkpointing_is_refused(row):
+    """Layers run twice for their gradient: the cache would hold every key twice."""
+    model, inputs = tiny_model(row).train(), batch(row)
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    with pytest.raises(ValueError, match="cache: found one in training with gradient checkpointing; expected none"):
+        model(**inputs, cache=empty_cache(model))
+    model.gradient_checkpointing_disable()
+    assert model(**inputs, cache=empty_cache(model)).loss.isfinite()
+
+
+def test_an_adapter_on_histgens_projection_is_heard_where_no_gradient_is_asked_for():
+    row = next(row for row in REPORTS if row.model_type == "histgen")
+    model, inputs = tiny_model(row), batch(row)
+    adapted = get_peft_model(model, LoraConfig(target_modules=["feature_projection"], init_lora_weights=False)).eval()
+    with torch.no_grad():
+        without_gradient = adapted(**inputs).logits
+        assert not torch.allclose(without_gradient, tiny_model(row)(**inputs).logits, atol=1e-3)
+    torch.testing.assert_close(without_gradient, adapted(**inputs).logits)
