@@ -4,12 +4,12 @@ Names are resolved when first used, so importing this file imports neither torch
 contract suite in `tests/contract/`; adding a row is all it takes to be tested.
 """
 
-import difflib
 import importlib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -229,8 +229,7 @@ def system(model_type: str) -> System:
     """The row of a model type; InputError names the nearest one for an unknown type."""
     known = {row.model_type: row for row in SYSTEMS}
     if model_type not in known:
-        nearest = difflib.get_close_matches(model_type, known, n=1)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else "use one of these, or load it with its own library"
+        hint = did_you_mean(model_type, known, "use one of these, or load it with its own library")
         raise InputError("model_type", f"'{model_type}'", f"one of {', '.join(known)}", hint)
     return known[model_type]
 

@@ -1,6 +1,5 @@
 """Score a model, its reports or its pictures."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -38,9 +37,9 @@ def evaluate_phantom(
     quiet()
     from hf_medreport.evaluation.multitask import tasks_table
     from hf_medreport.evaluation.told_labels import scored_labels
-    from hf_medreport.hub.folder import output_folder
+    from hf_medreport.files.writing import output_folder, write_json
     from hf_medreport.inference.loading import load
-    from hf_medreport.inference.report import reads_pairs, write_whole
+    from hf_medreport.inference.report import reads_pairs
     from hf_medreport.inference.report_slides import reads_slides
 
     if out is not None:
@@ -76,8 +75,7 @@ def evaluate_phantom(
     if evidence:
         scores["evidence"] = score_evidence(pipe, **images, **batch, prevalence=prevalence or "balanced")
     if out is not None:
-        content = json.dumps(scores, indent=2) + "\n"
-        write_whole(out, lambda path: path.write_text(content, encoding="utf-8"))
+        write_json(out, scores)
     if as_json:
         return print_json(scores)
     typer.echo(score_table(scores))
@@ -144,18 +142,16 @@ def evaluate_images(
     quiet()
     from hf_medreport.evaluation.images import evaluate_images as score
     from hf_medreport.evaluation.images import images_table
-    from hf_medreport.hub.folder import output_folder
-    from hf_medreport.inference.report import write_whole
+    from hf_medreport.files.writing import output_folder, write_json
 
     folder = None if out is None else output_folder(out)  # a wrong --out is said before the work
     options = {"features": features, "per_modality": per_modality, "seed": seed, "device": device}
     scores = score(
         real, fake, **options, batch_size=batch_size, progress=lambda items, total: bar(items, total, "pictures")
     )
-    content = json.dumps(scores, indent=2) + "\n"
     if folder is not None:
-        write_whole(folder / "scores.json", lambda path: path.write_text(content, encoding="utf-8"))
+        write_json(folder / "scores.json", scores)
     for failure in scores["failures"]:
         typer.echo(f"{failure['folder']}: {failure['message']}", err=True)
-    typer.echo(content, nl=False) if as_json else typer.echo(images_table(scores))
+    print_json(scores) if as_json else typer.echo(images_table(scores))
     raise typer.Exit(1 if scores["failures"] else 0)

@@ -4,7 +4,6 @@ A model of a system that this library has is loaded with the installed classes: 
 when the user asks for it.
 """
 
-import difflib
 import os
 import re
 import warnings
@@ -24,6 +23,7 @@ from transformers import (
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import cached_file
 
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
@@ -170,13 +170,11 @@ def _folder(name: str, revision: str | None) -> Path | None:
         return SHIPPED[name]
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return None
-    nearest = difflib.get_close_matches(name, SHIPPED, n=1)
-    hint = f"did you mean '{nearest[0]}'?" if nearest else "check the path"
     raise InputError(
         name or "model",
         "no such model" if name else "an empty name",
         f"a folder, ORG/NAME or one of {', '.join(SHIPPED)}",
-        hint,
+        did_you_mean(name, SHIPPED, "check the path"),
     )
 
 

@@ -1,9 +1,7 @@
 """Films -> reports: one bad film is listed and the others are done."""
 
 import hashlib
-import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hf_medreport.hub.folder import output_folder
+from hf_medreport.files.writing import output_folder, readable, sha256, unique_stem, write_json, write_whole
 from hf_medreport.inference.figure import report_figure
 from hf_medreport.inference.film_labels import film_labels, label_words
 from hf_medreport.processing.image_reading import read_image, read_mask
@@ -21,7 +19,6 @@ from hf_medreport.processing.pipeline_image_to_text import label_mode
 from hf_medreport.version import __version__
 
 PREVIEW_PX = 1024  # longest side of the picture that a report keeps: a film may be many times larger
-MAX_STEM_BYTES = 200  # with "_report.png" and the rest, file systems allow 255
 
 
 @dataclass
@@ -252,17 +249,6 @@ def on_film(pipe, grid: np.ndarray, film: np.ndarray) -> np.ndarray:
     return image_processor.on_film(grid, *film.shape[:2])
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def readable(text: str) -> str:
-    """Text that can be printed: bytes of a file name that are no UTF-8 become "?"."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def preview(film: np.ndarray) -> np.ndarray:
     """The film at most PREVIEW_PX a side, for pictures; the model has read the whole one."""
     height, width = film.shape[:2]
@@ -304,8 +290,7 @@ class ReportFolder:
 
     def finish(self, results: list[Report | Failure]) -> Path:
         """Write `report.json`."""
-        content = json.dumps(to_json(results), indent=2) + "\n"
-        return write_whole(self.folder / "report.json", lambda path: path.write_text(content, encoding="utf-8"))
+        return write_json(self.folder / "report.json", to_json(results))
 
 
 def to_json(results: list[Report | Failure]) -> dict:
@@ -314,25 +299,3 @@ def to_json(results: list[Report | Failure]) -> dict:
         "reports": [result.to_json() for result in results if isinstance(result, Report)],
         "failures": [asdict(result) for result in results if isinstance(result, Failure)],
     }
-
-
-def unique_stem(film: str, used: set[str]) -> str:
-    """A file name for a film's picture: its stem, made safe and unique."""
-    stem = re.sub(r"[^\w.-]", "_", Path(film).stem).lstrip(".") or "film"
-    stem = stem.encode("utf-8")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
-    candidate, number = stem, 2
-    while candidate in used:
-        candidate, number = f"{stem}-{number}", number + 1
-    used.add(candidate)
-    return candidate
-
-
-def write_whole(path: Path, write) -> Path:
-    """Let `write(temporary path)` write a file that then appears under its own name at once."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path

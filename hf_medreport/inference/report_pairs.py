@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.figure_pair import pair_figure
 from hf_medreport.inference.loading import DEFAULT_FOR_PAIRS
 from hf_medreport.inference.pairs import VIEWS, Pair, read_pair
@@ -25,10 +26,8 @@ from hf_medreport.inference.report import (
     model_revision,
     one_mask_each,
     preview,
-    readable,
     reads_pairs,
     reads_slides,
-    sha256,
     words_and_source,
 )
 from hf_medreport.modeling.structural_similarity import structural_similarity

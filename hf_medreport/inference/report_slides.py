@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.figure_slide import evidence_map, slide_figure, tile_pictures
 from hf_medreport.inference.film_labels import film_labels
 from hf_medreport.inference.loading import shows_slide
@@ -23,11 +24,9 @@ from hf_medreport.inference.report import (
     Sentence,
     model_name,
     model_revision,
-    readable,
     reads_pairs,
     reads_slides,
     report_films,
-    sha256,
     words_and_source,
 )
 from hf_medreport.inference.report_pairs import report_pairs
