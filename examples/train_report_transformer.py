@@ -45,7 +45,7 @@ from hf_medreport.dataset_scripts.patient_split import split_of
 from hf_medreport.evaluation.text.bleu import bleu
 from hf_medreport.evaluation.text.ngrams import count_ngrams
 from hf_medreport.evaluation.text.words import coco_words
-from hf_medreport.inference.report import write_whole
+from hf_medreport.files.writing import write_whole
 from hf_medreport.modeling.configuration_report_transformer import ReportTransformerConfig
 from hf_medreport.modeling.modeling_report_transformer import ReportTransformerForCausalLM
 from hf_medreport.processing.input_error import InputError

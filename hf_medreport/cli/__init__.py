@@ -10,12 +10,7 @@ from pathlib import Path
 import typer
 
 from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
-    convert_anatomical,
-    convert_chexnet,
-    convert_dinov2,
-    convert_histgen,
-    convert_medvill,
-    convert_radscribe,
+    convert,
     doctor,
     evaluate,
     phantom_chest,

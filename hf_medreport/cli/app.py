@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hf_medreport.registry import default_model
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Medical images to reports."
 )
@@ -22,7 +24,8 @@ app.add_typer(prepare, name="prepare")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Model = Annotated[
-    str | None, typer.Option(help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny.")
+    str | None,
+    typer.Option(help=f"A shipped model's name, a folder or ORG/NAME. Default: {default_model('film')}."),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU where there is one.")]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository.")]

@@ -7,6 +7,7 @@ import typer
 
 from hf_medreport.cli.app import BatchSize, Device, Json, Revision, app, bar, print_json, quiet
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import default_model
 
 
 @app.command()
@@ -17,7 +18,7 @@ def segment(
         str | None,
         typer.Option(
             help="A segmenter, or a report model with one inside: a shipped one's name, a folder or ORG/NAME. "
-            "Default: anatomical-tiny."
+            f"Default: {default_model('film')}."
         ),
     ] = None,
     revision: Revision = None,

@@ -15,18 +15,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
+from hf_medreport.files.writing import readable, sha256, unique_stem, write_whole
 from hf_medreport.hub.folder import output_folder
-from hf_medreport.inference.loading import Segmenter
-from hf_medreport.inference.report import (
-    Failure,
-    in_batches,
-    model_revision,
-    preview,
-    readable,
-    sha256,
-    unique_stem,
-    write_whole,
-)
+from hf_medreport.inference.batches import in_batches
+from hf_medreport.inference.loading import Segmenter, model_revision
+from hf_medreport.inference.report import Failure, preview
 from hf_medreport.modeling.lung_crop import crop_boxes, largest_components
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.version import __version__

@@ -22,8 +22,8 @@ from typing import TextIO
 
 import numpy as np
 
+from hf_medreport.files.writing import readable, write_whole
 from hf_medreport.hub.folder import output_folder
-from hf_medreport.inference.report import readable, write_whole
 from hf_medreport.inference.tile import SlideRun, encode_slides, one_line
 from hf_medreport.inference.tile_overlay import overlay
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
@@ -34,7 +34,7 @@ from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
 from hf_medreport.processing.slide_sources import dicom_series
 from hf_medreport.processing.slide_tiling import tile_slide
-from hf_medreport.registry import CHECKPOINTS
+from hf_medreport.registry import default_model, shipped
 from hf_medreport.version import __version__
 
 try:
@@ -49,7 +49,7 @@ OVERLAY = "_tiles.png"
 
 def default_encoder() -> Path:
     """The folder of the patch encoder that ships."""
-    folder = CHECKPOINTS / "histgen-tiny" / "patch_encoder"
+    folder = shipped()[default_model("slide")] / "patch_encoder"
     if not folder.is_dir():
         raise InputError("encoder", "none shipped with this version", "a folder or ORG/NAME", "pass --encoder")
     return folder

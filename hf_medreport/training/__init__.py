@@ -6,7 +6,7 @@ import os
 import re
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 
 
 def run(system: str, config: str | None = None, flags: list[str] | None = None) -> dict:
@@ -20,11 +20,11 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     Raises:
         InputError: no such recipe, file, argument or data.
     """
-    recipes = {row.model_type: row.recipe for row in SYSTEMS if row.recipe}
+    recipes = {row.model_type: row.recipe for row in systems() if row.recipe}
     chosen = [name for name in recipes if system in (name, name.split("_")[0])]
     if not chosen:
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
-    recipe = importlib.import_module(f"hf_medreport.{recipes[chosen[0]]}")
+    recipe = importlib.import_module(recipes[chosen[0]])
     # PEFT and accelerate import bitsandbytes where it is installed; it speaks of kernels that no recipe uses.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:

@@ -23,7 +23,7 @@ What differs from the notebook, and why:
     ids = model.generate(frontal, lateral)  # report
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -265,6 +265,36 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         boxes[rows] = crop_boxes(largest_components(lungs), self.config.crop_margin)
         return boxes
 
+    def takes(self) -> dict[str, str]:
+        """What a case may bring beside its films: name -> `"optional"` or `"required"`."""
+        return {"mask": "optional"}
+
+    @torch.no_grad()
+    def see(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        lateral_pixel_values: torch.Tensor | None = None,
+        views: torch.Tensor | None = None,
+        anatomical_masks: torch.Tensor | None = None,
+        evidence: bool = False,
+    ) -> SeenViews:
+        """Look at films once, for `generate`, `sentence_evidence` and `details`; arguments as in `encode_views`.
+
+        Args:
+            evidence: whether `sentence_evidence` is to follow.
+        """
+        return self.encode_views(pixel_values, lateral_pixel_values, views, anatomical_masks)
+
+    @torch.no_grad()
+    def details(self, seen: SeenViews, full: bool) -> dict[str, torch.Tensor]:
+        """What a record says beside the words, a row a case: in full `views`, `boxes`, `abnormal_logits` and the
+        targets and reconstructions of each view, named and shaped as in `CxrMultitaskOutput`."""
+        if not full:
+            return {}
+        drawn = {name: value for name, value in self.redraw(seen).items() if not name.endswith("_loss")}
+        logits = {"abnormal_logits": self.classifier(self.latent_of(seen))[:, 0]} if self.config.abnormal_weight else {}
+        return {"views": seen.views, "boxes": seen.boxes, **logits, **drawn}
+
     def latent_of(self, seen: SeenViews) -> torch.Tensor:
         """(batch, latent size): the pooled views side by side, and the learned substitute of each that is missing."""
         parts = []
@@ -412,6 +442,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         anatomical_masks: torch.Tensor | None = None,
+        seen: SeenViews | None = None,
         labels: torch.Tensor | None = None,
         abnormal_labels: torch.Tensor | None = None,
         **kwargs,
@@ -420,11 +451,14 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         Args:
             pixel_values, lateral_pixel_values, views, anatomical_masks: as in `forward`.
+            seen: of `see`, in place of these.
             input_ids, attention_mask: (batch, prompt) text to continue, left-padded; optional.
             labels, abnormal_labels: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`.
         """
-        latent = self.latent_of(self.encode_views(pixel_values, lateral_pixel_values, views, anatomical_masks))
+        if seen is None:
+            seen = self.see(pixel_values, lateral_pixel_values, views, anatomical_masks)
+        latent = self.latent_of(seen)
         if input_ids is None:
             input_ids = torch.zeros(len(latent), 0, dtype=torch.long, device=latent.device)
         ids, mask = self.after_start(input_ids.to(latent.device), attention_mask)
@@ -443,6 +477,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         lateral_pixel_values: torch.Tensor | None = None,
         views: torch.Tensor | None = None,
         anatomical_masks: torch.Tensor | None = None,
+        seen: SeenViews | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """How sure the model is of each token, and which parts of the films spoke for each sentence.
 
@@ -452,14 +487,16 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Args:
             generated: (batch, text) ids from `generate`.
             sentence_of_token: (batch, text) index of each token's sentence; -1 for padding.
+            seen: of `see` with `evidence=True`, in place of the films.
 
         Returns:
             token log-probabilities (batch, text), and evidence (batch, sentences, rows, 2 x columns), the frontal film
             left and the lateral right, each pair of sum 1 (or 0 where nothing spoke for the sentence).
         """
+        if seen is None:
+            seen = self.see(pixel_values, lateral_pixel_values, views, anatomical_masks, evidence=True)
         with torch.enable_grad():
-            seen = self.encode_views(pixel_values, lateral_pixel_values, views, anatomical_masks)
-            seen.activations = [activations.detach().requires_grad_() for activations in seen.activations]
+            seen = replace(seen, activations=[each.detach().requires_grad_() for each in seen.activations])
             ids, mask = self.after_start(generated[:, :-1], None)
             logits = self.decoder(ids, self.latent_of(seen), attention_mask=mask, use_cache=False).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[..., None])[..., 0]

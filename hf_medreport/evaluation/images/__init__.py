@@ -35,7 +35,7 @@ from hf_medreport.evaluation.images.folders import (
 )
 from hf_medreport.evaluation.images.pixels import DIVERSITY_PAIRS, ms_ssim, ms_ssim_diversity, mse, psnr, scales, ssim
 from hf_medreport.evaluation.images.quality import contrast, sharpness, snr
-from hf_medreport.inference.report import readable
+from hf_medreport.files.writing import readable
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 

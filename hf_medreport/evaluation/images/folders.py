@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from hf_medreport.inference.report import readable
+from hf_medreport.files.writing import readable
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 
