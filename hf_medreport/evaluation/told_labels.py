@@ -36,11 +36,11 @@ def scored_labels(pipe, asked: str | None) -> str | None:
     mode, name = label_mode(pipe.model), model_name(pipe)
     if mode is None:
         if asked is not None:
-            raise InputError("labels", f"'{asked}', and {name} knows no labels", "none", "leave out --labels")
+            raise InputError("labels", f"'{asked}', and {name} knows no labels", "none", "leave out `labels`")
         return None
     if asked is not None and asked not in ALLOWED[mode]:
         found = f"'{asked}' for {name}, whose label_mode is {mode}"
-        raise InputError("labels", found, " or ".join(ALLOWED[mode]), "choose one, or leave out --labels")
+        raise InputError("labels", found, " or ".join(ALLOWED[mode]), "choose one, or leave out `labels`")
     return asked or mode
 
 

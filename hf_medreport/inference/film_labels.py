@@ -27,15 +27,15 @@ def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe, name: str
     mode = label_mode(pipe.model)
     if labels is None:
         if mode == "oracle" and paths:
-            remedy = "give them with --labels, once a film, '' where there is no finding; or use another model"
+            remedy = "give `labels` once a film, '' where there is no finding; or use another model"
             raise InputError("labels", f"none, and {name} must be told them", "the labels of each film", remedy)
         return [None] * len(paths)
     labels = list(labels)
     if mode not in ("oracle", "predicted"):
-        raise InputError("labels", f"{len(labels)}, and {name} takes none", "none", "leave out --labels")
+        raise InputError("labels", f"{len(labels)}, and {name} takes none", "none", "leave out `labels`")
     if len(labels) != len(paths):
         found = f"{len(labels)} for {len(paths)} film{'s' * (len(paths) != 1)}"
-        remedy = "give --labels once a film, in the films' order, names joined by commas"
+        remedy = "give `labels` once a film, in the films' order, names joined by commas"
         raise InputError("labels", found, "one a film", remedy)
     named = [parse_labels(text, f"labels of {path.name}") for text, path in zip(labels, paths, strict=True)]
     for names, path in zip(named, paths, strict=True):

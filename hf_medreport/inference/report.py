@@ -130,11 +130,11 @@ def report_films(
         return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size)
     if masks is not None and label_mode(pipe.model) is not None:
         found = f"{len(list(masks))}, and {model_name(pipe)} reads none"
-        raise InputError("masks", found, "none", "leave out --mask")
+        raise InputError("masks", found, "none", "leave out `masks`")
     masks = one_mask_each(masks, len(paths), "film")
     if needs_masks(pipe) and paths and masks[0] is None:
         found = f"none, and {model_name(pipe)} has no segmenter to draw them"
-        raise InputError("masks", found, "a lung-heart mask a film", "give them with --mask")
+        raise InputError("masks", found, "a lung-heart mask a film", "give `masks`")
     revision = model_revision(pipe)
 
     def read(item: tuple[Path, Path | None, list[str] | None]) -> dict:

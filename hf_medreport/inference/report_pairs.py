@@ -140,13 +140,13 @@ def report_pairs(
     pairs = [Pair(*(Path(film) if film else None for film in pair)) for pair in pairs]
     if not reads_pairs(pipe):
         found = f"{model_name(pipe)}, which reads {'slides' if reads_slides(pipe) else 'frontal films'} only"
-        remedy = "choose another --model, or give the film without --frontal, --lateral and --pairs"
+        remedy = "choose another `model`, or give the film without `frontal`, `lateral` and `pairs`"
         raise InputError("model", found, f"one that reads a lateral film too, such as {DEFAULT_FOR_PAIRS}", remedy)
     masks = one_mask_each(masks, len(pairs), "pair")
     alone = [pair for pair, mask in zip(pairs, masks, strict=True) if mask is not None and pair.frontal is None]
     if alone:
         found = f"one for {alone[0].name or 'no film'}, without a frontal film"
-        raise InputError("masks", found, "lungs of frontal films", "give --frontal, or leave out --mask")
+        raise InputError("masks", found, "lungs of frontal films", "give `frontal`, or leave out `masks`")
     revision = model_revision(pipe)
 
     def write(batch: list[tuple[tuple, dict]]) -> list[PairReport]:

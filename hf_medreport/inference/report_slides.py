@@ -132,7 +132,7 @@ def report_any(
             raise InputError(readable(films[0].name), found, "slides only", "report films in a call of their own")
         if masks is not None:
             found = f"{len(masks)}, and {name} reads slides"
-            raise InputError("masks", found, "none: masks are of lungs and heart", "leave out --mask")
+            raise InputError("masks", found, "none: masks are of lungs and heart", "leave out `masks`")
         check_slide_mpp(slide_mpp)
         return report_slides(paths, pipe, slide_mpp)
     if slides:
@@ -145,7 +145,7 @@ def report_any(
 def _refuse_slide_mpp(slide_mpp: float | None, pipe) -> None:
     if slide_mpp is not None:
         found = f"{slide_mpp:g}, and {model_name(pipe)} reads films"
-        raise InputError("slide_mpp", found, "none", "leave out --slide-mpp")
+        raise InputError("slide_mpp", found, "none", "leave out `slide_mpp`")
 
 
 def report_slides(
@@ -194,9 +194,9 @@ def _encoded(path: Path, slide: Slide, pipe) -> PatchFeatures:
         return pipe.processor.encode_slide(slide, pipe.device)
     except InputError as error:
         remedy = error.remedy
-        if "--" in remedy:
+        if "`" in remedy:
             remedy = (
-                "give --slide-mpp" if slide.mpp is None else "choose another slide: the model decides how it is cut"
+                "give `slide_mpp`" if slide.mpp is None else "choose another slide: the model decides how it is cut"
             )
         raise InputError(path.name, error.found, error.expected, remedy) from error
 
@@ -258,7 +258,7 @@ def _draw_beside(report: SlideReport, path: Path, bag: PatchFeatures) -> None:
                     return _draw(report, bag, int(level0_px), slide)
                 why = f"{slide.name} is another slide than theirs"
         except InputError as error:  # the report stands without its slide
-            why = f"{error.where}: found {error.found}"
+            why = f"{error.name}: found {error.found}"
         except OSError as error:
             why = f"{beside.name}: {(error.strerror or 'an error of the system').lower()}"
     report.note = readable(f"tiles only: {why}")
