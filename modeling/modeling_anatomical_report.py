@@ -35,6 +35,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
 from .anatomical_prior import attention_bias, layer_masks
+from .config_error import ConfigError
 from .configuration_anatomical_report import AnatomicalReportConfig
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
 from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
@@ -217,20 +218,24 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         elif pixel_values is not None:
             features, grid = patch_features(self.encoder, pixel_values.to(self.encoder.dtype))
         else:
-            raise ValueError("forward: found no image; expected pixel_values or encoder_outputs; pass one of them")
+            raise ConfigError("forward", "no image", "pixel_values or encoder_outputs", "pass one of them")
         if features.shape[-1] != self.projection.in_features:
-            raise ValueError(
-                f"encoder_outputs: found width {features.shape[-1]}; expected {self.projection.in_features}; "
-                "pass patch features of the configured encoder, before the projection"
+            raise ConfigError(
+                "encoder_outputs",
+                f"width {features.shape[-1]}",
+                str(self.projection.in_features),
+                "pass patch features of the configured encoder, before the projection",
             )
         embeddings = self.projection(features.to(self.dtype))
         anatomical_masks = self.masks_of(pixel_values, anatomical_masks)
         if anatomical_masks is None:
             return embeddings, None
         if anatomical_masks.shape[0] != embeddings.shape[0]:
-            raise ValueError(
-                f"anatomical_masks: found {anatomical_masks.shape[0]} masks for {embeddings.shape[0]} images; "
-                "expected one an image; pass an all-zero mask for an image without one"
+            raise ConfigError(
+                "anatomical_masks",
+                f"{anatomical_masks.shape[0]} masks for {embeddings.shape[0]} images",
+                "one an image",
+                "pass an all-zero mask for an image without one",
             )
         config = self.config
         prior = layer_masks(
@@ -245,10 +250,11 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         if given is not None:
             return given
         if self.segmenter is None or pixel_values is None:
-            raise ValueError(
-                f"anatomical_masks: found none with mask_mode='{self.config.mask_mode}' and no segmenter to draw "
-                "them; expected (batch, 1, height, width); pass masks, build with a segmenter, or set "
-                "mask_mode='none'"
+            raise ConfigError(
+                "anatomical_masks",
+                f"none with mask_mode='{self.config.mask_mode}' and no segmenter to draw them",
+                "(batch, 1, height, width)",
+                "pass masks, build with a segmenter, or set mask_mode='none'",
             )
         return self.segmenter.anatomical_masks(pixel_values.to(self.segmenter.dtype))
 
@@ -315,7 +321,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             `labels[:, t]`. `loss` is the mean cross-entropy over labels that are not -100.
 
         Raises:
-            ValueError: no image, no mask or prior where one is needed, a wrong shape, or more tokens than positions.
+            ConfigError: no image, no mask or prior where one is needed, a wrong shape, or more tokens than positions.
         """
         if input_ids is None and labels is not None:
             input_ids = labels.masked_fill(labels == -100, self.config.decoder.eos_token_id)
@@ -330,16 +336,20 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         elif inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
         if prior is None and self.config.mask_mode != "none":
-            raise ValueError(
-                f"forward: found no prior with mask_mode='{self.config.mask_mode}'; expected one beside inputs_embeds "
-                "and in every step with a cache; pass the prior that encode_image gives"
+            raise ConfigError(
+                "forward",
+                f"no prior with mask_mode='{self.config.mask_mode}'",
+                "one beside inputs_embeds and in every step with a cache",
+                "pass the prior that encode_image gives",
             )
 
         length = seen + inputs_embeds.shape[1]
         if length > self.config.decoder.n_positions:
-            raise ValueError(
-                f"forward: found {length} tokens (image and text); expected at most {self.config.decoder.n_positions}, "
-                "the decoder's positions; shorten the text or expand the positions"
+            raise ConfigError(
+                "forward",
+                f"{length} tokens (image and text)",
+                f"at most {self.config.decoder.n_positions}, the decoder's positions",
+                "shorten the text or expand the positions",
             )
         dtype = working_dtype(inputs_embeds)
         outputs = self.decoder.transformer(
@@ -414,9 +424,11 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             kwargs: anything of `GenerationMixin.generate`, which always uses a cache for a model given embeddings.
         """
         if kwargs.get("assistant_model") is not None or kwargs.get("cache_implementation") is not None:
-            raise ValueError(
-                "generate: found assistant_model or cache_implementation; expected neither; this model decodes with "
-                "its default cache, which grows with the text"
+            raise ConfigError(
+                "generate",
+                "assistant_model or cache_implementation",
+                "neither",
+                "this model decodes with its default cache, which grows with the text",
             )
         if seen is None:
             seen = self.see(pixel_values, anatomical_masks, encoder_outputs)
@@ -507,9 +519,11 @@ def square_grid(num_patches: int) -> tuple[int, int]:
     """(side, side) of a square patch grid."""
     side = math.isqrt(num_patches)
     if side * side != num_patches:
-        raise ValueError(
-            f"encoder_outputs: found {num_patches} patches; expected a square number; "
-            "drop class and register tokens, or pass pixel_values"
+        raise ConfigError(
+            "encoder_outputs",
+            f"{num_patches} patches",
+            "a square number",
+            "drop class and register tokens, or pass pixel_values",
         )
     return side, side
 
@@ -525,9 +539,11 @@ def patch_features(encoder: PreTrainedModel, pixel_values: torch.Tensor) -> tupl
     prefix = hidden.shape[1] - rows * columns
     expected = 1 + getattr(encoder.config, "num_register_tokens", 0)
     if prefix != expected:
-        raise ValueError(
-            f"encoder: found {hidden.shape[1]} tokens for a grid of {rows} x {columns}; expected {expected} before the "
-            "patches (class and registers); give the encoder the image size of its configuration"
+        raise ConfigError(
+            "encoder",
+            f"{hidden.shape[1]} tokens for a grid of {rows} x {columns}",
+            f"{expected} before the patches (class and registers)",
+            "give the encoder the image size of its configuration",
         )
     return hidden[:, prefix:], (rows, columns)
 

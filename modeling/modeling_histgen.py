@@ -36,6 +36,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.utils import can_return_tuple
 
+from .config_error import ConfigError
 from .configuration_histgen import HistGenConfig
 from .keywords import (
     CACHE,
@@ -398,7 +399,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             memory_key_values: of `context.memory_keys_values()`, where the caller has them.
 
         Raises:
-            ValueError: another width than feature_size, a mask of another shape, or a bag without patches.
+            ConfigError: another width than feature_size, a mask of another shape, or a bag without patches.
         """
         mask = self.checked_mask(patch_features, patch_attention_mask)
         memory = memory_key_values if memory_key_values is not None else self.context.memory_keys_values()
@@ -407,18 +408,22 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def checked_mask(self, patch_features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """(batch, patches) bool; errors as `encode_patches`."""
         if patch_features.ndim != 3 or patch_features.shape[-1] != self.config.feature_size:
-            raise ValueError(
-                f"patch_features: found shape {tuple(patch_features.shape)}; expected (batch, patches, "
-                f"{self.config.feature_size}); encode the slide with the patch encoder that this model was trained with"
+            raise ConfigError(
+                "patch_features",
+                f"shape {tuple(patch_features.shape)}",
+                f"(batch, patches, {self.config.feature_size})",
+                "encode the slide with the patch encoder that this model was trained with",
             )
         if mask is None:
             mask = torch.ones(patch_features.shape[:2], device=patch_features.device)
         mask = mask.bool()
         if mask.shape != patch_features.shape[:2] or not mask.any(-1).all():
             found = "a bag without patches" if mask.shape == patch_features.shape[:2] else f"shape {tuple(mask.shape)}"
-            raise ValueError(
-                f"patch_attention_mask: found {found}; expected (batch, patches) = {tuple(patch_features.shape[:2])} "
-                "with at least one patch a bag; correct the mask"
+            raise ConfigError(
+                "patch_attention_mask",
+                found,
+                f"(batch, patches) = {tuple(patch_features.shape[:2])} with at least one patch a bag",
+                "correct the mask",
             )
         return mask
 
@@ -478,18 +483,16 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             `logits` (batch, text, vocabulary); `loss` is the mean cross-entropy over labels that are not -100.
 
         Raises:
-            ValueError: neither patches nor encoder outputs, neither ids nor labels, or what `encode_patches` raises.
+            ConfigError: neither patches nor encoder outputs, neither ids nor labels, or what `encode_patches` raises.
         """
         memory = memory_key_values if memory_key_values is not None else self.context.memory_keys_values()
         if encoder_outputs is None:
             if patch_features is None:
-                raise ValueError(
-                    "forward: found neither patch_features nor encoder_outputs; expected one; pass the features"
-                )
+                raise ConfigError("forward", "neither patch_features nor encoder_outputs", "one", "pass the features")
             encoder_outputs = self.encode_patches(patch_features, patch_attention_mask, memory)
         if decoder_input_ids is None:
             if labels is None:
-                raise ValueError("forward: found neither decoder_input_ids nor labels; expected one; pass the report")
+                raise ConfigError("forward", "neither decoder_input_ids nor labels", "one", "pass the report")
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
@@ -544,9 +547,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             encoder_outputs = seen.encoder_outputs
         elif encoder_outputs is None:
             if patch_features is None:
-                raise ValueError(
-                    "generate: found neither patch_features nor encoder_outputs; expected one; pass the features"
-                )
+                raise ConfigError("generate", "neither patch_features nor encoder_outputs", "one", "pass the features")
             encoder_outputs = self.encode_patches(patch_features, patch_attention_mask, memory)
         # transformers guesses a mask, and warns, where none is given; the regions' own travels in encoder_outputs.
         mask = encoder_outputs.region_mask.long()

@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
+from hf_medreport.cli.flags import Verbs
 from hf_medreport.registry import default_model
 
-app = typer.Typer(
+app = Verbs(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Medical images to reports."
 )
-evaluate = typer.Typer(no_args_is_help=True, help="Score a model.")
-convert = typer.Typer(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
-phantom = typer.Typer(no_args_is_help=True, help="Draw films and slides whose truth is known.")
-prepare = typer.Typer(no_args_is_help=True, help="Turn a public source's download into data to train on.")
+evaluate = Verbs(no_args_is_help=True, help="Score a model.")
+convert = Verbs(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
+phantom = Verbs(no_args_is_help=True, help="Draw films and slides whose truth is known.")
+prepare = Verbs(no_args_is_help=True, help="Turn a public source's download into data to train on.")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(convert, name="convert")
 app.add_typer(phantom, name="phantom")

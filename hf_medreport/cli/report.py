@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import BatchSize, Device, Json, Revision, Trust, app, bar, print_json, quiet
+from hf_medreport.cli.flags import print_error
 from hf_medreport.registry import default_model
 
 
@@ -65,7 +66,7 @@ def report(
     reports = report_any(images, pipe, **given, batch_size=batch_size, pairs=asked)
     for result in bar(reports, len(asked or images), "images"):
         if isinstance(result, Failure):
-            typer.echo(result.message, err=True)
+            print_error(result.message)
         else:
             if folder is not None:
                 folder.add(result)

@@ -43,10 +43,10 @@ class CorpusFolder:
         if any(self.path.iterdir()) and self._run_there() != self.run:
             found = "a folder that is not empty" if self._run_there() is None else "a run of other arguments"
             expected = "a new or empty folder, or this very run"
-            raise InputError(self.name, found, expected, "choose another --out or delete the folder")
+            raise InputError(self.name, found, expected, "choose another `out` or delete the folder")
 
     def _make(self) -> None:
-        expected, remedy = "a folder to write to", "choose another --out"
+        expected, remedy = "a folder to write to", "choose another `out`"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):

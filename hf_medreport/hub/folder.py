@@ -56,7 +56,7 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
 def output_folder(out: str | os.PathLike) -> Path:
     """The folder to write to, made when absent; InputError where nothing can be written."""
     folder = Path(out)
-    expected, remedy = "a folder to write to", "choose another --out"
+    expected, remedy = "a folder to write to", "choose another `out`"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

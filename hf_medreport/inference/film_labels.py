@@ -27,7 +27,7 @@ def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe: MedicalRe
     taken, name = pipe.model.takes().get("labels"), model_name(pipe)
     if labels is None:
         if taken == "required" and paths:
-            remedy = "give them with `labels`, once a film, '' where there is no finding; or use another model"
+            remedy = "give `labels` once a film, '' where there is no finding; or use another model"
             raise InputError("labels", f"none, and {name} must be told them", "the labels of each film", remedy)
         return [None] * len(paths)
     labels = list(labels)

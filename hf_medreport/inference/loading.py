@@ -6,7 +6,6 @@ when the user asks for it.
 
 import hashlib
 import os
-import re
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +27,7 @@ from transformers.utils import cached_file
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
-from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.slide_sources import openslide
 from hf_medreport.registry import System, default_model, find_system, register_auto_classes, shipped, systems
@@ -117,7 +116,7 @@ def load_segmenter(
         loaded, processor = pipe.model.segmenter, pipe.processor.image_processor
     else:
         expected = f"an anatomy_segmenter, or a report model with one inside such as {default_model('film')}"
-        raise InputError(name, f"no segmenter ({config.get('model_type')})", expected, "give another --model")
+        raise InputError(name, f"no segmenter ({config.get('model_type')})", expected, "give another `model`")
     return Segmenter(loaded, processor, name if folder is None else folder.resolve().name)
 
 
@@ -216,9 +215,8 @@ def _check_tokenizer(folder: Path) -> None:
 def _plain(name: str, error: Exception) -> InputError:
     """What transformers and torch say of a model that does not load, as one line."""
     reason = " ".join(str(error).split())
-    ours = re.fullmatch(r"\w+Config: found (.+); expected (.+); (.+)", reason)
-    if ours:
-        return InputError(f"{name}/config.json", *ours.groups())
+    if said := four_fields(error):  # of the configuration
+        return InputError(**said | {"name": f"{name}/config.json"})
     if isinstance(error, SafetensorError):
         return InputError(name, "broken or truncated safetensors", "whole files", "copy the folder again")
     if any(word in reason for word in MISMATCH):
@@ -232,9 +230,9 @@ def _load_foreign(name: str, config: dict, revision: str | None, device, trust_r
     if not trust_remote_code:
         found = f"model_type '{config.get('model_type')}', which this library does not have"
         known = ", ".join(row.model_type for row in systems() if row.kind == "report")
-        raise InputError(name, found, known, "read its code, then pass --trust-remote-code")
+        raise InputError(name, found, known, "read its code, then pass `trust_remote_code`")
     if revision is None and not Path(name).is_dir():
-        warnings.warn(f"{name}: remote code without a revision may change any day; pass --revision", stacklevel=3)
+        warnings.warn(f"{name}: remote code without a revision may change any day; pass `revision`", stacklevel=3)
     return pipeline("image-to-text", model=name, revision=revision, device=device, trust_remote_code=True)
 
 

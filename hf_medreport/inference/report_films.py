@@ -68,7 +68,7 @@ def film_masks(masks: Iterable | None, films: int, pipe: MedicalReportPipeline) 
         raise InputError("masks", f"{len(list(masks))}, and {model_name(pipe)} reads none", "none", "leave out `masks`")
     if masks is None and taken == "required" and films:
         found = f"none, and {model_name(pipe)} has no segmenter to draw them"
-        raise InputError("masks", found, "a lung-heart mask a film", "give them with `masks`")
+        raise InputError("masks", found, "a lung-heart mask a film", "give `masks`")
     return one_mask_each(masks, films, "film")
 
 

@@ -196,7 +196,7 @@ def _draw_beside(report: SlideReport, path: Path, bag: PatchFeatures) -> None:
                     return _draw(report, bag, int(level0_px), slide)
                 why = f"{slide.name} is another slide than theirs"
         except InputError as error:  # the report stands without its slide
-            why = f"{error.where}: found {error.found}"
+            why = f"{error.name}: found {error.found}"
         except OSError as error:
             why = f"{beside.name}: {(error.strerror or 'an error of the system').lower()}"
     report.note = readable(f"tiles only: {why}")

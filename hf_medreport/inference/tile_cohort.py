@@ -51,7 +51,7 @@ def default_encoder() -> Path:
     """The folder of the patch encoder that ships."""
     folder = shipped()[default_model("slide")] / "patch_encoder"
     if not folder.is_dir():
-        raise InputError("encoder", "none shipped with this version", "a folder or ORG/NAME", "pass --encoder")
+        raise InputError("encoder", "none shipped with this version", "a folder or ORG/NAME", "pass `encoder`")
     return folder
 
 
@@ -95,7 +95,7 @@ def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
     for stem, count in Counter(path.stem for path in paths).items():
         if count > 1:
             names = ", ".join(path.name for path in paths if path.stem == stem)
-            found, remedy = f"{count} slides of one name ({names})", "tile them into another --out"
+            found, remedy = f"{count} slides of one name ({names})", "tile them into another `out`"
             raise InputError(stem, found, "one slide for each file of features", remedy)
     return paths
 

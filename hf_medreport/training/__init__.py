@@ -3,8 +3,8 @@
 import importlib
 import logging
 import os
-import re
 
+from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import systems
 
@@ -29,13 +29,8 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         metrics = recipe.train(config, flags or [])
-    except InputError:
-        raise
-    except ValueError as error:  # a model's configuration, whose code travels, says the same four things
-        said = re.fullmatch(r"(\w+): found (.+); expected (.+); (.+)", str(error))
-        if said is None:
-            raise
-        raise InputError(*said.groups()) from error
+    except ConfigError as error:
+        raise InputError(error.name, error.found, error.expected, error.remedy) from error
     from hf_medreport.training.precision import processor
 
     return metrics | {"core_seconds": round(sum(os.times()[:4])), "processor": processor()}

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Stack
 from transformers.utils import can_return_tuple
 
+from .config_error import ConfigError
 from .configuration_radscribe import RadScribeConfig
 from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
 from .modeling_medvill import UNKNOWN, MedViLLModel, MedViLLOutput
@@ -136,9 +137,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> MedViLLOutput:
         """The encoder's states of films and labels; arguments as in `forward`, `kwargs` go to the encoder."""
         if label_ids is not None and self.config.encoder.label_mode == "none":
-            raise ValueError(
-                "label_ids: found labels for a model with label_mode none; expected films alone; leave them out"
-            )
+            raise ConfigError("label_ids", "labels for a model with label_mode none", "films alone", "leave them out")
         return self.encoder(pixel_values, label_ids, label_mask, **kwargs)
 
     def takes(self) -> dict[str, str]:
@@ -216,13 +215,13 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             num_items_in_batch: tokens of all accumulated batches, by which the loss is divided.
 
         Raises:
-            ValueError: neither films nor encoder outputs, neither ids nor labels, or what the encoder raises.
+            ConfigError: neither films nor encoder outputs, neither ids nor labels, or what the encoder raises.
         """
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, label_ids, label_mask)
         if decoder_input_ids is None:
             if labels is None:
-                raise ValueError("forward: found neither decoder_input_ids nor labels; expected one; pass the report")
+                raise ConfigError("forward", "neither decoder_input_ids nor labels", "one", "pass the report")
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
@@ -263,9 +262,11 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def label_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
         """Cross-entropy over the labels that are known, summed over the labels of a film; None where none is."""
         if targets.shape != logits.shape:
-            raise ValueError(
-                f"label_targets: found shape {tuple(targets.shape)}; expected {tuple(logits.shape)}, one a label name; "
-                f"give {UNKNOWN} where a label is not known"
+            raise ConfigError(
+                "label_targets",
+                f"shape {tuple(targets.shape)}",
+                f"{tuple(logits.shape)}, one a label name",
+                f"give {UNKNOWN} where a label is not known",
             )
         known = targets != UNKNOWN
         if not known.any():
