@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from hf_medreport.inference.loading import load
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 from tests.tiny import tissue_array
 
 found = {}
-for row in SYSTEMS:
+for row in systems():
     if row.kind != "report" or not row.checkpoint:
         continue
     pipe, slide = load(row.checkpoint), row.model_type == "histgen"

@@ -76,7 +76,7 @@ class CheXpertPlus:
         if self.labels != "none":
             self.files["labels"] = self.tables / "chexbert_labels" / f"{self.labels}_fixed.json"
             if not self.files["labels"].is_file():
-                expected, remedy = "CheXbert's labels", "unpack chexbert_labels.zip, or choose --labels none"
+                expected, remedy = "CheXbert's labels", 'unpack chexbert_labels.zip, or choose `labels="none"`'
                 raise InputError(f"chexbert_labels/{self.files['labels'].name}", "no such file", expected, remedy)
         self.film_folders = film_folders(self.images or self.tables, FOLDERS, ("train", "valid"), "train or valid")
         _, first = next(read_table(self.files["table"], COLUMNS))

@@ -134,7 +134,7 @@ class Rules:
         names = [name.strip().upper() for name in self.views.split(",")]
         if unknown := [name for name in names if name not in VIEWS]:
             expected = f"frontal, lateral, all, or names among {', '.join(VIEWS)}"
-            raise InputError("views", f"'{unknown[0]}'", expected, "check --views")
+            raise InputError("views", f"'{unknown[0]}'", expected, "check `views`")
         return names
 
     def positives(self, film: Film) -> tuple[str, ...] | None:

@@ -84,7 +84,7 @@ def prepare(
     if out is None:
         return funnel
     if not cases:
-        raise InputError("rules", "no film left", "at least one", "see the funnel with --dry-run")
+        raise InputError("rules", "no film left", "at least one", "see the funnel with `out=None`")
 
     arguments = {"sources": source.digests(), "texts": _digest(cases), "labels": source.labels, "rules": asdict(rules)}
     arguments |= {"format": format, "split": split, "seed": seed, "embed": embed}
@@ -116,15 +116,15 @@ def _check(source: Source, out, format: str, split: str | None, embed: bool, wor
     if format not in FORMATS:
         raise InputError("format", f"'{format}'", " or ".join(FORMATS), "choose one of them")
     if format == "radscribe" and not embed:
-        raise InputError("embed", "paths with --format radscribe", "films in an archive", "leave out --no-embed")
+        raise InputError("embed", 'paths with `format="radscribe"`', "films in an archive", "leave out `embed`")
     if workers < 1:
         raise InputError("workers", str(workers), "at least 1", "leave it out for 1")
     if split is not None:
         read_split(split)
         if source.published:
-            raise InputError("split", f"'{split}' beside published parts", "one of the two", "leave out --split")
+            raise InputError("split", f"'{split}' beside published parts", "one of the two", "leave out `split`")
     elif not source.published and out is not None:
-        raise InputError("split", "no published parts and no --split", "one of the two", "give --split 8:1:1")
+        raise InputError("split", "no published parts and no `split`", "one of the two", 'give `split="8:1:1"`')
     if out is not None and format == "parquet" and find_spec("datasets") is None:
         raise InputError("datasets", "not installed", "datasets 4 or later", "pip install 'hf-medreport[train]'")
 

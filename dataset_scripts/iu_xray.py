@@ -216,9 +216,9 @@ def prepare(
     if out is None:
         return {**funnel, "problems": problems}
     if funnel["steps"][PAIR_STEP] is None:
-        raise InputError("views", "no film whose view is known", "a table of views, or DICOM films", "give --views")
+        raise InputError("views", "no film whose view is known", "a table of views, or DICOM films", "give `views`")
     if not cases:
-        raise InputError("rules", "no study left", "at least one", "see the funnel with --dry-run")
+        raise InputError("rules", "no study left", "at least one", "see the funnel with `out=None`")
 
     folder = CorpusFolder(out, {"hf_medreport": __version__, "arguments": arguments})
     folder.begin()
@@ -243,15 +243,15 @@ def _check(images: Path | None, out, embed: bool, segmenter, margin: float, work
         raise InputError("workers", str(workers), "at least 1", "leave it out for 1")
     if images is not None and not images.is_dir():
         found = "a file" if images.is_file() else "no such folder"
-        raise InputError(images.name, found, "the folder of the films", "check --images")
+        raise InputError(images.name, found, "the folder of the films", "check `images`")
     if not 0 <= margin <= 0.5:
         raise InputError("margin", f"{margin:g}", "0 to 0.5, a fraction of the film", "0.05 is usual")
     if out is None:
         return
     if images is None:
-        raise InputError("images", "none", "the folder of the films", "give --images, or only count with --dry-run")
+        raise InputError("images", "none", "the folder of the films", "give `images`, or only count with `out=None`")
     if segmenter is not None and not embed:
-        raise InputError("embed", "paths with a crop", "films inside the tables", "leave out --no-embed or --segmenter")
+        raise InputError("embed", "paths with a crop", "films inside the tables", "leave out `embed` or `segmenter`")
     if find_spec("datasets") is None:
         raise InputError("datasets", "not installed", "datasets 4 or later", "pip install 'hf-medreport[train]'")
 

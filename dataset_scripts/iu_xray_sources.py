@@ -72,8 +72,8 @@ class Sources:
         kaggle, openi = (self.reports_csv, self.projections_csv), (self.xml, self.views)
         if (all(kaggle) and not any(openi)) or (self.xml and not any(kaggle)):
             return
-        given = [f"--{name.replace('_', '-')}" for name, path in vars(self).items() if path]
-        expected = "--reports-csv with --projections-csv, or --xml with or without --views"
+        given = [f"`{name}`" for name, path in vars(self).items() if path]
+        expected = "`reports_csv` with `projections_csv`, or `xml` with or without `views`"
         raise InputError("sources", " with ".join(given) or "none", expected, "give one of the two forms")
 
     def read(self, images: Path | None, problems: list[str]) -> list[Study]:
@@ -142,7 +142,7 @@ def _projections(path: Path, problems: list[str]) -> tuple[dict[str, list[tuple]
         view, problem = _view(where, "projection", row["projection"])
         if not name or PurePosixPath(name).name != name or "\\" in name:
             found = f"'{name}'" if name else "no file name"
-            problem = InputError(where, found, "the name of a file in --images", "correct 'filename'")
+            problem = InputError(where, found, "the name of a file in `images`", "correct 'filename'")
         elif name in first:
             found = f"{name} again (first: row {first[name]})"
             problem = InputError(where, found, "each film once", "drop one of them")

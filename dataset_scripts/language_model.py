@@ -25,7 +25,7 @@ __all__ = ["AnswerCache", "Endpoint", "LanguageModel", "LocalModel", "NoAnswer"]
 KEY = "OPENAI_API_KEY"  # the only place that a key is taken from; it is sent, and never written or shown
 ATTEMPTS = 6
 LONGEST_WAIT_S = 60.0
-WRONG_ADDRESS = {401: f"check {KEY}", 403: f"check {KEY}", 404: "check --endpoint and --llm"}
+WRONG_ADDRESS = {401: f"check {KEY}", 403: f"check {KEY}", 404: "check `url` and `model`"}
 
 
 class NoAnswer(Exception):
@@ -66,7 +66,7 @@ class Endpoint:
     ):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError("endpoint", f"'{url}'", "an address like http://localhost:8000/v1", "check --endpoint")
+            raise InputError("url", f"'{url}'", "an address like http://localhost:8000/v1", "check it")
         self.url = url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
         self.name, self.max_new_tokens, self.timeout_s, self.sleep = model, max_new_tokens, timeout_s, sleep
 
@@ -79,7 +79,7 @@ class Endpoint:
             except urllib.error.HTTPError as error:
                 problem = f"status {error.code}"
                 if error.code in WRONG_ADDRESS:
-                    raise InputError("endpoint", problem, "an answer", WRONG_ADDRESS[error.code]) from None
+                    raise InputError("url", problem, "an answer", WRONG_ADDRESS[error.code]) from None
                 if error.code not in (408, 409, 425, 429) and error.code < 500:
                     raise NoAnswer(problem + _reason(error)) from None  # such as a report longer than the model reads
                 wait = _seconds(error.headers.get("Retry-After"), wait)
@@ -88,7 +88,7 @@ class Endpoint:
                 problem = "no answer in time" if isinstance(reason, TimeoutError) else "no connection"
                 if isinstance(reason, ConnectionRefusedError) and attempt == ATTEMPTS:
                     found = f"nobody listening at {urlsplit(self.url).netloc.rpartition('@')[2]}"
-                    raise InputError("endpoint", found, "a running server", "start it or check --endpoint") from None
+                    raise InputError("url", found, "a running server", "start it or check `url`") from None
             except ValueError:
                 problem = "an answer that is no chat completion"
             if attempt < ATTEMPTS:
@@ -149,13 +149,13 @@ class LocalModel:
         folder = Path(folder)
         expected = "a folder with a causal language model"
         if not folder.is_dir():
-            raise InputError("llm", f"no folder {folder.name}", expected, "check the path, or name an --endpoint")
+            raise InputError("folder", f"no folder {folder.name}", expected, "check the path, or use an `Endpoint`")
         from transformers import pipeline
 
         try:
             self.pipe = pipeline("text-generation", model=str(folder))
         except (OSError, ValueError, KeyError) as error:
-            raise InputError("llm", f"{folder.name}, which does not load", expected, "check its files") from error
+            raise InputError("folder", f"{folder.name}, which does not load", expected, "check its files") from error
         self.name, self.max_new_tokens = f"{folder.resolve().name}@{_fingerprint(folder)[:12]}", max_new_tokens
         self.lock = threading.Lock()  # one question at a time, whoever asks
 

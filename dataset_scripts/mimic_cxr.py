@@ -80,7 +80,7 @@ class MimicCxr:
         if any(self.tables.glob("mimic-cxr-*-split.csv*")):
             self.files["split"] = the_table(self.tables, "mimic-cxr-*-split", take)
         if self.labels != "none":
-            remedy = "take it from MIMIC-CXR-JPG, or choose --labels none"
+            remedy = 'take it from MIMIC-CXR-JPG, or choose `labels="none"`'
             self.files["labels"] = the_table(self.tables, f"mimic-cxr-*-{self.labels}", remedy)
         self.film_folders = film_folders(self.images or self.tables, FOLDERS, GROUP_FOLDERS, LIKE)
         self.report_folders = film_folders(self.reports or self.tables, FOLDERS, GROUP_FOLDERS, LIKE)
@@ -124,7 +124,7 @@ class MimicCxr:
                         path.name, "text that is not UTF-8", "UTF-8", "download the report again"
                     ) from None
         raise InputError(
-            f"s{film.study_id}.txt", "no such file", "the study's report", "download it, or check --reports"
+            f"s{film.study_id}.txt", "no such file", "the study's report", "download it, or check `reports`"
         )
 
     def path(self, film: Film) -> Path:

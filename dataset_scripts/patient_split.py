@@ -16,7 +16,7 @@ def read_split(split: str) -> tuple[int, int, int]:
     """ "7:1:2" as numbers."""
     parts = split.split(":")
     if len(parts) != 3 or not all(part.isdecimal() for part in parts) or not sum(map(int, parts)):
-        raise InputError("split", f"'{split}'", "three whole numbers like 7:1:2", "check --split")
+        raise InputError("split", f"'{split}'", "three whole numbers like 7:1:2", "check `split`")
     return tuple(map(int, parts))
 
 

@@ -162,7 +162,7 @@ def _usable(texts: Iterable[SourceText | InputError], slides: dict) -> tuple[lis
                 funnel["no slide"] += 1
     if first and not usable:
         found = f"no slide of the {len(first)} patients with reports"
-        raise InputError("slides", found, "names that begin with a patient's barcode (TCGA-XX-XXXX)", "check --slides")
+        raise InputError("slides", found, "names that begin with a patient's barcode (TCGA-XX-XXXX)", "check `slides`")
     return usable, funnel, problems
 
 
@@ -277,9 +277,9 @@ def read_slides(slides: str | os.PathLike) -> dict[str, list[str]]:
         bare = {line for line in lines if PurePosixPath(line).suffix.lower() not in SUFFIXES}
         names = sorted((lines - bare) | {f"{line}.safetensors" for line in bare})
     else:
-        raise InputError(slides.name, "no such file or folder", expected, "check --slides")
+        raise InputError(slides.name, "no such file or folder", expected, "check `slides`")
     if not names:
-        raise InputError(slides.name, "no slide", expected, "check --slides")
+        raise InputError(slides.name, "no slide", expected, "check `slides`")
     patients, stems = {}, {}
     for name in names:
         path = PurePosixPath(name)
@@ -303,7 +303,7 @@ def read_prompts(path: str | os.PathLike) -> dict[str, str]:
         prompts = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
         found = "a folder" if path.is_dir() else "no such file"
-        raise InputError(path.name, found, "YAML with system and user", "check --prompts") from error
+        raise InputError(path.name, found, "YAML with system and user", "check `prompts`") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(path.name, "no valid YAML", "YAML with system and user", "mend the file") from error
     if not isinstance(prompts, dict) or set(prompts) != {"system", "user"}:

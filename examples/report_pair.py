@@ -11,8 +11,8 @@ from report_two_films import FILMS, REAL_FILM, SEED, ticked
 from transformers.utils import logging
 
 from hf_medreport import ReportFolder, load, report_pairs
-from hf_medreport.inference.loading import DEFAULT_FOR_PAIRS
 from hf_medreport.phantom.corpus import ChestCorpus
+from hf_medreport.registry import default_model
 
 
 def main(out: Path, model: str) -> None:
@@ -39,6 +39,6 @@ def main(out: Path, model: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("reports"))
-    parser.add_argument("--model", default=DEFAULT_FOR_PAIRS)
+    parser.add_argument("--model", default=default_model("pair"))
     arguments = parser.parse_args()
     main(arguments.out, arguments.model)

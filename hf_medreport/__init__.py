@@ -5,7 +5,7 @@ Importing this package imports neither torch nor transformers: a name is loaded 
     import hf_medreport
     pipe = hf_medreport.load()                      # the shipped model, a folder or a repository
     pipe("chest.png")                               # [{"generated_text": "..."}]
-    for report in hf_medreport.report_films(["a.png", "b.dcm"], pipe):
+    for report in hf_medreport.report_any(["a.png", "b.dcm"], pipe):
         print(report.film, report.text)
 """
 
@@ -16,11 +16,13 @@ from hf_medreport.version import __version__
 _LAZY = {
     "load": "hf_medreport.inference.loading",
     "load_segmenter": "hf_medreport.inference.loading",
-    "report_films": "hf_medreport.inference.report",
+    "report_any": "hf_medreport.inference.report_any",
+    "report_films": "hf_medreport.inference.report_films",
     "report_pairs": "hf_medreport.inference.report_pairs",
     "report_slides": "hf_medreport.inference.report_slides",
     "segment_films": "hf_medreport.inference.segment",
-    "ReportFolder": "hf_medreport.inference.report",
+    "ReportFolder": "hf_medreport.inference.report_folder",
+    "evaluate_drawn": "hf_medreport.evaluation.phantom_any",
     "evaluate_phantom": "hf_medreport.evaluation.phantom",
     "evaluate_slides": "hf_medreport.evaluation.phantom_slides",
 }

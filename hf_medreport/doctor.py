@@ -13,17 +13,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.hub.folder import VERSIONS, outdated_files, travelling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, find_system
+from hf_medreport.registry import System, find_system, shipped, systems
 from hf_medreport.version import tested_versions
 
 PURPOSE = {
     "dicom": "DICOM films, compressed ones too",
     "clinical": "UMLS concepts by scispaCy (apart from `all`: it needs numpy < 2)",
     "evaluate": "scores as tables, METEOR's synonyms, FID on Inception's weights",
-    "cxr": "the DenseNet of cxr-multitask-tiny and radscribe-tiny",
+    "cxr": "models that see by a DenseNet",
     "wsi": "whole slides, their tiles and feature files",
     "train": "training recipes, tables of films, logging",
     "quantize": "report models in 4 and 8 bits",
@@ -48,18 +49,14 @@ def examine() -> dict:
         "missing": lacking(required),
         "extras": {
             extra: {
-                "adds": PURPOSE[extra],
+                "adds": PURPOSE[extra] + needing(extra),
                 "missing": lacking(extras[extra]),
                 "install": f'pip install "hf-medreport[{extra}]"' if lacking(extras[extra]) else None,
             }
             for extra in PURPOSE
         },
         "versions": against_tested([*required, *(one for extra in PURPOSE for one in extras[extra])]),
-        "checkpoints": {
-            row.checkpoint: (CHECKPOINTS / row.checkpoint / "config.json").is_file()
-            for row in SYSTEMS
-            if row.checkpoint
-        },
+        "checkpoints": {name: (folder / "config.json").is_file() for name, folder in shipped().items()},
         "gpu": shutil.which("nvidia-smi") is not None,
         "offline": HF_HUB_OFFLINE,
     }
@@ -85,7 +82,7 @@ def examine_folder(name: str) -> dict:
     row = find_system(config.get("model_type"))
     if row is None:
         found = f"model_type '{config.get('model_type')}', which this library does not have"
-        known = ", ".join(row.model_type for row in SYSTEMS)
+        known = ", ".join(row.model_type for row in systems())
         raise InputError(f"{name}/config.json", found, known, "give a folder that this library wrote")
     return {
         "folder": str(folder),
@@ -97,13 +94,20 @@ def examine_folder(name: str) -> dict:
     }
 
 
+def needing(extra: str) -> str:
+    """Which shipped models need an extra, in brackets; nothing where none does."""
+    names = [row.checkpoint for row in systems() if row.checkpoint and extra in row.extras]
+    return f" ({', '.join(names)})" if names else ""
+
+
 def model_folder(name: str) -> Path:
     """The folder of a path or a shipped name; InputError where there is none with a configuration."""
-    shipped = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.checkpoint}
-    folder = shipped[name] if name in shipped and not Path(name).is_dir() else Path(name)
+    known = shipped()
+    folder = known[name] if name in known and not Path(name).is_dir() else Path(name)
     if not name or not folder.is_dir():
         found = "a file" if name and folder.exists() else "no such folder"
-        raise InputError(name or "folder", found, f"a model folder or one of {', '.join(shipped)}", "check the path")
+        remedy = did_you_mean(name, known, "check the path")
+        raise InputError(name or "folder", found, f"a model folder or one of {', '.join(known)}", remedy)
     if not (folder / "config.json").is_file():
         raise InputError(name, "no config.json", "a model folder", "give the folder that holds it")
     return folder

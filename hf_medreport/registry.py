@@ -1,34 +1,50 @@
 """The table of systems: one row names everything the library knows of a system.
 
-Names are resolved when first used, so importing this file imports neither torch nor transformers. Each kind has one
-contract suite in `tests/contract/`; adding a row is all it takes to be tested.
+Each room `systems/NAME/row.py` holds its rows as `ROWS`; other packages bring theirs by an entry point of the group
+`hf_medreport.systems`, which names such a tuple. Whatever differs between systems is asked of their rows, nowhere of
+their names. Names are resolved when first used, so importing this file imports neither torch nor transformers. Each
+kind has one contract suite in `tests/contract/`; adding a row is all it takes to be tested.
 """
 
 import importlib
+import pkgutil
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+GROUP = "hf_medreport.systems"
 
 
 @dataclass(frozen=True)
 class System:
-    """One system.
+    """One system. Classes, functions and modules are given as `"package.module:name"`.
 
     Args:
         model_type: what its config.json says.
         kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks), `"causal-lm"`
             (text -> text) or `"encoder"` (picture and text -> states).
-        config, model, processor: `"module:Class"` below `hf_medreport`; no processor: a tokenizer of any class.
+        config, model, processor: its classes; no processor: a tokenizer of any class.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
-        pipeline: `"module:Class"` of its `image-to-text` pipeline; None where the kind has none.
+        pipeline: its `image-to-text` pipeline; None where the kind has none.
+        image_processor: a class of ours that AutoImageProcessor finds by this system's configuration.
+        reads: what a report model is given: `"film"`, `"pair"` (frontal and lateral film) or `"slide"`.
+        told: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
+            needs or refuses it says `model.takes()`.
+        text_metrics: by which its words are scored beside its facts, where images are drawn.
+        check: a function (name, model, processor) that refuses what does not fit together, called when a model is loaded.
+        tasks: the function that scores what it does beside reporting, and the one that prints these scores.
+        card: the function config -> `hub.card.Kind`, which says what its card shows.
         tiny: configuration small enough for tests.
         checkpoint: the shipped model's folder name in `checkpoints/`, None where none ships.
+        default: whether `checkpoint` is the model that is taken where none is named, for what it reads.
+        extras: which extras of this package it needs.
         recipe: the training recipe's module, None where there is none.
+        converters: `{name: command}` of the verb `convert`, see `cli/convert.py`.
     """
 
     model_type: str
@@ -38,200 +54,89 @@ class System:
     auto_classes: tuple[str, ...]
     processor: str | None = None
     pipeline: str | None = None
+    image_processor: str | None = None
+    reads: str | None = None
+    told: tuple[str, ...] = ()
+    text_metrics: tuple[str, ...] = ()
+    check: str | None = None
+    tasks: tuple[str, str] | None = None
+    card: str | None = None
     tiny: dict = field(default_factory=dict)
     checkpoint: str | None = None
+    default: bool = False
+    extras: tuple[str, ...] = ()
     recipe: str | None = None
+    converters: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, what: str):
-        """The class named by the field `what`."""
-        module, _, name = getattr(self, what).partition(":")
-        return getattr(importlib.import_module(f"hf_medreport.{module}"), name)
+        """The class or function named by the field `what`."""
+        return named(getattr(self, what))
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the shipped model lies."""
+        return self.checkpoint and CHECKPOINTS / self.checkpoint
 
 
-TINY_SEGMENTER = {"unet_channels": [4, 8], "unet_size": 16}
-TINY_VIT = {
-    "model_type": "dinov3_vit",
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_register_tokens": 4,
-    "patch_size": 8,
-    "image_size": 32,
-}
-ONE_TOKEN = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
-TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
-TINY_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
-TINY_BERT = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
-TINY_BERT |= {"intermediate_size": 48, "max_position_embeddings": 24}
-TINY_BERT |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-TINY_MEDVILL = {
-    "bert": TINY_BERT,
-    "image_encoder": "vit",
-    "image_encoder_sizes": {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 48,
-        "patch_size": 8,
-        "image_size": 16,
-    },
-    "image_size": 32,
-    "num_image_embeds": 6,
-    "max_text_tokens": 20,
-    "cls_token_id": 2,
-    "sep_token_id": 3,
-}
+# A report model whose code came with it: nobody knows more of it than that it reads films.
+FOREIGN = System("", "report", "", "", (), reads="film")
 
-SYSTEMS = (
-    System(
-        model_type="anatomical_report",
-        kind="report",
-        config="modeling.configuration_anatomical_report:AnatomicalReportConfig",
-        model="modeling.modeling_anatomical_report:AnatomicalReportForConditionalGeneration",
-        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
-        processor="processing.processing_anatomical_report:AnatomicalReportProcessor",
-        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
-        tiny={
-            "image_size": 32,
-            "encoder": TINY_VIT,
-            "decoder": TINY_GPT2 | ONE_TOKEN,
-            "segmenter": TINY_SEGMENTER,
-        },
-        checkpoint="anatomical-tiny",
-        recipe="training.anatomical",
-    ),
-    System(
-        model_type="histgen",
-        kind="report",
-        config="modeling.configuration_histgen:HistGenConfig",
-        model="modeling.modeling_histgen:HistGenForConditionalGeneration",
-        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
-        processor="processing.processing_histgen:HistGenProcessor",
-        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
-        tiny={
-            "feature_size": 16,
-            "visual_size": 24,
-            "hidden_size": 32,
-            "intermediate_size": 48,
-            "num_attention_heads": 4,
-            "num_hidden_layers": 2,
-            "region_size": 4,
-            "memory_slots": 12,
-            "memory_top_k": 5,
-            "num_prototypes": 6,
-            "dropout": 0.0,
-            "attention_dropout": 0.0,
-            "projection_dropout": 0.0,
-        },
-        checkpoint="histgen-tiny",
-        recipe="training.histgen",
-    ),
-    System(
-        model_type="cxr_multitask",
-        kind="report",
-        config="modeling.configuration_cxr_multitask:CxrMultitaskConfig",
-        model="modeling.modeling_cxr_multitask:CxrMultitaskForConditionalGeneration",
-        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
-        processor="processing.processing_cxr_multitask:CxrMultitaskProcessor",
-        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
-        tiny={
-            "image_size": 64,
-            "encoder": {"growth_rate": 4, "block_config": [2, 2, 2, 2], "num_init_features": 8, "bn_size": 2},
-            "decoder": TINY_GPT2 | ONE_TOKEN,
-            "segmenter": TINY_SEGMENTER,
-            "decoder_channels": [16, 8, 8, 8, 4],
-            "classifier_channels": [16, 8],
-            "classifier_dropout": [0.0, 0.0],
-            "view_dropout": 0.0,
-            "encoder_trainable_last_n": None,
-        },
-        checkpoint="cxr-multitask-tiny",
-        recipe="training.cxr_multitask",
-    ),
-    System(
-        model_type="radscribe",
-        kind="report",
-        config="modeling.configuration_radscribe:RadScribeConfig",
-        model="modeling.modeling_radscribe:RadScribeForConditionalGeneration",
-        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
-        processor="processing.processing_radscribe:RadScribeProcessor",
-        pipeline="processing.pipeline_image_to_text:MedicalReportPipeline",
-        tiny={
-            "encoder": TINY_MEDVILL,
-            "decoder": {
-                "d_model": 32,
-                "d_ff": 48,
-                "d_kv": 8,
-                "num_layers": 2,
-                "num_heads": 4,
-                "dropout_rate": 0.0,
-                "eos_token_id": 0,
-                "pad_token_id": 0,
-                "decoder_start_token_id": 0,
-            },
-        },
-        checkpoint="radscribe-tiny",
-        recipe="training.radscribe",
-    ),
-    System(
-        model_type="medvill",
-        kind="encoder",
-        config="modeling.configuration_medvill:MedViLLConfig",
-        model="modeling.modeling_medvill:MedViLLModel",
-        auto_classes=("AutoModel",),
-        processor="processing.processing_medvill:MedViLLProcessor",
-        tiny=TINY_MEDVILL,
-        recipe="training.medvill",
-    ),
-    System(
-        model_type="anatomy_segmenter",
-        kind="segmenter",
-        config="modeling.configuration_anatomy_segmenter:AnatomySegmenterConfig",
-        model="modeling.modeling_anatomy_segmenter:AnatomySegmenterForSemanticSegmentation",
-        auto_classes=("AutoModel", "AutoModelForSemanticSegmentation"),
-        processor="processing.image_processing_film:FilmImageProcessor",
-        tiny=TINY_SEGMENTER,
-    ),
-    System(
-        model_type="latent_gpt2",
-        kind="causal-lm",
-        config="modeling.configuration_latent_gpt2:LatentGPT2Config",
-        model="modeling.modeling_latent_gpt2:LatentGPT2LMHeadModel",
-        auto_classes=("AutoModel", "AutoModelForCausalLM"),
-        tiny={**TINY_GPT2, **ONE_TOKEN, "latent_size": 8},
-    ),
-    System(
-        model_type="report_transformer",
-        kind="causal-lm",
-        config="modeling.configuration_report_transformer:ReportTransformerConfig",
-        model="modeling.modeling_report_transformer:ReportTransformerForCausalLM",
-        auto_classes=("AutoModel", "AutoModelForCausalLM"),
-        tiny={
-            "hidden_size": 32,
-            "intermediate_size": 48,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "max_position_embeddings": 64,
-            "dropout": 0.0,
-            **ONE_TOKEN,
-        },
-    ),
-)
+
+def named(name: str):
+    """What `"package.module:name"` names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@cache
+def systems() -> tuple[System, ...]:
+    """The rows of all systems: of this library's rooms, then of other packages.
+
+    Raises:
+        InputError: two rows of one model type.
+    """
+    rooms = importlib.import_module(GROUP)
+    found = [f"{GROUP}.{room.name}.row:ROWS" for room in pkgutil.iter_modules(rooms.__path__) if room.ispkg]
+    found += [point.value for point in entry_points(group=GROUP)]
+    rows, sources = [], {}
+    for source in found:
+        for row in named(source):
+            if row.model_type in sources:
+                expected = f"one row of it, and {sources[row.model_type]} has one"
+                raise InputError(source, f"model_type '{row.model_type}'", expected, "uninstall one of the two")
+            sources[row.model_type] = source
+            rows.append(row)
+    return tuple(rows)
 
 
 def find_system(model_type: object) -> System | None:
     """The row of what a config.json gives as model type; None of a system that this library does not have."""
-    return next((row for row in SYSTEMS if row.model_type == model_type), None)
+    return next((row for row in systems() if row.model_type == model_type), None)
 
 
 def system(model_type: str) -> System:
     """The row of a model type; InputError names the nearest one for an unknown type."""
-    known = {row.model_type: row for row in SYSTEMS}
-    if model_type not in known:
-        hint = did_you_mean(model_type, known, "use one of these, or load it with its own library")
+    row = find_system(model_type)
+    if row is None:
+        known = [row.model_type for row in systems()]
+        hint = did_you_mean(model_type, known) or "use one of these, or load it with its own library"
         raise InputError("model_type", f"'{model_type}'", f"one of {', '.join(known)}", hint)
-    return known[model_type]
+    return row
+
+
+def system_of(model) -> System:
+    """The row of a loaded model; `FOREIGN` for one of another library."""
+    return find_system(getattr(model.config, "model_type", None)) or FOREIGN
+
+
+def shipped(*kinds: str) -> dict[str, Path]:
+    """The folders of the shipped models of these kinds, or of all, by name."""
+    return {row.checkpoint: row.folder for row in systems() if row.checkpoint and (not kinds or row.kind in kinds)}
+
+
+def default_model(reads: str) -> str:
+    """The shipped model that is taken where none is named, for images that are read so."""
+    return next(row.checkpoint for row in systems() if row.default and row.reads == reads)
 
 
 @cache
@@ -239,18 +144,14 @@ def register_auto_classes() -> None:
     """Teach transformers' Auto classes our own, so that a folder loads with the installed code and no remote code."""
     import transformers
 
-    for row in SYSTEMS:
+    for row in systems():
         config, model = row.resolve("config"), row.resolve("model")
         transformers.AutoConfig.register(row.model_type, config)
         for name in row.auto_classes:
             getattr(transformers, name).register(config, model)
         if row.kind in ("report", "encoder"):
             transformers.AutoProcessor.register(config, row.resolve("processor"))
-    from hf_medreport.processing.image_processing_film import FilmImageProcessor
-    from hf_medreport.processing.image_processing_tile import TileImageProcessor
-
-    # Found by the class name that a folder gives; the configuration is only the key it is filed under.
-    for model_type, image_processor in (("anatomy_segmenter", FilmImageProcessor), ("histgen", TileImageProcessor)):
-        backends = dict.fromkeys(("pil", "torchvision"), image_processor)  # one class whatever is installed
-        config = system(model_type).resolve("config")
-        transformers.AutoImageProcessor.register(config, image_processor_classes=backends)
+        if row.image_processor:
+            # Found by the class name that a folder gives; the configuration is only the key it is filed under.
+            backends = dict.fromkeys(("pil", "torchvision"), row.resolve("image_processor"))  # whatever is installed
+            transformers.AutoImageProcessor.register(config, image_processor_classes=backends)

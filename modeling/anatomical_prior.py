@@ -7,6 +7,8 @@ The blur is written as two small matrices a layer with the reflection folded in,
 
 import torch
 
+from .config_error import ConfigError
+
 EPS = 1e-8
 # Blurring a flat map leaves rounding noise of 1e-7: that is no contrast.
 FLAT = 1e-6
@@ -65,9 +67,11 @@ def layer_masks(
         (batch, num_layers, rows, columns) float32 in [0, 1]; all zeros where a mask is constant.
     """
     if masks.ndim != 4 or masks.shape[1] != 1:
-        raise ValueError(
-            f"anatomical_masks: found shape {tuple(masks.shape)}; expected (batch, 1, height, width); "
-            "add the channel axis or merge lung and heart into one mask"
+        raise ConfigError(
+            "anatomical_masks",
+            f"shape {tuple(masks.shape)}",
+            "(batch, 1, height, width)",
+            "add the channel axis or merge lung and heart into one mask",
         )
     schedule = kernel_schedule(num_layers, base_kernel, kernel_growth)
     rows, columns = (

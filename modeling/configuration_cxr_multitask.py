@@ -3,6 +3,7 @@
 from transformers import PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .config_error import ConfigError
 from .config_fields import refuse_misspelt_fields, refuse_other_values
 from .configuration_anatomy_segmenter import AnatomySegmenterConfig
 from .configuration_latent_gpt2 import LatentGPT2Config
@@ -80,31 +81,39 @@ class CxrMultitaskConfig(PreTrainedConfig):
         self.encoder = {**DENSENET121, **(self.encoder or {})}
         unknown = sorted(set(self.encoder) - set(DENSENET121))
         if unknown:
-            raise ValueError(
-                f"CxrMultitaskConfig: found encoder field '{unknown[0]}'; expected {', '.join(DENSENET121)}; "
-                "correct the configuration"
+            raise ConfigError(
+                "CxrMultitaskConfig",
+                f"encoder field '{unknown[0]}'",
+                ", ".join(DENSENET121),
+                "correct the configuration",
             )
         if len(self.decoder_channels) != 5:
-            raise ValueError(
-                f"CxrMultitaskConfig: found {len(self.decoder_channels)} decoder_channels; expected 5, one a doubling; "
-                "correct the configuration"
+            raise ConfigError(
+                "CxrMultitaskConfig",
+                f"{len(self.decoder_channels)} decoder_channels",
+                "5, one a doubling",
+                "correct the configuration",
             )
         if self.image_size % 32 or self.image_size <= 0:
-            raise ValueError(
-                f"CxrMultitaskConfig: found image_size={self.image_size}; expected a multiple of 32, the encoder's "
-                "stride; choose 224 or another"
+            raise ConfigError(
+                "CxrMultitaskConfig",
+                f"image_size={self.image_size}",
+                "a multiple of 32, the encoder's stride",
+                "choose 224 or another",
             )
         self._refuse_impossible_values()
         super().__post_init__(**kwargs)
         if self.include_pad_in_loss and self.decoder.pad_token_id is None:
-            raise ValueError(
-                "CxrMultitaskConfig: found include_pad_in_loss and no padding token; expected a pad_token_id of the "
-                "decoder; give the tokenizer one"
+            raise ConfigError(
+                "CxrMultitaskConfig",
+                "include_pad_in_loss and no padding token",
+                "a pad_token_id of the decoder",
+                "give the tokenizer one",
             )
         self.decoder.latent_size = 2 * self.view_latent_size
 
     def _refuse_impossible_values(self) -> None:
-        """Raise ValueError at numbers that would train something else than they say, or break much later."""
+        """Raise ConfigError at numbers that would train something else than they say, or break much later."""
         last_n, dropout, channels = self.encoder_trainable_last_n, self.classifier_dropout, self.classifier_channels
         blocks = self.encoder["block_config"]
         rules = {name: (getattr(self, name) >= 0, "0 or more") for name in WEIGHTS}
@@ -120,17 +129,16 @@ class CxrMultitaskConfig(PreTrainedConfig):
             "encoder_std": (len(self.encoder_std) == 3 and min(self.encoder_std) > 0, "3 above 0, one a channel"),
         }
         if not any(getattr(self, name) for name in WEIGHTS):
-            raise ValueError(
-                f"CxrMultitaskConfig: found 0 in {', '.join(WEIGHTS)}; expected one of them above 0; choose a task"
+            raise ConfigError(
+                "CxrMultitaskConfig", f"0 in {', '.join(WEIGHTS)}", "one of them above 0", "choose a task"
             )
         for name, (holds, expected) in rules.items():
             if not holds:
                 found = f"{name}={getattr(self, name)!r}"
-                raise ValueError(f"CxrMultitaskConfig: found {found}; expected {expected}; correct the configuration")
+                raise ConfigError("CxrMultitaskConfig", found, expected, "correct the configuration")
         if len(blocks) != 4 or min(blocks) < 1:
-            raise ValueError(
-                f"CxrMultitaskConfig: found encoder block_config={blocks!r}; expected 4 of 1 or more; correct the "
-                "configuration"
+            raise ConfigError(
+                "CxrMultitaskConfig", f"encoder block_config={blocks!r}", "4 of 1 or more", "correct the configuration"
             )
 
     @property

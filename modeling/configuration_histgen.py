@@ -2,6 +2,7 @@
 
 from transformers import PreTrainedConfig
 
+from .config_error import ConfigError
 from .config_fields import refuse_misspelt_fields, refuse_other_values
 
 # Every field's default is the published training script's (`train_wsi_report.sh`), unless its line says otherwise.
@@ -67,11 +68,13 @@ class HistGenConfig(PreTrainedConfig):
             value = getattr(self, name)
             if value < low or high is not None and value > high:
                 expected = f"{low} to {high} (memory_slots)" if high is not None else f"at least {low}"
-                raise ValueError(f"HistGenConfig: found {name}={value}; expected {expected}; correct the configuration")
+                raise ConfigError("HistGenConfig", f"{name}={value}", expected, "correct the configuration")
         if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"HistGenConfig: found hidden_size={self.hidden_size}; expected a multiple of "
-                f"num_attention_heads={self.num_attention_heads}; correct the configuration"
+            raise ConfigError(
+                "HistGenConfig",
+                f"hidden_size={self.hidden_size}",
+                f"a multiple of num_attention_heads={self.num_attention_heads}",
+                "correct the configuration",
             )
 
 

@@ -3,6 +3,7 @@
 from transformers import BertConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .config_error import ConfigError
 from .config_fields import refuse_misspelt_fields, refuse_other_values
 
 # The 13 findings that the CheXpert labeller looks for, in its order; its fourteenth, No Finding, is none of them.
@@ -101,7 +102,7 @@ class MedViLLConfig(PreTrainedConfig):
         self._refuse_sizes()
 
     def _refuse_sizes(self) -> None:
-        """Raise ValueError at sizes that do not fit each other."""
+        """Raise ConfigError at sizes that do not fit each other."""
         places = self.bert.max_position_embeddings
         for name, used in (("num_image_embeds", 0), ("max_text_tokens", 1)):
             if not 1 <= getattr(self, name) <= places - used:
@@ -120,7 +121,7 @@ class MedViLLConfig(PreTrainedConfig):
             self._refuse(found, "one a name, as RadScribeProcessor.label_pieces makes them")
 
     def _refuse(self, found: str, expected: str) -> None:
-        raise ValueError(f"MedViLLConfig: found {found}; expected {expected}; correct the configuration")
+        raise ConfigError("MedViLLConfig", found, expected, "correct the configuration")
 
     @property
     def vit_width(self) -> int:

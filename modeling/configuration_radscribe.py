@@ -3,6 +3,7 @@
 from transformers import PreTrainedConfig, T5Config
 from transformers.configuration_utils import SubConfigSpec
 
+from .config_error import ConfigError
 from .config_fields import refuse_misspelt_fields
 from .configuration_medvill import MedViLLConfig
 
@@ -64,7 +65,7 @@ class RadScribeConfig(PreTrainedConfig):
         self.decoder_start_token_id = self.decoder.pad_token_id if start is None else start
 
     def _refuse(self, found: str, expected: str) -> None:
-        raise ValueError(f"RadScribeConfig: found {found}; expected {expected}; correct the configuration")
+        raise ConfigError("RadScribeConfig", found, expected, "correct the configuration")
 
     @property
     def vocab_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from transformers import PreTrainedConfig
 
+from .config_error import ConfigError
 from .config_fields import refuse_misspelt_fields
 
 
@@ -61,7 +62,7 @@ class ReportTransformerConfig(PreTrainedConfig):
                 self._refuse(f"{name}={getattr(self, name)}", f"0 to {self.vocab_size - 1} (vocab_size)")
 
     def _refuse(self, found: str, expected: str) -> None:
-        raise ValueError(f"ReportTransformerConfig: found {found}; expected {expected}; correct the configuration")
+        raise ConfigError("ReportTransformerConfig", found, expected, "correct the configuration")
 
 
 __all__ = ["ReportTransformerConfig"]

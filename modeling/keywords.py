@@ -17,6 +17,8 @@ import torch
 from transformers import GenerationConfig, GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from .config_error import ConfigError
+
 CACHE_NAMES = ("cache", "past_key_values")
 # The one that this transformers passes to `forward`, and looks for in what it returns.
 CACHE = next(name for name in CACHE_NAMES if name in {field.name for field in fields(CausalLMOutputWithPast)})
@@ -99,11 +101,13 @@ def cache_by_both_names(prepare):
 
 
 def refuse_cache_under_checkpointing(layer, cache) -> None:
-    """ValueError where a layer is to run twice for its gradient: the cache would hold every key twice."""
+    """ConfigError where a layer is to run twice for its gradient: the cache would hold every key twice."""
     if cache is not None and layer.gradient_checkpointing and layer.training and torch.is_grad_enabled():
-        raise ValueError(
-            "cache: found one in training with gradient checkpointing; expected none, since layers run twice; leave it "
-            "out, or switch checkpointing off"
+        raise ConfigError(
+            "cache",
+            "one in training with gradient checkpointing",
+            "none, since layers run twice",
+            "leave it out, or switch checkpointing off",
         )
 
 

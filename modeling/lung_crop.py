@@ -11,6 +11,8 @@ the film stays whole. Everything is plain torch on a batch, on any device.
 import torch
 from torch import nn
 
+from .config_error import ConfigError
+
 EDGE_PX = 1e-3  # a box this near to a pixel's edge, off it by rounding, does not take the next pixel in
 
 
@@ -28,11 +30,11 @@ def largest_components(masks: torch.Tensor, count: int = 2) -> torch.Tensor:
         bool (batch, height, width).
 
     Raises:
-        ValueError: masks of another form, or a count below 1.
+        ConfigError: masks of another form, or a count below 1.
     """
     _check_masks(masks)
     if count < 1:
-        raise ValueError(f"count: found {count}; expected at least 1; 2 keeps both lungs")
+        raise ConfigError("count", f"{count}", "at least 1", "2 keeps both lungs")
     flat = component_labels(masks).flatten(1)  # (batch, pixels)
     background = flat.shape[1]
     sizes = torch.zeros(flat.shape[0], background + 1, dtype=torch.long, device=masks.device)
@@ -84,11 +86,11 @@ def crop_boxes(masks: torch.Tensor, margin: float) -> torch.Tensor:
         edges of the mask's pixels; an empty mask gives the whole film, (0, 0, 1, 1).
 
     Raises:
-        ValueError: masks of another form, or a margin outside 0 to 0.5.
+        ConfigError: masks of another form, or a margin outside 0 to 0.5.
     """
     _check_masks(masks)
     if not 0 <= margin <= 0.5:  # NaN too
-        raise ValueError(f"crop_margin: found {margin}; expected 0 to 0.5, a fraction of the film; 0.05 is usual")
+        raise ConfigError("crop_margin", f"{margin}", "0 to 0.5, a fraction of the film", "0.05 is usual")
     left, right = _extent(masks.any(dim=1), margin)
     top, bottom = _extent(masks.any(dim=2), margin)
     boxes = torch.stack([left, top, right, bottom], dim=1)
@@ -116,15 +118,17 @@ def crop_to_boxes(images: torch.Tensor, boxes: torch.Tensor, size: int) -> torch
         (batch, channels, size, size) of the images' type; resized in float32.
 
     Raises:
-        ValueError: images of another form, or another number of boxes.
+        ConfigError: images of another form, or another number of boxes.
     """
     if images.ndim != 4 or not images.is_floating_point():
-        raise ValueError(
-            f"images: found {images.dtype} of shape {tuple(images.shape)}; expected floats (batch, channels, height, "
-            "width); add the axes, scale to [0, 1]"
+        raise ConfigError(
+            "images",
+            f"{images.dtype} of shape {tuple(images.shape)}",
+            "floats (batch, channels, height, width)",
+            "add the axes, scale to [0, 1]",
         )
     if len(boxes) != len(images):
-        raise ValueError(f"boxes: found {len(boxes)} for {len(images)} images; expected one an image; pass as many")
+        raise ConfigError("boxes", f"{len(boxes)} for {len(images)} images", "one an image", "pass as many")
     height, width = images.shape[2:]
     crops = []
     for image, box in zip(images, boxes.double().cpu(), strict=True):
@@ -146,17 +150,19 @@ def crop_to_mask(images: torch.Tensor, masks: torch.Tensor, margin: float, size:
         size: side of the result.
 
     Raises:
-        ValueError: images or masks of another form or number, or a margin outside 0 to 0.5.
+        ConfigError: images or masks of another form or number, or a margin outside 0 to 0.5.
     """
     boxes = crop_boxes(masks, margin)
     if len(masks) != len(images):
-        raise ValueError(f"masks: found {len(masks)} for {len(images)} images; expected one an image; pass as many")
+        raise ConfigError("masks", f"{len(masks)} for {len(images)} images", "one an image", "pass as many")
     return crop_to_boxes(images, boxes, size)
 
 
 def _check_masks(masks: torch.Tensor) -> None:
     if masks.ndim != 3 or masks.dtype != torch.bool:
-        raise ValueError(
-            f"masks: found {masks.dtype} of shape {tuple(masks.shape)}; expected bool (batch, height, width); "
-            "compare them with a threshold, drop the channel axis"
+        raise ConfigError(
+            "masks",
+            f"{masks.dtype} of shape {tuple(masks.shape)}",
+            "bool (batch, height, width)",
+            "compare them with a threshold, drop the channel axis",
         )

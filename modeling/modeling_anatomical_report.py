@@ -26,6 +26,7 @@ in the prefill nor later; under eager it acts in the prefill, and each later ste
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -34,6 +35,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
 from .anatomical_prior import attention_bias, layer_masks
+from .config_error import ConfigError
 from .configuration_anatomical_report import AnatomicalReportConfig
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
 from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
@@ -67,6 +69,20 @@ class AnatomicalGPT2LMHeadModel(GPT2LMHeadModel):
         super().__init__(config)
         self.transformer = AnatomicalGPT2Model(config)
         self.post_init()
+
+
+@dataclass
+class SeenFilms:
+    """What was made of films before a word is written.
+
+    Attributes:
+        embeddings, prior: as `encode_image` returns them.
+        masks: (batch, 1, height, width), of which the prior was made; None with `mask_mode="none"`.
+    """
+
+    embeddings: torch.Tensor
+    prior: torch.Tensor | None
+    masks: torch.Tensor | None
 
 
 class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -202,33 +218,70 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         elif pixel_values is not None:
             features, grid = patch_features(self.encoder, pixel_values.to(self.encoder.dtype))
         else:
-            raise ValueError("forward: found no image; expected pixel_values or encoder_outputs; pass one of them")
+            raise ConfigError("forward", "no image", "pixel_values or encoder_outputs", "pass one of them")
         if features.shape[-1] != self.projection.in_features:
-            raise ValueError(
-                f"encoder_outputs: found width {features.shape[-1]}; expected {self.projection.in_features}; "
-                "pass patch features of the configured encoder, before the projection"
+            raise ConfigError(
+                "encoder_outputs",
+                f"width {features.shape[-1]}",
+                str(self.projection.in_features),
+                "pass patch features of the configured encoder, before the projection",
             )
         embeddings = self.projection(features.to(self.dtype))
-        if self.config.mask_mode == "none":
-            return embeddings, None
+        anatomical_masks = self.masks_of(pixel_values, anatomical_masks)
         if anatomical_masks is None:
-            if self.segmenter is None or pixel_values is None:
-                raise ValueError(
-                    f"anatomical_masks: found none with mask_mode='{self.config.mask_mode}' and no segmenter to draw "
-                    "them; expected (batch, 1, height, width); pass masks, build with a segmenter, or set "
-                    "mask_mode='none'"
-                )
-            anatomical_masks = self.segmenter.anatomical_masks(pixel_values.to(self.segmenter.dtype))
+            return embeddings, None
         if anatomical_masks.shape[0] != embeddings.shape[0]:
-            raise ValueError(
-                f"anatomical_masks: found {anatomical_masks.shape[0]} masks for {embeddings.shape[0]} images; "
-                "expected one an image; pass an all-zero mask for an image without one"
+            raise ConfigError(
+                "anatomical_masks",
+                f"{anatomical_masks.shape[0]} masks for {embeddings.shape[0]} images",
+                "one an image",
+                "pass an all-zero mask for an image without one",
             )
         config = self.config
         prior = layer_masks(
             anatomical_masks, grid, config.decoder.num_hidden_layers, config.base_kernel, config.kernel_growth
         )
         return embeddings, prior
+
+    def masks_of(self, pixel_values: torch.Tensor | None, given: torch.Tensor | None) -> torch.Tensor | None:
+        """The masks given, or those that the segmenter draws; None with `mask_mode="none"`."""
+        if self.config.mask_mode == "none":
+            return None
+        if given is not None:
+            return given
+        if self.segmenter is None or pixel_values is None:
+            raise ConfigError(
+                "anatomical_masks",
+                f"none with mask_mode='{self.config.mask_mode}' and no segmenter to draw them",
+                "(batch, 1, height, width)",
+                "pass masks, build with a segmenter, or set mask_mode='none'",
+            )
+        return self.segmenter.anatomical_masks(pixel_values.to(self.segmenter.dtype))
+
+    def takes(self) -> dict[str, str]:
+        """What a case may bring beside its image: name -> `"optional"` or `"required"`."""
+        alone = self.config.mask_mode != "none" and self.segmenter is None
+        return {"mask": "required" if alone else "optional"}
+
+    @torch.no_grad()
+    def see(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        anatomical_masks: torch.Tensor | None = None,
+        encoder_outputs: torch.Tensor | None = None,
+        evidence: bool = False,
+    ) -> SeenFilms:
+        """Look at films once, for `generate`, `sentence_evidence` and `details`; arguments as in `forward`.
+
+        Args:
+            evidence: whether `sentence_evidence` is to follow.
+        """
+        masks = self.masks_of(pixel_values, anatomical_masks)
+        return SeenFilms(*self.encode_image(pixel_values, encoder_outputs, masks), masks)
+
+    def details(self, seen: SeenFilms, full: bool) -> dict[str, torch.Tensor]:
+        """What a record says beside the words, a row a case: in full the `prior`, (batch, height, width) in [0, 1]."""
+        return {"prior": seen.masks[:, 0]} if full and seen.masks is not None else {}
 
     @can_return_tuple
     @known_keywords
@@ -268,7 +321,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             `labels[:, t]`. `loss` is the mean cross-entropy over labels that are not -100.
 
         Raises:
-            ValueError: no image, no mask or prior where one is needed, a wrong shape, or more tokens than positions.
+            ConfigError: no image, no mask or prior where one is needed, a wrong shape, or more tokens than positions.
         """
         if input_ids is None and labels is not None:
             input_ids = labels.masked_fill(labels == -100, self.config.decoder.eos_token_id)
@@ -283,16 +336,20 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         elif inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
         if prior is None and self.config.mask_mode != "none":
-            raise ValueError(
-                f"forward: found no prior with mask_mode='{self.config.mask_mode}'; expected one beside inputs_embeds "
-                "and in every step with a cache; pass the prior that encode_image gives"
+            raise ConfigError(
+                "forward",
+                f"no prior with mask_mode='{self.config.mask_mode}'",
+                "one beside inputs_embeds and in every step with a cache",
+                "pass the prior that encode_image gives",
             )
 
         length = seen + inputs_embeds.shape[1]
         if length > self.config.decoder.n_positions:
-            raise ValueError(
-                f"forward: found {length} tokens (image and text); expected at most {self.config.decoder.n_positions}, "
-                "the decoder's positions; shorten the text or expand the positions"
+            raise ConfigError(
+                "forward",
+                f"{length} tokens (image and text)",
+                f"at most {self.config.decoder.n_positions}, the decoder's positions",
+                "shorten the text or expand the positions",
             )
         dtype = working_dtype(inputs_embeds)
         outputs = self.decoder.transformer(
@@ -353,6 +410,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         attention_mask: torch.Tensor | None = None,
         anatomical_masks: torch.Tensor | None = None,
         encoder_outputs: torch.Tensor | None = None,
+        seen: SeenFilms | None = None,
         labels: torch.Tensor | None = None,
         **kwargs,
     ):
@@ -360,16 +418,21 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
 
         Args:
             pixel_values, anatomical_masks, encoder_outputs: as in `forward`.
+            seen: of `see`, in place of these.
             input_ids, attention_mask: (batch, prompt) text to continue, left-padded; optional.
             labels: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`, which always uses a cache for a model given embeddings.
         """
         if kwargs.get("assistant_model") is not None or kwargs.get("cache_implementation") is not None:
-            raise ValueError(
-                "generate: found assistant_model or cache_implementation; expected neither; this model decodes with "
-                "its default cache, which grows with the text"
+            raise ConfigError(
+                "generate",
+                "assistant_model or cache_implementation",
+                "neither",
+                "this model decodes with its default cache, which grows with the text",
             )
-        image_embeds, prior = self.encode_image(pixel_values, encoder_outputs, anatomical_masks)
+        if seen is None:
+            seen = self.see(pixel_values, anatomical_masks, encoder_outputs)
+        image_embeds, prior = seen.embeddings, seen.prior
         inputs_embeds = self._append_text(image_embeds, input_ids)
         if attention_mask is None:
             attention_mask = inputs_embeds.new_ones(inputs_embeds.shape[:2], dtype=torch.long)
@@ -398,6 +461,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         pixel_values: torch.Tensor | None = None,
         anatomical_masks: torch.Tensor | None = None,
         encoder_outputs: torch.Tensor | None = None,
+        seen: SeenFilms | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """How sure the model is of each token, and which patches spoke for each sentence.
 
@@ -407,14 +471,17 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         Args:
             generated: (batch, text) ids from `generate`.
             sentence_of_token: (batch, text) index of each token's sentence; -1 for padding.
+            seen: of `see` with `evidence=True`, in place of the films.
 
         Returns:
             token log-probabilities (batch, text), and evidence (batch, sentences, rows, columns), each map of sum 1
             (or 0 where no patch spoke for the sentence).
         """
-        image_embeds, prior = self.encode_image(pixel_values, encoder_outputs, anatomical_masks)
+        if seen is None:
+            seen = self.see(pixel_values, anatomical_masks, encoder_outputs, evidence=True)
+        prior = seen.prior
         with torch.enable_grad():
-            image_embeds = image_embeds.detach().requires_grad_()
+            image_embeds = seen.embeddings.detach().requires_grad_()
             num_patches = image_embeds.shape[1]
             inputs_embeds = self._append_text(image_embeds, generated)
             logits = self(inputs_embeds=inputs_embeds, prior=prior, logits_to_keep=generated.shape[1] + 1).logits
@@ -452,9 +519,11 @@ def square_grid(num_patches: int) -> tuple[int, int]:
     """(side, side) of a square patch grid."""
     side = math.isqrt(num_patches)
     if side * side != num_patches:
-        raise ValueError(
-            f"encoder_outputs: found {num_patches} patches; expected a square number; "
-            "drop class and register tokens, or pass pixel_values"
+        raise ConfigError(
+            "encoder_outputs",
+            f"{num_patches} patches",
+            "a square number",
+            "drop class and register tokens, or pass pixel_values",
         )
     return side, side
 
@@ -470,9 +539,11 @@ def patch_features(encoder: PreTrainedModel, pixel_values: torch.Tensor) -> tupl
     prefix = hidden.shape[1] - rows * columns
     expected = 1 + getattr(encoder.config, "num_register_tokens", 0)
     if prefix != expected:
-        raise ValueError(
-            f"encoder: found {hidden.shape[1]} tokens for a grid of {rows} x {columns}; expected {expected} before the "
-            "patches (class and registers); give the encoder the image size of its configuration"
+        raise ConfigError(
+            "encoder",
+            f"{hidden.shape[1]} tokens for a grid of {rows} x {columns}",
+            f"{expected} before the patches (class and registers)",
+            "give the encoder the image size of its configuration",
         )
     return hidden[:, prefix:], (rows, columns)
 

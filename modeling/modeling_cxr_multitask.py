@@ -23,7 +23,7 @@ What differs from the notebook, and why:
     ids = model.generate(frontal, lateral)  # report
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -31,6 +31,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
+from .config_error import ConfigError
 from .configuration_cxr_multitask import CxrMultitaskConfig
 from .densenet_encoder import DenseNetEncoder
 from .keywords import known_generation_keywords, known_keywords
@@ -254,9 +255,11 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if masks is None and (self.segmenter is None or not rows.any()):
             return boxes
         if masks is not None and len(masks) != len(rows):
-            raise ValueError(
-                f"anatomical_masks: found {len(masks)} masks for {len(rows)} cases; expected one a case; pass an "
-                "all-zero mask for a film without one"
+            raise ConfigError(
+                "anatomical_masks",
+                f"{len(masks)} masks for {len(rows)} cases",
+                "one a case",
+                "pass an all-zero mask for a film without one",
             )
         if masks is None:
             lungs = self.segmenter(pixel_values[rows].to(self.segmenter.dtype)).logits[:, LUNGS] > 0
@@ -264,6 +267,36 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             lungs = masks[rows, 0] > 0.5
         boxes[rows] = crop_boxes(largest_components(lungs), self.config.crop_margin)
         return boxes
+
+    def takes(self) -> dict[str, str]:
+        """What a case may bring beside its films: name -> `"optional"` or `"required"`."""
+        return {"mask": "optional"}
+
+    @torch.no_grad()
+    def see(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        lateral_pixel_values: torch.Tensor | None = None,
+        views: torch.Tensor | None = None,
+        anatomical_masks: torch.Tensor | None = None,
+        evidence: bool = False,
+    ) -> SeenViews:
+        """Look at films once, for `generate`, `sentence_evidence` and `details`; arguments as in `encode_views`.
+
+        Args:
+            evidence: whether `sentence_evidence` is to follow.
+        """
+        return self.encode_views(pixel_values, lateral_pixel_values, views, anatomical_masks)
+
+    @torch.no_grad()
+    def details(self, seen: SeenViews, full: bool) -> dict[str, torch.Tensor]:
+        """What a record says beside the words, a row a case: in full `views`, `boxes`, `abnormal_logits` and the
+        targets and reconstructions of each view, named and shaped as in `CxrMultitaskOutput`."""
+        if not full:
+            return {}
+        drawn = {name: value for name, value in self.redraw(seen).items() if not name.endswith("_loss")}
+        logits = {"abnormal_logits": self.classifier(self.latent_of(seen))[:, 0]} if self.config.abnormal_weight else {}
+        return {"views": seen.views, "boxes": seen.boxes, **logits, **drawn}
 
     def latent_of(self, seen: SeenViews) -> torch.Tensor:
         """(batch, latent size): the pooled views side by side, and the learned substitute of each that is missing."""
@@ -313,14 +346,16 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             reconstruct: False leaves the decoders out. In training a task whose weight is 0 is left out too.
 
         Raises:
-            ValueError: no film, a wrong shape or number, labels that are no labels, or more tokens than positions.
+            ConfigError: no film, a wrong shape or number, labels that are no labels, or more tokens than positions.
         """
         seen = self.encode_views(pixel_values, lateral_pixel_values, views, anatomical_masks)
         latent = self.latent_of(seen)
         if self.training and len(latent) == 1:
-            raise ValueError(
-                "pixel_values: found one case in training; expected two or more for the classifier's batch norm; "
-                "raise the batch size, or drop the last batch"
+            raise ConfigError(
+                "pixel_values",
+                "one case in training",
+                "two or more for the classifier's batch norm",
+                "raise the batch size, or drop the last batch",
             )
         parts = {"latent": latent, "boxes": seen.boxes, "views": seen.views}
         parts["abnormal_logits"] = self.classifier(latent)[:, 0]
@@ -348,15 +383,19 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def abnormal_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
         """Cross-entropy over the cases whose verdict is known; None where no one's is."""
         if labels.shape != logits.shape:
-            raise ValueError(
-                f"abnormal_labels: found shape {tuple(labels.shape)} for {len(logits)} cases; expected "
-                f"({len(logits)},); give one a case, {UNKNOWN} where it is not known"
+            raise ConfigError(
+                "abnormal_labels",
+                f"shape {tuple(labels.shape)} for {len(logits)} cases",
+                f"({len(logits)},)",
+                f"give one a case, {UNKNOWN} where it is not known",
             )
         wrong = labels[(labels != 0) & (labels != 1) & (labels != UNKNOWN)]
         if wrong.numel():
-            raise ValueError(
-                f"abnormal_labels: found {wrong[0].item():g}; expected 0 (normal), 1 (abnormal) or {UNKNOWN} (not "
-                "known); correct the labels"
+            raise ConfigError(
+                "abnormal_labels",
+                f"{wrong[0].item():g}",
+                f"0 (normal), 1 (abnormal) or {UNKNOWN} (not known)",
+                "correct the labels",
             )
         known = labels != UNKNOWN
         if not known.any():
@@ -385,9 +424,11 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             input_ids = labels[:, :-1].masked_fill(labels[:, :-1] == -100, decoder.eos_token_id)
         ids, mask = self.after_start(input_ids, attention_mask)
         if ids.shape[1] > decoder.n_positions:
-            raise ValueError(
-                f"forward: found {ids.shape[1]} tokens of text, <start> counted; expected at most "
-                f"{decoder.n_positions}, the decoder's positions; shorten the text"
+            raise ConfigError(
+                "forward",
+                f"{ids.shape[1]} tokens of text, <start> counted",
+                f"at most {decoder.n_positions}, the decoder's positions",
+                "shorten the text",
             )
         logits = self.decoder(ids, latent, attention_mask=mask, use_cache=False).logits
         if labels is None:
@@ -412,6 +453,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         anatomical_masks: torch.Tensor | None = None,
+        seen: SeenViews | None = None,
         labels: torch.Tensor | None = None,
         abnormal_labels: torch.Tensor | None = None,
         **kwargs,
@@ -420,11 +462,14 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         Args:
             pixel_values, lateral_pixel_values, views, anatomical_masks: as in `forward`.
+            seen: of `see`, in place of these.
             input_ids, attention_mask: (batch, prompt) text to continue, left-padded; optional.
             labels, abnormal_labels: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`.
         """
-        latent = self.latent_of(self.encode_views(pixel_values, lateral_pixel_values, views, anatomical_masks))
+        if seen is None:
+            seen = self.see(pixel_values, lateral_pixel_values, views, anatomical_masks)
+        latent = self.latent_of(seen)
         if input_ids is None:
             input_ids = torch.zeros(len(latent), 0, dtype=torch.long, device=latent.device)
         ids, mask = self.after_start(input_ids.to(latent.device), attention_mask)
@@ -443,6 +488,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         lateral_pixel_values: torch.Tensor | None = None,
         views: torch.Tensor | None = None,
         anatomical_masks: torch.Tensor | None = None,
+        seen: SeenViews | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """How sure the model is of each token, and which parts of the films spoke for each sentence.
 
@@ -452,14 +498,16 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Args:
             generated: (batch, text) ids from `generate`.
             sentence_of_token: (batch, text) index of each token's sentence; -1 for padding.
+            seen: of `see` with `evidence=True`, in place of the films.
 
         Returns:
             token log-probabilities (batch, text), and evidence (batch, sentences, rows, 2 x columns), the frontal film
             left and the lateral right, each pair of sum 1 (or 0 where nothing spoke for the sentence).
         """
+        if seen is None:
+            seen = self.see(pixel_values, lateral_pixel_values, views, anatomical_masks, evidence=True)
         with torch.enable_grad():
-            seen = self.encode_views(pixel_values, lateral_pixel_values, views, anatomical_masks)
-            seen.activations = [activations.detach().requires_grad_() for activations in seen.activations]
+            seen = replace(seen, activations=[each.detach().requires_grad_() for each in seen.activations])
             ids, mask = self.after_start(generated[:, :-1], None)
             logits = self.decoder(ids, self.latent_of(seen), attention_mask=mask, use_cache=False).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[..., None])[..., 0]
@@ -482,41 +530,49 @@ def checked_views(given: list[torch.Tensor | None], views: torch.Tensor | None, 
     """Which views are there, (batch, 2) bool, of frontal and lateral films and `views` as `encode_views` takes them.
 
     Raises:
-        ValueError: no film at all or none in a case, films of a wrong shape, range or number, or `views` of another
+        ConfigError: no film at all or none in a case, films of a wrong shape, range or number, or `views` of another
             shape.
     """
     batch = next((len(films) for films in given if films is not None), None)
     if batch is None:
-        raise ValueError("forward: found no film; expected pixel_values or lateral_pixel_values; pass one of them")
+        raise ConfigError("forward", "no film", "pixel_values or lateral_pixel_values", "pass one of them")
     for name, of_view in zip(("pixel_values", "lateral_pixel_values"), given, strict=True):
         if of_view is None:
             continue
         if of_view.ndim != 4 or of_view.shape[1] != 3 or not of_view.is_floating_point():
-            raise ValueError(
-                f"{name}: found {of_view.dtype} of shape {tuple(of_view.shape)}; expected floats (batch, 3, height, "
-                "width); add the axes, scale to [0, 1]"
+            raise ConfigError(
+                name,
+                f"{of_view.dtype} of shape {tuple(of_view.shape)}",
+                "floats (batch, 3, height, width)",
+                "add the axes, scale to [0, 1]",
             )
         if ((of_view < -OUTSIDE) | (of_view > 1 + OUTSIDE)).any():  # NaN is refused as a latent
             low, high = of_view.min().item(), of_view.max().item()
-            raise ValueError(
-                f"{name}: found values from {low:.4g} to {high:.4g}; expected [0, 1]; divide by the largest grey "
-                "value, and leave mean and deviation to encoder_mean and encoder_std"
+            raise ConfigError(
+                name,
+                f"values from {low:.4g} to {high:.4g}",
+                "[0, 1]",
+                "divide by the largest grey value, and leave mean and deviation to encoder_mean and encoder_std",
             )
     if all(films is not None for films in given) and len(given[0]) != len(given[1]):
-        raise ValueError(
-            f"lateral_pixel_values: found {len(given[1])} films for {len(given[0])} frontal ones; expected one a "
-            "case; mark a missing view with 0 in views"
+        raise ConfigError(
+            "lateral_pixel_values",
+            f"{len(given[1])} films for {len(given[0])} frontal ones",
+            "one a case",
+            "mark a missing view with 0 in views",
         )
     there = torch.tensor([[films is not None for films in given]], device=device).expand(batch, 2)
     if views is not None and views.shape != there.shape:
-        raise ValueError(
-            f"views: found shape {tuple(views.shape)} for {batch} cases; expected ({batch}, 2); give a row a case, "
-            "1 where the frontal and the lateral film are there"
+        raise ConfigError(
+            "views",
+            f"shape {tuple(views.shape)} for {batch} cases",
+            f"({batch}, 2)",
+            "give a row a case, 1 where the frontal and the lateral film are there",
         )
     views = there if views is None else views.to(device).bool() & there
     if not views.any(dim=1).all():
         rows = (~views.any(dim=1)).nonzero().flatten().tolist()
-        raise ValueError(f"views: found no film in cases {rows}; expected one or two; leave these cases out")
+        raise ConfigError("views", f"no film in cases {rows}", "one or two", "leave these cases out")
     return views
 
 

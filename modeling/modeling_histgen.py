@@ -36,6 +36,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.utils import can_return_tuple
 
+from .config_error import ConfigError
 from .configuration_histgen import HistGenConfig
 from .keywords import (
     CACHE,
@@ -299,6 +300,23 @@ class HistGenDecoder(nn.Module):
         return self.norm(states)
 
 
+@dataclass
+class SeenSlides:
+    """What was made of bags of features before a word is written.
+
+    Attributes:
+        encoder_outputs: of `encode_patches`.
+        memory_key_values: of `context.memory_keys_values()`.
+        patches: (batch, patches, hidden_size) projected features, by which evidence is asked for.
+        mask: (batch, patches), 0 on padding.
+    """
+
+    encoder_outputs: HistGenEncoderOutput
+    memory_key_values: tuple
+    patches: torch.Tensor
+    mask: torch.Tensor
+
+
 class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
     """Patch features -> regions -> report."""
 
@@ -381,25 +399,57 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             memory_key_values: of `context.memory_keys_values()`, where the caller has them.
 
         Raises:
-            ValueError: another width than feature_size, a mask of another shape, or a bag without patches.
+            ConfigError: another width than feature_size, a mask of another shape, or a bag without patches.
         """
+        mask = self.checked_mask(patch_features, patch_attention_mask)
+        memory = memory_key_values if memory_key_values is not None else self.context.memory_keys_values()
+        return self.encoder(self.project(patch_features), mask, self.context, memory)
+
+    def checked_mask(self, patch_features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """(batch, patches) bool; errors as `encode_patches`."""
         if patch_features.ndim != 3 or patch_features.shape[-1] != self.config.feature_size:
-            raise ValueError(
-                f"patch_features: found shape {tuple(patch_features.shape)}; expected (batch, patches, "
-                f"{self.config.feature_size}); encode the slide with the patch encoder that this model was trained with"
+            raise ConfigError(
+                "patch_features",
+                f"shape {tuple(patch_features.shape)}",
+                f"(batch, patches, {self.config.feature_size})",
+                "encode the slide with the patch encoder that this model was trained with",
             )
-        mask = patch_attention_mask
         if mask is None:
             mask = torch.ones(patch_features.shape[:2], device=patch_features.device)
         mask = mask.bool()
         if mask.shape != patch_features.shape[:2] or not mask.any(-1).all():
             found = "a bag without patches" if mask.shape == patch_features.shape[:2] else f"shape {tuple(mask.shape)}"
-            raise ValueError(
-                f"patch_attention_mask: found {found}; expected (batch, patches) = {tuple(patch_features.shape[:2])} "
-                "with at least one patch a bag; correct the mask"
+            raise ConfigError(
+                "patch_attention_mask",
+                found,
+                f"(batch, patches) = {tuple(patch_features.shape[:2])} with at least one patch a bag",
+                "correct the mask",
             )
-        memory = memory_key_values if memory_key_values is not None else self.context.memory_keys_values()
-        return self.encoder(self.project(patch_features), mask, self.context, memory)
+        return mask
+
+    def takes(self) -> dict[str, str]:
+        """What a case may bring beside its slides: nothing."""
+        return {}
+
+    @torch.no_grad()
+    def see(
+        self, patch_features: torch.Tensor, patch_attention_mask: torch.Tensor | None = None, evidence: bool = False
+    ) -> SeenSlides:
+        """Look at bags once, for `generate` and `sentence_evidence`; arguments as in `encode_patches`.
+
+        Args:
+            evidence: whether `sentence_evidence` is to follow, which asks for gradients by the projected features.
+        """
+        mask = self.checked_mask(patch_features, patch_attention_mask)
+        patches = self.project(patch_features).detach()
+        with torch.set_grad_enabled(evidence):
+            patches.requires_grad_(evidence)
+            memory = self.context.memory_keys_values()
+            return SeenSlides(self.encoder(patches, mask, self.context, memory), memory, patches, mask)
+
+    def details(self, seen: SeenSlides, full: bool) -> dict[str, torch.Tensor]:
+        """What a record says beside the words: nothing."""
+        return {}
 
     @can_return_tuple
     @known_keywords
@@ -433,18 +483,16 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             `logits` (batch, text, vocabulary); `loss` is the mean cross-entropy over labels that are not -100.
 
         Raises:
-            ValueError: neither patches nor encoder outputs, neither ids nor labels, or what `encode_patches` raises.
+            ConfigError: neither patches nor encoder outputs, neither ids nor labels, or what `encode_patches` raises.
         """
         memory = memory_key_values if memory_key_values is not None else self.context.memory_keys_values()
         if encoder_outputs is None:
             if patch_features is None:
-                raise ValueError(
-                    "forward: found neither patch_features nor encoder_outputs; expected one; pass the features"
-                )
+                raise ConfigError("forward", "neither patch_features nor encoder_outputs", "one", "pass the features")
             encoder_outputs = self.encode_patches(patch_features, patch_attention_mask, memory)
         if decoder_input_ids is None:
             if labels is None:
-                raise ValueError("forward: found neither decoder_input_ids nor labels; expected one; pass the report")
+                raise ConfigError("forward", "neither decoder_input_ids nor labels", "one", "pass the report")
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
@@ -481,6 +529,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         patch_features: torch.Tensor | None = None,
         patch_attention_mask: torch.Tensor | None = None,
         encoder_outputs: HistGenEncoderOutput | None = None,
+        seen: SeenSlides | None = None,
         labels: torch.Tensor | None = None,
         **kwargs,
     ):
@@ -488,16 +537,17 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         Args:
             patch_features, patch_attention_mask, encoder_outputs: as in `forward`.
+            seen: of `see`, in place of these.
             labels: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`; `decoder_input_ids` with `decoder_attention_mask` continue
                 prompts that are padded on the left.
         """
-        memory = self.context.memory_keys_values()
-        if encoder_outputs is None:
+        memory = self.context.memory_keys_values() if seen is None else seen.memory_key_values
+        if seen is not None:
+            encoder_outputs = seen.encoder_outputs
+        elif encoder_outputs is None:
             if patch_features is None:
-                raise ValueError(
-                    "generate: found neither patch_features nor encoder_outputs; expected one; pass the features"
-                )
+                raise ConfigError("generate", "neither patch_features nor encoder_outputs", "one", "pass the features")
             encoder_outputs = self.encode_patches(patch_features, patch_attention_mask, memory)
         # transformers guesses a mask, and warns, where none is given; the regions' own travels in encoder_outputs.
         mask = encoder_outputs.region_mask.long()
@@ -531,8 +581,9 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self,
         generated: torch.Tensor,
         sentence_of_token: torch.Tensor,
-        patch_features: torch.Tensor,
+        patch_features: torch.Tensor | None = None,
         patch_attention_mask: torch.Tensor | None = None,
+        seen: SeenSlides | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """How sure the model is of each token, and which patches spoke for each sentence.
 
@@ -542,17 +593,16 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Args:
             generated: (batch, text) ids from `generate`, the start token first.
             sentence_of_token: (batch, text) index of each token's sentence; -1 for padding and the start.
+            seen: of `see` with `evidence=True`, in place of the features.
 
         Returns:
             token log-probabilities (batch, text), 0 for the start token, and evidence (batch, sentences, patches), each
             row of sum 1 (or 0 where no patch spoke for the sentence).
         """
-        mask = patch_attention_mask
-        mask = patch_features.new_ones(patch_features.shape[:2]) if mask is None else mask
+        if seen is None:
+            seen = self.see(patch_features, patch_attention_mask, evidence=True)
+        encoded, memory, patches, mask = seen.encoder_outputs, seen.memory_key_values, seen.patches, seen.mask
         with torch.enable_grad():
-            memory = self.context.memory_keys_values()
-            patches = self.project(patch_features).detach().requires_grad_()
-            encoded = self.encoder(patches, mask.bool(), self.context, memory)
             logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=encoded, memory_key_values=memory).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[:, 1:, None])[..., 0]
             scores = pad(scores, (1, 0))
@@ -562,7 +612,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 (gradient,) = torch.autograd.grad(total, patches, retain_graph=True)
                 relevance = ((gradient * patches).sum(-1).clamp(min=0) * mask).detach().float()
                 maps.append(relevance / relevance.sum(-1, keepdim=True).clamp(min=1e-30))
-        evidence = torch.stack(maps, dim=1) if maps else patch_features.new_zeros(len(generated), 0, mask.shape[1])
+        evidence = torch.stack(maps, dim=1) if maps else patches.new_zeros(len(generated), 0, mask.shape[1])
         return scores.detach(), evidence
 
 

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Stack
 from transformers.utils import can_return_tuple
 
+from .config_error import ConfigError
 from .configuration_radscribe import RadScribeConfig
 from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
 from .modeling_medvill import UNKNOWN, MedViLLModel, MedViLLOutput
@@ -41,6 +42,19 @@ class RadScribeOutput(Seq2SeqLMOutput):
     label_loss: torch.Tensor | None = None
     label_logits: torch.Tensor | None = None
     label_source: str | None = None
+
+
+@dataclass
+class SeenFilms:
+    """What was made of films before a word is written.
+
+    Attributes:
+        encoder_outputs: of `encode`.
+        label_ids: the label text that the encoder was told, see `told_labels`.
+    """
+
+    encoder_outputs: MedViLLOutput
+    label_ids: torch.Tensor | None
 
 
 class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -123,10 +137,40 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> MedViLLOutput:
         """The encoder's states of films and labels; arguments as in `forward`, `kwargs` go to the encoder."""
         if label_ids is not None and self.config.encoder.label_mode == "none":
-            raise ValueError(
-                "label_ids: found labels for a model with label_mode none; expected films alone; leave them out"
-            )
+            raise ConfigError("label_ids", "labels for a model with label_mode none", "films alone", "leave them out")
         return self.encoder(pixel_values, label_ids, label_mask, **kwargs)
+
+    def takes(self) -> dict[str, str]:
+        """What a case may bring beside its image: name -> `"optional"` or `"required"`."""
+        mode = self.config.encoder.label_mode
+        return {} if mode == "none" else {"labels": "required" if mode == "oracle" else "optional"}
+
+    @torch.no_grad()
+    def see(
+        self,
+        pixel_values: torch.Tensor,
+        label_ids: torch.Tensor | None = None,
+        label_mask: torch.Tensor | None = None,
+        evidence: bool = False,
+    ) -> SeenFilms:
+        """Look at films once, for `generate`, `sentence_evidence` and `details`; arguments as in `forward`.
+
+        Args:
+            evidence: whether `sentence_evidence` is to follow, which asks for gradients by the image's features.
+        """
+        features, class_features = self.encoder.image_features(pixel_values)
+        with torch.set_grad_enabled(evidence):
+            features = features.detach().requires_grad_(evidence)
+            states = self.encode(None, label_ids, label_mask, features=features, class_features=class_features)
+        return SeenFilms(states, self.told_labels(states, label_ids))
+
+    def details(self, seen: SeenFilms, full: bool) -> dict[str, torch.Tensor]:
+        """What a record says beside the words, a row a case: the `label_ids` that the encoder was told, and whether
+        they are `oracle` labels."""
+        if seen.label_ids is None:
+            return {}
+        oracle = torch.full((len(seen.label_ids),), seen.encoder_outputs.label_source == "oracle")
+        return {"label_ids": seen.label_ids, "oracle": oracle}
 
     def told_labels(self, encoder_outputs: MedViLLOutput, label_ids: torch.Tensor | None = None) -> torch.Tensor | None:
         """The label text that the encoder was told, as ids (batch, max_text_tokens + 1); None where it takes none.
@@ -171,13 +215,13 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             num_items_in_batch: tokens of all accumulated batches, by which the loss is divided.
 
         Raises:
-            ValueError: neither films nor encoder outputs, neither ids nor labels, or what the encoder raises.
+            ConfigError: neither films nor encoder outputs, neither ids nor labels, or what the encoder raises.
         """
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, label_ids, label_mask)
         if decoder_input_ids is None:
             if labels is None:
-                raise ValueError("forward: found neither decoder_input_ids nor labels; expected one; pass the report")
+                raise ConfigError("forward", "neither decoder_input_ids nor labels", "one", "pass the report")
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if use_cache is None:
             use_cache = labels is None and not torch.is_grad_enabled()
@@ -218,9 +262,11 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def label_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
         """Cross-entropy over the labels that are known, summed over the labels of a film; None where none is."""
         if targets.shape != logits.shape:
-            raise ValueError(
-                f"label_targets: found shape {tuple(targets.shape)}; expected {tuple(logits.shape)}, one a label name; "
-                f"give {UNKNOWN} where a label is not known"
+            raise ConfigError(
+                "label_targets",
+                f"shape {tuple(targets.shape)}",
+                f"{tuple(logits.shape)}, one a label name",
+                f"give {UNKNOWN} where a label is not known",
             )
         known = targets != UNKNOWN
         if not known.any():
@@ -243,6 +289,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         label_ids: torch.Tensor | None = None,
         label_mask: torch.Tensor | None = None,
         encoder_outputs: MedViLLOutput | None = None,
+        seen: SeenFilms | None = None,
         labels: torch.Tensor | None = None,
         label_targets: torch.Tensor | None = None,
         **kwargs,
@@ -251,11 +298,14 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         Args:
             pixel_values, label_ids, label_mask, encoder_outputs: as in `forward`.
+            seen: of `see`, in place of these.
             labels, label_targets: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`; `decoder_input_ids` with `decoder_attention_mask` continue
                 prompts that are padded on the left.
         """
-        if encoder_outputs is None:
+        if seen is not None:
+            encoder_outputs = seen.encoder_outputs
+        elif encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, label_ids, label_mask)
         # Only states: what else there is has no row a case, and beams repeat rows. All places are attended to.
         states = MedViLLOutput(last_hidden_state=encoder_outputs.last_hidden_state)
@@ -288,9 +338,10 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self,
         generated: torch.Tensor,
         sentence_of_token: torch.Tensor,
-        pixel_values: torch.Tensor,
+        pixel_values: torch.Tensor | None = None,
         label_ids: torch.Tensor | None = None,
         label_mask: torch.Tensor | None = None,
+        seen: SeenFilms | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """How sure the model is of each token, and which parts of the film spoke for each sentence.
 
@@ -300,17 +351,18 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Args:
             generated: (batch, text) ids from `generate`, the start token first.
             sentence_of_token: (batch, text) index of each token's sentence; -1 for padding and the start.
+            seen: of `see` with `evidence=True`, in place of the films.
 
         Returns:
             token log-probabilities (batch, text), 0 for the start token, and evidence (batch, sentences, rows,
             columns), each map of sum 1 (or 0 where nothing spoke for the sentence).
         """
         side = self.config.encoder.grid_size
+        if seen is None:
+            seen = self.see(pixel_values, label_ids, label_mask, evidence=True)
+        states, features = seen.encoder_outputs, seen.encoder_outputs.features
         with torch.enable_grad():
-            features, class_features = self.encoder.image_features(pixel_values)
-            features = features.detach().requires_grad_()
-            seen = self.encode(None, label_ids, label_mask, features=features, class_features=class_features)
-            logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=seen, use_cache=False).logits
+            logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=states, use_cache=False).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[:, 1:, None])[..., 0]
             scores = nn.functional.pad(scores, (1, 0))
             maps = []

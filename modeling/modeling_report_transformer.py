@@ -23,6 +23,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
+from .config_error import ConfigError
 from .configuration_report_transformer import ReportTransformerConfig
 from .keywords import (
     CACHE,
@@ -154,7 +155,7 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
             `logits` (batch, new, vocabulary); `loss` is the mean cross-entropy over labels that are not -100.
 
         Raises:
-            ValueError: no token, one outside the vocabulary, more tokens than positions, a mask of another shape, or a
+            ConfigError: no token, one outside the vocabulary, more tokens than positions, a mask of another shape, or a
                 cache of fixed size.
         """
         seen = cache.get_seq_length() if cache is not None else 0
@@ -191,31 +192,38 @@ class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
         except IndexError:  # said on the CPU only; to ask a GPU before each step would slow it down
             words = self.embed_tokens.num_embeddings
             outside = input_ids[(input_ids < 0) | (input_ids >= words)][0]
-            raise ValueError(
-                f"input_ids: found id {int(outside)}; expected 0 to {words - 1}; use the tokenizer that lies beside "
-                "the weights"
+            raise ConfigError(
+                "input_ids", f"id {int(outside)}", f"0 to {words - 1}", "use the tokenizer that lies beside the weights"
             ) from None
 
     def _check(self, input_ids, attention_mask, cache, total: int) -> None:
         if input_ids.ndim != 2 or input_ids.shape[-1] == 0:
-            raise ValueError(
-                f"input_ids: found shape {tuple(input_ids.shape)}; expected (batch, tokens) with at least one token; "
-                "begin a text with the start token"
+            raise ConfigError(
+                "input_ids",
+                f"shape {tuple(input_ids.shape)}",
+                "(batch, tokens) with at least one token",
+                "begin a text with the start token",
             )
         if total > self.config.max_position_embeddings:
-            raise ValueError(
-                f"input_ids: found {total} tokens; expected at most {self.config.max_position_embeddings} "
-                "(max_position_embeddings); shorten the prompt or ask for fewer new tokens"
+            raise ConfigError(
+                "input_ids",
+                f"{total} tokens",
+                f"at most {self.config.max_position_embeddings} (max_position_embeddings)",
+                "shorten the prompt or ask for fewer new tokens",
             )
         if cache is not None and cache.is_compileable:
-            raise ValueError(
-                f"cache: found a {type(cache).__name__}; expected a cache that grows with the "
-                "text; leave cache_implementation out"
+            raise ConfigError(
+                "cache",
+                f"a {type(cache).__name__}",
+                "a cache that grows with the text",
+                "leave cache_implementation out",
             )
         if attention_mask is not None and attention_mask.shape != (input_ids.shape[0], total):
-            raise ValueError(
-                f"attention_mask: found shape {tuple(attention_mask.shape)}; expected {(input_ids.shape[0], total)}, "
-                "with what the cache has seen; leave it out where nothing is padded"
+            raise ConfigError(
+                "attention_mask",
+                f"shape {tuple(attention_mask.shape)}",
+                f"{(input_ids.shape[0], total)}, with what the cache has seen",
+                "leave it out where nothing is padded",
             )
 
 

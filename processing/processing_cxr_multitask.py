@@ -78,6 +78,24 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
             data["input_ids"], data["attention_mask"] = self.prompt_ids(prompts)
         return BatchFeature(data)
 
+    def described(self, details: dict[str, torch.Tensor]) -> dict:
+        """What the model made of one case.
+
+        Returns:
+            `views`, which of frontal and lateral were there; `box` of the frontal film, None without one;
+            `abnormal_probability`, None of a model that was not trained to say; and by view `targets` and
+            `reconstructions`, float32 (3, size, size) in [0, 1].
+        """
+        views = tuple(view for view, there in zip(VIEWS, details["views"].tolist(), strict=True) if there)
+        logit = details.get("abnormal_logits")
+        return {
+            "views": views,
+            "box": tuple(details["boxes"].tolist()) if "frontal" in views else None,
+            "abnormal_probability": None if logit is None else logit.float().sigmoid().item(),
+            "targets": {view: details[f"{view}_target"].float().cpu().numpy() for view in views},
+            "reconstructions": {view: details[f"{view}_reconstruction"].float().cpu().numpy() for view in views},
+        }
+
     def _films(self, cases: list[dict]) -> dict[str, torch.Tensor]:
         size, mask_size = self.image_processor.size, self.image_processor.mask_size
         rows = {"pixel_values": [], "lateral_pixel_values": [], "anatomical_masks": []}

@@ -40,6 +40,10 @@ class ReportTokens:
         ids = pad_sequence(rows, True, pad, padding_side="left")
         return ids, pad_sequence([torch.ones_like(row) for row in rows], True, 0, padding_side="left")
 
+    def described(self, details: dict[str, torch.Tensor]) -> dict:
+        """What a pipeline's record shows of the details that a model gave of one case: each as a numpy array."""
+        return {name: value.float().cpu().numpy() for name, value in details.items()}
+
     def text_ids(self, text: str) -> list[int]:
         """A text's own tokens."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]

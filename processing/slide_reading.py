@@ -54,7 +54,7 @@ def open_slide(path: str | os.PathLike | Image.Image | np.ndarray, slide_mpp: fl
                 source.name,
                 f"px of {across:g} x {down:g} microns",
                 "square px",
-                "give --slide-mpp if the file is wrong, else resample the slide",
+                "give `slide_mpp` if the file is wrong, else resample the slide",
             )
         mpp = (across + down) / 2
     return Slide(source, mpp, (path if in_memory else os.fspath(path), slide_mpp))
@@ -155,7 +155,7 @@ class Slide:
         if not 0 <= level < len(self.level_sizes):
             last = len(self.level_sizes) - 1
             expected = f"a level from 0 to {last}" if last else "level 0, its only one"
-            raise InputError(self.name, f"no level {level}", expected, "choose another --level, or use --mpp")
+            raise InputError(self.name, f"no level {level}", expected, "choose another `level`, or use `mpp`")
 
     def level_for(self, downsample: float) -> int:
         """The coarsest level that is not coarser than `downsample`; 0 where all are."""

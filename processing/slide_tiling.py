@@ -69,7 +69,7 @@ def tile_slide(slide: Slide, settings: TileImageProcessor) -> Tiling:
             slide.name,
             f"a slide of {width} x {height} px",
             f"at least one tile of {level0_px} px a side",
-            "choose a smaller --patch-px",
+            "choose a smaller `patch_px`",
         )
     tissue = tissue_regions(slide, settings.tissue, level0_px)
     # The original drops a region that gives a single tile; `otsu` is for small slides too and keeps it.
@@ -81,7 +81,7 @@ def tile_slide(slide: Slide, settings: TileImageProcessor) -> Tiling:
             slide.name,
             f"no region of {fewest} tiles or more",
             f"tissue that fills tiles of {level0_px} level-0 px",
-            "choose a smaller --patch-px" + (", or --tissue otsu" if fewest == 2 else ""),
+            "choose a smaller `patch_px`" + (', or `tissue="otsu"`' if fewest == 2 else ""),
         )
     mpp = settings.mpp
     if mpp is None and slide.mpp is not None:
@@ -143,7 +143,7 @@ def _level_and_scale(slide: Slide, settings: TileImageProcessor) -> tuple[int, f
             slide.name,
             "no microns per px",
             f"a resolution, to cut tiles at {settings.mpp:g} microns per px",
-            "give --slide-mpp, or cut by --level",
+            "give `slide_mpp`, or cut by `level`",
         )
     scale = settings.mpp / slide.mpp
     if scale < FINEST:
@@ -151,7 +151,7 @@ def _level_and_scale(slide: Slide, settings: TileImageProcessor) -> tuple[int, f
             slide.name,
             f"{slide.mpp:g} microns per px",
             f"{settings.mpp:g} or finer",
-            f"choose --mpp {slide.mpp:g} or more",
+            f"choose `mpp={slide.mpp:g}` or more",
         )
     return slide.level_for(scale * SAME), scale
 

@@ -84,7 +84,7 @@ def _tcga_regions(slide: Slide) -> list[TissueRegion]:
             slide.name,
             "no tissue",
             f"a stained region of more than {CLAM_REGION} squares of {CLAM_REFERENCE_PX} px",
-            "look at the slide; --tissue otsu takes smaller regions",
+            'look at the slide; `tissue="otsu"` takes smaller regions',
         )
     return regions
 
@@ -110,7 +110,7 @@ def _otsu_regions(slide: Slide, tile_px: float) -> list[TissueRegion]:
             slide.name,
             f"no tissue, and ink on {share} % of the slide" if share else "no tissue",
             "a stained region of at least a quarter of a tile",
-            "look at the slide; a smaller --patch-px finds smaller regions",
+            "look at the slide; a smaller `patch_px` finds smaller regions",
         )
     return regions
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from hf_medreport import doctor, version
 from hf_medreport.cli.app import app
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.registry import CHECKPOINTS, systems
 from tests.tiny import save_tiny
 
-SHIPPED = "anatomical-tiny, histgen-tiny, cxr-multitask-tiny, radscribe-tiny"
+SHIPPED = "anatomical-tiny, cxr-multitask-tiny, histgen-tiny, radscribe-tiny"
 PINS = version.tested_versions()
 CLEAN = {"differs": [], "missing": [], "extra": []}
 
@@ -99,14 +99,14 @@ class TestVersions:
 
 
 class TestFolder:
-    @pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+    @pytest.mark.parametrize("row", systems(), ids=lambda row: row.model_type)
     def test_a_folder_just_written(self, row, tmp_path, installed):
         found = doctor.examine_folder(str(save_tiny(row, tmp_path / "model")))
         assert (found["model_type"], found["kind"]) == (row.model_type, row.kind)
         assert found["code"] == CLEAN and found["generation"] is None
         assert found["tested_with"]["transformers"] == doctor.compared(PINS["transformers"], PINS["transformers"])
 
-    @pytest.mark.parametrize("name", [row.checkpoint for row in SYSTEMS if row.checkpoint])
+    @pytest.mark.parametrize("name", [row.checkpoint for row in systems() if row.checkpoint])
     def test_a_shipped_name(self, name):
         done = run(name, "--json")
         found = json.loads(done.output)

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from hf_medreport.evaluation.segmentation import dice
-from hf_medreport.inference.loading import SHIPPED
-from hf_medreport.registry import system
+from hf_medreport.registry import shipped, system
 from tests.test_cli import run
 from tests.tiny import film_array, save_tiny
 
@@ -150,7 +149,7 @@ BAD_ARGUMENTS = {
     ),
     "a misspelt name": (
         ("--model", "anatomical-tyni"),
-        f"anatomical-tyni: found no such model; expected a folder, ORG/NAME or one of {', '.join(SHIPPED)}; "
+        f"anatomical-tyni: found no such model; expected a folder, ORG/NAME or one of {', '.join(shipped('report'))}; "
         "did you mean 'anatomical-tiny'?",
     ),
     "no such masks": (

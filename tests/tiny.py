@@ -48,13 +48,13 @@ def tiny_model(row: System, seed: int = 0, **changes):
     model = row.resolve("model")(tiny_config(row, **changes)).eval()
     if row.kind == "report":
         model.generation_config.max_new_tokens = 20
-    tied = row.kind == "causal-lm" or row.model_type in ("cxr_multitask", "radscribe")
+    tied = row.kind == "causal-lm" or row.reads == "pair" or "labels" in row.told
     table = model.get_output_embeddings().weight if tied else None  # larger, a tied table makes it say its input
     with torch.no_grad():  # far from the flat distributions of a fresh model, so that equal tokens mean something
         for name, parameter in model.named_parameters():
             written = row.kind == "causal-lm" or name.startswith(("decoder", "lm_head"))
             if written and parameter.ndim > 1 and parameter is not table:
-                parameter.mul_(2 if row.model_type == "radscribe" else 4)  # T5 does not scale its scores down
+                parameter.mul_(2 if "labels" in row.told else 4)  # T5 does not scale its scores down
     return model
 
 
@@ -75,13 +75,13 @@ def tissue_array(side: int = 64) -> np.ndarray:
 
 def sample_array(row: System) -> np.ndarray:
     """What a system of this row reads, 64 px a side: a grey film, or a piece of stained tissue."""
-    return tissue_array() if row.model_type == "histgen" else film_array()
+    return tissue_array() if row.reads == "slide" else film_array()
 
 
 def sample_cases(row: System, count: int) -> list:
     """Cases of a report system, all different and with all that its loss asks for."""
     films = [Image.fromarray(np.roll(sample_array(row), 7 * index, axis=0)) for index in range(count)]
-    if row.model_type != "cxr_multitask":
+    if row.reads != "pair":
         return films
     return [{"frontal": film, "lateral": film.rotate(90), "abnormal": index % 2} for index, film in enumerate(films)]
 
@@ -94,18 +94,18 @@ def film_array() -> np.ndarray:
 def tiny_processor(row: System):
     if row.kind == "causal-lm":
         return tiny_tokenizer()
-    if row.model_type == "histgen":
+    if row.reads == "slide":
         tiles = TileImageProcessor(patch_px=16, level=0, size=16, tissue="otsu")
         processor = row.resolve("processor")(tiles, tiny_tokenizer(), region_size=row.tiny["region_size"])
         processor.patch_encoder = tiny_patch_encoder()
         return processor
-    unscaled = UNSCALED if row.model_type == "cxr_multitask" else {}
+    unscaled = UNSCALED if row.reads == "pair" else {}
     image_processor = FilmImageProcessor(size=32, mask_size=16, **unscaled)
     if row.kind == "segmenter":
         return image_processor
     if row.kind == "encoder":
         return row.resolve("processor")(image_processor, tiny_label_tokenizer(), row.tiny["max_text_tokens"])
-    if row.model_type == "radscribe":
+    if "labels" in row.told:
         settings = row.tiny["encoder"]["max_text_tokens"]
         return row.resolve("processor")(image_processor, tiny_tokenizer(), tiny_label_tokenizer(), settings)
     return row.resolve("processor")(image_processor, tiny_tokenizer())

@@ -10,12 +10,7 @@ from pathlib import Path
 import typer
 
 from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
-    convert_anatomical,
-    convert_chexnet,
-    convert_dinov2,
-    convert_histgen,
-    convert_medvill,
-    convert_radscribe,
+    convert,
     doctor,
     evaluate,
     phantom_chest,
@@ -31,18 +26,14 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     train,
 )
 from hf_medreport.cli.app import app
-from hf_medreport.processing.input_error import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> None:
-    """Entry point: an InputError is one line and exit code 2, a disk that does not take a file one line and 1."""
+    """Entry point: a disk that does not take a file is one line and exit code 1; InputErrors are said by the verbs."""
     try:
         app()
-    except InputError as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(2) from None
     except OSError as error:
         if error.errno is None:  # not the system's word but a library's
             raise

@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
+from hf_medreport.cli.flags import Verbs
+from hf_medreport.registry import default_model
+
+app = Verbs(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Medical images to reports."
 )
-evaluate = typer.Typer(no_args_is_help=True, help="Score a model.")
-convert = typer.Typer(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
-phantom = typer.Typer(no_args_is_help=True, help="Draw films and slides whose truth is known.")
-prepare = typer.Typer(no_args_is_help=True, help="Turn a public source's download into data to train on.")
+evaluate = Verbs(no_args_is_help=True, help="Score a model.")
+convert = Verbs(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
+phantom = Verbs(no_args_is_help=True, help="Draw films and slides whose truth is known.")
+prepare = Verbs(no_args_is_help=True, help="Turn a public source's download into data to train on.")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(convert, name="convert")
 app.add_typer(phantom, name="phantom")
@@ -22,7 +25,8 @@ app.add_typer(prepare, name="prepare")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Model = Annotated[
-    str | None, typer.Option(help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny.")
+    str | None,
+    typer.Option(help=f"A shipped model's name, a folder or ORG/NAME. Default: {default_model('film')}."),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU where there is one.")]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository.")]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import BatchSize, Device, Json, Model, Revision, bar, evaluate, print_json, quiet
+from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
 
@@ -30,59 +31,26 @@ def evaluate_phantom(
     out: Annotated[Path | None, typer.Option(help="File for the JSON.")] = None,
     as_json: Json = False,
 ):
-    """Score a report model on films or slides whose truth is known, beside itself shown noise and a constant report.
+    """Score a report model on images whose truth is known, beside itself shown noise and a constant report.
 
-    Of a model of film pairs, its words, its verdict and its redrawn films too.
+    Of a model of film pairs, its words, its classification and its reconstructed films too.
     """
     quiet()
-    from hf_medreport.evaluation.multitask import tasks_table
-    from hf_medreport.evaluation.told_labels import scored_labels
+    from hf_medreport.evaluation.phantom_any import check_options, drawn_table, evaluate_drawn
     from hf_medreport.files.writing import output_folder, write_json
     from hf_medreport.inference.loading import load
-    from hf_medreport.inference.report import reads_pairs
-    from hf_medreport.inference.report_slides import reads_slides
 
     if out is not None:
         output_folder(out.parent)  # a wrong --out is said before the work
         if out.is_dir():
-            raise InputError(out.name, "a folder", "a file to write", "choose another --out")
+            raise InputError(out.name, "a folder", "a file to write", "choose another `out`")
     pipe = load(model, revision=revision, device=device)
-    scored_labels(pipe, labels)
-    if evidence and reads_pairs(pipe):  # its maps lie on the cropped film and on a second one
-        raise InputError("--evidence", "a model of film pairs", "one of single films or slides", "leave it out")
-    images = {"n": n, "seed": seed, "split": split}
-    scale = {name: value for name, value in {"size": size, "mpp": mpp}.items() if value is not None}
-    if reads_slides(pipe):
-        from hf_medreport.evaluation.faithfulness import evaluate_faithfulness as score_evidence
-        from hf_medreport.evaluation.faithfulness import faithfulness_table as evidence_table
-        from hf_medreport.evaluation.phantom_slides import evaluate_slides as score
-        from hf_medreport.evaluation.phantom_slides import slide_score_table as score_table
-
-        images |= scale
-        batch = {}
-    else:
-        from hf_medreport.evaluation.evidence import evaluate_evidence as score_evidence
-        from hf_medreport.evaluation.evidence import evidence_table
-        from hf_medreport.evaluation.phantom import evaluate_phantom as score
-        from hf_medreport.evaluation.phantom import score_table
-
-        if scale:
-            found = f"{next(iter(scale.values())):g} for a model of films"
-            raise InputError(next(iter(scale)), found, "none", "leave it out: films are drawn at the model's size")
-        images["labels"] = labels
-        batch = {"batch_size": batch_size}
-    scores = score(pipe, **images, batch_size=batch_size, prevalence=prevalence)
-    if evidence:
-        scores["evidence"] = score_evidence(pipe, **images, **batch, prevalence=prevalence or "balanced")
+    asked = {"n": n, "seed": seed, "split": split, "labels": labels, "size": size, "mpp": mpp}
+    check_options(pipe, evidence=evidence, **asked)
+    scores = evaluate_drawn(pipe, **asked, prevalence=prevalence, evidence=evidence, batch_size=batch_size)
     if out is not None:
         write_json(out, scores)
-    if as_json:
-        return print_json(scores)
-    typer.echo(score_table(scores))
-    if "tasks" in scores:
-        typer.echo("\n" + tasks_table(scores["tasks"]))
-    if evidence:
-        typer.echo("\n" + evidence_table(scores["evidence"]))
+    print_json(scores) if as_json else typer.echo(drawn_table(pipe, scores))
 
 
 @evaluate.command("reports")
@@ -152,6 +120,6 @@ def evaluate_images(
     if folder is not None:
         write_json(folder / "scores.json", scores)
     for failure in scores["failures"]:
-        typer.echo(f"{failure['folder']}: {failure['message']}", err=True)
+        print_error(f"{failure['folder']}: {failure['message']}")
     print_json(scores) if as_json else typer.echo(images_table(scores))
     raise typer.Exit(1 if scores["failures"] else 0)

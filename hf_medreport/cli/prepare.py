@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import Json, bar, prepare, print_json
+from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
 
@@ -58,7 +59,7 @@ def tcga_reports(
         progress=lambda texts, total: bar(texts, total, "reports"),
     )
     for problem in funnel["problems"]:
-        typer.echo(problem, err=True)
+        print_error(problem)
     if as_json:
         print_json(funnel)
     else:

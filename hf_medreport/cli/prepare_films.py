@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import bar, print_json
+from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
 Out = Annotated[Path | None, typer.Option(help="Folder to write: new, empty, or this very run's.")]
@@ -42,7 +43,7 @@ def write_films(source, out: Path | None, sections: str, views: str, uncertain: 
     rules = Rules(tuple(sections.split(",")), views, uncertain)
     funnel = prepare(source, out, rules, **options, progress=lambda films, total: bar(films, total, "films"))
     for problem in funnel["problems"]:
-        typer.echo(problem, err=True)
+        print_error(problem)
     if as_json:
         print_json(funnel)
     else:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import Device, Json, bar, prepare, print_json
+from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
 
@@ -69,7 +70,7 @@ def iu_xray(
         progress=lambda studies, total: bar(studies, total, "studies"),
     )
     for problem in funnel["problems"]:
-        typer.echo(problem, err=True)
+        print_error(problem)
     if as_json:
         print_json(funnel)
     else:

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import BatchSize, Device, Json, Revision, Trust, app, bar, print_json, quiet
+from hf_medreport.cli.flags import print_error
+from hf_medreport.registry import default_model
 
 
 @app.command()
@@ -24,8 +26,8 @@ def report(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A shipped model's name, a folder or ORG/NAME. Default: anatomical-tiny, histgen-tiny for slides, "
-            "cxr-multitask-tiny for --frontal, --lateral and --pairs."
+            help=f"A shipped model's name, a folder or ORG/NAME. Default: {default_model('film')}, "
+            f"{default_model('slide')} for slides, {default_model('pair')} for --frontal, --lateral and --pairs."
         ),
     ] = None,
     revision: Revision = None,
@@ -48,22 +50,23 @@ def report(
 ):
     """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
-    from hf_medreport.inference.loading import DEFAULT_FOR_PAIRS, default_model, load
+    from hf_medreport.inference.loading import load
     from hf_medreport.inference.pairs import asked_pairs
-    from hf_medreport.inference.report import Failure, ReportFolder, to_json
-    from hf_medreport.inference.report_slides import report_any
+    from hf_medreport.inference.report import Failure
+    from hf_medreport.inference.report_any import default_for, report_any
+    from hf_medreport.inference.report_folder import ReportFolder, to_json
 
     images = images or []
     asked = asked_pairs(images, frontal, lateral, pairs)
     folder = None if out is None else ReportFolder(out)  # a wrong --out is said before the work
-    model = model or (default_model(images[0]) if asked is None else DEFAULT_FOR_PAIRS)
+    model = model or default_for(images, asked)
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
     results = []
     given = {"masks": mask or None, "labels": labels or None, "slide_mpp": slide_mpp}
     reports = report_any(images, pipe, **given, batch_size=batch_size, pairs=asked)
     for result in bar(reports, len(asked or images), "images"):
         if isinstance(result, Failure):
-            typer.echo(result.message, err=True)
+            print_error(result.message)
         else:
             if folder is not None:
                 folder.add(result)

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import BatchSize, Device, Json, Revision, app, bar, print_json, quiet
+from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import default_model
 
 
 @app.command()
@@ -17,7 +19,7 @@ def segment(
         str | None,
         typer.Option(
             help="A segmenter, or a report model with one inside: a shipped one's name, a folder or ORG/NAME. "
-            "Default: anatomical-tiny."
+            f"Default: {default_model('film')}."
         ),
     ] = None,
     revision: Revision = None,
@@ -57,7 +59,7 @@ def segment(
     record = to_json(done, failures, segmenter)
     folder.finish(record)
     for failure in failures:
-        typer.echo(failure.message, err=True)
+        print_error(failure.message)
     print_json(record) if as_json else _print_lines(record, out)
     raise typer.Exit(1 if failures else 0)
 

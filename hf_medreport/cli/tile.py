@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import Device, Json, Revision, app, print_json, quiet
+from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
 
@@ -60,7 +61,7 @@ def tile(
         options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
         for run in cohort.tile_cohort(paths, out, model, processor, **options, on_batch=tiles.update):
             if run.state == "failed":
-                typer.echo(run.message, err=True)
+                print_error(run.message)
             runs.append(run)
     cohort.write_summary(out, runs)
     print_json(cohort.to_json(runs)) if as_json else _print_table(runs)

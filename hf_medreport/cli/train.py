@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import Json, app, print_json
+from hf_medreport.registry import systems
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     context: typer.Context,
     system: Annotated[
-        str, typer.Argument(help="What to train: anatomical, histgen, cxr_multitask, medvill or radscribe.")
+        str, typer.Argument(help=f"What to train: {', '.join(row.model_type for row in systems() if row.recipe)}.")
     ],
     config: Annotated[str | None, typer.Option(help="YAML of training arguments, see examples/.")] = None,
     as_json: Json = False,

@@ -61,7 +61,7 @@ class ArchivedReports:
         if problems and on_bad == "raise":
             problem = problems[0]
             remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
-            raise InputError(problem.where, problem.found, problem.expected, remedy)
+            raise InputError(problem.name, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
         if not self.rows:
             first = f"first: {problems[0]}" if problems else "check the path"

@@ -100,7 +100,7 @@ def draw_in_order(corpus, encode: Callable, workers: int) -> Iterator:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             found = "a drawing process that was ended from outside, as happens where memory runs out"
-            raise InputError("workers", found, "processes that live", "lower --workers or --size") from None
+            raise InputError("workers", found, "processes that live", "lower `workers` or `size`") from None
         finally:  # the writer stopped early: what nobody will read is not drawn
             pool.shutdown(wait=False, cancel_futures=True)
 

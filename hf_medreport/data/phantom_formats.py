@@ -261,7 +261,7 @@ def check_format(format: str, corpus: ChestCorpus, monochrome: int | None) -> No
     if monochrome not in (None, 1, 2):
         raise InputError("monochrome", str(monochrome), "1 or 2", "leave it out to have both in turns")
     if monochrome is not None and format != "dicom":
-        raise InputError("monochrome", f"format {format}", "format dicom", "leave out --monochrome")
+        raise InputError("monochrome", f"format {format}", "format dicom", "leave out `monochrome`")
     if format == "radscribe" and (corpus.lateral or corpus.follow_up or corpus.bits != 8):
         found = "a lateral film, a prior film or 16 bits"
         raise InputError("format radscribe", found, "one JPEG a case", "leave them out or choose another format")

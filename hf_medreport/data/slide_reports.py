@@ -69,7 +69,7 @@ class SlideReports:
         path, folder = Path(path), Path(features)
         rows = read_annotation(path, split)
         if not folder.is_dir():
-            raise InputError(folder.name, "no such folder", "a folder of feature files", "check --features")
+            raise InputError(folder.name, "no such folder", "a folder of feature files", "check `features`")
         there = {file.name for file in folder.iterdir()}
         seen: set[str] = set()
 
@@ -216,7 +216,7 @@ def _usable(rows, name: str, files_of, text_field: str, on_bad: str) -> list[tup
     if problems and on_bad == "raise":
         first = problems[0]
         remedy = f"{first.remedy} (bad records in all: {len(problems)}; skip_bad_rows leaves them out)"
-        raise InputError(first.where, first.found, first.expected, remedy)
+        raise InputError(first.name, first.found, first.expected, remedy)
     if problems:
         print(f"{name}: {len(problems)} bad records left out, first: {problems[0]}")
     if not records:

@@ -64,7 +64,7 @@ class ReportDataset:
         if problems and on_bad == "raise":
             problem = problems[0]
             remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
-            raise InputError(problem.where, problem.found, problem.expected, remedy)
+            raise InputError(problem.name, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
         if not self.kept:
             raise InputError(self.path.name, "no usable row", "films with reports", "check the table")

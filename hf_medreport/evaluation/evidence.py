@@ -23,11 +23,13 @@ from tqdm import tqdm
 
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.evaluation.told_labels import scored_labels
-from hf_medreport.inference.report import model_name, needs_masks, reads_pairs
+from hf_medreport.inference.loading import model_name
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.findings import KINDS, Fact, observations
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.registry import system_of
 
 __all__ = ["COUNTS", "evaluate_evidence", "evidence_counts", "evidence_table"]
 
@@ -39,7 +41,7 @@ ROWS = ("all", *KINDS)
 
 
 def evidence_counts(
-    pipe,
+    pipe: MedicalReportPipeline,
     corpus: ChestCorpus,
     *,
     labels: str | None = None,
@@ -62,7 +64,7 @@ def evidence_counts(
     Raises:
         InputError: a model of pairs, whose maps lie on a cropped film and on a second one.
     """
-    if reads_pairs(pipe):
+    if system_of(pipe.model).reads == "pair":
         raise InputError(model_name(pipe), "a model of film pairs", "one of single films", "leave its evidence out")
     told = scored_labels(pipe, labels)
     random_model = randomised(pipe.model, weights_seed)
@@ -79,7 +81,7 @@ def evidence_counts(
 
 
 def evaluate_evidence(
-    pipe,
+    pipe: MedicalReportPipeline,
     *,
     n: int = 200,
     seed: int = 1,
@@ -153,11 +155,11 @@ def randomised(model, seed: int):
 
 
 def _sentences(
-    pipe, random_model, cases: list[ChestCase], labels: str | None
+    pipe: MedicalReportPipeline, random_model, cases: list[ChestCase], labels: str | None
 ) -> list[list[tuple[str, dict[str, np.ndarray]]]]:
     """For each case the sentences of its generated report, each with its maps (rows, columns) by source."""
     films = [case.image for case in cases]
-    if needs_masks(pipe):
+    if pipe.model.takes().get("mask") == "required":
         films = [{"frontal": case.image, "mask": case.lungs | case.heart} for case in cases]
     elif labels == "oracle":
         films = [{"frontal": case.image, "labels": observations(case.facts)} for case in cases]
@@ -166,7 +168,8 @@ def _sentences(
     with torch.no_grad():
         ids, sentence_of_token = (outputs[name][:, 0].to(pipe.device) for name in ("ids", "sentence_of_token"))
         inputs = {name: value.to(pipe.device) for name, value in inputs.items()}
-        random_maps = random_model.sentence_evidence(ids, sentence_of_token, **inputs)[1].cpu().numpy()
+        seen = random_model.see(**inputs, evidence=True)
+        random_maps = random_model.sentence_evidence(ids, sentence_of_token, seen=seen)[1].cpu().numpy()
     found = []
     for index, of_case in enumerate(random_maps):
         record = pipe.postprocess({name: value[index : index + 1] for name, value in outputs.items()}, True)[0]

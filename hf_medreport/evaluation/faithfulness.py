@@ -19,13 +19,14 @@ import torch
 from hf_medreport.evaluation.evidence import randomised
 from hf_medreport.evaluation.phantom_slides import MPP, SIZE, slide_bags
 from hf_medreport.evaluation.significance import bootstrap_interval
-from hf_medreport.inference.report import model_name
+from hf_medreport.inference.loading import model_name
 from hf_medreport.phantom.counting import ratio
 from hf_medreport.phantom.slide.corpus import SlideCase, SlideCorpus
 from hf_medreport.phantom.slide.findings import BENIGN
 from hf_medreport.phantom.slide.parser import parse_slide_report
 from hf_medreport.processing.feature_files import PatchFeatures
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
 __all__ = ["evaluate_deletion", "evaluate_faithfulness", "faithfulness_table", "tumour_mass"]
 
@@ -51,7 +52,7 @@ class Explained:
     randomised: np.ndarray
 
 
-def explain(pipe, bag: PatchFeatures, random_model) -> Explained:
+def explain(pipe: MedicalReportPipeline, bag: PatchFeatures, random_model) -> Explained:
     """Report a bag, with both models' evidence for that report."""
     outputs = pipe.forward(pipe.preprocess({"slides": [bag]}), generate_kwargs={}, return_evidence=True)
     ids, sentence_of_token = (outputs[name][:, 0].to(pipe.device) for name in ("ids", "sentence_of_token"))
@@ -164,7 +165,7 @@ def tumour_mass(case: SlideCase, bag: PatchFeatures, explained: Explained) -> np
 
 
 def evaluate_faithfulness(
-    pipe,
+    pipe: MedicalReportPipeline,
     *,
     n: int = 100,
     seed: int = 1,

@@ -14,11 +14,13 @@ from tqdm import tqdm
 
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.evaluation.verdict import majority_figures, verdict_figures
+from hf_medreport.inference.loading import model_name
 from hf_medreport.inference.pairs import VIEWS
-from hf_medreport.inference.report import model_name, reads_pairs
 from hf_medreport.modeling.structural_similarity import structural_similarity
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.registry import system_of
 
 __all__ = ["evaluate_multitask", "tasks_table"]
 
@@ -29,7 +31,7 @@ DIGITS = {"mse": 5}  # a good one is 0.0005; 3 for the others
 
 
 def evaluate_multitask(
-    pipe,
+    pipe: MedicalReportPipeline,
     *,
     n: int = 200,
     seed: int = 1,
@@ -56,10 +58,10 @@ def evaluate_multitask(
         InputError: a model of another kind, an unknown split or prevalence, a number of cases below 1, or a model
             whose verdicts are no numbers.
     """
-    if not reads_pairs(pipe):
-        kind = pipe.model.config.model_type
-        remedy = "give a model that redraws its films"
-        raise InputError(model_name(pipe), f"model_type '{kind}'", "cxr_multitask", remedy)
+    if system_of(pipe.model).reads != "pair":
+        found = f"model_type '{pipe.model.config.model_type}'"
+        remedy = "give a model that reconstructs its films"
+        raise InputError(model_name(pipe), found, "a model of film pairs", remedy)
     size = pipe.processor.image_processor.size
     corpus = ChestCorpus(n=n, seed=seed, size=size, split=split, prevalence=prevalence, lateral=True)
     passes = list(_passes(pipe, corpus, batch_size, progress))
@@ -78,7 +80,9 @@ def evaluate_multitask(
 
 
 @torch.no_grad()
-def _passes(pipe, corpus: ChestCorpus, batch_size: int, progress: bool) -> Iterator[dict[str, np.ndarray]]:
+def _passes(
+    pipe: MedicalReportPipeline, corpus: ChestCorpus, batch_size: int, progress: bool
+) -> Iterator[dict[str, np.ndarray]]:
     """What the model makes of a batch of cases at a time: columns (cases, ...)."""
     for start in tqdm(range(0, len(corpus), batch_size), desc="redrawing phantom films", disable=not progress):
         cases = [corpus[index] for index in range(start, min(start + batch_size, len(corpus)))]

@@ -3,8 +3,9 @@
 `constant_report` calls every film normal. `blinded` is the model itself, shown noise in place of each film: what it
 still gets right, it knows from the habits of reports. A model's figure says how well it sees only beside these.
 
-A model of pairs is shown the frontal and the lateral film of each case. Its words are scored too, as its source did,
-where `constant_report` is a text: the most frequent one in training; and so are its other tasks, see `multitask`.
+A model of pairs is shown the frontal and the lateral film of each case. Where a system's row names metrics of text, its
+words are scored too, as its source did, where `constant_report` is a text: the most frequent one in training; and where
+it names other tasks, so are these.
 
 A model that is told labels says `labels`: "oracle" are the true ones, which the blinded reporter is told too, so that
 what it gets right is what they give away; "predicted" are its own, which are scored as well, see `told_labels`.
@@ -18,17 +19,18 @@ import numpy as np
 from tqdm import tqdm
 
 from hf_medreport.evaluation.clinical.label_scores import FIGURES
-from hf_medreport.evaluation.multitask import evaluate_multitask
 from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.reports.resampling import FIGURE, resampled
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.evaluation.told_labels import LABEL_WORDS, label_head_interval, score_label_head, scored_labels
-from hf_medreport.inference.report import model_name, needs_masks, reads_pairs
+from hf_medreport.inference.loading import model_name
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.film import MIN_SIZE
 from hf_medreport.phantom.findings import observations
 from hf_medreport.phantom.parser import parse_report
 from hf_medreport.phantom.score import figures, film_counts, measure
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.registry import named, system_of
 
 __all__ = ["INTERVALS", "constant_text", "evaluate_phantom", "phantom_counts", "score_table"]
 
@@ -40,9 +42,6 @@ SHOWN = (
     *("hallucination_rate", "wrong_side_rate", "wrong_zone_rate", "wrong_severity_rate"),
     *("size_error_mm", "wrong_number_rate", "wrong_certainty_rate"),
 )
-# What a model of pairs is scored by beside the facts; both from 0 to 1. And RadScribe.
-TEXT_METRICS = ("bleu4", "rougeL")
-SUITE = ("bleu4", "meteor", "rougeL", "cider", "token_f1", "chexpert_f1")
 # What a model that names the labels of a film is scored by beside the facts.
 LABEL_HEAD = tuple(f"label_head.{average}.{name}" for average in ("micro", "macro") for name in FIGURES)
 TRAINING_REPORTS = 500  # among which the constant text is the most frequent
@@ -74,7 +73,12 @@ class Written:
 
 
 def phantom_counts(
-    pipe, corpus: ChestCorpus, *, labels: str | None = None, batch_size: int = 50, progress: bool = True
+    pipe: MedicalReportPipeline,
+    corpus: ChestCorpus,
+    *,
+    labels: str | None = None,
+    batch_size: int = 50,
+    progress: bool = True,
 ) -> dict[str, np.ndarray]:
     """What each film adds to the scores; for `figures`, `bootstrap_interval` and `paired_randomisation`.
 
@@ -91,7 +95,12 @@ def phantom_counts(
 
 
 def phantom_reports(
-    pipe, corpus: ChestCorpus, *, labels: str | None = None, batch_size: int = 50, progress: bool = True
+    pipe: MedicalReportPipeline,
+    corpus: ChestCorpus,
+    *,
+    labels: str | None = None,
+    batch_size: int = 50,
+    progress: bool = True,
 ) -> Written:
     """What the model writes of each film, and of noise in its place; arguments as in `phantom_counts`."""
     labels = scored_labels(pipe, labels)
@@ -119,16 +128,16 @@ def films_of(case: ChestCase) -> dict[str, np.ndarray]:
     return {"frontal": case.image} | ({} if case.lateral is None else {"lateral": case.lateral.image})
 
 
-def _report(pipe, films: list[dict], cases: list[ChestCase], labels: str | None, sees: bool) -> list[dict]:
+def _report(
+    pipe: MedicalReportPipeline, films: list[dict], cases: list[ChestCase], labels: str | None, sees: bool
+) -> list[dict]:
     """The pipeline's record of each case's films; `labels` as `scored_labels` returns them."""
-    if needs_masks(pipe):
+    if pipe.model.takes().get("mask") == "required":
         # A true mask would tell a blinded model the size of the heart: it gets an empty one.
         masks = [(case.lungs | case.heart) & sees for case in cases]
         films = [of_case | {"mask": mask} for of_case, mask in zip(films, masks, strict=True)]
     elif labels == "oracle":
         films = [of_case | {"labels": observations(case.facts)} for of_case, case in zip(films, cases, strict=True)]
-    elif not reads_pairs(pipe):
-        films = [of_case["frontal"] for of_case in films]
     return [record for (record,) in pipe(films, batch_size=len(films))]
 
 
@@ -148,7 +157,7 @@ def constant_text() -> str:
 
 
 def evaluate_phantom(
-    pipe,
+    pipe: MedicalReportPipeline,
     *,
     n: int = 200,
     seed: int = 1,
@@ -171,10 +180,10 @@ def evaluate_phantom(
         {figure: [low, high]}, the 95 % percentile bootstrap over films (1,000 resamples), None where the figure is.
         Beside them `seed`, `split`, `prevalence`, `model`, the `command` that prints the same, and the same figures
         with intervals of `constant_report` (every film called normal) and `blinded` (the model shown noise).
-        A model of pairs and its baselines have `text` too: `bleu4` (COCO's) and `rougeL` (rouge_score's), from 0 to 1,
-        with intervals; `constant_report` there is `constant_text`, which stands beside them as `report`. `tasks` is
-        what `evaluate_multitask` returns for the same cases. `text` of RadScribe holds the metrics of `SUITE`, of which
-        `token_f1` and `chexpert_f1` have no interval: they are of the whole set, and no mean over reports.
+        Where the system's row names metrics of text, the model and its baselines have `text` too: each metric, from 0
+        to 1, with an interval where it is a mean over reports (`token_f1` and `chexpert_f1` are of the whole set);
+        `constant_report` there is `constant_text`, which stands beside them as `report`. Where the row names other
+        tasks, `tasks` is what their function returns for the same cases.
         Of a model that takes labels, `labels` stands at the top: "none", "predicted" or "oracle". Where they are
         predicted, it and its baselines have `label_head`: what `score_label_head` returns, with an interval of micro
         F1; `constant_report` names nothing.
@@ -185,16 +194,16 @@ def evaluate_phantom(
     """
     told = scored_labels(pipe, labels)
     size = pipe.processor.image_processor.size
-    pairs = reads_pairs(pipe)
-    corpus = ChestCorpus(n=n, seed=seed, size=size, split=split, prevalence=prevalence, lateral=pairs)
+    row = system_of(pipe.model)
+    drawn = {"n": n, "seed": seed, "split": split, "prevalence": prevalence}
+    corpus = ChestCorpus(**drawn, size=size, lateral=row.reads == "pair")
     written = phantom_reports(pipe, corpus, labels=labels, batch_size=batch_size, progress=progress)
     scores = {reporter: _scores(rows) for reporter, rows in written.counts().items()}
     tasks = {}
-    if pairs or told is not None:
-        _add_text_scores(scores, written, TEXT_METRICS if pairs else SUITE)
-    if pairs:
-        options = {"n": n, "seed": seed, "split": split, "prevalence": prevalence, "batch_size": batch_size}
-        tasks["tasks"] = evaluate_multitask(pipe, **options, progress=progress)
+    if row.text_metrics:
+        _add_text_scores(scores, written, row.text_metrics)
+    if row.tasks:
+        tasks["tasks"] = named(row.tasks[0])(pipe, **drawn, batch_size=batch_size, progress=progress)
     if told == "predicted":
         _add_label_scores(scores, written)
     flags = f"--n {n} --seed {seed} --split {split}" + (f" --prevalence {prevalence}" if prevalence else "")

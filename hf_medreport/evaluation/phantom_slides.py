@@ -14,13 +14,14 @@ import numpy as np
 from hf_medreport.data.phantom_bags import each_case, tiles_of
 from hf_medreport.evaluation.phantom import score_table
 from hf_medreport.evaluation.significance import bootstrap_interval
-from hf_medreport.inference.report import model_name
+from hf_medreport.inference.loading import model_name
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.findings import FIELDS, SlideFacts
 from hf_medreport.phantom.slide.parser import parse_slide_report
 from hf_medreport.phantom.slide.score import measure_slides, slide_counts, slide_figures
 from hf_medreport.processing.feature_files import PatchFeatures
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
 __all__ = ["INTERVALS", "constant_facts", "evaluate_slides", "slide_bags", "slide_score_table"]
 
@@ -38,7 +39,9 @@ SHOWN = (
 )
 
 
-def slide_bags(pipe, corpus: SlideCorpus, workers: int | None = None, progress: bool = True) -> Iterator[PatchFeatures]:
+def slide_bags(
+    pipe: MedicalReportPipeline, corpus: SlideCorpus, workers: int | None = None, progress: bool = True
+) -> Iterator[PatchFeatures]:
     """Draw and tile slides in other processes and encode them in this one, in the order of the corpus.
 
     Args:
@@ -86,7 +89,7 @@ def constant_facts(truth: list[SlideFacts]) -> frozenset[tuple[str, object]]:
 
 
 def evaluate_slides(
-    pipe,
+    pipe: MedicalReportPipeline,
     *,
     n: int = 100,
     seed: int = 1,
@@ -139,7 +142,7 @@ def evaluate_slides(
     }
 
 
-def _report(pipe, bags: list[PatchFeatures], batch_size: int) -> list[frozenset]:
+def _report(pipe: MedicalReportPipeline, bags: list[PatchFeatures], batch_size: int) -> list[frozenset]:
     """What the model states of each bag."""
     records = pipe([{"slides": [bag]} for bag in bags], batch_size=batch_size)
     return [parse_slide_report(record[0]["generated_text"]) for record in records]

@@ -52,9 +52,9 @@ class Metric:
         """InputError where a required one is missing; for callers who would know before long work."""
         for option in self.required:
             if options.get(option) is None:
-                remedy = f"give {option}=..., or --option {self.name}.{option}=... to the command"
+                remedy = f"give `{option}`, or the `option` {self.name}.{option}=..."
                 if option in OBJECTS:
-                    remedy = f"give {option}=... in Python"
+                    remedy = f"give `{option}` in Python"
                 raise InputError(f"metric {self.name}", f"no option '{option}'", self.needs, remedy)
 
     def __call__(self, predictions: list[str], references: list, **options) -> Score:
@@ -153,12 +153,12 @@ def read_options(texts: Iterable[str]) -> dict[str, dict]:
         name, dot, option = (part.strip() for part in key.partition("."))
         if not (name and dot and option and equals and value):
             expected = "METRIC.NAME=VALUE"
-            raise InputError("--option", f"'{text}'", expected, "write it like bertscore.model=folder")
+            raise InputError("option", f"'{text}'", expected, "write it like bertscore.model=folder")
         row = metric(name)
         known = _text_options(row)
         if option not in known:
             expected = f"one of {', '.join(known)}" if known else f"none, as {name} has none"
-            raise InputError(f"--option {name}", f"'{option}'", expected, "correct the name, or give it in Python")
+            raise InputError("option", f"'{name}.{option}'", expected, "correct the name, or give it in Python")
         if option == "linker":
             if value not in linkers:
                 linkers[value] = _term_table(value)
@@ -192,5 +192,5 @@ def _option_value(key: str, value: str, default):
         read = None
     if type(read) is not kind and not (kind is float and type(read) is int):
         expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise InputError(f"--option {key}", f"'{value}'", expected, "correct the value")
+        raise InputError("option", f"{key}='{value}'", expected, "correct the value")
     return read

@@ -51,7 +51,7 @@ def read_reference(path: str | Path, shape: tuple[int, int]) -> tuple[np.ndarray
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(path.name, "no such mask", "a mask for each film, by its name", "add it, or leave --masks out")
+        raise InputError(path.name, "no such mask", "a mask for each film, by its name", "add it, or leave out `masks`")
     read_mask(path)  # says what is wrong with the file; scaled by its largest value, it does not tell 127 from 255
     with Image.open(path) as picture:
         values = np.asarray(picture.convert("L"))

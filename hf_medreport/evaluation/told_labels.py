@@ -11,9 +11,10 @@ from hf_medreport.evaluation.clinical.label_scores import FIGURES, score_labels
 from hf_medreport.evaluation.clinical.observations import OBSERVATIONS
 from hf_medreport.evaluation.reports.labelled import ratio
 from hf_medreport.evaluation.significance import bootstrap_interval
-from hf_medreport.inference.report import model_name
+from hf_medreport.inference.loading import model_name
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.pipeline_image_to_text import label_mode
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.registry import system_of
 
 __all__ = ["LABEL_WORDS", "label_head_interval", "scored_labels", "score_label_head"]
 
@@ -23,25 +24,26 @@ LABEL_WORDS = {
     "predicted": "labels: predicted, the model's own",
     "oracle": "labels: oracle, the model was told the true ones of each film, and so was the blinded one",
 }
-# The labels that each mode can be scored with, its own first.
-ALLOWED = {"none": ("none",), "oracle": ("oracle",), "predicted": ("predicted", "oracle")}
+# The labels that a model can be scored with, its own first, by what it says of them in `takes`.
+ALLOWED = {None: ("none",), "required": ("oracle",), "optional": ("predicted", "oracle")}
 
 
-def scored_labels(pipe, asked: str | None) -> str | None:
+def scored_labels(pipe: MedicalReportPipeline, asked: str | None) -> str | None:
     """Which labels a model is scored with: those asked for or, by default, its own; None of a model without such.
 
     Raises:
         InputError: labels that the model cannot be scored with.
     """
-    mode, name = label_mode(pipe.model), model_name(pipe)
-    if mode is None:
+    name = model_name(pipe)
+    if "labels" not in system_of(pipe.model).told:
         if asked is not None:
-            raise InputError("labels", f"'{asked}', and {name} knows no labels", "none", "leave out --labels")
+            raise InputError("labels", f"'{asked}', and {name} knows no labels", "none", "leave out `labels`")
         return None
-    if asked is not None and asked not in ALLOWED[mode]:
-        found = f"'{asked}' for {name}, whose label_mode is {mode}"
-        raise InputError("labels", found, " or ".join(ALLOWED[mode]), "choose one, or leave out --labels")
-    return asked or mode
+    allowed = ALLOWED[pipe.model.takes().get("labels")]
+    if asked is not None and asked not in allowed:
+        found = f"'{asked}' for {name}, whose label_mode is {allowed[0]}"
+        raise InputError("labels", found, " or ".join(allowed), "choose one, or leave out `labels`")
+    return asked or allowed[0]
 
 
 def score_label_head(named: list[list[str]], true: list[list[str]]) -> dict:

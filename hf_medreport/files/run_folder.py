@@ -43,7 +43,7 @@ class CorpusFolder:
         if any(self.path.iterdir()) and self._run_there() != self.run:
             found = "a folder that is not empty" if self._run_there() is None else "a run of other arguments"
             expected = "a new or empty folder, or this very run"
-            raise InputError(self.name, found, expected, "choose another --out or delete the folder")
+            raise InputError(self.name, found, expected, "choose another `out` or delete the folder")
 
     def _run_there(self) -> dict | None:
         """What the run in the folder is, finished or not; None where there is none."""

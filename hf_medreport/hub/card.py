@@ -16,185 +16,11 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_medreport.files.writing import write_text
+from hf_medreport.hub.card_rows import FILM_FIGURES, FILM_INDEXED
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import find_system, systems
 
-__all__ = ["write_card"]
-
-
-def _beside(*figure: str) -> tuple:
-    """The rows of a slide model's baselines."""
-    return (
-        ("the same, shown noise in place of the slide", ("blinded", *figure)),
-        ("the same, of a constant report", ("constant_report", *figure)),
-    )
-
-
-# (name in the card, where the figure lies in a split's scores)
-FACTS = (
-    ("exact fact: precision", ("exact", "precision")),
-    ("exact fact: recall", ("exact", "recall")),
-    ("exact fact: F1", ("exact", "f1")),
-    ("the same, 95 % interval", ("intervals", "exact.f1")),
-    ("the same, shown noise in place of the image", ("blinded", "exact", "f1")),
-    ("the same, of a constant normal report", ("constant_report", "exact", "f1")),
-    ("exact fact: macro F1", ("exact", "macro", "f1")),
-    ("finding kind: precision", ("kind", "precision")),
-    ("finding kind: recall", ("kind", "recall")),
-    ("finding kind: F1", ("kind", "f1")),
-    ("hallucination rate", ("hallucination_rate",)),
-    ("wrong-side rate", ("wrong_side_rate",)),
-    ("wrong-zone rate", ("wrong_zone_rate",)),
-    ("wrong-severity rate", ("wrong_severity_rate",)),
-    ("size error, mm", ("size_error_mm",)),
-)
-FIGURES = (
-    ("images", ("n",)),
-    ("seed", ("seed",)),
-    *FACTS,
-    ("evidence: pointing", ("evidence", "pointing", "model")),
-    ("the same, randomised weights", ("evidence", "pointing", "randomised")),
-    ("the same, by chance", ("evidence", "pointing", "chance")),
-)
-# (metric type, name, where): the figures that also stand in the metadata
-INDEXED = (
-    ("f1", "exact-fact F1", ("exact", "f1")),
-    ("f1", "finding-kind F1", ("kind", "f1")),
-    ("hallucination_rate", "hallucination rate", ("hallucination_rate",)),
-    ("wrong_side_rate", "wrong-side rate", ("wrong_side_rate",)),
-)
-# The same for a model of slides.
-SLIDE_FIGURES = (
-    ("slides", ("n",)),
-    ("seed", ("seed",)),
-    ("exact fact: precision", ("exact", "precision")),
-    ("exact fact: recall", ("exact", "recall")),
-    ("exact fact: F1", ("exact", "f1")),
-    ("the same, 95 % interval", ("intervals", "exact.f1")),
-    *_beside("exact", "f1"),
-    ("diagnosis accuracy", ("diagnosis_accuracy",)),
-    *_beside("diagnosis_accuracy"),
-    ("grade accuracy", ("grade_accuracy",)),
-    *_beside("grade_accuracy"),
-    ("number exactness", ("number_exactness",)),
-    *_beside("number_exactness"),
-    ("size error, cm", ("size_error_cm",)),
-    *_beside("size_error_cm"),
-    ("hallucination rate", ("hallucination_rate",)),
-    ("deletion: fall without the tiles of most evidence", ("evidence", "deletion", "top")),
-    ("the same, tiles at random", ("evidence", "deletion", "random")),
-    ("difference, 95 % interval", ("evidence", "deletion", "interval")),
-    ("evidence of the diagnosis on tumour", ("evidence", "tumour", "model")),
-    ("the same, by chance", ("evidence", "tumour", "chance")),
-)
-SLIDES_INDEXED = (
-    ("f1", "exact-fact F1", ("exact", "f1")),
-    ("accuracy", "diagnosis accuracy", ("diagnosis_accuracy",)),
-    ("accuracy", "grade accuracy", ("grade_accuracy",)),
-    ("accuracy", "number exactness", ("number_exactness",)),
-    ("hallucination_rate", "hallucination rate", ("hallucination_rate",)),
-)
-
-
-def _words(name: str, metric: str) -> tuple:
-    """The rows of a text metric: the model's and its baselines'."""
-    return (
-        (name, ("text", metric)),
-        ("the same, 95 % interval", ("intervals", f"text.{metric}")),
-        ("the same, shown noise in place of the films", ("blinded", "text", metric)),
-        ("the same, of the most frequent training report", ("constant_report", "text", metric)),
-    )
-
-
-def _redrawn(view: str) -> tuple:
-    """The rows of a view's redrawn films."""
-    return tuple(
-        row
-        for name, figure in (("SSIM", "ssim"), ("mean squared error", "mse"))
-        for row in (
-            (f"{view} film redrawn: {name}", ("tasks", view, figure)),
-            ("the same, 95 % interval", ("tasks", view, "intervals", figure)),
-            ("the same, of the mean film", ("tasks", view, "mean_film", figure)),
-        )
-    )
-
-
-# Figures of a whole set, which no report has a share in, have no interval.
-OF_THE_SET = (("intervals", "text.token_f1"), ("intervals", "text.chexpert_f1"))
-# The same for a model that may be told the labels of a film; and what is added for a head that names them.
-LABEL_FIGURES = (
-    ("labels that the model was told", ("labels",)),
-    *FIGURES,
-    *(
-        row
-        for name, metric in {
-            "BLEU-4": "bleu4",
-            "METEOR": "meteor",
-            "ROUGE-L": "rougeL",
-            "CIDEr": "cider",
-            "token F1": "token_f1",
-            "CheXpert-label F1": "chexpert_f1",
-        }.items()
-        for row in _words(name, metric)
-        if row[1] not in OF_THE_SET
-    ),
-)
-HEAD_FIGURES = (
-    ("its own labels: micro F1", ("label_head", "micro", "f1")),
-    ("the same, 95 % interval", ("intervals", "label_head.micro.f1")),
-    ("the same, shown noise in place of the image", ("blinded", "label_head", "micro", "f1")),
-    ("its own labels: macro F1", ("label_head", "macro", "f1")),
-)
-# The same for an encoder: the two tasks of its pre-training.
-ENCODER_FIGURES = (
-    ("films with their reports", ("n",)),
-    ("seed", ("seed",)),
-    ("masked words: accuracy", ("words", "accuracy")),
-    ("the same, 95 % interval", ("words", "interval")),
-    ("the same, by chance", ("words", "chance")),
-    ("film and report belong together: accuracy", ("match", "accuracy")),
-    ("the same, 95 % interval", ("match", "interval")),
-    ("the same, by chance", ("match", "chance")),
-)
-ENCODER_INDEXED = (
-    ("accuracy", "masked-word accuracy", ("words", "accuracy")),
-    ("accuracy", "image-text matching accuracy", ("match", "accuracy")),
-)
-
-
-# The same for a model of film pairs.
-PAIR_FIGURES = (
-    ("cases of two films", ("n",)),
-    ("seed", ("seed",)),
-    *FACTS,
-    *_words("BLEU-4", "bleu4"),
-    *_words("ROUGE-L", "rougeL"),
-    *_redrawn("frontal"),
-    *_redrawn("lateral"),
-    ("share of abnormal cases", ("tasks", "verdict", "prevalence")),
-    ("verdict: accuracy", ("tasks", "verdict", "accuracy")),
-    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "accuracy")),
-    ("the same, by majority", ("tasks", "verdict", "majority", "accuracy")),
-    ("the same, frontal film alone", ("tasks", "verdict", "frontal_alone", "accuracy")),
-    ("the same, lateral film alone", ("tasks", "verdict", "lateral_alone", "accuracy")),
-    ("verdict: AUC", ("tasks", "verdict", "auc")),
-    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "auc")),
-    ("the same, frontal film alone", ("tasks", "verdict", "frontal_alone", "auc")),
-    ("the same, lateral film alone", ("tasks", "verdict", "lateral_alone", "auc")),
-    ("verdict: sensitivity", ("tasks", "verdict", "sensitivity")),
-    ("verdict: specificity", ("tasks", "verdict", "specificity")),
-    ("verdict: calibration error", ("tasks", "verdict", "calibration_error")),
-    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "calibration_error")),
-    ("verdict: Brier score", ("tasks", "verdict", "brier")),
-    ("the same, 95 % interval", ("tasks", "verdict", "intervals", "brier")),
-    ("the same, by majority", ("tasks", "verdict", "majority", "brier")),
-)
-PAIRS_INDEXED = (
-    ("f1", "exact-fact F1", ("exact", "f1")),
-    ("accuracy", "normal-abnormal accuracy", ("tasks", "verdict", "accuracy")),
-    ("roc_auc", "normal-abnormal AUC", ("tasks", "verdict", "auc")),
-    ("ssim", "SSIM of the frontal film redrawn", ("tasks", "frontal", "ssim")),
-    ("ssim", "SSIM of the lateral film redrawn", ("tasks", "lateral", "ssim")),
-)
+__all__ = ["FILMS", "TORCHVISION", "Kind", "write_card"]
 
 
 @dataclass(frozen=True)
@@ -202,13 +28,15 @@ class Kind:
     """What the card says of models that read one kind of thing.
 
     Args:
-        reads: "films", "slides", "pairs" or "texts" (films and texts: an encoder); the template's notes go by it.
+        reads: "film", "slide", "pair" or "text" (film and text: an encoder); the template's notes go by it.
         figures, indexed: the rows of its table, and those that stand in the metadata too.
         each: where the scores of each finding kind, or field, lie; empty where there are none.
         example: what the usage code gives to the pipeline, or to the processor of an encoder.
         needs: what must be installed beside what every model needs, as a sentence.
         mark: a figure that only scores of this kind have: so scores tell the kind where no configuration does.
         task: the Hub's name of what the model does.
+        label_mode: how it comes to the labels of a film: "none", "oracle" or "predicted"; None where there is no such
+            thing.
     """
 
     reads: str
@@ -219,42 +47,12 @@ class Kind:
     needs: str = ""
     mark: str = ""
     task: str = "image-to-text"
+    label_mode: str | None = None
 
 
 TORCHVISION = "It also needs torchvision."
-FILMS = Kind("films", FIGURES, INDEXED, ("kind", "by_kind"), '"image.png"')
-# By the configuration's model_type; every other model reads films.
-KINDS = {
-    "histgen": Kind(
-        "slides",
-        SLIDE_FIGURES,
-        SLIDES_INDEXED,
-        ("exact", "by_field"),
-        '"slide.svs"',
-        needs="To read slides it also needs openslide-python, openslide-bin and opencv-python-headless.",
-        mark="diagnosis_accuracy",
-    ),
-    "cxr_multitask": Kind(
-        "pairs",
-        PAIR_FIGURES,
-        PAIRS_INDEXED,
-        ("kind", "by_kind"),
-        '{"frontal": "f.png", "lateral": "l.png"}',
-        needs=TORCHVISION,
-        mark="tasks",
-    ),
-    "radscribe": Kind("films", LABEL_FIGURES, INDEXED, ("kind", "by_kind"), '"image.png"', mark="labels"),
-    "medvill": Kind(
-        "texts",
-        ENCODER_FIGURES,
-        ENCODER_INDEXED,
-        (),
-        '"image.png", text="The heart is normal."',
-        mark="words",
-        task="feature-extraction",
-    ),
-}
-ORACLE_EXAMPLE = '{"frontal": "image.png", "labels": ["Cardiomegaly", "Edema"]}'
+# What a model of films shows, and any whose system nobody knows.
+FILMS = Kind("film", FILM_FIGURES, FILM_INDEXED, ("kind", "by_kind"), '"image.png"')
 NOT_RUN = "not run"
 DIGITS = {"mse": 5}  # a good one is 0.0005; 3 for the others
 
@@ -294,10 +92,7 @@ def write_card(
     if not folder.is_dir():
         raise InputError(folder.name, "no such folder", "a saved model's folder", "save the model first")
     splits = _splits(evaluation)
-    config = _config(folder)
-    kind = _kind(config, splits)
-    label_mode = config["encoder"]["label_mode"] if config.get("model_type") == "radscribe" else None
-    figures = kind.figures + (HEAD_FIGURES if label_mode == "predicted" else ())
+    kind = _kind(_config(folder), splits)
     results = _eval_results(splits, kind.indexed, kind.task)
     card = ModelCard.from_template(
         ModelCardData(
@@ -314,14 +109,14 @@ def write_card(
         command=command,
         commands=_commands(splits),
         data=data,
-        example=ORACLE_EXAMPLE if label_mode == "oracle" else kind.example,
+        example=kind.example,
         kind_rows=_rows_of_each(splits, *kind.each) if kind.each else [],
-        label_mode=label_mode,
+        label_mode=kind.label_mode,
         licence=licence,
         model_name=model_name,
-        needs=TORCHVISION if _has_densenet(config) else kind.needs,
+        needs=kind.needs,
         reads=kind.reads,
-        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in figures],
+        rows=[[name, *(_shown(scores, *keys) for scores in splits.values())] for name, keys in kind.figures],
         splits=list(splits),
         tables={caption: _cells(caption, rows) for caption, rows in (tables or {}).items()},
     )
@@ -336,14 +131,12 @@ def _config(folder: Path) -> dict:
 
 def _kind(config: dict, splits: dict[str, dict]) -> Kind:
     """By the configuration, so that a model that was not evaluated has a card of its kind too; else by the scores."""
-    marked = (kind for kind in KINDS.values() if any(kind.mark in scores for scores in splits.values()))
-    return KINDS.get(config.get("model_type")) or next(marked, FILMS)
-
-
-def _has_densenet(config: dict) -> bool:
-    """Whether a MedViLL, alone or as an encoder, sees by a DenseNet."""
-    seeing = config.get("encoder") or config
-    return seeing.get("model_type") == "medvill" and seeing.get("image_encoder") == "chexnet121"
+    row = find_system(config.get("model_type"))
+    if row is not None and row.card:
+        return row.resolve("card")(config)
+    kinds = (row.resolve("card")({}) for row in systems() if row.card)
+    marked = (kind for kind in kinds if kind.mark and any(kind.mark in scores for scores in splits.values()))
+    return next(marked, FILMS)
 
 
 def _cells(caption: str, rows: list[list[str]]) -> list[list[str]]:

@@ -66,11 +66,11 @@ def convert(
     try:
         words = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:
-        raise InputError(tokenizer, "no tokenizer", "a folder or id", "pass --tokenizer with GPT-2's folder") from error
+        raise InputError(tokenizer, "no tokenizer", "a folder or id", "pass `tokenizer` with GPT-2's folder") from error
     width, wanted = encoder_width(encoder_model.config), weights["projection.weight"].shape[1]
     if width != wanted:
         found = f"an encoder of width {width}"
-        raise InputError("encoder", found, f"width {wanted}, as the checkpoint's projection has", "check --encoder")
+        raise InputError("encoder", found, f"width {wanted}, as the checkpoint's projection has", "check `encoder`")
     config = AnatomicalReportConfig(
         encoder=encoder_model.config, decoder=decoder, image_size=image_size, mask_mode=mask_mode
     )
@@ -138,10 +138,10 @@ def decoder_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | 
     vocabulary, width = weights[words].shape
     layers = {int(match[1]) for key in weights if (match := re.match(r"decoder\.transformer\.h\.(\d+)\.", key))}
     if num_heads is None and width % GPT2_HEAD_WIDTH:
-        raise InputError(name, f"a decoder of width {width}", "a multiple of 64", "pass --num-heads")
+        raise InputError(name, f"a decoder of width {width}", "a multiple of 64", "pass `num_heads`")
     if num_heads is not None and width % num_heads:
         raise InputError(
-            "num_heads", str(num_heads), f"a divisor of the decoder's width {width}", "correct --num-heads"
+            "num_heads", str(num_heads), f"a divisor of the decoder's width {width}", "correct `num_heads`"
         )
     return {
         "vocab_size": vocabulary,
@@ -158,7 +158,7 @@ def decoder_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | 
 def _encoder(name: str, weights: dict, encoder: str | None, image_size: int):
     """The encoder with the checkpoint's weights, or its own where the checkpoint has none; and what was missing."""
     if not weights and encoder is None:
-        raise InputError(name, "no encoder weights", "an encoder", "pass --encoder with its folder or id")
+        raise InputError(name, "no encoder weights", "an encoder", "pass `encoder` with its folder or id")
     try:
         if not weights:
             return AutoModel.from_pretrained(encoder), []
@@ -174,5 +174,5 @@ def _encoder(name: str, weights: dict, encoder: str | None, image_size: int):
     except (OSError, ValueError, RuntimeError) as error:
         what = encoder or "encoder weights"
         reason = str(error).splitlines()[0]
-        raise InputError(what, f"no usable encoder ({reason})", "its folder or id", "check --encoder") from error
+        raise InputError(what, f"no usable encoder ({reason})", "its folder or id", "check `encoder`") from error
     return model, sorted(info["missing_keys"])

@@ -151,7 +151,7 @@ def read_decoder(decoder: str, tokenizer: str, latent_size: int) -> tuple:
     Raises:
         InputError: no whole GPT-2, no tokenizer, or one with more words than the GPT-2.
     """
-    name, remedy = Path(decoder).name, "pass --decoder with GPT-2's folder"
+    name, remedy = Path(decoder).name, "pass `decoder` with GPT-2's folder"
     try:
         kind = PreTrainedConfig.get_config_dict(decoder)[0].get("model_type")
         if kind in WRITERS:
@@ -168,12 +168,12 @@ def read_decoder(decoder: str, tokenizer: str, latent_size: int) -> tuple:
     try:
         words = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:
-        remedy = "pass --tokenizer with GPT-2's folder"
+        remedy = "pass `tokenizer` with GPT-2's folder"
         raise InputError(Path(tokenizer).name, "no tokenizer", "a folder or id", remedy) from error
     known = len(words) - len(words.get_vocab().keys() & set(FRAME.values()))
     if known > writer.config.vocab_size:
         found = f"{known} words for a decoder of {writer.config.vocab_size}"
-        raise InputError(Path(tokenizer).name, found, "the decoder's own", "pass --tokenizer with it")
+        raise InputError(Path(tokenizer).name, found, "the decoder's own", "pass `tokenizer` with it")
     add_report_tokens(words)
     fresh = [f"decoder.{key}" for key in sorted(info["missing_keys"])]
     if len(words) > writer.config.vocab_size:

@@ -157,9 +157,9 @@ def dinov2_config(name: str, backbone: dict, weights: dict, num_heads: int | Non
         raise InputError(name, found, "a square of patches and a class token", "is it another model?")
     depth = 1 + max((int(key.split(".")[2]) for key in weights if key.startswith("encoder.layer.")), default=-1)
     if num_heads is None and width % HEAD_WIDTH:
-        raise InputError(name, f"a width of {width}", f"a multiple of {HEAD_WIDTH}", "pass --num-heads")
+        raise InputError(name, f"a width of {width}", f"a multiple of {HEAD_WIDTH}", "pass `num_heads`")
     if num_heads is not None and (num_heads < 1 or width % num_heads):
-        raise InputError("num_heads", str(num_heads), f"a divisor of the width {width}", "correct --num-heads")
+        raise InputError("num_heads", str(num_heads), f"a divisor of the width {width}", "correct `num_heads`")
     return Dinov2Config(
         hidden_size=width,
         num_hidden_layers=depth,

@@ -98,10 +98,10 @@ def convert(
     options = {"memory_top_k": top_k, "num_prototypes": num_prototypes, "region_size": region_size}
     if top_k > sizes["memory_slots"]:
         found, expected = f"{top_k} for a memory of {sizes['memory_slots']} slots", "at most as many as slots"
-        raise InputError("top_k", found, expected, "give the value of the training with --top-k")
+        raise InputError("top_k", found, expected, "give the training's `top_k`")
     if sizes["hidden_size"] % num_heads:
         found, expected = f"{num_heads} heads for a width of {sizes['hidden_size']}", "a divisor of the width"
-        raise InputError("num_heads", found, expected, "give the value of the training with --num-heads")
+        raise InputError("num_heads", found, expected, "give the training's `num_heads`")
     words = sizes["vocab_size"] - 1
     ids = placeholder_vocabulary(words) if vocabulary is None else read_vocabulary(vocabulary, words)
     config = HistGenConfig(**sizes, **options, num_attention_heads=num_heads, compatibility="histgen")

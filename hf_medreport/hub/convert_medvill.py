@@ -106,13 +106,13 @@ def convert(
             does not fit the other or the tokenizer.
     """
     if image_encoder not in (None, *SIZES):
-        raise InputError("image_encoder", f"'{image_encoder}'", f"one of {', '.join(SIZES)}", "correct --image-encoder")
+        raise InputError("image_encoder", f"'{image_encoder}'", f"one of {', '.join(SIZES)}", "correct `image_encoder`")
     name = Path(checkpoint).name
     state = read_checkpoint(checkpoint)
     image = None if image_weights is None else read_image_weights(image_weights)
     if image is not None and image_encoder not in (None, image.image_encoder):
         found = f"the image encoder {image.image_encoder}"
-        raise InputError(Path(image_weights).name, found, image_encoder, "correct --image-encoder or leave it out")
+        raise InputError(Path(image_weights).name, found, image_encoder, "correct `image_encoder` or leave it out")
     kind = image_encoder or (image.image_encoder if image else "bert_vit" if f"{PATCHES}weight" in state else "vit")
     renamed = rename_medvill(name, state, kind)
     weights = renamed.weights | (image.weights if image else {})
@@ -137,7 +137,7 @@ def convert(
     missing = lacking(name, wanted, weights)
     refuse_lost(name, missing, "bert.", "a whole MedViLL checkpoint")
     model.load_state_dict(weights, strict=False)
-    words = read_bert_tokenizer(tokenizer, config, "--tokenizer")
+    words = read_bert_tokenizer(tokenizer, config, "tokenizer")
     films = film_processor(config.image_size, image.scale if image else RADSCRIBE_SCALE)
     folder = save_folder(model.eval(), MedViLLProcessor(films, words, config.max_text_tokens), out)
     return {
@@ -212,9 +212,9 @@ def lone_vit_key(key: str) -> str | None:
     return vit_key(key) if key.startswith(("embeddings.", "encoder.", "layers.", "layernorm.")) else None
 
 
-def read_bert_tokenizer(tokenizer: str, config: MedViLLConfig, option: str):
+def read_bert_tokenizer(tokenizer: str, config: MedViLLConfig, argument: str):
     """BERT's tokenizer; InputError where there is none or it is not the encoder's."""
-    name, remedy = Path(tokenizer).name, f"pass {option} with the folder or id of bert-base-uncased"
+    name, remedy = Path(tokenizer).name, f"pass `{argument}` with the folder or id of bert-base-uncased"
     register_auto_classes()  # or transformers asks whether to run the code of a folder of ours
     try:
         words = AutoTokenizer.from_pretrained(tokenizer)

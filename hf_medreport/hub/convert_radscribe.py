@@ -89,7 +89,7 @@ def convert(
         mask_mode=mask_mode,
     )
     encoder, decoder = model.config.encoder, model.config.decoder
-    label_words = read_bert_tokenizer(label_tokenizer, encoder, "--label-tokenizer")
+    label_words = read_bert_tokenizer(label_tokenizer, encoder, "label_tokenizer")
     words = read_t5_tokenizer(tokenizer, decoder)
     model.generation_config.max_new_tokens = NEW_TOKENS
     names = None if encoder.label_mode == "none" else list(encoder.label_names)
@@ -164,7 +164,7 @@ def checked_image_encoder(name: str, state: dict, wanted: str | None) -> str:
         what = "a ResNet of four stages" if RESNET50 in below else "no image encoder that is known"
         raise InputError(name, what, f"one of {', '.join(TOLD_BY)}", "is it a checkpoint of RadScribe?")
     if wanted not in (None, found):
-        raise InputError(name, f"the image encoder {found}", wanted, "correct --image-encoder or leave it out")
+        raise InputError(name, f"the image encoder {found}", wanted, "correct `image_encoder` or leave it out")
     return found
 
 
@@ -181,7 +181,7 @@ def training_settings(checkpoint: str | os.PathLike) -> dict[str, int]:
 
 def read_t5_tokenizer(tokenizer: str, decoder):
     """T5's tokenizer; InputError where there is none or it is not the decoder's."""
-    name, remedy = Path(tokenizer).name, "pass --tokenizer with the folder or id of the T5 that was trained"
+    name, remedy = Path(tokenizer).name, "pass `tokenizer` with the folder or id of the T5 that was trained"
     register_auto_classes()  # or transformers asks whether to run the code of a folder of ours
     try:
         words = AutoTokenizer.from_pretrained(tokenizer)

@@ -67,7 +67,7 @@ def travelling_files(row: System) -> dict[str, bytes]:
 
     names = [row.config, row.model, row.processor, row.pipeline]
     modules = {name.partition(":")[0] for name in names if name}
-    sources = {Path(importlib.util.find_spec(f"hf_medreport.{module}").origin) for module in modules}
+    sources = {Path(importlib.util.find_spec(module).origin) for module in modules}
     for source in list(sources):
         sources.update(Path(sibling) for sibling in get_relative_import_files(source))
     return {source.name: source.read_bytes() for source in sorted(sources)} | {VERSIONS: _versions_file()}

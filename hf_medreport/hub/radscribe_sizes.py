@@ -10,6 +10,7 @@ from math import isqrt
 import torch
 
 from hf_medreport.hub.convert_chexnet import TORCH, densenet_sizes, first_of
+from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.modeling.configuration_medvill import SIZES, MedViLLConfig
 from hf_medreport.processing.input_error import InputError
 
@@ -42,9 +43,9 @@ def layers(name: str, weights: dict[str, torch.Tensor], prefix: str) -> int:
 def heads(name: str, part: str, width: int, given: int | None) -> int:
     """Heads of a part of this width: `given`, or as in the published models."""
     if given is not None and (given < 1 or width % given):
-        raise InputError("num_heads", str(given), f"a divisor of {part}'s width {width}", "correct --num-heads")
+        raise InputError("num_heads", str(given), f"a divisor of {part}'s width {width}", "correct `num_heads`")
     if given is None and width % HEAD_WIDTH:
-        raise InputError(name, f"{part} of width {width}", f"a multiple of {HEAD_WIDTH}", "pass --num-heads")
+        raise InputError(name, f"{part} of width {width}", f"a multiple of {HEAD_WIDTH}", "pass `num_heads`")
     return given or width // HEAD_WIDTH
 
 
@@ -118,7 +119,7 @@ def t5_sizes(name: str, weights: dict[str, torch.Tensor], max_distance: int) -> 
     buckets, count = shape(name, weights, attention + "relative_attention_bias.weight", 2)
     if max_distance <= buckets // 2:
         found, expected = str(max_distance), f"more than {buckets // 2}, half of the checkpoint's buckets"
-        raise InputError("max_distance", found, expected, "correct --max-distance")
+        raise InputError("max_distance", found, expected, "correct `max_distance`")
     blocks = layers(name, weights, prefix)
     return {
         "vocab_size": words,
@@ -174,7 +175,7 @@ def medvill_config(
         for field, value in given.items():
             if value not in (None, read[field]):
                 expected = f"{read[field]}, as the checkpoint's layer over tokens has it"
-                raise InputError(field, str(value), expected, f"leave out --{field.replace('_', '-')}")
+                raise InputError(field, str(value), expected, f"leave out `{field}`")
         given = read
     if given["image_size"] is None:
         given["image_size"] = IMAGE_SIZE
@@ -196,11 +197,8 @@ def configured(config_class, **fields):
     """A configuration of our own; what it refuses as an InputError."""
     try:
         return config_class(**fields)
-    except ValueError as error:  # its code travels, so that it has no InputError; it says the same four things
-        said = re.fullmatch(r"(\w+): found (.+); expected (.+); .+", str(error))
-        if said is None:
-            raise
-        raise InputError(*said.groups(), "correct the options") from error
+    except ConfigError as error:
+        raise InputError(error.name, error.found, error.expected, "correct the options") from error
 
 
 def lacking(name: str, wanted: dict[str, torch.Tensor], weights: dict[str, torch.Tensor]) -> list[str]:

@@ -1,10 +1,10 @@
 """Renew the code and versions in the shipped checkpoints: `make sync-checkpoints`. A test holds them to the source."""
 
 from hf_medreport.hub.folder import copy_code
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.registry import CHECKPOINTS, systems
 
 if __name__ == "__main__":
-    for row in SYSTEMS:
+    for row in systems():
         if row.checkpoint:
             for path in copy_code(row, CHECKPOINTS / row.checkpoint):
                 print(path.relative_to(CHECKPOINTS))

@@ -1,4 +1,4 @@
-"""Two views, what the encoder saw of them, what the decoders redrew, and where each sentence came from: one picture."""
+"""Two views, what the encoder saw of them, what the decoders reconstructed, and where each sentence came from: one picture."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,7 +32,7 @@ def pair_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
 
     Returns:
         A figure: a row a view with the film (the crop's box on the frontal one), what the encoder saw, what its
-        decoder redrew and the difference; then each sentence with its evidence over the views that were there.
+        decoder made of it and the difference; then each sentence with its evidence over the views that were there.
     """
     row = PANEL + TITLE
     views, wide = len(report.views), COLUMNS // len(report.views)  # sentences a row
@@ -57,19 +57,19 @@ def pair_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
 
 
 def _write_header(figure: Figure, report) -> None:
-    """Names in one line, the verdict in the next."""
+    """Names in one line, the classification in the next."""
     height = figure.get_figheight()
     place = {"ha": "left", "va": "top", "parse_math": False}  # a dollar sign in a name opens no formula
     figure.suptitle(f"{report.films} \N{MIDDLE DOT} {report.model}", x=0.01, y=1 - 0.1 / height, fontsize=10, **place)
-    words, colour = report.verdict_words, COLOURS[report.verdict]
+    words, colour = report.classification_words, COLOURS[report.classification]
     figure.text(0.01, 1 - 0.33 / height, words, fontsize=9.5, color=colour, weight="bold", **place)
 
 
 def _draw_view(figure: Figure, report, view: str, top: float, scale: float) -> None:
     """One row: film, what the encoder saw, reconstruction, difference."""
     film = grey(report.image if view == "frontal" else report.lateral_image)
-    redrawn = report.redrawn[view]
-    pictures = {f"{view} film": film, "what the encoder saw": redrawn.seen, "reconstruction": redrawn.drawn}
+    pair = report.reconstructions[view]
+    pictures = {f"{view} film": film, "what the encoder saw": pair.seen, "reconstruction": pair.drawn}
     panels = [add_panel(figure, column, top) for column in range(COLUMNS)]
     for axes, (title, picture) in zip(panels, pictures.items(), strict=False):
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
@@ -77,7 +77,7 @@ def _draw_view(figure: Figure, report, view: str, top: float, scale: float) -> N
     if view == "frontal" and report.box != (0, 0, 1, 1):
         _draw_box(panels[0], report.box, film.shape)
         write_title(panels[0], "frontal film and what is cut out of it")
-    shown = panels[-1].imshow(redrawn.drawn - redrawn.seen, cmap="RdBu_r", vmin=-scale, vmax=scale)
+    shown = panels[-1].imshow(pair.drawn - pair.seen, cmap="RdBu_r", vmin=-scale, vmax=scale)
     write_title(panels[-1], f"reconstruction \N{MINUS SIGN} seen, SSIM {report.ssim[view]:.3f}")
     bar = figure.colorbar(shown, cax=panels[-1].inset_axes((0.1, 0.075, 0.5, 0.03)), orientation="horizontal")
     bar.set_ticks([-scale, 0, scale], labels=[f"\N{MINUS SIGN}{scale:.2f}", "0", f"+{scale:.2f}"], fontsize=6.5)
@@ -90,7 +90,7 @@ def _draw_box(axes, box: tuple[float, float, float, float], shape: tuple[int, in
 
 def _difference_scale(report) -> float:
     """The largest difference of any view, so that the colours of both rows mean the same."""
-    return max(SMALLEST_SCALE, *(float(np.abs(r.drawn - r.seen).max()) for r in report.redrawn.values()))
+    return max(SMALLEST_SCALE, *(float(np.abs(r.drawn - r.seen).max()) for r in report.reconstructions.values()))
 
 
 def _draw_sentence(figure: Figure, report, sentence, column: int, top: float) -> None:
@@ -104,7 +104,7 @@ def _draw_sentence(figure: Figure, report, sentence, column: int, top: float) ->
         score += f"  frontal {halves['frontal'].sum() / total:.0%}, lateral {halves['lateral'].sum() / total:.0%}"
     for offset, view in enumerate(report.views):
         axes = add_panel(figure, column + offset, top)
-        seen = report.redrawn[view].seen
+        seen = report.reconstructions[view].seen
         axes.imshow(seen, cmap="gray", vmin=0, vmax=1)
         lay_over(axes, halves[view], seen.shape, most)
         if offset == 0:

@@ -3,39 +3,39 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from hf_medreport.inference.loading import model_name
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import parse_labels
-from hf_medreport.processing.pipeline_image_to_text import label_mode
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
 # Where the labels came from, in words.
 SOURCES = {"oracle": "oracle: given by the user", "predicted": "predicted: the model's own"}
 
 
-def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe, name: str) -> list[list[str] | None]:
+def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe: MedicalReportPipeline) -> list[list[str] | None]:
     """The names for each film; None for each where the model is told none or names them itself.
 
     Args:
         labels: CheXpert names joined by commas, one string a film; an empty one where there is no finding.
         paths: the films.
         pipe: from `loading.load`.
-        name: the model's.
 
     Raises:
         InputError: labels for a model that takes none, none for one that needs them, another number of them than of
             films, a name that CheXpert does not have, or more than the model has places for.
     """
-    mode = label_mode(pipe.model)
+    taken, name = pipe.model.takes().get("labels"), model_name(pipe)
     if labels is None:
-        if mode == "oracle" and paths:
-            remedy = "give them with --labels, once a film, '' where there is no finding; or use another model"
+        if taken == "required" and paths:
+            remedy = "give `labels` once a film, '' where there is no finding; or use another model"
             raise InputError("labels", f"none, and {name} must be told them", "the labels of each film", remedy)
         return [None] * len(paths)
     labels = list(labels)
-    if mode not in ("oracle", "predicted"):
-        raise InputError("labels", f"{len(labels)}, and {name} takes none", "none", "leave out --labels")
+    if taken is None:
+        raise InputError("labels", f"{len(labels)}, and {name} takes none", "none", "leave out `labels`")
     if len(labels) != len(paths):
         found = f"{len(labels)} for {len(paths)} film{'s' * (len(paths) != 1)}"
-        remedy = "give --labels once a film, in the films' order, names joined by commas"
+        remedy = "give `labels` once a film, in the films' order, names joined by commas"
         raise InputError("labels", found, "one a film", remedy)
     named = [parse_labels(text, f"labels of {path.name}") for text, path in zip(labels, paths, strict=True)]
     for names, path in zip(named, paths, strict=True):

@@ -4,12 +4,13 @@ A model of a system that this library has is loaded with the installed classes: 
 when the user asks for it.
 """
 
+import hashlib
 import os
-import re
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from safetensors import SafetensorError
@@ -26,15 +27,11 @@ from transformers.utils import cached_file
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
-from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.slide_sources import openslide
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS, System, find_system, register_auto_classes
+from hf_medreport.registry import System, default_model, find_system, register_auto_classes, shipped, systems
 
-SHIPPED = {row.checkpoint: CHECKPOINTS / row.checkpoint for row in SYSTEMS if row.kind == "report" and row.checkpoint}
-DEFAULT = "anatomical-tiny"
-DEFAULT_FOR_SLIDES = "histgen-tiny"
-DEFAULT_FOR_PAIRS = "cxr-multitask-tiny"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # torch's and transformers' words for weights that do not fit their configuration.
 MISMATCH = ("mismatched", "size mismatch", "shape")
@@ -49,11 +46,6 @@ def shows_slide(path: str | os.PathLike) -> bool:
     if suffix not in (".tif", ".tiff", ".dcm") or openslide is None or not path.is_file():
         return False
     return openslide.OpenSlide.detect_format(path) is not None
-
-
-def default_model(path: str | os.PathLike) -> str:
-    """The name of the shipped model for a file: one that reads slides, or one that reads films."""
-    return DEFAULT_FOR_SLIDES if shows_slide(path) else DEFAULT
 
 
 def load(
@@ -87,8 +79,8 @@ def load(
         _check_tokenizer(folder)
     check_generation_file(_generation_file(name, folder, revision), name, config)
     loaded, processor = _load_known(name, folder, revision, AutoModelForImageTextToText, AutoProcessor)
-    if row.model_type == "radscribe":
-        _check_label_tokenizer(name, loaded.config.encoder, processor.label_tokenizer)
+    if row.check:
+        row.resolve("check")(name, loaded, processor)
     return row.resolve("pipeline")(model=loaded, processor=processor, task="image-to-text", device=device)
 
 
@@ -123,14 +115,14 @@ def load_segmenter(
         pipe = load(model, revision=revision, device=device)
         loaded, processor = pipe.model.segmenter, pipe.processor.image_processor
     else:
-        expected = f"an anatomy_segmenter, or a report model with one inside such as {DEFAULT}"
-        raise InputError(name, f"no segmenter ({config.get('model_type')})", expected, "give another --model")
+        expected = f"an anatomy_segmenter, or a report model with one inside such as {default_model('film')}"
+        raise InputError(name, f"no segmenter ({config.get('model_type')})", expected, "give another `model`")
     return Segmenter(loaded, processor, name if folder is None else folder.resolve().name)
 
 
 def _look_up(model: str | os.PathLike | None, revision: str | None) -> tuple[str, Path | None, dict, System | None]:
     """A model's name, its folder (None for a repository), configuration and system (None for another library's)."""
-    name = DEFAULT if model is None else str(model)
+    name = default_model("film") if model is None else str(model)
     folder = _folder(name, revision)
     if folder is not None and revision is not None:
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
@@ -166,15 +158,16 @@ def _folder(name: str, revision: str | None) -> Path | None:
     """The folder of a shipped name or a path; None for a repository."""
     if name and Path(name).is_dir():  # Path("") is the current folder
         return Path(name)
-    if name in SHIPPED:
-        return SHIPPED[name]
+    known = shipped("report")
+    if name in known:
+        return known[name]
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return None
     raise InputError(
         name or "model",
         "no such model" if name else "an empty name",
-        f"a folder, ORG/NAME or one of {', '.join(SHIPPED)}",
-        did_you_mean(name, SHIPPED, "check the path"),
+        f"a folder, ORG/NAME or one of {', '.join(known)}",
+        did_you_mean(name, known, "check the path"),
     )
 
 
@@ -219,22 +212,11 @@ def _check_tokenizer(folder: Path) -> None:
         )
 
 
-def _check_label_tokenizer(name: str, encoder, tokenizer) -> None:
-    """Refuse a tokenizer of other words than the encoder's; transformers takes any for one that is missing."""
-    marks = (tokenizer.sep_token_id, tokenizer.pad_token_id)
-    expected = (encoder.sep_token_id, encoder.bert.pad_token_id)
-    if marks != expected or len(tokenizer) > encoder.bert.vocab_size:
-        found = f"{len(tokenizer)} words with [SEP] and [PAD] at {marks[0]} and {marks[1]}"
-        most = f"at most {encoder.bert.vocab_size}, with these at {expected[0]} and {expected[1]}"
-        raise InputError(f"{name}/label_tokenizer", found, most, "copy the folder again")
-
-
 def _plain(name: str, error: Exception) -> InputError:
     """What transformers and torch say of a model that does not load, as one line."""
     reason = " ".join(str(error).split())
-    ours = re.fullmatch(r"\w+Config: found (.+); expected (.+); (.+)", reason)
-    if ours:
-        return InputError(f"{name}/config.json", *ours.groups())
+    if said := four_fields(error):  # of the configuration
+        return InputError(**said | {"name": f"{name}/config.json"})
     if isinstance(error, SafetensorError):
         return InputError(name, "broken or truncated safetensors", "whole files", "copy the folder again")
     if any(word in reason for word in MISMATCH):
@@ -247,11 +229,26 @@ def _load_foreign(name: str, config: dict, revision: str | None, device, trust_r
     """A model whose code comes with it: only at the user's word."""
     if not trust_remote_code:
         found = f"model_type '{config.get('model_type')}', which this library does not have"
-        known = ", ".join(row.model_type for row in SYSTEMS if row.kind == "report")
-        raise InputError(name, found, known, "read its code, then pass --trust-remote-code")
+        known = ", ".join(row.model_type for row in systems() if row.kind == "report")
+        raise InputError(name, found, known, "read its code, then pass `trust_remote_code`")
     if revision is None and not Path(name).is_dir():
-        warnings.warn(f"{name}: remote code without a revision may change any day; pass --revision", stacklevel=3)
+        warnings.warn(f"{name}: remote code without a revision may change any day; pass `revision`", stacklevel=3)
     return pipeline("image-to-text", model=name, revision=revision, device=device, trust_remote_code=True)
+
+
+def model_name(pipe) -> str:
+    """A repository's id, or the folder's name."""
+    path = pipe.model.config.name_or_path
+    return Path(path).name if Path(path).is_dir() else path
+
+
+def model_revision(pipe) -> str:
+    """The first 16 digits of the SHA-256 of all weights, whatever files they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(pipe.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def checked_device(device: str | None) -> torch.device:

@@ -45,17 +45,17 @@ class Pair(NamedTuple):
 def asked_pairs(
     films: Iterable[Path], frontal: Path | None, lateral: Path | None, table: Path | None
 ) -> list[Pair] | None:
-    """What a command asks for: the pairs of `--pairs`, or that of `--frontal` and `--lateral`; None for films by place.
+    """What is asked for: the pairs of a table, or that of `frontal` and `lateral`; None for films by place.
 
     Raises:
         InputError: nothing asked for, more than one of the three, or a table that cannot be read.
     """
     films = list(films)
-    ways = {"films": films, "--frontal or --lateral": frontal or lateral, "--pairs": table}
+    ways = {"films": films, "`frontal` or `lateral`": frontal or lateral, "`pairs`": table}
     given = [way for way, value in ways.items() if value]
     if len(given) != 1:
         found = " and ".join(given) or "no film"
-        raise InputError("report", found, "films, --frontal and --lateral, or --pairs", "give one of the three")
+        raise InputError("report", found, "films, `frontal` and `lateral`, or `pairs`", "give one of the three")
     if films:
         return None
     return [Pair(frontal, lateral)] if table is None else read_pairs(table)

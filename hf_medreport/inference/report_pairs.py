@@ -1,7 +1,8 @@
-"""A frontal and a lateral film, or one of them -> a verdict, a report, and both films redrawn; one bad pair is listed.
+"""A frontal and a lateral film, or one of them -> a classification, a report, and both films reconstructed; one bad pair is
+listed.
 
 for report in report_pairs([("f.png", "l.png"), ("alone.png", None)], load("cxr-multitask-tiny")):
-    print(report.verdict, report.text)
+    print(report.classification, report.text)
 """
 
 import os
@@ -15,32 +16,24 @@ import torch
 from matplotlib.figure import Figure
 
 from hf_medreport.files.writing import readable, sha256
+from hf_medreport.inference.batches import in_batches, one_mask_each
 from hf_medreport.inference.figure_pair import pair_figure
-from hf_medreport.inference.loading import DEFAULT_FOR_PAIRS
+from hf_medreport.inference.loading import model_name, model_revision
 from hf_medreport.inference.pairs import VIEWS, Pair, read_pair
-from hf_medreport.inference.report import (
-    Failure,
-    Report,
-    in_batches,
-    model_name,
-    model_revision,
-    one_mask_each,
-    preview,
-    reads_pairs,
-    reads_slides,
-    words_and_source,
-)
+from hf_medreport.inference.report import Failure, Report, preview, report_fields
 from hf_medreport.modeling.structural_similarity import structural_similarity
 from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.registry import default_model, system_of
 
 ABNORMAL = 0.5  # the probability from which a case is called abnormal
 OTHER_FIELD = 0.02  # a mask whose proportions differ by more is of another film
 
 
 @dataclass
-class Redrawn:
-    """A view as the encoder saw it and as its decoder redrew it, both float32 (size, size) in [0, 1]."""
+class Reconstruction:
+    """A view as the encoder saw it and as its decoder drew it again, both float32 (size, size) in [0, 1]."""
 
     seen: np.ndarray
     drawn: np.ndarray
@@ -57,12 +50,12 @@ class PairReport(Report):
         lateral, lateral_sha256: the lateral film's name and fingerprint; None where there is none.
         views: which of frontal and lateral were there.
         note: which view was missing.
-        abnormal_probability, verdict: how sure the model is that the case is abnormal, and what it calls it; None where
-            it was not trained to say.
+        abnormal_probability, classification: how sure the model is that the case is abnormal, and what it calls it;
+            None where it was not trained to say.
         box: where the frontal film was cropped: left, top, right, bottom as fractions of it; None without one.
         ssim: structural similarity of each view and its reconstruction, 1 where they are equal.
         lateral_image: the lateral film, at most PREVIEW_PX a side.
-        redrawn: what the picture shows of each view that was there.
+        reconstructions: what the picture shows of each view that was there.
     """
 
     lateral: str | None
@@ -70,11 +63,11 @@ class PairReport(Report):
     views: tuple[str, ...]
     note: str
     abnormal_probability: float | None
-    verdict: str | None
+    classification: str | None
     box: tuple[float, float, float, float] | None
     ssim: dict[str, float]
     lateral_image: np.ndarray | None = field(default=None, repr=False)
-    redrawn: dict[str, Redrawn] = field(default_factory=dict, repr=False)
+    reconstructions: dict[str, Reconstruction] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -86,24 +79,29 @@ class PairReport(Report):
         return " + ".join(name for name in (self.film, self.lateral) if name)
 
     @property
-    def verdict_words(self) -> str:
-        if self.verdict is None:
-            return "no verdict: the model was not trained to give one"
-        return f"{self.verdict} (probability of abnormal: {self.abnormal_probability:.2f})"
+    def classification_words(self) -> str:
+        """Normal or abnormal, and how sure that is."""
+        if self.classification is None:
+            return "no classification: the model was not trained to give one"
+        return f"{self.classification} (probability of abnormal: {self.abnormal_probability:.2f})"
 
     def to_text(self) -> str:
-        lines = [self.films, self.verdict_words]
+        lines = [self.films, self.classification_words]
         return "\n".join(lines + [self.note] * bool(self.note) + [self.text, ""])
 
     def to_json(self) -> dict:
         """Everything but pixels and maps."""
-        record = super().to_json()
-        del record["lateral_image"], record["redrawn"]
-        if self.verdict is not None:
-            record["abnormal_probability"] = round(self.abnormal_probability, 4)
-        record["box"] = self.box and [round(edge, 4) for edge in self.box]
-        record["ssim"] = {view: round(value, 4) for view, value in self.ssim.items()}
-        return record
+        probability = self.abnormal_probability
+        return super().to_json() | {
+            "lateral": self.lateral,
+            "lateral_sha256": self.lateral_sha256,
+            "views": self.views,
+            "note": self.note,
+            "abnormal_probability": None if probability is None else round(probability, 4),
+            "classification": self.classification,
+            "box": self.box and [round(edge, 4) for edge in self.box],
+            "ssim": {view: round(value, 4) for view, value in self.ssim.items()},
+        }
 
     def figure(self, facts: list[tuple[str, str]] | None = None) -> Figure:
         """The report as a picture; `facts` as in `pair_figure`."""
@@ -111,12 +109,12 @@ class PairReport(Report):
 
     def release(self) -> None:
         super().release()
-        self.lateral_image, self.redrawn = None, {}
+        self.lateral_image, self.reconstructions = None, {}
 
 
 def report_pairs(
     pairs: Iterable[tuple[str | os.PathLike | None, str | os.PathLike | None]],
-    pipe,
+    pipe: MedicalReportPipeline,
     *,
     masks: Iterable[str | os.PathLike] | None = None,
     batch_size: int = 4,
@@ -137,24 +135,26 @@ def report_pairs(
         InputError: a model of another kind, another number of masks than of pairs, or a mask without a frontal film.
     """
     pairs = [Pair(*(Path(film) if film else None for film in pair)) for pair in pairs]
-    if not reads_pairs(pipe):
-        found = f"{model_name(pipe)}, which reads {'slides' if reads_slides(pipe) else 'frontal films'} only"
-        remedy = "choose another --model, or give the film without --frontal, --lateral and --pairs"
-        raise InputError("model", found, f"one that reads a lateral film too, such as {DEFAULT_FOR_PAIRS}", remedy)
+    reads = system_of(pipe.model).reads
+    if reads != "pair":
+        found = f"{model_name(pipe)}, which reads {'slides' if reads == 'slide' else 'frontal films'} only"
+        expected = f"one that reads a lateral film too, such as {default_model('pair')}"
+        remedy = "choose another `model`, or give the film without `frontal`, `lateral` and `pairs`"
+        raise InputError("model", found, expected, remedy)
     masks = one_mask_each(masks, len(pairs), "pair")
     alone = [pair for pair, mask in zip(pairs, masks, strict=True) if mask is not None and pair.frontal is None]
     if alone:
         found = f"one for {alone[0].name or 'no film'}, without a frontal film"
-        raise InputError("masks", found, "lungs of frontal films", "give --frontal, or leave out --mask")
+        raise InputError("masks", found, "lungs of frontal films", "give `frontal`, or leave out `masks`")
     revision = model_revision(pipe)
 
     def write(batch: list[tuple[tuple, dict]]) -> list[PairReport]:
         cases = [case for _, case in batch]
-        records = pipe(cases, batch_size=len(cases), return_evidence=True)
-        rows = zip(batch, records, _forward(pipe, cases), strict=True)
+        records = pipe(cases, batch_size=len(cases), return_evidence=True, return_details=True)
+        rows = zip(batch, records, strict=True)
         return [
-            _report(pair, case, words_and_source(record, pipe, revision) | figures)
-            for ((_, pair, _), case), (record,), figures in rows
+            _report(pair, case, report_fields(record, pipe, revision) | _details(record))
+            for ((_, pair, _), case), (record,) in rows
         ]
 
     items = zip(count(1), pairs, masks)  # noqa: B905  (count has no end)
@@ -178,37 +178,27 @@ def _read(item: tuple[int, Pair, Path | None]) -> dict:
     return case | {"mask": mask}
 
 
-@torch.no_grad()
-def _forward(pipe, cases: list[dict]) -> list[dict]:
-    """Of each case what the model says beside its text, by the names of `PairReport`'s fields."""
-    inputs = pipe.processor(images=cases, return_tensors="pt").to(pipe.device)
-    del inputs["input_ids"], inputs["attention_mask"]  # no text: the report is the pipeline's
-    output = pipe.model(**inputs)
-    trained = bool(pipe.model.config.abnormal_weight)
-    probabilities = output.abnormal_logits.float().sigmoid().tolist() if trained else [None] * len(cases)
-    results = []
-    for row, (there, probability) in enumerate(zip(output.views.tolist(), probabilities, strict=True)):
-        views = tuple(view for view, is_there in zip(VIEWS, there, strict=True) if is_there)
-        seen, drawn = (
-            {view: getattr(output, f"{view}_{what}")[row].float().cpu() for view in views}
-            for what in ("target", "reconstruction")
-        )
-        results.append(
-            {
-                "views": views,
-                "note": "".join(
-                    f"{view} view missing: its learned substitute was used" for view in VIEWS if view not in views
-                ),
-                "abnormal_probability": probability,
-                "verdict": ("abnormal" if probability >= ABNORMAL else "normal") if trained else None,
-                "box": tuple(output.boxes[row].tolist()) if "frontal" in views else None,
-                "ssim": {view: structural_similarity(seen[view][None], drawn[view][None]).item() for view in views},
-                "redrawn": {
-                    view: Redrawn(seen[view].mean(dim=0).numpy(), drawn[view].mean(dim=0).numpy()) for view in views
-                },
-            }
-        )
-    return results
+def _details(record: dict) -> dict:
+    """What the model says beside its text, by the names of `PairReport`'s fields."""
+    views, probability = record["views"], record["abnormal_probability"]
+    pictures = {view: (record["targets"][view], record["reconstructions"][view]) for view in views}
+    missing = (f"{view} view missing: its learned substitute was used" for view in VIEWS if view not in views)
+    return {
+        "views": views,
+        "note": "".join(missing),
+        "abnormal_probability": probability,
+        "classification": None if probability is None else "abnormal" if probability >= ABNORMAL else "normal",
+        "box": record["box"],
+        "ssim": {view: _likeness(*both) for view, both in pictures.items()},
+        "reconstructions": {
+            view: Reconstruction(*(one.mean(axis=0) for one in both)) for view, both in pictures.items()
+        },
+    }
+
+
+def _likeness(seen: np.ndarray, drawn: np.ndarray) -> float:
+    """Structural similarity of two pictures (3, size, size)."""
+    return structural_similarity(torch.from_numpy(seen)[None], torch.from_numpy(drawn)[None]).item()
 
 
 def _report(pair: Pair, case: dict, figures: dict) -> PairReport:

@@ -1,43 +1,29 @@
 """Slides, or the features of slides -> reports, each with the tiles that drove it; one bad slide is listed.
 
-    for report in report_slides(["a.svs", "b.safetensors"], load("histgen-tiny")):
-        print(report.film, report.text)
-
-`report_any` takes films as well, whichever the model reads, and pairs of films.
+for report in report_slides(["a.svs", "b.safetensors"], load("histgen-tiny")):
+    print(report.film, report.text)
 """
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from hf_medreport.files.writing import readable, sha256
+from hf_medreport.inference.batches import failed
 from hf_medreport.inference.figure_slide import evidence_map, slide_figure, tile_pictures
-from hf_medreport.inference.film_labels import film_labels
-from hf_medreport.inference.loading import shows_slide
-from hf_medreport.inference.report import (
-    Failure,
-    Report,
-    Sentence,
-    model_name,
-    model_revision,
-    reads_pairs,
-    reads_slides,
-    report_films,
-    words_and_source,
-)
-from hf_medreport.inference.report_pairs import report_pairs
-from hf_medreport.inference.tile import one_line
+from hf_medreport.inference.loading import model_revision
+from hf_medreport.inference.report import Failure, Report, Sentence, report_fields
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.slide_reading import Slide, check_slide_mpp, open_slide
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.processing.slide_reading import Slide, open_slide
 
 TOP = 6  # tiles that a report names, in all and for each sentence
-FILMS = (".png", ".jpg", ".jpeg", ".dcm")  # what is a film beside slides; alone it may be a slide of one level
 SCANS = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
 
 
@@ -53,15 +39,19 @@ class TopTile:
     y: int | None
     share: float
 
+    def to_json(self) -> dict:
+        """Its fields, the share in four digits."""
+        return asdict(self) | {"share": round(self.share, 4)}
 
-@dataclass
+
+@dataclass(kw_only=True)
 class SlideSentence(Sentence):
     """One sentence; `evidence` (tiles,) of sum 1, or 0 where no tile spoke for it, and the first tiles of it."""
 
     tiles: list[TopTile]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class SlideReport(Report):
     """What a model wrote for one slide.
 
@@ -77,10 +67,10 @@ class SlideReport(Report):
     def to_json(self) -> dict:
         """Everything but pixels and maps."""
         record = super().to_json()
-        del record["pictures"]
-        for tile in record["tiles"] + [tile for sentence in record["sentences"] for tile in sentence["tiles"]]:
-            tile["share"] = round(tile["share"], 4)
-        return record
+        for written, sentence in zip(record["sentences"], self.sentences, strict=True):
+            written["tiles"] = [tile.to_json() for tile in sentence.tiles]
+        tiles = [tile.to_json() for tile in self.tiles]
+        return record | {"patches": self.patches, "tiles": tiles, "note": self.note}
 
     def figure(self, facts: list[tuple[str, str]] | None = None) -> Figure:
         """The report as a picture; `facts` as in `slide_figure`."""
@@ -94,61 +84,8 @@ class SlideReport(Report):
             sentence.evidence = np.empty(0, np.float32)
 
 
-def report_any(
-    paths: Iterable[str | os.PathLike],
-    pipe,
-    *,
-    masks: Iterable[str | os.PathLike] | None = None,
-    labels: Iterable[str] | None = None,
-    slide_mpp: float | None = None,
-    batch_size: int = 4,
-    pairs: Iterable[tuple[Path | None, Path | None]] | None = None,
-) -> Iterator[Report | Failure]:
-    """Report films or slides, whichever the model reads; or pairs of films.
-
-    Args:
-        paths: all films, or all slides and feature files of slides.
-        pipe: from `loading.load`.
-        masks, labels, batch_size: for films, as in `report_films`.
-        pairs: in place of paths, as in `report_pairs`.
-        slide_mpp: for slides, as in `report_slides`.
-
-    Raises:
-        InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
-    """
-    paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
-    if labels is not None and (reads_pairs(pipe) or reads_slides(pipe)):
-        film_labels(labels, paths, pipe, model_name(pipe))  # no such model takes any
-    if pairs is not None:
-        _refuse_slide_mpp(slide_mpp, pipe)
-        return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size)
-    slides = [path for path in paths if shows_slide(path)]
-    name = model_name(pipe)
-    if reads_slides(pipe):
-        films = [path for path in paths if path not in slides and path.suffix.lower() in FILMS]
-        if slides and films:
-            found = f"a film among slides ({readable(slides[0].name)})"
-            raise InputError(readable(films[0].name), found, "slides only", "report films in a call of their own")
-        if masks is not None:
-            found = f"{len(masks)}, and {name} reads slides"
-            raise InputError("masks", found, "none: masks are of lungs and heart", "leave out --mask")
-        check_slide_mpp(slide_mpp)
-        return report_slides(paths, pipe, slide_mpp)
-    if slides:
-        remedy = "report slides in a call of their own, with a model that reads them"
-        raise InputError(readable(slides[0].name), f"a slide, and {name} reads films", "films only", remedy)
-    _refuse_slide_mpp(slide_mpp, pipe)
-    return report_films(paths, pipe, masks=masks, labels=labels, batch_size=batch_size)
-
-
-def _refuse_slide_mpp(slide_mpp: float | None, pipe) -> None:
-    if slide_mpp is not None:
-        found = f"{slide_mpp:g}, and {model_name(pipe)} reads films"
-        raise InputError("slide_mpp", found, "none", "leave out --slide-mpp")
-
-
 def report_slides(
-    paths: Iterable[str | os.PathLike], pipe, slide_mpp: float | None = None
+    paths: Iterable[str | os.PathLike], pipe: MedicalReportPipeline, slide_mpp: float | None = None
 ) -> Iterator[SlideReport | Failure]:
     """Report slides one after the other, from their pixels or from features made before.
 
@@ -164,12 +101,12 @@ def report_slides(
     for path in map(Path, paths):
         try:
             result = _report(path, pipe, slide_mpp, revision)
-        except (InputError, OSError) as error:
-            result = Failure(readable(path.name), one_line(path, error))
+        except Exception as error:
+            result = failed(path.name, error)
         yield result
 
 
-def _report(path: Path, pipe, slide_mpp: float | None, revision: str) -> SlideReport:
+def _report(path: Path, pipe: MedicalReportPipeline, slide_mpp: float | None, revision: str) -> SlideReport:
     if path.suffix.lower() in FEATURE_SUFFIXES:
         bag = read_features(path, pipe.model.config.feature_size)
         report = _written(path, sha256(path), bag, pipe, revision)
@@ -182,8 +119,8 @@ def _report(path: Path, pipe, slide_mpp: float | None, revision: str) -> SlideRe
     return report
 
 
-def _encoded(path: Path, slide: Slide, pipe) -> PatchFeatures:
-    """The bag of an open slide; errors name the file, and no options that only `hf-medreport tile` has."""
+def _encoded(path: Path, slide: Slide, pipe: MedicalReportPipeline) -> PatchFeatures:
+    """The bag of an open slide; errors name the file, and no options that only the verb `tile` has."""
     width = pipe.model.config.feature_size
     try:
         encoder = pipe.processor.patch_encoder
@@ -193,14 +130,16 @@ def _encoded(path: Path, slide: Slide, pipe) -> PatchFeatures:
         return pipe.processor.encode_slide(slide, pipe.device)
     except InputError as error:
         remedy = error.remedy
-        if "--" in remedy:
+        if "`" in remedy:
             remedy = (
-                "give --slide-mpp" if slide.mpp is None else "choose another slide: the model decides how it is cut"
+                "give `slide_mpp`" if slide.mpp is None else "choose another slide: the model decides how it is cut"
             )
         raise InputError(path.name, error.found, error.expected, remedy) from error
 
 
-def _written(path: Path, fingerprint: str, bag: PatchFeatures, pipe, revision: str) -> SlideReport:
+def _written(
+    path: Path, fingerprint: str, bag: PatchFeatures, pipe: MedicalReportPipeline, revision: str
+) -> SlideReport:
     """The report of a bag, without its picture."""
     (record,) = pipe([{"slides": [bag]}], batch_size=1, return_evidence=True)[0]
     sentences = [
@@ -210,7 +149,7 @@ def _written(path: Path, fingerprint: str, bag: PatchFeatures, pipe, revision: s
     return SlideReport(
         film=readable(path.name),
         film_sha256=fingerprint,
-        **words_and_source(record, pipe, revision) | {"sentences": sentences},
+        **report_fields(record, pipe, revision) | {"sentences": sentences},
         patches=len(bag.features),
         tiles=top_tiles(_heat(sentences, bag), bag.coordinates),
     )
@@ -257,7 +196,7 @@ def _draw_beside(report: SlideReport, path: Path, bag: PatchFeatures) -> None:
                     return _draw(report, bag, int(level0_px), slide)
                 why = f"{slide.name} is another slide than theirs"
         except InputError as error:  # the report stands without its slide
-            why = f"{error.where}: found {error.found}"
+            why = f"{error.name}: found {error.found}"
         except OSError as error:
             why = f"{beside.name}: {(error.strerror or 'an error of the system').lower()}"
     report.note = readable(f"tiles only: {why}")

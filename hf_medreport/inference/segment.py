@@ -15,13 +15,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 
 from hf_medreport.files.writing import output_folder, readable, sha256, unique_stem, write_json, write_whole
-from hf_medreport.inference.loading import Segmenter
-from hf_medreport.inference.report import (
-    Failure,
-    in_batches,
-    model_revision,
-    preview,
-)
+from hf_medreport.inference.batches import in_batches
+from hf_medreport.inference.loading import Segmenter, model_revision
+from hf_medreport.inference.report import Failure, preview
 from hf_medreport.modeling.lung_crop import crop_boxes, largest_components
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.version import __version__

@@ -31,7 +31,7 @@ from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
 from hf_medreport.processing.slide_sources import dicom_series
 from hf_medreport.processing.slide_tiling import tile_slide
-from hf_medreport.registry import CHECKPOINTS
+from hf_medreport.registry import default_model, shipped
 from hf_medreport.version import __version__
 
 NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
@@ -41,9 +41,9 @@ OVERLAY = "_tiles.png"
 
 def default_encoder() -> Path:
     """The folder of the patch encoder that ships."""
-    folder = CHECKPOINTS / "histgen-tiny" / "patch_encoder"
+    folder = shipped()[default_model("slide")] / "patch_encoder"
     if not folder.is_dir():
-        raise InputError("encoder", "none shipped with this version", "a folder or ORG/NAME", "pass --encoder")
+        raise InputError("encoder", "none shipped with this version", "a folder or ORG/NAME", "pass `encoder`")
     return folder
 
 
@@ -87,7 +87,7 @@ def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
     for stem, count in Counter(path.stem for path in paths).items():
         if count > 1:
             names = ", ".join(path.name for path in paths if path.stem == stem)
-            found, remedy = f"{count} slides of one name ({names})", "tile them into another --out"
+            found, remedy = f"{count} slides of one name ({names})", "tile them into another `out`"
             raise InputError(stem, found, "one slide for each file of features", remedy)
     return paths
 

@@ -3,10 +3,10 @@
 import importlib
 import logging
 import os
-import re
 
+from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 
 
 def run(system: str, config: str | None = None, flags: list[str] | None = None) -> dict:
@@ -20,22 +20,17 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     Raises:
         InputError: no such recipe, file, argument or data.
     """
-    recipes = {row.model_type: row.recipe for row in SYSTEMS if row.recipe}
+    recipes = {row.model_type: row.recipe for row in systems() if row.recipe}
     chosen = [name for name in recipes if system in (name, name.split("_")[0])]
     if not chosen:
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
-    recipe = importlib.import_module(f"hf_medreport.{recipes[chosen[0]]}")
+    recipe = importlib.import_module(recipes[chosen[0]])
     # PEFT and accelerate import bitsandbytes where it is installed; it speaks of kernels that no recipe uses.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         metrics = recipe.train(config, flags or [])
-    except InputError:
-        raise
-    except ValueError as error:  # a model's configuration, whose code travels, says the same four things
-        said = re.fullmatch(r"(\w+): found (.+); expected (.+); (.+)", str(error))
-        if said is None:
-            raise
-        raise InputError(*said.groups()) from error
+    except ConfigError as error:
+        raise InputError(error.name, error.found, error.expected, error.remedy) from error
     from hf_medreport.training.precision import processor
 
     return metrics | {"core_seconds": round(sum(os.times()[:4])), "processor": processor()}

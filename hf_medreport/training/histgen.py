@@ -193,7 +193,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
         found = " and ".join(sources) or "none of them"
         raise InputError("annotation, train_data, phantom_slides", found, "one of them", "choose one source")
     if data.annotation and not data.features:
-        raise InputError("features", "none", "the folder of the annotation's feature files", "name it with --features")
+        raise InputError("features", "none", "the folder of the annotation's feature files", "give `features`")
     if not model.model:
         raise InputError("model", "none", "sizes in the YAML, or a folder", "see examples/histgen_paper.yaml")
     trains_encoder = isinstance(model.patch_encoder, dict)

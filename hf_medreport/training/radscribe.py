@@ -79,7 +79,7 @@ class RecipeArguments(ReportRecipeArguments):
         try:
             return GroupRates(**{name: getattr(self, f"{part}_{name}") for name in fields})
         except InputError as error:
-            raise InputError(f"{part}_{error.where}", error.found, error.expected, error.remedy) from error
+            raise InputError(f"{part}_{error.name}", error.found, error.expected, error.remedy) from error
 
 
 def train(config: str | None, flags: list[str]) -> dict:

@@ -126,7 +126,7 @@ def load_parts(arguments: ModelArguments) -> tuple:
     check_sizes(arguments.encoder, encoder, arguments)
     films = fit_films(FilmImageProcessor.from_pretrained(arguments.encoder), arguments)
     tokenizer = read_t5_tokenizer(arguments.tokenizer or arguments.decoder, T5Config.from_pretrained(arguments.decoder))
-    label_tokenizer = read_bert_tokenizer(arguments.label_tokenizer or arguments.encoder, encoder, "--label_tokenizer")
+    label_tokenizer = read_bert_tokenizer(arguments.label_tokenizer or arguments.encoder, encoder, "label_tokenizer")
     names = list(encoder.label_names)
     processor = RadScribeProcessor(films, tokenizer, label_tokenizer, encoder.max_text_tokens, names)
     changes = given(arguments, MODES) | processor.label_pieces()

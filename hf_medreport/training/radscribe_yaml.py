@@ -183,7 +183,7 @@ def rates(groups: dict) -> dict:
         try:
             chosen = dataclasses.replace(published, **{names[key]: float(value) for key, value in given.items()})
         except InputError as error:
-            raise InputError(f"{where}.{error.where}", error.found, error.expected, error.remedy) from error
+            raise InputError(f"{where}.{error.name}", error.found, error.expected, error.remedy) from error
         fields |= {f"{group}_{name}": value for name, value in dataclasses.asdict(chosen).items()}
     return fields
 

@@ -8,11 +8,11 @@ import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, pipeline
 
 from hf_medreport.modeling.keywords import CACHE
-from hf_medreport.registry import SYSTEMS, register_auto_classes
+from hf_medreport.registry import register_auto_classes, systems
 from tests.steps import tokens_of_steps
 from tests.tiny import save_tiny, tiny_config, tiny_model, tiny_processor
 
-ROWS = [row for row in SYSTEMS if row.kind == "causal-lm"]
+ROWS = [row for row in systems() if row.kind == "causal-lm"]
 pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 GREEDY = {"max_new_tokens": 8, "do_sample": False}
 LONG = {"max_new_tokens": 24, "do_sample": False, "eos_token_id": None}

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from transformers import AutoModel, AutoProcessor
 
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 from tests.tiny import film_array, save_tiny, tiny_config, tiny_model, tiny_processor
 
-ROWS = [row for row in SYSTEMS if row.kind == "encoder"]
+ROWS = [row for row in systems() if row.kind == "encoder"]
 pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 TEXTS = ["heart normal.", "left effusion, small.", "clear"]
 # Each image encoder in a tiny size, with the side of its films; both CNNs have a place every 32 px.

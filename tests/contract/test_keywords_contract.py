@@ -8,16 +8,16 @@ from transformers import DynamicCache, EncoderDecoderCache, Trainer, TrainingArg
 from trl import RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 
 from hf_medreport.modeling.keywords import ABSENT, CACHE_NAMES, PASSED
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 from tests.contract.test_causal_lm_contract import batch as text_batch
 from tests.contract.test_report_contract import batch as report_batch
 from tests.contract.test_report_contract import without_labels
 from tests.steps import tokens_of_steps
 from tests.tiny import film_array, tiny_model, tiny_processor
 
-WRITERS = [row for row in SYSTEMS if row.kind in ("report", "causal-lm")]
-REPORTS = [row for row in SYSTEMS if row.kind == "report"]
-LANGUAGE_MODELS = [row for row in SYSTEMS if row.kind == "causal-lm"]
+WRITERS = [row for row in systems() if row.kind in ("report", "causal-lm")]
+REPORTS = [row for row in systems() if row.kind == "report"]
+LANGUAGE_MODELS = [row for row in systems() if row.kind == "causal-lm"]
 GREEDY = {"max_new_tokens": 4, "do_sample": False}
 
 
@@ -40,7 +40,7 @@ def empty_cache(model):
     return EncoderDecoderCache(cache, DynamicCache()) if model.config.is_encoder_decoder else cache
 
 
-@over(SYSTEMS)
+@over(systems())
 def test_forward_refuses_an_invented_keyword(row):
     with pytest.raises(TypeError) as error:
         tiny_model(row)(**batch(row), pixel_valuse=None)
@@ -61,7 +61,7 @@ def test_generate_refuses_an_invented_keyword(row):
     assert str(error.value) == f"{name}: found keyword 'max_new_token'; {expected}"
 
 
-@over(SYSTEMS)
+@over(systems())
 def test_settings_that_any_model_is_passed_change_nothing(row):
     model, inputs = tiny_model(row), batch(row)
     expected = model(**inputs)[0]
@@ -69,7 +69,7 @@ def test_settings_that_any_model_is_passed_change_nothing(row):
     assert torch.equal(model(**inputs, **dict.fromkeys((PASSED - passed) | (ABSENT - inputs.keys())))[0], expected)
 
 
-@over([row for row in SYSTEMS if row.model_type != "latent_gpt2"])
+@over([row for row in systems() if row.model_type != "latent_gpt2"])
 def test_an_input_that_a_model_does_not_name_is_not_ignored(row):
     model = tiny_model(row)
     with pytest.raises(TypeError, match="forward: found keyword 'token_type_ids'"):
@@ -108,7 +108,7 @@ def test_generate_takes_the_cache_by_either_name(row, name):
     assert torch.equal(generated, model.generate(**inputs, **GREEDY, eos_token_id=None))
 
 
-@over(SYSTEMS)
+@over(systems())
 def test_a_step_of_trainer(row, tmp_path):
     if row.kind == "encoder":
         pytest.skip("an encoder alone has no loss; its pre-training is tested with its recipe")

@@ -11,11 +11,11 @@ from transformers.pytorch_utils import Conv1D
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.whole_linear import WholeLinear, linear
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.registry import CHECKPOINTS, systems
 from tests.samples import shipped_inputs
 from tests.tiny import film_array
 
-ROWS = [row for row in SYSTEMS if row.kind == "report" and row.checkpoint]
+ROWS = [row for row in systems() if row.kind == "report" and row.checkpoint]
 BITS = {
     "nf4": (BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"), Linear4bit, 0.15),
     "int8": (BitsAndBytesConfig(load_in_8bit=True), Linear8bitLt, 0.05),

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 from tests.steps import tokens_of_steps
 from tests.tiny import sample_array, sample_cases, save_tiny, tiny_config, tiny_model, tiny_processor
 
-ROWS = [row for row in SYSTEMS if row.kind == "report"]
+ROWS = [row for row in systems() if row.kind == "report"]
 pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 GREEDY = {"max_new_tokens": 8, "do_sample": False}
 LONG = {"max_new_tokens": 24, "do_sample": False, "eos_token_id": None}

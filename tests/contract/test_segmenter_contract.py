@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoImageProcessor, AutoModel, AutoModelForSemanticSegmentation
 
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 from tests.tiny import film_array, save_tiny, tiny_config, tiny_model, tiny_processor
 
-ROWS = [row for row in SYSTEMS if row.kind == "segmenter"]
+ROWS = [row for row in systems() if row.kind == "segmenter"]
 pytestmark = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.feature_files import read_features
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.registry import CHECKPOINTS, systems
 from tests.inference.tiny_slides import PATCH, save_encoder, write_cohort
 from tests.samples import shipped_inputs
 from tests.test_cli import run
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine"),
 ]
-ROWS = [row for row in SYSTEMS if row.kind == "report" and row.checkpoint]
+ROWS = [row for row in systems() if row.kind == "report" and row.checkpoint]
 over_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 
 

@@ -11,7 +11,7 @@ import hf_medreport.constraints
 import hf_medreport.modeling
 import hf_medreport.processing
 from hf_medreport.hub.folder import copy_code
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.registry import CHECKPOINTS, systems
 from hf_medreport.version import __version__
 from tests.tiny import save_tiny
 
@@ -21,7 +21,7 @@ TRAVELLING = [
     for path in Path(package.__path__[0]).glob("*.py")
 ]
 ALLOWED = {"torch", "numpy", "PIL", "transformers", "safetensors"} | set(sys.stdlib_module_names)
-SHIPPED = [row for row in SYSTEMS if row.checkpoint]
+SHIPPED = [row for row in systems() if row.checkpoint]
 
 
 @pytest.mark.parametrize("path", TRAVELLING, ids=lambda path: path.name)
@@ -45,7 +45,7 @@ def test_travelling_files_have_names_of_their_own():
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+@pytest.mark.parametrize("row", systems(), ids=lambda row: row.model_type)
 def test_the_map_names_files_that_are_there(row, tmp_path):
     folder = save_tiny(row, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
@@ -59,7 +59,7 @@ def test_the_map_names_files_that_are_there(row, tmp_path):
     assert all((folder / f"{reference.split('.')[0]}.py").exists() for reference in references)
 
 
-@pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+@pytest.mark.parametrize("row", systems(), ids=lambda row: row.model_type)
 def test_a_folder_records_what_it_was_tested_with(row, tmp_path):
     record = json.loads((save_tiny(row, tmp_path / "model") / "tested_with.json").read_text())
     assert record.pop("hf_medreport") == __version__

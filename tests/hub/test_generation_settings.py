@@ -11,10 +11,10 @@ from hf_medreport.hub.generation_settings import check_generation, check_generat
 from hf_medreport.hub.publish import check_folder
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import CHECKPOINTS, SYSTEMS
+from hf_medreport.registry import CHECKPOINTS, systems
 from tests.tiny import tiny_model, tiny_processor
 
-WRITERS = [row for row in SYSTEMS if row.kind == "report"]
+WRITERS = [row for row in systems() if row.kind == "report"]
 CONFIG = {"decoder": {"n_positions": 64, "vocab_size": 257}}
 GOOD = {"max_new_tokens": 20, "eos_token_id": 0}
 LENGTH = "no max_new_tokens; expected the most tokens of a report; set it, to 128 for instance"
@@ -122,7 +122,7 @@ def test_no_model_without_a_length_is_saved(row, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("row", [row for row in SYSTEMS if row.kind == "causal-lm"], ids=lambda row: row.model_type)
+@pytest.mark.parametrize("row", [row for row in systems() if row.kind == "causal-lm"], ids=lambda row: row.model_type)
 def test_how_far_a_language_model_goes_on_is_for_its_caller_to_say(row, tmp_path):
     folder = save_folder(tiny_model(row), tiny_processor(row), tmp_path / "model")
     assert "max_new_tokens" not in json.loads((folder / "generation_config.json").read_text())

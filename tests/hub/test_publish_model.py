@@ -7,7 +7,7 @@ from PIL import Image
 from transformers import pipeline
 
 from hf_medreport.hub.card import write_card
-from hf_medreport.registry import SYSTEMS
+from hf_medreport.registry import systems
 from tests.fresh import FreshProcesses
 from tests.hub_server import HIDE_PACKAGE, HubServer, client_command, run_client
 from tests.tiny import sample_array, save_tiny
@@ -36,7 +36,7 @@ print(json.dumps(pipe("heart", max_new_tokens=8, do_sample=False)))
 def models(tmp_path_factory):
     """A folder with the folder of each system."""
     models = tmp_path_factory.mktemp("models")
-    for row in SYSTEMS:
+    for row in systems():
         folder = save_tiny(row, models / row.model_type)
         write_card(folder, {}, model_name="org/model", base="random weights", data="none", command="none")
     return models
@@ -46,13 +46,13 @@ def models(tmp_path_factory):
 def stranger(models, tmp_path_factory):
     """Processes whose Hub has all systems and which have an empty cache; each process loads one system."""
     with HubServer() as hub:
-        run_client(hub, PUBLISH.format(names=[row.model_type for row in SYSTEMS], folder=str(models)))
+        run_client(hub, PUBLISH.format(names=[row.model_type for row in systems()], folder=str(models)))
         command = client_command(hub, "", HF_HOME=str(tmp_path_factory.mktemp("home")))
         with FreshProcesses(command["env"]) as processes:
             yield processes
 
 
-@pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.model_type)
+@pytest.mark.parametrize("row", systems(), ids=lambda row: row.model_type)
 def test_published_and_loaded_from_the_hub(row, models, stranger, tmp_path):
     sample, folder = tmp_path / "sample.png", models / row.model_type
     Image.fromarray(sample_array(row)).save(sample)

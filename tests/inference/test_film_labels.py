@@ -12,9 +12,10 @@ from hf_medreport.cli import main
 from hf_medreport.inference.figure import report_figure
 from hf_medreport.inference.film_labels import label_words
 from hf_medreport.inference.loading import load
-from hf_medreport.inference.report import Report, Sentence, on_film, report_films
+from hf_medreport.inference.report_films import on_film, report_films
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from tests.labelled import save_labelled
+from tests.reports import a_report, a_sentence
 from tests.tiny import film_array
 
 
@@ -48,22 +49,20 @@ class TestWords:
         assert label_words(None, None) == ""
 
     def test_text_json_and_picture_carry_them(self):
-        sentences = [Sentence("Clear.", "findings", -0.1, np.eye(4) / 4)]
         told = {"labels": ["Edema"], "label_source": "oracle"}
-        report = Report("f.png", "0", "Clear.", {}, sentences, "m", "r", image=film_array() / 255, **told)
+        report = a_report("Clear.", [a_sentence("Clear.")], **told)
         assert report.to_text() == "f.png\nlabels: Edema (oracle: given by the user)\nClear.\n"
         assert {name: report.to_json()[name] for name in told} == told
         assert "labels: Edema (oracle: given by the user)" in [text.get_text() for text in report_figure(report).texts]
 
     def test_a_model_without_labels_has_none_anywhere(self):
-        report = Report("f.png", "0", "", {}, [], "m", "r", image=film_array() / 255)
+        report = a_report()
         assert report.to_text() == "f.png\n\n" and report.to_json()["labels"] is None
         assert not any("labels" in text.get_text() for text in report_figure(report).texts)
 
     def test_many_labels_have_a_line_more(self):
         reports = [
-            Report("f.png", "0", "", {}, [], "m", "r", image=film_array() / 255, labels=names, label_source="oracle")
-            for names in (["Edema"], ["Enlarged Cardiomediastinum"] * 13)
+            a_report(labels=names, label_source="oracle") for names in (["Edema"], ["Enlarged Cardiomediastinum"] * 13)
         ]
         heights = [report_figure(report).get_figheight() for report in reports]
         assert heights[1] > heights[0]

@@ -12,10 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from hf_medreport.cli import main
+from hf_medreport.files.writing import unique_stem
 from hf_medreport.inference.figure import report_figure
 from hf_medreport.inference.loading import load
-from hf_medreport.inference.report import PREVIEW_PX, Report, Sentence, preview, report_films, unique_stem
+from hf_medreport.inference.report import PREVIEW_PX, preview
+from hf_medreport.inference.report_films import report_films
 from hf_medreport.processing.input_error import InputError
+from tests.reports import a_report, a_sentence
 from tests.tiny import film_array
 
 
@@ -56,8 +59,7 @@ def test_a_report_keeps_a_small_picture():
 
 
 def test_a_long_sentence_keeps_its_score():
-    sentence = Sentence("word " * 60, "findings", -0.12, np.eye(4) / 4)
-    figure = report_figure(Report("f.png", "0", "t", {}, [sentence], "m", "r", image=film_array() / 255))
+    figure = report_figure(a_report("t", [a_sentence("word " * 60, -0.12)]))
     title = figure.axes[-1].get_title(loc="left")
     assert title.endswith("\N{HORIZONTAL ELLIPSIS}  [-0.12]") and title.count("\n") == 2
 

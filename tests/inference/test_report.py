@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hf_medreport.files.writing import unique_stem
 from hf_medreport.hub.folder import save_folder
-from hf_medreport.inference import report as module
+from hf_medreport.inference import report_films as module
 from hf_medreport.inference.loading import load
-from hf_medreport.inference.report import Failure, Report, ReportFolder, Sentence, report_films, unique_stem
+from hf_medreport.inference.report import Failure, Report
+from hf_medreport.inference.report_films import report_films
+from hf_medreport.inference.report_folder import ReportFolder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
+from tests.reports import a_report, a_sentence
 from tests.tiny import film_array, tiny_model, tiny_processor
 
 
@@ -122,9 +126,8 @@ def test_stems_are_safe_and_unique():
 def test_figure_shows_film_prior_sentences_and_facts():
     from hf_medreport.inference.figure import report_figure
 
-    sentences = [Sentence(f"Sentence {n}.", "findings", -0.1 * n, np.eye(4) / 4) for n in range(3)]
-    report = Report("f.png", "0", "t", {}, sentences, "m", "r", statement="a test bench")
-    report.image, report.prior = film_array() / 255, np.eye(8)
+    sentences = [a_sentence(f"Sentence {n}.", -0.1 * n) for n in range(3)]
+    report = a_report("t", sentences, statement="a test bench", prior=np.eye(8))
     figure = report_figure(report, [("correct", "left effusion"), ("wrong", "nodule")])
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["film", "anatomical prior", *(f"Sentence {n}.  [{-0.1 * n:.2f}]" for n in range(3))]

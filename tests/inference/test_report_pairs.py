@@ -1,4 +1,4 @@
-"""Two views in, verdict, report and reconstructions out; what is refused, and exactly what is said of it."""
+"""Two views in, classification, report and reconstructions out; what is refused, and exactly what is said of it."""
 
 import hashlib
 import json
@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from hf_medreport.inference import report_pairs as module
-from hf_medreport.inference.loading import SHIPPED, load
+from hf_medreport.inference.loading import load
 from hf_medreport.inference.pairs import Pair, read_pairs
-from hf_medreport.inference.report import Failure, report_films
+from hf_medreport.inference.report import Failure
+from hf_medreport.inference.report_any import report_any
 from hf_medreport.inference.report_pairs import PairReport, report_pairs
-from hf_medreport.registry import system
+from hf_medreport.registry import shipped, system
 from tests.bad_input import cut, png_claiming
 from tests.processing.dicom_files import write_dicom
 from tests.test_cli import run
@@ -66,12 +67,12 @@ def test_order_views_and_notes_whatever_the_batch(pipe, pairs, batch_size):
     assert lateral.abnormal_probability == pytest.approx(alone.abnormal_probability, abs=1e-5)
 
 
-def test_a_model_that_learned_no_verdict_gives_none(pipe, films, monkeypatch):
+def test_a_model_that_learned_no_classification_gives_none(pipe, films, monkeypatch):
     monkeypatch.setattr(pipe.model.config, "abnormal_weight", 0.0)
     (report,) = report_pairs([(films["f0"], films["l0"])], pipe)
-    assert (report.verdict, report.abnormal_probability) == (None, None)
-    assert report.to_text().splitlines()[1] == "no verdict: the model was not trained to give one"
-    assert report.to_json()["verdict"] is None and report.figure().texts
+    assert (report.classification, report.abnormal_probability) == (None, None)
+    assert report.to_text().splitlines()[1] == "no classification: the model was not trained to give one"
+    assert report.to_json()["classification"] is None and report.figure().texts
 
 
 def test_only_one_batch_is_in_memory(pipe, films, monkeypatch):
@@ -90,13 +91,13 @@ def test_what_a_report_says_is_what_the_model_says(pipe, films):
         output = pipe.model(**inputs)
     logit = output.abnormal_logits.item()
     assert report.abnormal_probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)
-    assert report.verdict == ("abnormal" if logit >= 0 else "normal")
+    assert report.classification == ("abnormal" if logit >= 0 else "normal")
     assert report.box == pytest.approx(output.boxes[0].tolist())
     for view in ("frontal", "lateral"):
-        redrawn = report.redrawn[view]
+        reconstructions = report.reconstructions[view]
         seen, drawn = (getattr(output, f"{view}_{what}")[0].mean(0) for what in ("target", "reconstruction"))
-        np.testing.assert_allclose(redrawn.seen, seen, atol=1e-5)
-        np.testing.assert_allclose(redrawn.drawn, drawn, atol=1e-5)
+        np.testing.assert_allclose(reconstructions.seen, seen, atol=1e-5)
+        np.testing.assert_allclose(reconstructions.drawn, drawn, atol=1e-5)
         assert -1 <= report.ssim[view] < 1
     assert report.text == pipe({"frontal": str(films["f0"]), "lateral": str(films["l0"])})[0]["generated_text"]
     digests = (hashlib.sha256(films[name].read_bytes()).hexdigest() for name in ("f0", "l0"))
@@ -127,14 +128,14 @@ def test_a_mask_stands_in_for_the_segmenter(pipe, films, tmp_path):
 def test_json_holds_no_pixels_and_no_folders(pipe, films, tmp_path):
     record = next(report_pairs([(films["f0"], films["l0"])], pipe)).to_json()
     assert str(tmp_path) not in json.dumps(record)
-    added = {"lateral", "lateral_sha256", "views", "note", "abnormal_probability", "verdict", "box", "ssim"}
-    assert added <= set(record) and not {"redrawn", "image", "lateral_image", "prior"} & set(record)
+    added = {"lateral", "lateral_sha256", "views", "note", "abnormal_probability", "classification", "box", "ssim"}
+    assert added <= set(record) and not {"reconstructions", "image", "lateral_image", "prior"} & set(record)
     assert set(record["ssim"]) == {"frontal", "lateral"} and len(record["box"]) == 4
 
 
 def test_films_by_place_are_frontal_films_alone(pipe, films):
     by_place, alone = (
-        next(report_films([films["f0"]], pipe)).to_json(),
+        next(report_any([films["f0"]], pipe)).to_json(),
         next(report_pairs([(films["f0"], None)], pipe)).to_json(),
     )
     assert by_place == alone and by_place["note"] == MISSING.format("lateral")
@@ -150,7 +151,7 @@ def test_a_dicom_pair_of_one_patient(pipe, tmp_path):
 def test_iu_films_of_one_patient(pipe, films, tmp_path):
     frontal = films["f0"].rename(tmp_path / "CXR12_1_IM-0001-4001.png")
     lateral = films["l0"].rename(tmp_path / "12_IM-0001-3001.dcm.png")
-    assert next(report_pairs([(frontal, lateral)], pipe)).verdict in ("normal", "abnormal")
+    assert next(report_pairs([(frontal, lateral)], pipe)).classification in ("normal", "abnormal")
 
 
 class TestFigure:
@@ -168,7 +169,7 @@ class TestFigure:
         assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (15.5, -0.5, 32, 32)
         texts = [text.get_text() for text in figure.texts]
         assert {"\N{CHECK MARK} left effusion (correct)", "a test bench"} <= set(texts)
-        assert any(text.startswith(report.verdict) for text in texts)
+        assert any(text.startswith(report.classification) for text in texts)
         scales = {axes.images[0].get_clim() for axes in figure.axes if axes.images and axes.images[0].get_clim()[0] < 0}
         assert len(scales) == 1  # the colours of both rows mean the same
 
@@ -194,7 +195,7 @@ class TestFigure:
     def test_released_pixels_are_gone(self, pipe, films):
         report = next(report_pairs([(films["f0"], films["l0"])], pipe))
         report.release()
-        assert report.image is None and report.lateral_image is None and report.redrawn == {}
+        assert report.image is None and report.lateral_image is None and report.reconstructions == {}
 
 
 class TestCommand:
@@ -401,7 +402,7 @@ BAD_ARGUMENTS = {
     ),
     "a model that is not there": (
         ["--lateral", "l0.png", "--model", "cxr-multitask-tyni"],
-        f"cxr-multitask-tyni: found no such model; expected a folder, ORG/NAME or one of {', '.join(SHIPPED)}; HINT",
+        f"cxr-multitask-tyni: found no such model; expected a folder, ORG/NAME or one of {', '.join(shipped('report'))}; HINT",
     ),
     "a mask without a frontal film": (
         ["--lateral", "l0.png", "--mask", "f1.png", "--model", "MODEL"],
@@ -454,5 +455,5 @@ def test_wrong_arguments(capsys, model, films, tmp_path, monkeypatch, arguments,
         (tmp_path / name).write_text(content)
     arguments = [model if argument == "MODEL" else argument for argument in arguments]
     code, out, err = run(capsys, "report", *arguments, "--out", "out")
-    hint = "did you mean 'cxr-multitask-tiny'?" if "cxr-multitask-tiny" in SHIPPED else "check the path"
+    hint = "did you mean 'cxr-multitask-tiny'?" if "cxr-multitask-tiny" in shipped() else "check the path"
     assert (code, out, err) == (2, "", message.replace("HINT", hint) + "\n")

@@ -14,13 +14,13 @@ from PIL import Image
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference import report_slides as module
 from hf_medreport.inference.figure_slide import MAP_PX, TILE_PX, evidence_map, tile_pictures
-from hf_medreport.inference.loading import default_model, load, shows_slide
-from hf_medreport.inference.report import Failure, ReportFolder
+from hf_medreport.inference.loading import load, shows_slide
+from hf_medreport.inference.report import Failure
+from hf_medreport.inference.report_any import default_for, report_any
+from hf_medreport.inference.report_folder import ReportFolder
 from hf_medreport.inference.report_slides import (
     SlideReport,
     TopTile,
-    reads_slides,
-    report_any,
     report_slides,
     top_tiles,
 )
@@ -28,7 +28,7 @@ from hf_medreport.processing.feature_files import PatchFeatures, write_features
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
-from hf_medreport.registry import system
+from hf_medreport.registry import system, system_of
 from tests.inference.tiny_slides import PATCH, SIZE, tissue, write_slide
 from tests.test_cli import run
 from tests.tiny import tiny_model, tiny_patch_encoder, tiny_processor
@@ -402,17 +402,17 @@ def test_an_encoder_of_another_width(model_folder, slide):
 class TestWhichModel:
     @pytest.mark.parametrize("name", ["a.svs", "a.NDPI", "a.mrxs", "a.scn", "a.bif", "a.safetensors", "a.pt", "a.h5"])
     def test_suffixes_of_slides(self, name):
-        assert default_model(name) == "histgen-tiny"
+        assert default_for([name]) == "histgen-tiny"
 
     def test_what_a_tiff_is_openslide_says(self, slide, tmp_path):
         film = tmp_path / "film.tif"
         Image.fromarray(np.zeros((64, 64), np.uint8)).save(film)
-        assert default_model(slide) == "histgen-tiny"
-        assert default_model(film) == default_model("gone.tif") == default_model("film.png") == "anatomical-tiny"
+        assert default_for([slide]) == "histgen-tiny"
+        assert default_for([film]) == default_for(["gone.tif"]) == default_for(["film.png"]) == "anatomical-tiny"
         assert not shows_slide("film.dcm")
 
-    def test_models_of_slides_are_told_by_their_input(self, pipe, tiny_pipe_folder):
-        assert reads_slides(pipe) and not reads_slides(load(tiny_pipe_folder))
+    def test_what_a_model_reads_its_row_says(self, pipe, tiny_pipe_folder):
+        assert (system_of(pipe.model).reads, system_of(load(tiny_pipe_folder).model).reads) == ("slide", "film")
 
 
 class TestReportAny:
@@ -440,7 +440,7 @@ class TestReportAny:
                 ["b.svs"],
                 "slide",
                 {"masks": ["m.png"]},
-                "masks: found 1, and model reads slides; expected none: masks are of lungs and heart; leave out --mask",
+                "masks: found 1, and model reads slides; expected none: masks are of lungs and heart; leave out `masks`",
             ),
             (
                 ["b.svs"],
@@ -452,15 +452,13 @@ class TestReportAny:
                 ["a.png"],
                 "film",
                 {"slide_mpp": 0.25},
-                "slide_mpp: found 0.25, and model reads films; expected none; leave out --slide-mpp",
+                "slide_mpp: found 0.25, and model reads films; expected none; leave out `slide_mpp`",
             ),
         ],
     )
     def test_refused_before_any_work(self, paths, reads, options, message):
-        model = SimpleNamespace(
-            main_input_name={"film": "pixel_values", "slide": "patch_features"}[reads],
-            config=SimpleNamespace(name_or_path="model"),
-        )
+        model_type = {"film": "anatomical_report", "slide": "histgen"}[reads]
+        model = SimpleNamespace(config=SimpleNamespace(name_or_path="model", model_type=model_type))
         with pytest.raises(InputError) as caught:
             report_any(paths, SimpleNamespace(model=model), **options)
         assert str(caught.value) == message

@@ -7,8 +7,8 @@ from PIL import Image
 from transformers.modeling_outputs import SemanticSegmenterOutput
 
 from hf_medreport.hub.folder import save_folder
-from hf_medreport.inference.loading import Segmenter, load, load_segmenter
-from hf_medreport.inference.report import Failure, model_revision
+from hf_medreport.inference.loading import Segmenter, load, load_segmenter, model_revision
+from hf_medreport.inference.report import Failure
 from hf_medreport.inference.segment import SegmentFolder, segment_films
 from hf_medreport.modeling.lung_crop import crop_boxes, largest_components
 from hf_medreport.processing.image_processing_film import FilmImageProcessor

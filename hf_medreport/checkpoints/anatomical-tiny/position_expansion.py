@@ -2,6 +2,8 @@
 
 import torch
 
+from .config_error import ConfigError
+
 MODES = ("linear", "copy_last", "zeros")
 
 
@@ -19,9 +21,11 @@ def expand_positions(table: torch.Tensor, length: int, mode: str = "linear") -> 
     """
     missing = length - table.shape[0]
     if missing < 0 or mode not in MODES:
-        raise ValueError(
-            f"expand_positions: found length={length}, mode={mode!r} for a table of {table.shape[0]} rows; "
-            f"expected at least as many rows and a mode of {', '.join(MODES)}; pass those"
+        raise ConfigError(
+            "expand_positions",
+            f"length={length}, mode={mode!r} for a table of {table.shape[0]} rows",
+            f"at least as many rows and a mode of {', '.join(MODES)}",
+            "pass those",
         )
     if mode == "copy_last":
         return torch.cat([table, table[-1:].expand(missing, -1)])

@@ -13,6 +13,7 @@ import torch
 from transformers import GPT2LMHeadModel
 from transformers import initialization as init
 
+from .config_error import ConfigError
 from .configuration_latent_gpt2 import LatentGPT2Config
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
 from .keywords import CACHE, cache_by_both_names, known_generation_keywords, known_keywords
@@ -70,19 +71,23 @@ class LatentGPT2LMHeadModel(GPT2LMHeadModel):
         """The latent as each layer gets it: (batch, latent_size) -> (batch, layers or 1, width).
 
         Raises:
-            ValueError: a latent of another form or width, or one that is not finite.
+            ConfigError: a latent of another form or width, or one that is not finite.
         """
         expected = f"(batch, {self.config.latent_size})"
         if latent.ndim != 2 or latent.shape[1] != self.config.latent_size:
-            raise ValueError(
-                f"latent: found shape {tuple(latent.shape)}; expected {expected}; pass the latent that the model was "
-                "built for, or set latent_size"
+            raise ConfigError(
+                "latent",
+                f"shape {tuple(latent.shape)}",
+                expected,
+                "pass the latent that the model was built for, or set latent_size",
             )
         if not latent.isfinite().all():
             rows = (~latent.isfinite().all(dim=1)).nonzero().flatten().tolist()
-            raise ValueError(
-                f"latent: found NaN or infinite values in rows {rows}; expected finite numbers; check the images and "
-                "the encoder that made it"
+            raise ConfigError(
+                "latent",
+                f"NaN or infinite values in rows {rows}",
+                "finite numbers",
+                "check the images and the encoder that made it",
             )
         return self.latent_projection(latent.to(self.dtype)).unflatten(1, (-1, self.config.n_embd))
 
@@ -111,16 +116,18 @@ class LatentGPT2LMHeadModel(GPT2LMHeadModel):
             others: as in `GPT2LMHeadModel.forward`.
 
         Raises:
-            ValueError: see `project_latent`; or another number of latents than of texts.
+            ConfigError: see `project_latent`; or another number of latents than of texts.
         """
         if latent is not None:
             latent_embeds = self.project_latent(latent)
         if latent_embeds is not None:
             texts = input_ids if input_ids is not None else inputs_embeds
             if texts is not None and len(latent_embeds) != len(texts):
-                raise ValueError(
-                    f"latent: found {len(latent_embeds)} rows for {len(texts)} texts; expected one a text; repeat or "
-                    "choose the rows"
+                raise ConfigError(
+                    "latent",
+                    f"{len(latent_embeds)} rows for {len(texts)} texts",
+                    "one a text",
+                    "repeat or choose the rows",
                 )
             kwargs["latent_embeds"] = latent_embeds
         if position_ids is None and attention_mask is not None and attention_mask.ndim == 2:

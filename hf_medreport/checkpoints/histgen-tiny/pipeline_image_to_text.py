@@ -7,18 +7,28 @@ class. A list is a batch, a dict is one case.
     pipe(["a.png", "b.dcm"], batch_size=2)             # one list a case
     pipe({"frontal": "f.png", "mask": "f_mask.png"})
     pipe("chest.png", return_evidence=True)            # adds sections, sentences with confidence and evidence maps
+    pipe("chest.png", return_details=True)             # adds what else the model made of it: masks, reconstructions
     pipe("chest.png", max_new_tokens=200)              # a longer report than the model's generation_config says
 
 A model that is told the labels of a film says which, and where they came from (`"oracle"`: they were given):
 
     pipe({"frontal": "f.png", "labels": ["Edema"]})    # [{..., "labels": ["Edema"], "label_source": "oracle"}]
+
+An image is looked at once. What a model must have for it, beside `generate` and `sentence_evidence`, which take
+`seen=` in place of the model's inputs:
+
+- `see(**inputs, evidence=False)`: what it makes of a batch, in any form.
+- `details(seen, full)`: name -> tensor with a row a case, of what belongs into every record and, in full, into those of
+  `return_details`. The processor's `described` turns a case's rows into what the record shows.
 """
 
 import torch
 from transformers import Pipeline
 
 from .input_error import InputError
-from .report_sections import section_spans, split_sentences
+from .report_object import ReportObject
+
+DETAIL = "detail of a record: "  # before the name of what `details` gives, so that no output of ours is shadowed
 
 
 class MedicalReportPipeline(Pipeline):
@@ -39,6 +49,7 @@ class MedicalReportPipeline(Pipeline):
     def _sanitize_parameters(
         self,
         return_evidence: bool | None = None,
+        return_details: bool | None = None,
         processor_kwargs: dict | None = None,
         generate_kwargs: dict | None = None,
         **kwargs,
@@ -48,37 +59,42 @@ class MedicalReportPipeline(Pipeline):
         post = {}
         if return_evidence is not None:
             forward["return_evidence"] = post["return_evidence"] = return_evidence
+        if return_details is not None:
+            forward["return_details"] = return_details
         return {"processor_kwargs": processor_kwargs or {}}, forward, post
 
     def preprocess(self, inputs, processor_kwargs: dict | None = None):
         model_inputs = self.processor(
             images=inputs, return_tensors="pt", device=self.device, **(processor_kwargs or {})
         )
-        # No prompt: the report starts right after the image.
-        return {name: value for name, value in model_inputs.items() if name not in ("input_ids", "attention_mask")}
+        # No prompt: the report starts right after the image. And nothing that is there to be learned.
+        names = set(self.processor.model_input_names) - {"input_ids", "attention_mask"}
+        return {name: value for name, value in model_inputs.items() if name in names}
 
-    def _forward(self, model_inputs, generate_kwargs: dict, return_evidence: bool = False):
+    def _forward(
+        self, model_inputs, generate_kwargs: dict, return_evidence: bool = False, return_details: bool = False
+    ):
         generate_kwargs = self._prepare_generate_kwargs(generate_kwargs, return_dict_in_generate=False)
         self._refuse_no_length(generate_kwargs)
-        told, inputs = {}, model_inputs
-        if label_mode(self.model) in ("oracle", "predicted"):
-            seen = self.model.encode(**model_inputs)
-            told["label_ids"] = self.model.told_labels(seen, model_inputs.get("label_ids"))
-            told["oracle"] = torch.full((len(told["label_ids"]),), seen.label_source == "oracle")
-            inputs = {"encoder_outputs": seen}  # what was seen once is not encoded again
-        ids = self.model.generate(**inputs, **generate_kwargs)
-        cases = next(iter(model_inputs.values())).shape[0]
-        samples = ids.shape[0] // cases
-        outputs = {"ids": ids, **{name: value.repeat_interleave(samples, dim=0) for name, value in told.items()}}
         if return_evidence:
             self._refuse_evidence_of_four_bits()
-            repeated = {name: value.repeat_interleave(samples, dim=0) for name, value in model_inputs.items()}
+        seen = self.model.see(**model_inputs, evidence=return_evidence)
+        ids = self.model.generate(seen=seen, **generate_kwargs)
+        cases = next(iter(model_inputs.values())).shape[0]
+        samples = ids.shape[0] // cases
+        outputs = {"ids": ids}
+        for name, value in self.model.details(seen, return_details).items():
+            outputs[DETAIL + name] = value.repeat_interleave(samples, dim=0)
+        if return_evidence:
+            if samples > 1:  # a row of its own for each, or the gradients of one image's sequences would add up
+                repeated = {name: value.repeat_interleave(samples, dim=0) for name, value in model_inputs.items()}
+                seen = self.model.see(**repeated, evidence=True)
             sentence_of_token = torch.nn.utils.rnn.pad_sequence(
                 [torch.tensor(self._sentence_of_token(row)) for row in ids.tolist()], True, -1
             ).to(ids.device)
             outputs["sentence_of_token"] = sentence_of_token
             outputs["token_scores"], outputs["evidence"] = self.model.sentence_evidence(
-                ids, sentence_of_token, **repeated
+                ids, sentence_of_token, seen=seen
             )
         # One row a case, for the pipeline cuts a batch by its first axis.
         return {name: value.unflatten(0, (cases, samples)) for name, value in outputs.items()}
@@ -102,31 +118,36 @@ class MedicalReportPipeline(Pipeline):
         """One dict a generated sequence: `generated_text`, and with `return_evidence` also `sections` and `sentences`.
 
         Of a model that is told labels also `labels`, a list of names, and `label_source`, `"oracle"` or `"predicted"`.
-        A sentence has `text`, `section`, `mean_logprob` (natural logarithm, mean over its tokens) and `evidence`
-        (rows, columns), a numpy map of sum 1.
+        A sentence has `text`, `section`, `start` and `end` in the text, `mean_logprob` (natural logarithm, mean over
+        its tokens) and `evidence` (rows, columns), a numpy map of sum 1.
         """
         records = []
         outputs = {name: value[0] for name, value in outputs.items()}  # (1, sequences, ...): one case
         for index, ids in enumerate(outputs["ids"].tolist()):
             text = self._decode(ids)
             record = {"generated_text": text.strip()}
-            if "label_ids" in outputs:
-                (record["labels"],) = self.processor.told_labels(outputs["label_ids"][index : index + 1])
-                record["label_source"] = "oracle" if outputs["oracle"][index] else "predicted"
+            details = {
+                name.removeprefix(DETAIL): value[index] for name, value in outputs.items() if name.startswith(DETAIL)
+            }
+            if details:
+                record |= self.processor.described(details)
             if return_evidence:
-                record["sections"] = {name: text[start:end].strip() for name, start, end in section_spans(text)}
-                record["sentences"] = self._sentences(text, {name: value[index] for name, value in outputs.items()})
+                report = ReportObject.parse(record["generated_text"])
+                record["sections"] = {part.name: report.words(part).strip() for part in report.sections}
+                record["sentences"] = self._sentences(report, {name: value[index] for name, value in outputs.items()})
             records.append(record)
         return records
 
-    def _sentences(self, text: str, outputs: dict) -> list[dict]:
+    def _sentences(self, report: ReportObject, outputs: dict) -> list[dict]:
         sentences = []
-        for number, (name, start, end) in enumerate(report_sentences(text)):
+        for number, sentence in enumerate(report.sentences):
             tokens = outputs["sentence_of_token"] == number
             sentences.append(
                 {
-                    "text": text[start:end],
-                    "section": name,
+                    "text": report.words(sentence),
+                    "section": sentence.section,
+                    "start": sentence.start,
+                    "end": sentence.end,
                     "mean_logprob": float(outputs["token_scores"][tokens].mean()),
                     "evidence": outputs["evidence"][number].numpy(),
                 }
@@ -138,7 +159,7 @@ class MedicalReportPipeline(Pipeline):
 
     def _sentence_of_token(self, ids: list[int]) -> list[int]:
         """The index of the sentence in which each token's last character falls; -1 for headings and special tokens."""
-        spans = [(start, end) for _, start, end in report_sentences(self._decode(ids))]
+        spans = [(sentence.start, sentence.end) for sentence in ReportObject.parse(self._decode(ids)).sentences]
         special = set(self.tokenizer.all_special_ids)
         indices = []
         for count, token in enumerate(ids, start=1):
@@ -148,18 +169,4 @@ class MedicalReportPipeline(Pipeline):
         return indices
 
 
-def label_mode(model) -> str | None:
-    """How a model comes to the labels of a film: `"none"`, `"oracle"` or `"predicted"`; None of one without such."""
-    return getattr(getattr(model.config, "encoder", None), "label_mode", None)
-
-
-def report_sentences(text: str) -> list[tuple[str, int, int]]:
-    """(section, start, end) of every sentence of a report, headings left out."""
-    return [
-        (name, start + first, start + last)
-        for name, start, end in section_spans(text)
-        for first, last in split_sentences(text[start:end])
-    ]
-
-
-__all__ = ["MedicalReportPipeline", "label_mode", "report_sentences"]
+__all__ = ["MedicalReportPipeline"]

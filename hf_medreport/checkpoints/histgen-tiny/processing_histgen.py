@@ -207,7 +207,7 @@ class HistGenProcessor(ReportTokens, ProcessorMixin):
             return super().text_ids(text)
         except Exception as error:  # the tokenizers library has one type for all
             found = f"a word that this tokenizer cannot encode ({error})"
-            remedy = "convert the checkpoint with --vocabulary"
+            remedy = "hf-medreport convert histgen FILE --vocabulary VOCABULARY --out NEW"
             raise InputError("text", found, "words of its vocabulary", remedy) from error
 
 

@@ -36,6 +36,7 @@ from transformers.models.bert.modeling_bert import BertLayer, BertLMPredictionHe
 from transformers.utils import ModelOutput, can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
+from .config_error import ConfigError
 from .configuration_medvill import MedViLLConfig
 from .image_tokens import ENCODERS
 from .keywords import known_keywords
@@ -145,7 +146,7 @@ class MedViLLModel(MedViLLPreTrainedModel):
             features, class_features: what `image_features` gave, in place of `pixel_values`.
 
         Raises:
-            ValueError: a film of another size, text of another length, or labels where the model takes none or needs
+            ConfigError: a film of another size, text of another length, or labels where the model takes none or needs
                 them.
         """
         if features is None:
@@ -171,7 +172,7 @@ class MedViLLModel(MedViLLPreTrainedModel):
         if pixel_values is None or pixel_values.shape[1:] != (3, side, side):
             found = "none" if pixel_values is None else f"shape {tuple(pixel_values.shape)}"
             expected = f"(batch, 3, {side}, {side})"
-            raise ValueError(f"pixel_values: found {found}; expected {expected}; let the model's processor read films")
+            raise ConfigError("pixel_values", found, expected, "let the model's processor read films")
         return self.image_encoder(pixel_values.to(self.dtype))
 
     def text_part(self, ids, mask, label_logits, batch: int) -> tuple[torch.Tensor, torch.Tensor, str]:
@@ -179,21 +180,24 @@ class MedViLLModel(MedViLLPreTrainedModel):
         config, length = self.config, self.config.max_text_tokens + 1
         if ids is not None:
             if ids.shape != (batch, length):
-                raise ValueError(
-                    f"input_ids: found shape {tuple(ids.shape)}; expected ({batch}, {length}), max_text_tokens and "
-                    "[SEP]; let the model's processor write them"
+                raise ConfigError(
+                    "input_ids",
+                    f"shape {tuple(ids.shape)}",
+                    f"({batch}, {length}), max_text_tokens and [SEP]",
+                    "let the model's processor write them",
                 )
             mask = ids != config.bert.pad_token_id if mask is None else mask.bool()
             if self.label_layers and config.mask_mode != "legacy" and not mask.any(dim=1).all():
-                raise ValueError(
-                    "attention_mask: found a text without any token; expected [SEP] at least; let the model's "
-                    "processor write it"
+                raise ConfigError(
+                    "attention_mask", "a text without any token", "[SEP] at least", "let the model's processor write it"
                 )
             return ids, mask, "oracle" if self.label_layers else "none"
         if config.label_mode == "oracle":
-            raise ValueError(
-                "input_ids: found no labels; expected those of each film, for label_mode is oracle; give them, or "
-                "use a model that predicts them or needs none"
+            raise ConfigError(
+                "input_ids",
+                "no labels",
+                "those of each film, for label_mode is oracle",
+                "give them, or use a model that predicts them or needs none",
             )
         if config.label_mode == "predicted":
             return *self.predicted_text(label_logits), "predicted"

@@ -138,6 +138,11 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
         parts = ([part.strip(" '").lower() for part in text.split(",")] for text in texts)
         return [[names[part] for part in of_text if part in names] for of_text in parts]
 
+    def described(self, details: dict[str, torch.Tensor]) -> dict:
+        """`labels`, the names that the model was told of a case, and `label_source`, `"oracle"` or `"predicted"`."""
+        (names,) = self.told_labels(details["label_ids"][None])
+        return {"labels": names, "label_source": "oracle" if details["oracle"] else "predicted"}
+
     def _pieces(self, text: str) -> list[int]:
         return self.label_tokenizer(text, add_special_tokens=False)["input_ids"]
 

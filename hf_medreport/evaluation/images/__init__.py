@@ -154,8 +154,8 @@ def _modalities(listed: dict[str, list[str]]) -> list[str]:
     for label, names in listed.items():
         outside = [name for name in names if modality(name) is None]
         if outside:
-            found = f"{len(outside)} of the files of --{label} in no subfolder ({outside[0]})"
-            raise InputError("--per-modality", found, "one subfolder a modality", "sort them, or leave out the flag")
+            found = f"{len(outside)} of the files of `{label}` in no subfolder ({outside[0]})"
+            raise InputError("per_modality", found, "one subfolder a modality", "sort them, or leave it out")
     return sorted({modality(name) for names in listed.values() for name in names})
 
 
@@ -264,17 +264,17 @@ def _mean(values: list[float | None], what: str) -> float:
 
 def _inception(logits: np.ndarray | None, seed: int) -> tuple[float, float, int]:
     if logits is None:
-        raise InputError("--features", "features without class probabilities", "a classifier as --features", "")
+        raise InputError("features", "features without class probabilities", "a classifier as `features`", "")
     splits = max(1, min(SPLITS, len(logits) // 10))  # at least ten pictures a split, where there are as many
     return *inception_score(logits, splits=splits, seed=seed), splits
 
 
 def _mean_caption(captioned: dict[str, float] | None, below: str) -> tuple[float, int]:
     if captioned is None:
-        raise InputError("--features", "features of a model that reads no text", "a CLIP-like model as --features", "")
+        raise InputError("features", "features of a model that reads no text", "a CLIP-like model as `features`", "")
     found = [score for name, score in captioned.items() if name.startswith(below)]
     if not found:
-        raise InputError("captions", "no captioned picture", "a metadata.jsonl or metadata.csv in --fake", "")
+        raise InputError("captions", "no captioned picture", "a metadata.jsonl or metadata.csv in `fake`", "")
     return float(np.mean(found)), len(found)
 
 

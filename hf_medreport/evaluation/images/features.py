@@ -24,7 +24,7 @@ from hf_medreport.processing.input_error import InputError
 
 __all__ = ["Extractor", "grid_statistics", "load_extractor"]
 
-FLAG = "--features"
+NAME = "features"
 WHAT = "a folder of an image model, or a file of Inception's weights"
 GRID, SIDE_PX = 4, 64
 INCEPTION_PX = 299
@@ -66,7 +66,7 @@ def load_extractor(source: str | Path | None = None, device: str | None = None) 
         return _from_folder(path, checked_device(device))
     if path.is_file():
         return _from_weights(path, checked_device(device))
-    raise InputError(FLAG, f"nothing at '{path.name}'", WHAT, "check the path")
+    raise InputError(NAME, f"nothing at '{path.name}'", WHAT, "check the path")
 
 
 def grid_statistics(pictures: list[np.ndarray]) -> tuple[np.ndarray, None]:
@@ -96,10 +96,10 @@ def _grid_row(picture: np.ndarray) -> np.ndarray:
 def _from_folder(folder: Path, device) -> Extractor:
     """A folder that transformers loads, without running code that it may bring."""
     if not (folder / "config.json").is_file():
-        raise InputError(FLAG, f"no config.json in '{folder.name}'", WHAT, "give the folder that holds config.json")
+        raise InputError(NAME, f"no config.json in '{folder.name}'", WHAT, "give the folder that holds config.json")
     if not any((folder / name).is_file() for name in ("preprocessor_config.json", "processor_config.json")):
         found = f"no preprocessor_config.json in '{folder.name}'"
-        raise InputError(FLAG, found, "a model that says how it reads pictures", "copy that file too")
+        raise InputError(NAME, found, "a model that says how it reads pictures", "copy that file too")
     from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, AutoTokenizer
     from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
@@ -113,13 +113,13 @@ def _from_folder(folder: Path, device) -> Extractor:
     except Exception as error:  # transformers reports bad folders by many exception types
         raise _broken(folder, error) from error
     if not reads_text and model.main_input_name != "pixel_values":
-        raise InputError(FLAG, f"a {config.model_type} model, which reads no pictures", WHAT, "give an image model")
+        raise InputError(NAME, f"a {config.model_type} model, which reads no pictures", WHAT, "give an image model")
     # Many checkpoints come without the pooler that AutoModel adds: random weights, not to be looked at.
     untrained_pooler = any("pooler" in key for key in info["missing_keys"])
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     if missing:
         found = f"no weights for {missing[0]} and {len(missing) - 1} more in '{folder.name}'"
-        raise InputError(FLAG, found, "all weights", "copy the folder again")
+        raise InputError(NAME, found, "all weights", "copy the folder again")
     try:
         processor = AutoImageProcessor.from_pretrained(folder, **local, backend="pil")  # the same on every machine
         model, label = model.float().to(device).eval(), f"{folder.resolve().name} ({config.model_type}"
@@ -190,13 +190,13 @@ def _from_weights(path: Path, device) -> Extractor:
     if classes not in (FID_CLASSES, TORCHVISION_CLASSES):
         found = f"weights without fc.weight in '{path.name}'" if classes is None else f"{classes} classes"
         expected = f"Inception-v3 with {FID_CLASSES} (FID) or {TORCHVISION_CLASSES} classes (torchvision)"
-        raise InputError(FLAG, found, expected, "give another file, or a model's folder")
+        raise InputError(NAME, found, expected, "give another file, or a model's folder")
     try:
         net = _fid_inception(state) if classes == FID_CLASSES else _torchvision_inception(state)
     except RuntimeError as error:  # torch's word for keys or shapes that do not fit
         reason = " ".join(str(error).split())[:200]
         found = f"weights that do not fit ({reason})"
-        raise InputError(FLAG, found, "Inception-v3's weights", "download the file again") from error
+        raise InputError(NAME, found, "Inception-v3's weights", "download the file again") from error
     net = net.to(device).eval()
     digest = sha256(path)[:12]
     which = "Inception of 2015, as in FID" if classes == FID_CLASSES else "torchvision's Inception, not that of FID"
@@ -220,9 +220,9 @@ def _read_weights(path: Path) -> dict:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # zipfile's, pickle's and safetensors' own types
         found = f"'{path.name}', which holds no readable tensors"
-        raise InputError(FLAG, found, WHAT, "download the file again") from error
+        raise InputError(NAME, found, WHAT, "download the file again") from error
     if not isinstance(state, dict):
-        raise InputError(FLAG, f"a {type(state).__name__} in '{path.name}'", WHAT, "save the model's state_dict")
+        raise InputError(NAME, f"a {type(state).__name__} in '{path.name}'", WHAT, "save the model's state_dict")
     return state
 
 
@@ -232,7 +232,7 @@ def _fid_inception(state: dict):
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
         found = "the weights of FID's Inception, but no torch-fidelity to run them"
-        raise InputError(FLAG, found, "torch-fidelity", "pip install 'hf-medreport[evaluate]'") from None
+        raise InputError(NAME, found, "torch-fidelity", "pip install 'hf-medreport[evaluate]'") from None
     import torch
 
     # It reads a file, and any pickle in it: so it gets tensors that were read safely, written anew.
@@ -251,7 +251,7 @@ def _torchvision_inception(state: dict):
         from torchvision.transforms.functional import resize
     except ImportError:
         found = "the weights of torchvision's Inception, but no torchvision to run them"
-        raise InputError(FLAG, found, "torchvision", "pip install 'hf-medreport[evaluate]'") from None
+        raise InputError(NAME, found, "torchvision", "pip install 'hf-medreport[evaluate]'") from None
     import torch
 
     class Inception(torch.nn.Module):
@@ -281,4 +281,4 @@ def _array(tensor) -> np.ndarray:
 def _broken(folder: Path, error: Exception) -> InputError:
     """What transformers says of a folder that does not load, as one line."""
     reason = " ".join(str(error).split())[:200]
-    return InputError(FLAG, f"'{folder.name}', which does not load ({reason})", WHAT, "check or copy the folder again")
+    return InputError(NAME, f"'{folder.name}', which does not load ({reason})", WHAT, "check or copy the folder again")

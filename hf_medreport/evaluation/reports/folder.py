@@ -88,7 +88,7 @@ def check_folder(out: str | os.PathLike) -> Path:
     except ImportError:
         found = "no pyarrow, which writes per_sample.parquet"
         raise InputError("evaluate reports", found, "it", 'pip install "hf-medreport[evaluate]"') from None
-    folder, remedy = Path(out).absolute(), "choose another --out"
+    folder, remedy = Path(out).absolute(), "choose another `out`"
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(folder.name, "a folder that is not empty", "a new or empty one", remedy)
     above = next(path for path in (folder if folder.is_file() else folder.parent, *folder.parents) if path.exists())

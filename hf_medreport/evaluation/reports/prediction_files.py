@@ -50,7 +50,7 @@ class Problems:
         kinds = Counter(kind for kind, _ in self.found)
         listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         total = f" (faults in all: {len(self.found)}: {listed})" if len(self.found) > 1 else ""
-        raise InputError(first.where, first.found, first.expected, first.remedy + total)
+        raise InputError(first.name, first.found, first.expected, first.remedy + total)
 
 
 def counted(count: int, thing: str) -> str:

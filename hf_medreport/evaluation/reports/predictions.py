@@ -80,7 +80,7 @@ class ReportPairs:
         kept = [row for row in chosen if row[2] is not None]
         if not kept:
             found = f"no reference with the section {wanted}"
-            raise InputError(self.name, found, "at least one", "choose another --section, or none")
+            raise InputError(self.name, found, "at least one", "choose another `section`, or none")
         ids, predictions, references = map(list, zip(*kept, strict=True))
         notes = {name: count for name, count in counts.items() if count}
         return replace(
@@ -105,7 +105,7 @@ class ReportPairs:
         for id_, mine, theirs in zip(self.ids, self.references, references, strict=True):
             if mine != theirs:
                 where, expected = f"{other.name}, id '{id_}'", f"the reference that {self.name} has"
-                raise InputError(where, "another reference", expected, "use the same --references")
+                raise InputError(where, "another reference", expected, "use the same `references`")
         return replace(other, ids=self.ids, predictions=[other.predictions[i] for i in order], references=references)
 
 
@@ -155,7 +155,7 @@ def _column(name: str, rows: list, role: str, problems: Problems, ids: bool = Tr
     fields = dict.fromkeys(key for _, row in rows for key in row)
     column = next((known for known in NAMES[role] if known in fields), None)
     if column is None and rows:
-        remedy = "name the field so" if role == "prediction" else "add it, or give --references"
+        remedy = "name the field so" if role == "prediction" else "add it, or give `references`"
         found = f"the fields {', '.join(fields)}" if fields else "no fields"
         raise InputError(name, found, f"a field '{role}'", remedy)
     id_column = next((known for known in NAMES["id"] if known in fields), None) if ids else None

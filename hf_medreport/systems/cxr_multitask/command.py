@@ -1,15 +1,13 @@
-"""A DenseNet of chest films -> a folder of system 001 that is ready to be trained."""
+"""What the verb `convert` offers of this system: a DenseNet of chest films -> a folder that is ready to be trained."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, convert, print_json, quiet
 
-
-@convert.command("chexnet")
-def convert_chexnet(
+def chexnet(
     checkpoint: Annotated[
         Path, typer.Argument(help=".pth, .pt, .safetensors or .h5 of CheXNet, torchxrayvision, torchvision or timm.")
     ],
@@ -18,15 +16,12 @@ def convert_chexnet(
     tokenizer: Annotated[str | None, typer.Option(help="Folder or id. Default: the decoder's.")] = None,
     image_size: Annotated[int, typer.Option(help="Side in pixels of what the encoder sees.")] = 224,
     seed: Annotated[int, typer.Option(help="Of the weights that no checkpoint has.")] = 0,
-    as_json: Json = False,
-):
-    """A DenseNet as the encoder of system 001; the rest of it is fresh."""
-    quiet()
+) -> Iterator[dict | str]:
+    """A DenseNet as the encoder of a multi-task model; the rest of it is fresh."""
     from hf_medreport.hub.convert_chexnet import convert as write
 
     result = write(checkpoint, out, decoder, tokenizer, image_size, seed)
-    if as_json:
-        return print_json(result)
-    typer.echo(f"written: {result['out']} (a DenseNet as {result['layout']} stores it)")
+    yield result
+    yield f"written: {result['out']} (a DenseNet as {result['layout']} stores it)"
     for name in ("missing", "unexpected"):
-        typer.echo(f"{name} keys: {', '.join(result[name]) or 'none'}")
+        yield f"{name} keys: {', '.join(result[name]) or 'none'}"

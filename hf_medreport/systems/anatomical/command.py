@@ -1,15 +1,13 @@
-"""The thesis' checkpoint -> a folder that loads anywhere."""
+"""What the verb `convert` offers of this system: the thesis' checkpoint -> a folder that loads anywhere."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, convert, print_json, quiet
 
-
-@convert.command("anatomical")
-def convert_anatomical(
+def anatomical(
     checkpoint: Annotated[Path, typer.Argument(help=".pth, .pt or .safetensors of the UDEM thesis.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     encoder: Annotated[str | None, typer.Option(help="Folder or id, if the checkpoint has no encoder weights.")] = None,
@@ -17,15 +15,12 @@ def convert_anatomical(
     num_heads: Annotated[int | None, typer.Option(help="Of the decoder. Default: its width / 64.")] = None,
     image_size: Annotated[int, typer.Option(help="Side of the film in pixels.")] = 512,
     mask_mode: Annotated[str, typer.Option(help="none, soft or strict: how it was trained.")] = "soft",
-    as_json: Json = False,
-):
-    """A checkpoint of system 002."""
-    quiet()
+) -> Iterator[dict | str]:
+    """A checkpoint of the UDEM thesis, layer-wise anatomical attention."""
     from hf_medreport.hub.convert_anatomical import convert as write
 
     result = write(checkpoint, out, encoder, tokenizer, num_heads, image_size, mask_mode)
-    if as_json:
-        return print_json(result)
-    typer.echo(f"written: {result['out']}")
+    yield result
+    yield f"written: {result['out']}"
     for name in ("missing", "unexpected"):
-        typer.echo(f"{name} keys: {', '.join(result[name]) or 'none'}")
+        yield f"{name} keys: {', '.join(result[name]) or 'none'}"

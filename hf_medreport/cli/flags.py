@@ -1,0 +1,65 @@
+"""Errors as a command line says them: the library names an argument as Python has it, a verb's user knows a flag."""
+
+import re
+from contextvars import ContextVar
+
+import typer
+from typer.core import TyperCommand
+
+from hf_medreport.processing.input_error import four_fields
+
+# What the library calls otherwise than a verb does: its name, or a value of it, and the verb's.
+OTHER_NAMES = {"masks": "mask", "options": "option", "embed": "no_embed", "out=None": "dry_run"}
+OTHER_NAMES |= {"Endpoint": "endpoint", "url": "endpoint", "model": "llm", "folder": "llm"}
+NAMED = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]*))?`")  # `slide_mpp`, or `tissue="otsu"`
+ABOUT = re.compile(r"\w+(?=: found )")  # what a whole error is about
+
+_running: ContextVar["Verb"] = ContextVar("running")
+
+
+class Verb(TyperCommand):
+    """A command that says by its own flags what cannot be used, and then exits with 2."""
+
+    def invoke(self, ctx):
+        _running.set(self)
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            if four_fields(error) is None:
+                raise
+            print_error(str(error))
+            raise typer.Exit(2) from None
+
+    def flag(self, name: str) -> str | None:
+        """The flag of an argument of the library; a positional's own name; None where this verb has no such."""
+        flags = {each.name: max(each.opts, key=len) for each in self.params}
+        return flags.get(name) or flags.get(OTHER_NAMES.get(name))
+
+
+class Verbs(typer.Typer):
+    """A group of them."""
+
+    def command(self, name: str | None = None, **settings):
+        return super().command(name, cls=Verb, **settings)
+
+
+def print_error(message: str) -> None:
+    """A message of the library on stderr, in the running verb's words."""
+    typer.echo(as_flags(message, _running.get()), err=True)
+
+
+def as_flags(message: str, verb: Verb) -> str:
+    """A message with the flags of `verb` for its arguments; a name in backticks that is none of them stays."""
+
+    def flagged(match: re.Match) -> str:
+        name, value = match.groups()
+        if flag := verb.flag(match[0].strip("`")):  # of a name, or of a value for which the verb has one
+            return flag
+        flag = verb.flag(name) or (f"--{name}" if any_flag else None)
+        return match[0] if flag is None else " ".join([flag, value.strip('"')] if value else [flag])
+
+    any_flag = verb.context_settings.get("ignore_unknown_options")  # as `train` takes every argument
+    about = ABOUT.match(message)
+    if about and (flag := verb.flag(about[0])):
+        message = flag + message[about.end() :]
+    return NAMED.sub(flagged, message)

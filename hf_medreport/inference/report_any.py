@@ -1,0 +1,97 @@
+"""The one dispatcher: images of any kind, reported by whatever reads them.
+
+for report in report_any(["a.png", "b.dcm"], load()):
+    print(report.film, report.text)
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hf_medreport.files.writing import readable
+from hf_medreport.inference.film_labels import film_labels
+from hf_medreport.inference.loading import model_name, shows_slide
+from hf_medreport.inference.report import Failure, Report
+from hf_medreport.inference.report_films import report_films
+from hf_medreport.inference.report_pairs import report_pairs
+from hf_medreport.inference.report_slides import report_slides
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.processing.slide_reading import check_slide_mpp
+from hf_medreport.registry import default_model, system_of
+
+FILMS = (".png", ".jpg", ".jpeg", ".dcm")  # what is a film beside slides; alone it may be a slide of one level
+
+
+def report_any(
+    paths: Iterable[str | os.PathLike],
+    pipe: MedicalReportPipeline,
+    *,
+    masks: Iterable[str | os.PathLike] | None = None,
+    labels: Iterable[str] | None = None,
+    slide_mpp: float | None = None,
+    batch_size: int = 4,
+    pairs: Iterable[tuple[Path | None, Path | None]] | None = None,
+) -> Iterator[Report | Failure]:
+    """Report films or slides, whichever the model reads; or pairs of films.
+
+    Args:
+        paths: all films, or all slides and feature files of slides. A model of two views takes each for a frontal film
+            alone.
+        pipe: from `loading.load`.
+        masks, labels, batch_size: for films, as in `report_films`.
+        pairs: in place of paths, as in `report_pairs`.
+        slide_mpp: for slides, as in `report_slides`.
+
+    Raises:
+        InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
+    """
+    paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
+    reads = system_of(pipe.model).reads
+    if labels is not None and (reads != "film" or pairs is not None):
+        film_labels(labels, paths, pipe)  # no such model takes any
+    if pairs is not None:
+        _refuse_slide_mpp(slide_mpp, pipe)
+        return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size)
+    if reads == "slide":
+        _refuse_films(paths)
+        if masks is not None:
+            found = f"{len(masks)}, and {model_name(pipe)} reads slides"
+            raise InputError("masks", found, "none: masks are of lungs and heart", "leave out `masks`")
+        check_slide_mpp(slide_mpp)
+        return report_slides(paths, pipe, slide_mpp)
+    _refuse_slides(paths, pipe)
+    _refuse_slide_mpp(slide_mpp, pipe)
+    if reads == "pair":
+        return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size)
+    return report_films(paths, pipe, masks=masks, labels=labels, batch_size=batch_size)
+
+
+def default_for(paths: Iterable[str | os.PathLike], pairs: Iterable | None = None) -> str:
+    """The shipped model for what is to be reported: pairs, slides or films, as the first image says."""
+    if pairs is not None:
+        return default_model("pair")
+    first = next(iter(paths), None)
+    return default_model("slide" if first is not None and shows_slide(first) else "film")
+
+
+def _refuse_films(paths: list[Path]) -> None:
+    """Films may be slides of one level, but not beside slides."""
+    slides = [path for path in paths if shows_slide(path)]
+    films = [path for path in paths if path not in slides and path.suffix.lower() in FILMS]
+    if slides and films:
+        found = f"a film among slides ({readable(slides[0].name)})"
+        raise InputError(readable(films[0].name), found, "slides only", "report films in a call of their own")
+
+
+def _refuse_slides(paths: list[Path], pipe: MedicalReportPipeline) -> None:
+    slide = next(filter(shows_slide, paths), None)
+    if slide is not None:
+        remedy = "report slides in a call of their own, with a model that reads them"
+        raise InputError(readable(slide.name), f"a slide, and {model_name(pipe)} reads films", "films only", remedy)
+
+
+def _refuse_slide_mpp(slide_mpp: float | None, pipe: MedicalReportPipeline) -> None:
+    if slide_mpp is not None:
+        found = f"{slide_mpp:g}, and {model_name(pipe)} reads films"
+        raise InputError("slide_mpp", found, "none", "leave out `slide_mpp`")

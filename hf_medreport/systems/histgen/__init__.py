@@ -1,0 +1,1 @@
+"""HistGen: the features of a whole slide -> its pathology report."""

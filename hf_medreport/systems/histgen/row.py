@@ -1,0 +1,41 @@
+"""The row of histgen."""
+
+from hf_medreport.registry import System
+
+ROWS = (
+    System(
+        model_type="histgen",
+        kind="report",
+        config="hf_medreport.modeling.configuration_histgen:HistGenConfig",
+        model="hf_medreport.modeling.modeling_histgen:HistGenForConditionalGeneration",
+        auto_classes=("AutoModel", "AutoModelForImageTextToText"),
+        processor="hf_medreport.processing.processing_histgen:HistGenProcessor",
+        pipeline="hf_medreport.processing.pipeline_image_to_text:MedicalReportPipeline",
+        image_processor="hf_medreport.processing.image_processing_tile:TileImageProcessor",
+        reads="slide",
+        card="hf_medreport.systems.histgen.card:card",
+        tiny={
+            "feature_size": 16,
+            "visual_size": 24,
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_attention_heads": 4,
+            "num_hidden_layers": 2,
+            "region_size": 4,
+            "memory_slots": 12,
+            "memory_top_k": 5,
+            "num_prototypes": 6,
+            "dropout": 0.0,
+            "attention_dropout": 0.0,
+            "projection_dropout": 0.0,
+        },
+        checkpoint="histgen-tiny",
+        default=True,
+        extras=("wsi",),
+        recipe="hf_medreport.training.histgen",
+        converters={
+            "histgen": "hf_medreport.systems.histgen.command:histgen",
+            "dinov2": "hf_medreport.systems.histgen.command:dinov2",
+        },
+    ),
+)

@@ -1,0 +1,1 @@
+"""A Transformer for reports that is trained from scratch."""
