@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.run_folder import RunFolder
 from tests.test_cli import run
 
 SMALL = ("--n", 2, "--size", 48, "--workers", 1)
@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_line_and_1(capsys, tmp_path, monkeypatch):
     def full(self, name, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(CorpusFolder, "write", full)
+    monkeypatch.setattr(RunFolder, "write", full)
     code, out, err = chest(capsys, *SMALL, "--format", "png", "--out", tmp_path / "out")
     assert code == 1 and err == "disk: No space left on device; free space or change --out\n"
     assert not any((tmp_path / "out").iterdir())

@@ -16,7 +16,7 @@ from PIL import Image
 
 from hf_medreport.data import phantom_files, phantom_formats
 from hf_medreport.data.phantom_files import write_corpus
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.findings import Fact
 from hf_medreport.processing.image_reading import read_image
@@ -219,7 +219,7 @@ def test_another_run_is_not_overwritten(tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_full_disk_leaves_nothing_half_written_and_the_run_begins_anew(tmp_path, monkeypatch, format):
     whole = write_corpus(tmp_path / "whole", ChestCorpus(**PLAIN), format)
-    monkeypatch.setattr(CorpusFolder, "open", full_after(4000, CorpusFolder.open))
+    monkeypatch.setattr(RunFolder, "open", full_after(4000, RunFolder.open))
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_corpus(tmp_path / "out", ChestCorpus(**PLAIN), format)
     assert caught.value.errno == 28
@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_run_begins_anew(tmp_pat
 
 
 def full_after(capacity: int, open_):
-    """`CorpusFolder.open` on a disk that takes so many bytes."""
+    """`RunFolder.open` on a disk that takes so many bytes."""
     written = 0
 
     class Full:

@@ -15,7 +15,7 @@ import tifffile
 import hf_medreport.cli.phantom_slide  # noqa: F401  (adds its verb)
 from hf_medreport.data import phantom_slides
 from hf_medreport.data.phantom_slides import write_slides
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.findings import SlideFacts
 from hf_medreport.processing.input_error import InputError
@@ -133,7 +133,7 @@ def test_a_killed_run_starts_again_to_the_same_bytes(tmp_path):
 def test_a_full_disk_leaves_nothing_half_written_and_the_run_begins_anew(tmp_path, monkeypatch, slides):
     whole = write_slides(tmp_path / "whole", SlideCorpus(**SMALL), 1)
     a_slide = np.mean([file["bytes"] for name, file in whole["files"].items() if name.endswith(".tiff")])
-    monkeypatch.setattr(CorpusFolder, "open", full_after(int(slides * a_slide), CorpusFolder.open))
+    monkeypatch.setattr(RunFolder, "open", full_after(int(slides * a_slide), RunFolder.open))
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_slides(tmp_path / "out", SlideCorpus(**SMALL), 1)
     assert caught.value.errno == 28
