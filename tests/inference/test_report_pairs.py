@@ -402,7 +402,8 @@ BAD_ARGUMENTS = {
     ),
     "a model that is not there": (
         ["--lateral", "l0.png", "--model", "cxr-multitask-tyni"],
-        f"cxr-multitask-tyni: found no such model; expected a folder, ORG/NAME or one of {', '.join(shipped('report'))}; HINT",
+        "cxr-multitask-tyni: found no such model; expected a folder, ORG/NAME or one of "
+        f"{', '.join(shipped('report'))}; HINT",
     ),
     "a mask without a frontal film": (
         ["--lateral", "l0.png", "--mask", "f1.png", "--model", "MODEL"],

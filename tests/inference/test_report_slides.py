@@ -440,7 +440,8 @@ class TestReportAny:
                 ["b.svs"],
                 "slide",
                 {"masks": ["m.png"]},
-                "masks: found 1, and model reads slides; expected none: masks are of lungs and heart; leave out `masks`",
+                "masks: found 1, and model reads slides; expected none: masks are of lungs and heart; "
+                "leave out `masks`",
             ),
             (
                 ["b.svs"],
