@@ -109,7 +109,7 @@ BAD_FILMS = {
 BAD_MASKS = {
     "absent": (
         lambda mask: mask.unlink(),
-        "film0.png: found no such mask; expected a mask for each film, by its name; add it, or leave --masks out",
+        "film0.png: found no such mask; expected a mask for each film, by its name; add it, or leave out --masks",
     ),
     "of another size": (
         lambda mask: save(mask, np.zeros((32, 32), np.uint8)),
@@ -159,11 +159,11 @@ BAD_ARGUMENTS = {
     ),
     "a device": (
         ("--device", "abacus"),
-        "device: found 'abacus'; expected a device of this machine; try cpu",
+        "--device: found 'abacus'; expected a device of this machine; try cpu",
     ),
     "a revision": (
         ("--revision", "main"),
-        "revision: found 'main' for a folder; expected one for a repository only; leave it out",
+        "--revision: found 'main' for a folder; expected one for a repository only; leave it out",
     ),
 }
 
