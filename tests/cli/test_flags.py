@@ -1,22 +1,27 @@
 """Errors in the words of the verb that runs."""
 
 import pytest
-from typer.testing import CliRunner
 
-from hf_medreport.cli import app
 from hf_medreport.inference import loading
 from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.processing.input_error import InputError
+from tests.test_cli import run
 
 
-def said(monkeypatch, error: Exception, *arguments: str):
-    """What a verb says of an error that loading its model raises."""
+@pytest.fixture
+def said(monkeypatch, capsys):
+    """What a verb says on stderr of an error that loading its model raises, and its exit code."""
 
-    def load(*args, **kwargs):
-        raise error
+    def run_verb(error: Exception, *arguments: str) -> tuple[int, str]:
+        def load(*args, **kwargs):
+            raise error
 
-    monkeypatch.setattr(loading, "load", load)
-    return CliRunner().invoke(app, arguments)
+        monkeypatch.setattr(loading, "load", load)
+        code, out, err = run(capsys, *arguments)
+        assert out == ""
+        return code, err
+
+    return run_verb
 
 
 # verb -> {what the library says: what the verb says}
@@ -43,36 +48,36 @@ WORDS = {
 @pytest.mark.parametrize(
     ("verb", "remedy", "shown"), [(verb, *pair) for verb, words in WORDS.items() for pair in words.items()]
 )
-def test_an_argument_is_its_flag(monkeypatch, verb, remedy, shown):
-    done = said(monkeypatch, InputError("film.png", "text", "PNG", remedy), *verb)
-    assert (done.exit_code, done.stderr) == (2, f"film.png: found text; expected PNG; {shown}\n")
+def test_an_argument_is_its_flag(said, verb, remedy, shown):
+    error = InputError("film.png", "text", "PNG", remedy)
+    assert said(error, *verb) == (2, f"film.png: found text; expected PNG; {shown}\n")
 
 
 @pytest.mark.parametrize(
     ("name", "shown"), [("slide_mpp", "--slide-mpp"), ("masks", "--mask"), ("images", "images"), ("level", "level")]
 )
-def test_so_is_what_an_error_is_about(monkeypatch, name, shown):
-    done = said(monkeypatch, InputError(name, "none", "one", "give it"), *REPORT)
-    assert (done.exit_code, done.stderr) == (2, f"{shown}: found none; expected one; give it\n")
-
-
-def test_a_models_error_is_one_line_too(monkeypatch):
-    done = said(monkeypatch, ConfigError("HistGenConfig", "top_k=0", "1 or more", "correct it"), *REPORT)
-    assert (done.exit_code, done.stderr) == (2, "HistGenConfig: found top_k=0; expected 1 or more; correct it\n")
-
-
-def test_other_errors_are_not_swallowed(monkeypatch):
-    assert isinstance(said(monkeypatch, ValueError("a bug"), *REPORT).exception, ValueError)
-
-
-def test_train_takes_every_argument_as_a_flag_with_underscores(tmp_path):
-    (tmp_path / "annotation.json").write_text("{}")
-    flags = ["--annotation", str(tmp_path / "annotation.json"), "--output_dir", str(tmp_path / "out")]
-    done = CliRunner().invoke(app, ["train", "histgen", *flags])
-    assert (done.exit_code, done.stderr) == (
+def test_so_is_what_an_error_is_about(said, name, shown):
+    assert said(InputError(name, "none", "one", "give it"), *REPORT) == (
         2,
-        "features: found none; expected the folder of the annotation's feature files; give --features\n",
+        f"{shown}: found none; expected one; give it\n",
     )
+
+
+def test_a_models_error_is_one_line_too(said):
+    error = ConfigError("HistGenConfig", "top_k=0", "1 or more", "correct it")
+    assert said(error, *REPORT) == (2, "HistGenConfig: found top_k=0; expected 1 or more; correct it\n")
+
+
+def test_other_errors_are_not_swallowed(said):
+    with pytest.raises(ValueError, match="^a bug$"):
+        said(ValueError("a bug"), *REPORT)
+
+
+def test_train_takes_every_argument_as_a_flag_with_underscores(capsys, tmp_path):
+    (tmp_path / "annotation.json").write_text("{}")
+    flags = ["--annotation", tmp_path / "annotation.json", "--output_dir", tmp_path / "out"]
+    code, _, err = run(capsys, "train", "histgen", *flags)
+    assert code == 2 and err.endswith("expected the folder of the annotation's feature files; give --features\n")
 
 
 PREPARE = {
@@ -84,8 +89,20 @@ PREPARE = {
 
 
 @pytest.mark.parametrize("case", PREPARE)
-def test_what_a_verb_calls_otherwise(tmp_path, case):
+def test_what_a_verb_calls_otherwise(capsys, tmp_path, case):
     flags, message = PREPARE[case]
-    flags = [str(tmp_path) if flag == "OUT" else flag for flag in flags]
-    done = CliRunner().invoke(app, ["prepare", "iu-xray", "--xml", "x", *flags])
-    assert (done.exit_code, done.stderr) == (2, message + "\n")
+    flags = [tmp_path if flag == "OUT" else flag for flag in flags]
+    assert run(capsys, "prepare", "iu-xray", "--xml", "x", *flags) == (2, "", message + "\n")
+
+
+LISTED = {
+    "report": (["--model", "histgen-tiny"], "give --slide-mpp"),
+    "tile": (["--out", "OUT", "--level", 0, "--patch-px", 512, "--slide-mpp", 1], "choose a smaller --patch-px"),
+}
+
+
+@pytest.mark.parametrize("verb", LISTED)
+def test_what_is_said_of_one_item(capsys, film_png, tmp_path, verb):
+    flags, remedy = LISTED[verb]
+    code, _, err = run(capsys, verb, film_png, *[tmp_path / "out" if flag == "OUT" else flag for flag in flags])
+    assert code == 1 and err.startswith("film.png: found ") and err.endswith(f"; {remedy}\n")

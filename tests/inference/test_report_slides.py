@@ -488,7 +488,7 @@ class TestCommand:
 
     def test_masks_are_for_films(self, capsys, model_folder, slide):
         code, _, err = run(capsys, "report", slide, "--mask", slide, "--model", model_folder)
-        assert code == 2 and err.startswith("masks: found 1, and tiny reads slides;")
+        assert code == 2 and err.startswith("--mask: found 1, and tiny reads slides;")
 
 
 def test_the_module_reads_one_slide_at_a_time(pipe, slide, monkeypatch):

@@ -89,7 +89,7 @@ def test_the_hub_reads_the_fragment(evaluation):
     assert entries[1].notes.startswith("12 reports; 95% interval of the figure 0.")
     with pytest.raises(InputError) as caught:
         card_fragment(evaluation, "data")
-    assert str(caught.value) == "--dataset: found 'data'; expected ORG/NAME; name the data set as the Hub does"
+    assert str(caught.value) == "dataset: found 'data'; expected ORG/NAME; name the data set as the Hub does"
 
 
 class Page(HTMLParser):
