@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import BatchSize, Device, Json, Model, Revision, bar, evaluate, print_json, quiet
-from hf_medreport.cli.flags import print_error
+from hf_medreport.cli.flags import as_flags, print_error
 from hf_medreport.processing.input_error import InputError
 
 
@@ -123,5 +123,5 @@ def evaluate_images(
         write_whole(folder / "scores.json", lambda path: path.write_text(content, encoding="utf-8"))
     for failure in scores["failures"]:
         print_error(f"{failure['folder']}: {failure['message']}")
-    typer.echo(content, nl=False) if as_json else typer.echo(images_table(scores))
+    typer.echo(content, nl=False) if as_json else typer.echo(as_flags(images_table(scores)))
     raise typer.Exit(1 if scores["failures"] else 0)

@@ -149,7 +149,7 @@ def tile_cohort(
     """
     for name, value in (("batch_size", batch_size), ("workers", workers)):
         if value is not None and value < 1:
-            raise InputError(name, str(value), "at least 1", f"correct --{name.replace('_', '-')}")
+            raise InputError(name, str(value), "at least 1", "correct it")
     check_slide_mpp(slide_mpp)
     folder = output_folder(out)
     paths = own_share(slide_paths(sources))

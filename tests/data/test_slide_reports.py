@@ -140,7 +140,7 @@ def test_bad_annotations(folder, content, message):
         ),
         (
             ("annotation.json", "train", "gone"),
-            "gone: found no such folder; expected a folder of feature files; check --features",
+            "gone: found no such folder; expected a folder of feature files; check `features`",
         ),
     ],
 )

@@ -209,7 +209,7 @@ def test_batches_of_like_lengths_depend_on_seed_and_epoch():
         ),
         (
             {"phantom_slides": 0, "annotation": "a.json", "patch_encoder": None},
-            "features: found none; expected the folder of the annotation's feature files; name it with --features",
+            "features: found none; expected the folder of the annotation's feature files; give `features`",
         ),
         (
             {"model": ""},

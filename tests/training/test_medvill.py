@@ -329,7 +329,7 @@ WITH_TABLES = [
     ),
     (
         {"labels_column": "chexpert"},
-        "train.parquet: found columns image, text, labels; expected a column 'chexpert'; name it with --labels_column",
+        "train.parquet: found columns image, text, labels; expected a column 'chexpert'; name it with `labels_column`",
     ),
 ]
 

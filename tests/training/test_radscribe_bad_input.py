@@ -155,7 +155,7 @@ FROM_TABLES = [
     ),
     (
         {"train_data": ["CORPUS/plain.csv"], "train_archives": [], "labels_column": "findings"},
-        "plain.csv: found columns image, text; expected a column 'findings'; name it with --labels_column",
+        "plain.csv: found columns image, text; expected a column 'findings'; name it with `labels_column`",
     ),
     (
         {"train_archives": ["CORPUS/valid.tar.gz"]},
@@ -254,12 +254,12 @@ FROM_FOLDERS = [
     ({"fit": "squash"}, "fit: found 'squash'; expected one of stretch, pad, crop; choose one of them"),
     (
         {"tokenizer": "PARTS/medvill"},
-        "medvill: found padding 0 and end None; expected 0 and 0, as T5 has them; pass --tokenizer with the folder or "
+        "medvill: found padding 0 and end None; expected 0 and 0, as T5 has them; pass `tokenizer` with the folder or "
         "id of the T5 that was trained",
     ),
     (
         {"label_tokenizer": "PARTS/t5"},
-        "t5: found 257 words; expected PIECES, as the encoder has embeddings; pass --label_tokenizer with the folder "
+        "t5: found 257 words; expected PIECES, as the encoder has embeddings; pass `label_tokenizer` with the folder "
         "or id of bert-base-uncased",
     ),
     (
