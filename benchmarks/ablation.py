@@ -29,12 +29,12 @@ from hf_medreport.evaluation.evidence import COUNTS as EVIDENCE
 from hf_medreport.evaluation.evidence import evidence_counts
 from hf_medreport.evaluation.phantom import phantom_counts
 from hf_medreport.evaluation.significance import bootstrap_interval, holm, paired_randomisation
+from hf_medreport.files.writing import sha256
 from hf_medreport.inference.loading import load
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.score import COUNTS
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import run as train
-from hf_medreport.training.recipe import file_digest
 
 MODES, SEEDS = ("none", "soft", "strict"), (0, 1, 2)
 CONFIG = Path("examples/anatomical_ablation.yaml")
@@ -94,7 +94,7 @@ def run(runs: Annotated[Path, typer.Option(help="Folder for the trainings.")] = 
 def settings() -> dict:
     """What results that stand in one table must share."""
     films = {"facts": FACT_FILMS, "evidence": EVIDENCE_FILMS, "seed": FILM_SEED}
-    return {"config_sha256": file_digest(CONFIG), "films": films}
+    return {"config_sha256": sha256(CONFIG), "films": films}
 
 
 def scores(pipe) -> dict:

@@ -23,12 +23,12 @@ import typer
 from measure import read_run
 
 from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.files.writing import sha256
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import cxr_multitask as recipe
 from hf_medreport.training import run as train
 from hf_medreport.training.arguments import read_arguments
-from hf_medreport.training.recipe import file_digest
 
 SHIPPED = Path("examples/cxr_multitask_phantom.yaml")
 CAPTION = "Tasks trained together and alone, smaller and shorter (`python benchmarks/joint_training.py summarise`)"
@@ -116,7 +116,7 @@ def card(folder: Annotated[Path, typer.Argument(help="The shipped model's.")]):
 
 def settings() -> dict:
     """What results that stand in one table must share."""
-    return {"config_sha256": file_digest(CONFIG), "cases": CASES, "case_seed": CASE_SEED}
+    return {"config_sha256": sha256(CONFIG), "cases": CASES, "case_seed": CASE_SEED}
 
 
 def stem(arm: str, seed: int) -> str:

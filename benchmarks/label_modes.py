@@ -28,12 +28,12 @@ import typer
 from measure import read_run
 
 from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.files.writing import sha256
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import radscribe as recipe
 from hf_medreport.training import run as train
 from hf_medreport.training.arguments import read_arguments
-from hf_medreport.training.recipe import file_digest
 
 SHIPPED = Path("examples/radscribe_phantom.yaml")
 CAPTION = (
@@ -120,7 +120,7 @@ def card(folder: Annotated[Path, typer.Argument(help="The shipped model's.")]):
 
 def settings(arm: str) -> dict:
     """What a result must have been made with to stand in the table."""
-    return {"config_sha256": file_digest(ARMS[arm][2]), "films": FILMS, "film_seed": FILM_SEED}
+    return {"config_sha256": sha256(ARMS[arm][2]), "films": FILMS, "film_seed": FILM_SEED}
 
 
 def stem(arm: str, seed: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 import transformers
 
+from hf_medreport.files.writing import write_text
 from hf_medreport.processing.input_error import InputError
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,5 +56,5 @@ def write_result(name: str, figures: dict) -> None:
     }
     text = json.dumps({"command": f"python benchmarks/{name}.py", **figures, "machine": machine}, indent=2)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    write_text(RESULTS / f"{name}.json", text + "\n")
     print(text)

@@ -23,7 +23,6 @@ from hf_medreport.dataset_scripts.film_studies import (
     GROUPS,
     VIEWS,
     Film,
-    digest,
     film_file,
     film_folders,
     label_values,
@@ -32,6 +31,7 @@ from hf_medreport.dataset_scripts.film_studies import (
     read_table,
     the_table,
 )
+from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["CheXpertPlus"]
@@ -113,7 +113,7 @@ class CheXpertPlus:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each table."""
-        return {name: digest(path) for name, path in self.files.items()}
+        return {name: sha256(path) for name, path in self.files.items()}
 
     def _labels(self, problems: list[str]) -> dict[str, dict[str, int]]:
         """stem -> observations."""

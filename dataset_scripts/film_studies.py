@@ -11,13 +11,12 @@ A thing that is wrong (a report that is not there, tables that contradict each o
 film is left out; a thing that the rules leave out is only counted.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from hf_medreport.data.tables import csv_rows
+from hf_medreport.files.rows import csv_rows
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import LABELS
 from hf_medreport.processing.report_sections import split_sections
@@ -221,10 +220,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
         InputError: no rows, a column is not there, or the table is broken.
     """
     number = 0
-    for number, row in enumerate(csv_rows(path), 1):
-        if number == 1 and (missing := [column for column in columns if column not in row]):
-            found = f"columns {', '.join(row)}" if len(row) < 9 else f"{len(row)} other columns"
-            raise InputError(path.name, found, f"columns {', '.join(columns)}", f"name the column '{missing[0]}'")
+    for number, row in enumerate(csv_rows(path, columns), 1):
         yield f"{path.name}, row {number}", row
     if not number:
         raise InputError(path.name, "no rows", f"columns {', '.join(columns)}", "take the table from the release")
@@ -240,12 +236,6 @@ def the_table(folder: Path, pattern: str, remedy: str) -> Path:
         if paths := sorted(folder.glob(pattern + suffix)):
             return paths[-1]
     raise InputError(folder.absolute().name, f"no {pattern}.csv or .csv.gz", "the release's table", remedy)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def part_of(where: str, value: str) -> str | None:

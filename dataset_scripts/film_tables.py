@@ -26,12 +26,12 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
-from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.data.phantom_formats import RADSCRIBE_ROOT, RADSCRIBE_SPLITS
 from hf_medreport.data.radscribe_files import write_lines_and_films
 from hf_medreport.dataset_scripts.film_studies import Chosen, Rules, Source, choose
 from hf_medreport.dataset_scripts.iu_xray_crop import png
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
+from hf_medreport.files.run_folder import CorpusFolder
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import checked_labels

@@ -21,10 +21,10 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.dataset_scripts.iu_xray_crop import crop_lungs, png
 from hf_medreport.dataset_scripts.iu_xray_sources import Sources, Study
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
+from hf_medreport.files.run_folder import CorpusFolder
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__

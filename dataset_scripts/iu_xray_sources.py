@@ -9,7 +9,6 @@ stand in a table beside it or in the DICOM headers. The uid is the number of the
 """
 
 import gzip
-import hashlib
 import io
 import os
 import re
@@ -21,7 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
-from hf_medreport.data.tables import read_rows
+from hf_medreport.files.rows import read_rows
+from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["Sources", "Study", "image_key", "normalised", "read_archive", "read_kaggle", "read_openi", "read_views"]
@@ -394,7 +394,7 @@ def _dicom_view(path: Path, problems: list[str] | None) -> str | None:
 def _digest(path: Path) -> str:
     """SHA-256 of a file, or of the names and contents of a folder's reports."""
     if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256(path)
     reports = sorted(path.rglob("*.xml"))
-    listed = [f"{hashlib.sha256(one.read_bytes()).hexdigest()} {one.relative_to(path).as_posix()}\n" for one in reports]
-    return hashlib.sha256("".join(listed).encode()).hexdigest()
+    listed = [f"{sha256(one)} {one.relative_to(path).as_posix()}\n" for one in reports]
+    return sha256("".join(listed).encode())

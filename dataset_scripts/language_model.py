@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from hf_medreport.files.writing import sha256, write_json
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["AnswerCache", "Endpoint", "LanguageModel", "LocalModel", "NoAnswer"]
@@ -189,8 +190,7 @@ def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(sha256(path)))
     return digest.hexdigest()
 
 
@@ -204,15 +204,10 @@ class AnswerCache:
     def ask(self, system: str, user: str) -> str:
         """The kept answer, or the model's."""
         question = json.dumps([self.name, system, user]).encode()
-        path = self.folder / f"{hashlib.sha256(question).hexdigest()}.json"
+        path = self.folder / f"{sha256(question)}.json"
         try:
             return str(json.loads(path.read_text(encoding="utf-8"))["answer"])
         except (OSError, ValueError, LookupError, TypeError):
             answer = self.model.ask(system, user)
-        part = path.with_name(f".{path.stem}-{threading.get_ident()}.part")
-        try:
-            part.write_text(json.dumps({"model": self.name, "answer": answer}), encoding="utf-8")
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_json(path, {"model": self.name, "answer": answer}, indent=None, shared=True)
         return answer

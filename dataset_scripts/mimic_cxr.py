@@ -22,7 +22,6 @@ from pathlib import Path
 from hf_medreport.dataset_scripts.film_studies import (
     VIEWS,
     Film,
-    digest,
     film_file,
     film_folders,
     label_values,
@@ -31,6 +30,7 @@ from hf_medreport.dataset_scripts.film_studies import (
     read_table,
     the_table,
 )
+from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["MimicCxr"]
@@ -133,7 +133,7 @@ class MimicCxr:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each table."""
-        return {name: digest(path) for name, path in self.files.items()}
+        return {name: sha256(path) for name, path in self.files.items()}
 
     def _part(self, parts: dict[str, tuple], dicom: str, patient: str, study: str) -> str | None:
         """The published part of a film; None where no parts are published."""

@@ -13,7 +13,6 @@ many texts were left at each step, and what was wrong with the others) and `cach
 nothing twice).
 """
 
-import csv
 import json
 import os
 import re
@@ -28,6 +27,8 @@ import yaml
 from hf_medreport.dataset_scripts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.language_model import AnswerCache, LanguageModel, NoAnswer
 from hf_medreport.dataset_scripts.patient_split import PARTS, read_split, split_of
+from hf_medreport.files.rows import csv_lines, jsonl_lines, open_text
+from hf_medreport.files.writing import output_folder, write_json, write_text
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
@@ -95,10 +96,10 @@ def prepare(
     """
     if on_loss not in ON_LOSS:
         raise InputError("on_loss", f"'{on_loss}'", ", ".join(ON_LOSS), "choose one of them")
-    parts, questions, out = read_split(split), read_prompts(prompts), Path(out)
+    parts, questions = read_split(split), read_prompts(prompts)
     names = read_slides(slides)
     texts, funnel, problems = _usable(read_texts(source), names)
-    out.mkdir(parents=True, exist_ok=True)
+    out = output_folder(out)
     if llm is not None:
         llm = AnswerCache(llm, out / "cache")
 
@@ -130,9 +131,9 @@ def prepare(
     funnel["arguments"] = {"llm": llm and llm.name, "prompts": questions, "on_loss": on_loss}
     funnel["arguments"] |= {"split": split, "seed": seed}
     funnel["hf_medreport"] = __version__
-    _write(out / "texts.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-    _write(out / "annotation.json", json.dumps(annotation, indent=1) + "\n")
-    _write(out / "funnel.json", json.dumps(funnel, indent=2) + "\n")
+    write_text(out / "texts.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    write_json(out / "annotation.json", annotation, indent=1)
+    write_json(out / "funnel.json", funnel)
     return funnel
 
 
@@ -235,56 +236,27 @@ def _text(name: object, text: object, where: str) -> SourceText | InputError:
 
 
 def _csv_texts(path: Path) -> Iterator[SourceText | InputError]:
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        rows = _csv_rows(file)
-        header = next(rows, [])
-        if isinstance(header, csv.Error):
-            header = []
-        missing = [column for column in ("patient_filename", "text") if column not in header]
-        if missing:
-            found = f"columns {', '.join(header)}" if header else "no header"
-            remedy = f"name the column '{missing[0]}'"
-            raise InputError(path.name, found, "columns patient_filename and text", remedy)
-        for number, values in enumerate(rows, 1):
+    with open_text(path, "surrogateescape") as file:
+        rows = csv_lines(file, path.name, ("patient_filename", "text"))
+        for number, (_, row) in enumerate(rows, 1):
             where = f"{path.name}, row {number}"
-            if isinstance(values, csv.Error):
-                yield InputError(where, f"broken CSV ({values})", "quoted fields that end", "mend the row")
-            elif len(values) != len(header):
-                yield InputError(where, f"{len(values)} fields", f"{len(header)} as in the header", "mend the row")
+            if isinstance(row, InputError):
+                yield InputError(where, row.found, row.expected, "mend the row")
             else:
-                row = dict(zip(header, values, strict=True))
                 yield _text(row["patient_filename"], row["text"], where)
 
 
-def _csv_rows(file) -> Iterator[list[str] | csv.Error]:
-    """The rows, blank lines left out; what is wrong with one in its place, for the next may be good again."""
-    rows = csv.reader(file, strict=True)
-    while True:
-        try:
-            if values := next(rows):
-                yield values
-        except csv.Error as error:
-            yield error
-        except StopIteration:
-            return
-
-
 def _jsonl_texts(path: Path) -> Iterator[SourceText | InputError]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
-        for number, line in enumerate(file, 1):
+    expected = 'an object {"id", "text"}'
+    with open_text(path, "surrogateescape") as file:
+        for number, row in jsonl_lines(file, path.name):
             where = f"{path.name}, line {number}"
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError:
-                yield InputError(where, "no valid JSON", 'an object {"id", "text"}', "mend the line")
-                continue
-            if isinstance(row, dict) and {"id", "text"} <= row.keys():
+            if isinstance(row, InputError):
+                yield InputError(where, row.found, expected, row.remedy)
+            elif {"id", "text"} <= row.keys():
                 yield _text(row["id"], row["text"], where)
             else:
-                found = f"keys {', '.join(row)}" if isinstance(row, dict) else f"a {type(row).__name__}"
-                yield InputError(where, found, 'an object {"id", "text"}', "mend the line")
+                yield InputError(where, f"keys {', '.join(row)}", expected, "mend the line")
 
 
 def read_slides(slides: str | os.PathLike) -> dict[str, list[str]]:
@@ -340,12 +312,3 @@ def read_prompts(path: str | os.PathLike) -> dict[str, str]:
     if not all(isinstance(prompt, str) for prompt in prompts.values()) or "{text}" not in prompts["user"]:
         raise InputError(f"{path.name}, user", "no {text}", "a prompt with {text}", "say where the report goes")
     return prompts
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ afterwards the whole field is called lung. Nothing is flipped: left and right ar
 """
 
 import argparse
-import csv
 import json
 import math
 import random
@@ -28,6 +27,8 @@ from tqdm import trange
 from transformers.utils import logging
 
 from hf_medreport.evaluation.segmentation import dice, read_reference
+from hf_medreport.files.rows import csv_rows
+from hf_medreport.files.writing import write_json
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference.loading import Segmenter, load_segmenter
 from hf_medreport.inference.report import Failure
@@ -44,14 +45,9 @@ CONTRAST, BRIGHTNESS = 0.3, 0.3  # in standard deviations of ImageNet
 def films_by_patient(labels: Path, images: Path, masks: Path) -> dict[str, list[tuple[Path, Path]]]:
     """Film and mask of every row of the table that has a mask."""
     patients = defaultdict(list)
-    with labels.open(newline="", encoding="utf-8") as table:
-        rows = csv.DictReader(table)
-        missing = {"path", "mask", "patient"} - set(rows.fieldnames or ())
-        if missing:
-            raise InputError(labels.name, f"no column {sorted(missing)[0]}", "path, mask and patient", "name them so")
-        for row in rows:
-            if row["mask"]:
-                patients[row["patient"]].append((images / Path(row["path"]).name, masks / Path(row["mask"]).name))
+    for row in csv_rows(labels, ("path", "mask", "patient")):
+        if row["mask"]:
+            patients[row["patient"]].append((images / Path(row["path"]).name, masks / Path(row["mask"]).name))
     return patients
 
 
@@ -160,7 +156,7 @@ def main(args: argparse.Namespace) -> None:
     }
     print(json.dumps(figures, indent=1))
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        write_json(args.json, figures, indent=1)
 
 
 def arguments() -> argparse.Namespace:

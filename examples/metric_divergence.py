@@ -5,7 +5,6 @@ python examples/metric_divergence.py --out examples/pictures/metric_divergence.p
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hf_medreport.evaluation.divergence import divergence, table
+from hf_medreport.files.writing import write_json
 
 # The rows of the picture, from counting words to reading facts; the JSON holds all.
 SHOWN = ("bleu1", "bleu4", "sacrebleu4", "rouge1", "rougeL", "meteor", "cider", "cider_d", "token_f1")
@@ -55,7 +55,7 @@ def main(n: int, seed: int, out: Path, json_out: Path | None) -> None:
     print(table(figures))
     if json_out:
         command = f"python examples/metric_divergence.py --n {n} --seed {seed}"
-        json_out.write_text(json.dumps(figures | {"command": command}, indent=1) + "\n")
+        write_json(json_out, figures | {"command": command}, indent=1)
     out.parent.mkdir(parents=True, exist_ok=True)
     picture(figures).savefig(out, dpi=100)
 

@@ -45,7 +45,7 @@ from hf_medreport.dataset_scripts.patient_split import split_of
 from hf_medreport.evaluation.text.bleu import bleu
 from hf_medreport.evaluation.text.ngrams import count_ngrams
 from hf_medreport.evaluation.text.words import coco_words
-from hf_medreport.files.writing import write_whole
+from hf_medreport.files.writing import write_text
 from hf_medreport.modeling.configuration_report_transformer import ReportTransformerConfig
 from hf_medreport.modeling.modeling_report_transformer import ReportTransformerForCausalLM
 from hf_medreport.processing.input_error import InputError
@@ -268,7 +268,7 @@ def main() -> None:
     command = "python examples/train_report_transformer.py --archive NLMCXR_reports.tgz"
     text = json.dumps({"command": command, "settings": settings, **figures, "machine": machine}, indent=2) + "\n"
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(options.out, text)
 
 
 if __name__ == "__main__":

@@ -99,4 +99,6 @@ def test_a_table_without_patients(example, films):
     (films / "labels.csv").write_text("path,mask\n")
     with pytest.raises(example.InputError) as caught:
         example.films_by_patient(films / "labels.csv", films, films)
-    assert str(caught.value) == ("labels.csv: found no column patient; expected path, mask and patient; name them so")
+    assert str(caught.value) == (
+        "labels.csv: found columns path, mask; expected columns path, mask, patient; name the column 'patient'"
+    )

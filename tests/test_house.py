@@ -21,6 +21,7 @@ FLOORS = [
     ["data"],
     ["phantom"],
     ["registry"],
+    ["files"],
     ["processing", "modeling"],
     ["version"],
 ]
@@ -69,3 +70,22 @@ def test_only_the_command_line_speaks_of_flags(folder):
 def test_what_a_model_refuses_has_four_fields():
     for path in Path(importlib.import_module("hf_medreport.modeling").__file__).parent.glob("*.py"):
         assert "raise ValueError" not in path.read_text(encoding="utf-8"), path.name
+
+
+WRITERS = [path for path in FILES if path.relative_to(PACKAGE).parts[0] not in ("files", "processing", "modeling")]
+WRITERS += sorted((PACKAGE.parent / "dataset_scripts").glob("*.py"))
+OF_FILES = {("os", "replace"), ("os", "rename"), ("hashlib", "file_digest"), ("csv", "reader"), ("csv", "DictReader")}
+OF_FILES |= {("difflib", "get_close_matches")}
+
+
+@pytest.mark.parametrize("path", WRITERS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_files_alone_write_and_read_files(path):
+    """What travels keeps its own; all others write whole files, and read tables, by `files`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        where = f"{path.name}, line {node.lineno}"
+        owner = getattr(node.func.value, "id", None)
+        assert (owner, node.func.attr) not in OF_FILES and node.func.attr not in ("write_text", "rename"), where
+        if node.func.attr == "write_bytes":
+            assert owner == "part", f"{where}: not to the temporary file of write_whole"

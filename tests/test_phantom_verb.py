@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hf_medreport.data.corpus_folder import CorpusFolder
+from hf_medreport.files.run_folder import CorpusFolder
 from tests.test_cli import run
 
 SMALL = ("--n", 2, "--size", 48, "--workers", 1)

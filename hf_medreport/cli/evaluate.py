@@ -1,6 +1,5 @@
 """Score a model, its reports or its pictures."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -111,17 +110,16 @@ def evaluate_images(
     quiet()
     from hf_medreport.evaluation.images import evaluate_images as score
     from hf_medreport.evaluation.images import images_table
-    from hf_medreport.files.writing import output_folder, write_whole
+    from hf_medreport.files.writing import output_folder, write_json
 
     folder = None if out is None else output_folder(out)  # a wrong --out is said before the work
     options = {"features": features, "per_modality": per_modality, "seed": seed, "device": device}
     scores = score(
         real, fake, **options, batch_size=batch_size, progress=lambda items, total: bar(items, total, "pictures")
     )
-    content = json.dumps(scores, indent=2) + "\n"
     if folder is not None:
-        write_whole(folder / "scores.json", lambda path: path.write_text(content, encoding="utf-8"))
+        write_json(folder / "scores.json", scores)
     for failure in scores["failures"]:
         print_error(f"{failure['folder']}: {failure['message']}")
-    typer.echo(content, nl=False) if as_json else typer.echo(as_flags(images_table(scores)))
+    print_json(scores) if as_json else typer.echo(as_flags(images_table(scores)))
     raise typer.Exit(1 if scores["failures"] else 0)

@@ -43,7 +43,7 @@ def tcga_reports(
     from hf_medreport.dataset_scripts.language_model import Endpoint, LocalModel
     from hf_medreport.dataset_scripts.tcga_reports import PROMPTS
     from hf_medreport.dataset_scripts.tcga_reports import prepare as write
-    from hf_medreport.hub.folder import output_folder
+    from hf_medreport.files.writing import output_folder
 
     model = None
     if endpoint is not None:

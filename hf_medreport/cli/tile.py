@@ -39,7 +39,7 @@ def tile(
     import torch
     from tqdm import tqdm
 
-    from hf_medreport.hub.folder import output_folder
+    from hf_medreport.files.writing import output_folder
     from hf_medreport.inference import tile_cohort as cohort
     from hf_medreport.inference.loading import checked_device
     from hf_medreport.processing.patch_encoder import PatchEncoder

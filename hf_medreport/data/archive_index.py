@@ -11,14 +11,12 @@ are refused: they are listed with the reason and have no content.
 """
 
 import gzip
-import hashlib
 import json
 import os
 import posixpath
 import re
 import stat
 import tarfile
-import uuid
 import warnings
 import zipfile
 import zlib
@@ -29,6 +27,7 @@ from io import BytesIO
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
 
+from hf_medreport.files.writing import sha256, write_whole
 from hf_medreport.processing.input_error import InputError
 
 FORMAT = "hf-medreport-archive-index-1"
@@ -230,7 +229,7 @@ def _headers(name: str, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
 def _cache_files(path: Path) -> list[Path]:
     """Where an index may lie: beside the archive, or in the cache under a name made of the archive's whole path."""
     cache = Path(os.environ.get("HF_MEDREPORT_CACHE") or "~/.cache/hf-medreport").expanduser()
-    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    digest = sha256(os.fsencode(path.resolve()))
     return [path.with_name(f"{path.name}.index"), cache / "archives" / f"{digest[:32]}.index"]
 
 
@@ -254,20 +253,17 @@ def _load(file: Path, path: Path, stamp: tuple[int, int], kind: str) -> ArchiveI
 
 
 def _keep(path: Path, index: ArchiveIndex) -> None:
-    """Write the index where it can be written; a name of its own until it is whole, for others may do the same."""
+    """Write the index where it can be written; others may do the same meanwhile."""
     head = {"format": FORMAT, "stamp": index.stamp, "members": index.members, "refused": index.refused}
+
+    def write(part: Path) -> None:
+        with zipfile.ZipFile(part, "w") as parts:
+            parts.writestr("index.json", json.dumps(head), zipfile.ZIP_DEFLATED, compresslevel=1)
+            parts.writestr("seek_points", index.seek_points)
+
     for file in _cache_files(path):
-        unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
-        try:
+        with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with zipfile.ZipFile(unfinished, "w") as parts:
-                parts.writestr("index.json", json.dumps(head), zipfile.ZIP_DEFLATED, compresslevel=1)
-                parts.writestr("seek_points", index.seek_points)
-            os.replace(unfinished, file)
+            write_whole(file, write, shared=True)
             return
-        except OSError:
-            continue
-        finally:
-            with suppress(OSError):
-                unfinished.unlink()
     warnings.warn(f"{path.name}: its index can be written nowhere; it is read through at each opening", stacklevel=4)

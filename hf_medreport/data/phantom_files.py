@@ -20,9 +20,9 @@ from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from signal import SIG_IGN, SIGINT, signal
 
-from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.data.phantom_card import STATEMENT, dataset_card
 from hf_medreport.data.phantom_formats import FORMATS, check_format
+from hf_medreport.files.run_folder import CorpusFolder
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__

@@ -19,8 +19,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.data.phantom_files import draw_in_order
+from hf_medreport.files.run_folder import CorpusFolder
 from hf_medreport.phantom.slide.chance import numbers, opencv
 from hf_medreport.phantom.slide.corpus import SlideCase, SlideCorpus
 from hf_medreport.phantom.slide.drawing import SlideDrawing

@@ -6,7 +6,7 @@ import json
 import tarfile
 from collections.abc import Iterable, Mapping
 
-from hf_medreport.data.corpus_folder import CorpusFolder
+from hf_medreport.files.run_folder import CorpusFolder
 
 
 def write_lines_and_films(folder: CorpusFolder, split: str, records: Iterable[tuple[dict, Mapping[str, bytes]]]) -> int:

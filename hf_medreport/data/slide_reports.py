@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from hf_medreport.data.tables import read_rows
+from hf_medreport.files.rows import read_rows
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError

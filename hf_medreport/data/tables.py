@@ -7,22 +7,14 @@ concerns. Films are read when a record is asked for.
     table[0]  # {"image": (height, width) float32, "text": "...", "mask": None}
 """
 
-import csv
-import gzip
-import json
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
-
+from hf_medreport.files.rows import ArrowRows, read_rows
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
-
-EXPECTED = "a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet"
 
 
 class ReportDataset:
@@ -190,112 +182,3 @@ def verdict(cell) -> int | None:
 def observations(cell, where: str) -> list[str] | None:
     """CheXpert names without "No Finding", None of an empty cell; raises what `read_labels` does."""
     return None if cell is None or cell == "" else read_labels(cell, where)
-
-
-class ArrowRows(Sequence):
-    """Rows of an Arrow table, made into dicts one by one; the table may be mapped from disk."""
-
-    def __init__(self, table: pyarrow.Table):
-        self.table = table
-
-    def __len__(self) -> int:
-        return self.table.num_rows
-
-    def __getitem__(self, index: int) -> dict:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self.table.slice(index, 1).to_pylist()[0]
-
-    def cell(self, index: int, column: str):
-        """One value of a row."""
-        return self.table.column(column)[index].as_py()
-
-
-def read_rows(path: Path) -> Sequence[dict]:
-    """The rows of a table as dicts; InputError names the line of a file that is broken.
-
-    CSV, JSONL and Parquet are held in memory, a `datasets` folder is mapped from disk.
-    """
-    if os.path.isdir(path):
-        return _folder_rows(path)
-    if not os.path.isfile(path):
-        raise InputError(path, "no such file", EXPECTED, "check the path")
-    readers = {".csv": lambda path: list(csv_rows(path)), ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
-    if path.suffix.lower() not in readers:
-        raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
-    if path.stat().st_size == 0:
-        raise InputError(path.name, "an empty file", EXPECTED, "write the table again")
-    try:
-        return readers[path.suffix.lower()](path)
-    except UnicodeDecodeError as error:
-        raise InputError(path.name, "text that is not UTF-8", "UTF-8", "save the table as UTF-8") from error
-
-
-def csv_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a CSV, plain or (.gz) compressed, one by one as they are read.
-
-    Raises:
-        InputError: at the first line that is broken.
-    """
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rt", newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = next(reader, [])
-            for values in filter(None, reader):  # a blank line is no row
-                if len(values) != len(header):
-                    where = f"{path.name}, line {reader.line_num}"
-                    raise InputError(where, f"{len(values)} fields", f"{len(header)} as in the header", "mend the line")
-                yield dict(zip(header, values, strict=True))
-        except csv.Error as error:
-            where = f"{path.name}, line {reader.line_num}"
-            raise InputError(where, f"broken CSV ({error})", "quoted fields that end", "mend the line") from error
-        except UnicodeDecodeError as error:
-            raise InputError(path.name, "text that is not UTF-8", "UTF-8", "save the table as UTF-8") from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise InputError(path.name, "a damaged gzip file", "a complete one", "download it again") from error
-
-
-def _jsonl_rows(path: Path) -> list[dict]:
-    rows = []
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path.name}, line {number}"
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:  # also numbers of 5,000 digits and nesting without end
-                reason = getattr(error, "msg", "too large or too deep")
-                raise InputError(where, f"broken JSON ({reason})", "one object a line", "mend the line") from error
-            if not isinstance(row, dict):
-                raise InputError(where, f"a {type(row).__name__}", "one object a line", "mend the line")
-            rows.append(row)
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    return [{key: row.get(key) for key in keys} for row in rows]
-
-
-def _parquet_rows(path: Path) -> ArrowRows:
-    try:
-        return ArrowRows(pyarrow.parquet.read_table(path))
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(path.name, "a damaged Parquet file", "a complete one", "copy or write it again") from error
-
-
-def _folder_rows(path: Path) -> Sequence[dict]:
-    if (path / "state.json").is_file():
-        from datasets import load_from_disk
-
-        try:
-            return ArrowRows(load_from_disk(str(path)).with_format("arrow")[:])
-        except Exception as error:  # json, OS, Arrow and datasets errors, by what is damaged
-            raise InputError(path.name, "a damaged datasets folder", "a complete one", "save it again") from error
-    if (path / "dataset_dict.json").is_file():
-        raise InputError(path.name, "a folder of several splits", "one split", "name the folder of one of them")
-    parts = sorted(path.glob("*.parquet"))
-    if not parts:
-        raise InputError(path.name, "a folder without tables", EXPECTED, "name the table itself")
-    try:
-        return ArrowRows(pyarrow.concat_tables([_parquet_rows(part).table for part in parts]))
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(path.name, "Parquet files of different columns", "one table", "name one of them") from error

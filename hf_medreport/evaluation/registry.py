@@ -4,7 +4,6 @@ from hf_medreport.evaluation.registry import metric
 metric("cider_d")(predictions, references).value
 """
 
-import difflib
 import importlib
 import inspect
 import json
@@ -12,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hf_medreport.evaluation.score import Score
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["METRICS", "Metric", "metric", "read_options"]
@@ -131,8 +131,7 @@ METRICS = {row.name: row for row in _ROWS}
 def metric(name: str) -> Metric:
     """The metric of that name, to be called; InputError lists the known ones for an unknown name."""
     if name not in METRICS:
-        nearest = difflib.get_close_matches(name, METRICS, n=1)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else "use one of these"
+        hint = did_you_mean(name, METRICS, "use one of these")
         raise InputError("metric", f"'{name}'", f"one of {', '.join(METRICS)}", hint)
     return METRICS[name]
 

@@ -106,7 +106,7 @@ def output_folder(out: str | os.PathLike) -> Path:
         InputError: a file of that name or above it, or no permission to write.
     """
     folder = Path(out)
-    name, expected, remedy = folder.name or str(folder), "a folder to write to", "choose another --out"
+    name, expected, remedy = folder.name or str(folder), "a folder to write to", "choose another `out`"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

@@ -9,13 +9,13 @@ that are registered there as benchmarks; drawn images are none.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from hf_medreport.files.writing import write_text
 from hf_medreport.hub.card_rows import FILM_FIGURES, FILM_INDEXED
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import find_system, systems
@@ -120,11 +120,7 @@ def write_card(
         splits=list(splits),
         tables={caption: _cells(caption, rows) for caption, rows in (tables or {}).items()},
     )
-    path = folder / "README.md"
-    unfinished = folder / ".README.md.unfinished"
-    unfinished.write_text(str(card), encoding="utf-8")
-    os.replace(unfinished, path)
-    return path
+    return write_text(folder / "README.md", str(card))
 
 
 def _config(folder: Path) -> dict:

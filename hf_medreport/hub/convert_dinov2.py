@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
-from hf_medreport.hub.folder import output_folder, write_versions
+from hf_medreport.files.writing import output_folder
+from hf_medreport.hub.folder import write_versions
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 

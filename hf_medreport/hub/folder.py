@@ -9,8 +9,8 @@ import json
 import os
 from pathlib import Path
 
+from hf_medreport.files.writing import output_folder, write_json, write_whole
 from hf_medreport.hub.generation_settings import check_generation
-from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, system
 from hf_medreport.version import __version__, tested_python, tested_versions
 
@@ -53,26 +53,11 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
     return folder
 
 
-def output_folder(out: str | os.PathLike) -> Path:
-    """The folder to write to, made when absent; InputError where nothing can be written."""
-    folder = Path(out)
-    expected, remedy = "a folder to write to", "choose another `out`"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(folder.name, "a file", expected, remedy) from None
-    except OSError as error:
-        raise InputError(folder.name, (error.strerror or "an error").lower(), expected, remedy) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(folder.name, "no permission to write", expected, remedy)
-    return folder
-
-
 def copy_code(row: System, folder: Path) -> list[Path]:
     """Write what travels with a system into `folder`, flat; returns the files written."""
     files = travelling_files(row)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        _write(folder / name, content)
     return [folder / name for name in files]
 
 
@@ -97,7 +82,11 @@ def outdated_files(row: System, folder: Path) -> dict[str, bytes]:
 
 def write_versions(folder: Path) -> None:
     """Write the versions alone, for a folder of a system that brings no code."""
-    (folder / VERSIONS).write_bytes(_versions_file())
+    _write(folder / VERSIONS, _versions_file())
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_whole(path, lambda part: part.write_bytes(content))
 
 
 def _versions_file() -> bytes:
@@ -125,4 +114,4 @@ def _map_processor(row: System, processor, folder: Path) -> None:
         else:
             settings["auto_map"] = {"AutoProcessor": _reference(row.processor)}
             settings["image_processor"]["auto_map"] = {"AutoImageProcessor": image_reference}
-        path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_json(path, settings, sort_keys=True)

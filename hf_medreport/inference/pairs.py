@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hf_medreport.data.tables import read_rows
 from hf_medreport.dataset_scripts.iu_xray_sources import image_key
+from hf_medreport.files.rows import read_rows
 from hf_medreport.processing.dicom_reading import looks_like_dicom
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError

@@ -5,7 +5,6 @@ threshold, so that a mask has smooth edges and fits the film; the crop box is ta
 report model takes it.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -15,8 +14,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
-from hf_medreport.files.writing import readable, sha256, unique_stem, write_whole
-from hf_medreport.hub.folder import output_folder
+from hf_medreport.files.writing import output_folder, readable, sha256, unique_stem, write_json, write_whole
 from hf_medreport.inference.batches import in_batches
 from hf_medreport.inference.loading import Segmenter, model_revision
 from hf_medreport.inference.report import Failure, preview
@@ -128,8 +126,7 @@ class SegmentFolder:
 
     def finish(self, record: dict) -> Path:
         """Write `segment.json`."""
-        content = json.dumps(record, indent=2) + "\n"
-        return write_whole(self.folder / "segment.json", lambda path: path.write_text(content, encoding="utf-8"))
+        return write_json(self.folder / "segment.json", record)
 
 
 def to_json(films: list[dict], failures: list[Failure], segmenter: Segmenter) -> dict:

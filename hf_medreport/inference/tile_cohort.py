@@ -9,21 +9,18 @@
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
-import json
 import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from hf_medreport.files.writing import readable, write_whole
-from hf_medreport.hub.folder import output_folder
+from hf_medreport.files.writing import output_folder, readable, write_json, write_whole
 from hf_medreport.inference.tile import SlideRun, encode_slides, one_line
 from hf_medreport.inference.tile_overlay import overlay
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
@@ -36,11 +33,6 @@ from hf_medreport.processing.slide_sources import dicom_series
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import default_model, shipped
 from hf_medreport.version import __version__
-
-try:
-    import fcntl
-except ImportError:  # Windows: no two processes may share a folder there
-    fcntl = None
 
 NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
 SUFFIXES = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
@@ -154,7 +146,7 @@ def tile_cohort(
     folder = output_folder(out)
     paths = own_share(slide_paths(sources))
     made = _header(encoder, processor, slide_mpp)
-    claims: dict[Path, TextIO] = {}
+    claims: dict[Path, FileLock] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
@@ -219,9 +211,8 @@ def own_share(paths: list[Path]) -> list[Path]:
 def write_summary(out: str | os.PathLike, runs: list[SlideRun]) -> Path:
     """`summary.json` (`summary-RANK.json` beside the first of several processes): what became of each slide."""
     rank = int(os.environ.get("RANK", 0))
-    content = json.dumps(to_json(runs), indent=2) + "\n"
     path = Path(out) / (f"summary-{rank}.json" if rank else "summary.json")
-    return write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
+    return write_json(path, to_json(runs))
 
 
 def to_json(runs: list[SlideRun]) -> dict:
@@ -298,38 +289,22 @@ def _one_ahead(prepared: Callable[[Path], SlideRun], paths: list[Path]) -> Itera
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 
-def take_claim(path: Path) -> TextIO | None:
-    """Lock a slide for this process; None where another one has it. Host and process id are in it for people to read.
+def take_claim(path: Path) -> FileLock | None:
+    """Lock a slide for this process; None where another one has it.
 
     Args:
         path: the claim's file.
     """
-    while True:
-        claim = path.open("a+", encoding="utf-8")
-        if fcntl is None:
-            return claim
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            claim.close()
-            return None
-        if _is_at(path, claim):
-            claim.truncate(0)
-            claim.write(f"{socket.gethostname()} {os.getpid()}\n")
-            claim.flush()
-            return claim
-        claim.close()  # its owner has just finished and removed it: this lock is on no file
-
-
-def drop_claim(claim: TextIO) -> None:
-    """Remove the claim's file, then let go of its lock."""
-    Path(claim.name).unlink(missing_ok=True)
-    claim.close()
-
-
-def _is_at(path: Path, claim: TextIO) -> bool:
-    """Whether the open file is the one of this name."""
+    claim = FileLock(path, blocking=False, thread_local=False)  # taken by one thread and dropped by another
     try:
-        return os.path.samestat(os.stat(path), os.fstat(claim.fileno()))
-    except FileNotFoundError:
-        return False
+        claim.acquire()
+    except Timeout:
+        return None
+    return claim
+
+
+def drop_claim(claim: FileLock) -> None:
+    """Remove the claim's file, then let go of its lock: whoever waits for a file that is gone takes a new one."""
+    with suppress(PermissionError):  # Windows keeps a file that is open
+        Path(claim.lock_file).unlink(missing_ok=True)
+    claim.release()

@@ -7,7 +7,6 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `c
 `warm-up`, `samples.jsonl` and `manifest.json`.
 """
 
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from hf_medreport.data.phantom import PhantomReports, PhantomSource
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.evaluation.evidence import evaluate_evidence
 from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.files.writing import write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
@@ -271,7 +271,7 @@ def write_evaluation(folder: Path, model, data: DataArguments, arguments: Recipe
         balanced = evaluate_phantom(pipe, n=n, seed=1, prevalence="balanced")
         balanced["evidence"] = evaluate_evidence(pipe, n=max(1, n // EVIDENCE_PART), seed=1)
         evaluation["test, balanced"] = balanced
-        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "evaluation.json", evaluation)
     scratch = isinstance(model.encoder, dict)
     write_card(
         folder,

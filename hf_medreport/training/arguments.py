@@ -1,13 +1,15 @@
 """Training arguments from a YAML file and flags: dataclasses say what there is, a flag beats the file."""
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 from transformers import HfArgumentParser
 
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
+
+SEE_RECIPE = "see the recipe's YAML in examples/"
 
 
 def read_arguments(
@@ -31,7 +33,8 @@ def read_arguments(
         values = translate(read_yaml(config))
         for key in values:
             if key not in known:
-                raise InputError(config, f"unknown field '{key}'", "a training argument", _nearest(key, known))
+                remedy = did_you_mean(key, known, SEE_RECIPE)
+                raise InputError(config, f"unknown field '{key}'", "a training argument", remedy)
             known[key].required = False
             if known[key].nargs in ("+", "*") and not isinstance(values[key], list):
                 values[key] = [values[key]]
@@ -39,7 +42,9 @@ def read_arguments(
     for flag in flags:
         name = flag.lstrip("-").split("=")[0].replace("-", "_")
         if flag.startswith("--") and name not in known:
-            raise InputError(f"flag {flag}", "no such argument", "a training argument", _nearest(name, known))
+            raise InputError(
+                f"flag {flag}", "no such argument", "a training argument", did_you_mean(name, known, SEE_RECIPE)
+            )
     try:
         return parser.parse_args_into_dataclasses(flags, look_for_args_file=False)
     except InputError:
@@ -60,8 +65,3 @@ def read_yaml(path: str) -> dict:
     if not isinstance(values, dict):
         raise InputError(path, f"a {type(values).__name__}", "a mapping of field: value", "correct the file")
     return values
-
-
-def _nearest(name: str, known) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{nearest[0]}'?" if nearest else "see the recipe's YAML in examples/"

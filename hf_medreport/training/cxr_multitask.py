@@ -7,7 +7,6 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `c
 `warm-up`, `samples.jsonl` and `manifest.json`.
 """
 
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -21,6 +20,7 @@ from hf_medreport.data.collator import StudyCollator, study_case
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.files.writing import write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
@@ -313,7 +313,7 @@ def write_evaluation(
         for split in ("test", "held_back_style"):
             evaluation[split] = evaluate_phantom(pipe, n=n, seed=1, split=split)
         evaluation["test, balanced"] = evaluate_phantom(pipe, n=n, seed=1, prevalence="balanced")
-        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "evaluation.json", evaluation)
     write_model_card(folder, evaluation, model, data, arguments, config)
 
 

@@ -8,8 +8,6 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card and,
 `bags-HASH`, which a resumed run finds again.
 """
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ from hf_medreport.data.phantom_bags import draw_bags, draw_tiles
 from hf_medreport.data.slide_reports import SlideReports, ThinnedBags
 from hf_medreport.evaluation.faithfulness import evaluate_faithfulness
 from hf_medreport.evaluation.phantom_slides import evaluate_slides
+from hf_medreport.files.writing import sha256, write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.histgen_tokenizer import legacy_tokenizer, legacy_vocabulary
 from hf_medreport.inference.loading import load
@@ -295,7 +294,7 @@ def phantom_reports(
 def drawn_alike(corpus: SlideCorpus) -> str:
     """A digest of a piece of the first slide: other code that draws would make other bags."""
     middle = corpus.size // 2
-    return hashlib.sha256(corpus[0].drawing.region(middle, middle, 128, 128).tobytes()).hexdigest()
+    return sha256(corpus[0].drawing.region(middle, middle, 128, 128).tobytes())
 
 
 def build(arguments: ModelArguments, train_set: SlideReports, tiles: TileImageProcessor, encoder: Path | None) -> tuple:
@@ -341,7 +340,7 @@ def write_evaluation(folder: Path, data: DataArguments, arguments: RecipeArgumen
             evaluation[split] = evaluate_slides(pipe, n=arguments.evaluation_slides, seed=1, split=split, **options)
         n = max(1, arguments.evaluation_slides // EVIDENCE_PART)
         evaluation["test"]["evidence"] = evaluate_faithfulness(pipe, n=n, seed=1, **options)
-        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "evaluation.json", evaluation)
     write_card(
         folder,
         evaluation,

@@ -7,7 +7,6 @@ Writes `OUTPUT_DIR/MODEL_NAME` (the encoder as a folder that loads anywhere, wit
 as `encoder`), `checkpoint-N` (to resume from; with the heads of both tasks) and `manifest.json`.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch.utils.data import default_collate
 from transformers import AutoTokenizer, BertForPreTraining, ViTModel, set_seed
 
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
+from hf_medreport.files.writing import write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.modeling.configuration_medvill import MedViLLConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
@@ -226,7 +226,7 @@ def write_evaluation(
 ) -> None:
     """The figures and the card."""
     if evaluation:
-        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "evaluation.json", evaluation)
     parts = ["random weights" if isinstance(model.bert, dict) else model.bert]
     write_card(
         folder,

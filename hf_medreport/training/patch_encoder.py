@@ -6,8 +6,6 @@ and how many mitoses. A tile is never asked what it cannot show. It is turned, a
 does not lean on one laboratory's colours and one scanner's light.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from hf_medreport.data.phantom_bags import TRAITS
+from hf_medreport.files.writing import write_whole_folder
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.training.precision import lay_out
@@ -89,9 +88,8 @@ def restained(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _write(model: nn.Module, settings: TileImageProcessor, folder: Path) -> None:
-    """The folder appears whole or not at all."""
-    unfinished = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    model.eval().half().save_pretrained(unfinished)
-    settings.save_pretrained(unfinished)
-    os.replace(unfinished, folder)
+    def fill(unfinished: Path) -> None:
+        model.eval().half().save_pretrained(unfinished)
+        settings.save_pretrained(unfinished)
+
+    write_whole_folder(folder, fill)

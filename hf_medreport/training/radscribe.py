@@ -7,7 +7,6 @@ A YAML with the original's keys is taken as it is, see `radscribe_yaml`. Writes 
 loads anywhere, with its card), `checkpoint-N` (to resume from), `warm-up`, `samples.jsonl` and `manifest.json`.
 """
 
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from transformers import set_seed
 
 from hf_medreport.data.collator import LabelledCollator
 from hf_medreport.evaluation.phantom import evaluate_phantom
+from hf_medreport.files.writing import write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
@@ -213,7 +213,7 @@ def write_evaluation(
         pipe, n = load(folder), arguments.evaluation_films
         for split in ("test", "held_back_style"):
             evaluation[split] = evaluate_phantom(pipe, n=n, seed=1, split=split)
-        (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "evaluation.json", evaluation)
     write_model_card(folder, evaluation, model, data, arguments, config)
 
 

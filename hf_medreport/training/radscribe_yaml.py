@@ -19,11 +19,11 @@ Settings that the original has in its code come with it: reports of at most 512 
 """
 
 import dataclasses
-import difflib
 import re
 
 import torch
 
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.two_rates import GroupRates
 
@@ -193,7 +193,7 @@ def dataset(values: dict, key: str) -> str:
     name = values.get(key, key.removesuffix("_name"))  # the original's default
     paths = {other: path for other, path in values.items() if DATASET.fullmatch(other)}
     if name not in paths:
-        remedy = nearest(name, paths) or f"add {name}: PATH"
+        remedy = did_you_mean(name, paths) or f"add {name}: PATH"
         raise InputError(key, f"'{name}', which is no key of the file", "a key that holds a JSONL path", remedy)
     check_kind(name, paths[name], str)
     return paths[name]
@@ -219,7 +219,7 @@ def check_sizes(values: dict) -> None:
 def check_key(key: str, known, above: str = "") -> None:
     """InputError, with the nearest name, where `key` is not among the known ones."""
     if key not in known:
-        remedy = nearest(key, known) or "take it out"
+        remedy = did_you_mean(key, known) or "take it out"
         raise InputError(f"{above}{key}", "an unknown key", "a key of RadScribe's YAML", remedy)
 
 
@@ -251,12 +251,6 @@ def remedy_of(value: object, kind: type | tuple) -> str:
 def one_of(key: str, value: str, known: dict) -> str:
     """The value's meaning; InputError where it has none."""
     if value not in known:
-        remedy = nearest(value, known) or "choose one"
+        remedy = did_you_mean(value, known) or "choose one"
         raise InputError(key, f"'{value}'", "one of " + ", ".join(known), remedy)
     return known[value]
-
-
-def nearest(name: str, known) -> str:
-    """A question after the most alike name, or nothing."""
-    alike = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-    return f"did you mean '{alike[0]}'?" if alike else ""

@@ -1,9 +1,7 @@
 """What every report recipe shares: its arguments, the run around the trainer, the manifest and the final folder."""
 
-import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,6 +12,7 @@ from torch.utils.data import ConcatDataset
 from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, TrainerState
 
 from hf_medreport.data.tables import ReportDataset
+from hf_medreport.files.writing import sha256, write_json
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.precision import chosen_bf16
@@ -139,18 +138,12 @@ def save_weights(model, processor, folder: Path, half_precision: bool) -> None:
     if half_precision:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         settings["dtype"] = "float32"
-        (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_json(folder / "config.json", settings, sort_keys=True)
 
 
 def fingerprint(settings: list) -> str:
     """Eight hex digits of what a cached part was made from."""
-    return hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256(json.dumps(settings, default=str, sort_keys=True).encode())[:8]
 
 
 def write_manifest(output: Path, records: int, tables: list[Path], model, data, arguments) -> None:
@@ -161,11 +154,9 @@ def write_manifest(output: Path, records: int, tables: list[Path], model, data, 
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "threads": torch.get_num_threads(),
         "training_records": records,
-        "inputs": {str(file): file_digest(file) for file in files if file.is_file()},
+        "inputs": {str(file): sha256(file) for file in files if file.is_file()},
         "model": asdict(model),
         "data": asdict(data),
         "training": json.loads(arguments.to_json_string()),
     }
-    unfinished = output / "manifest.part"
-    unfinished.write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(unfinished, output / "manifest.json")
+    write_json(output / "manifest.json", manifest, default=str)

@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import trange
 from transformers import set_seed
 
+from hf_medreport.files.writing import write_whole
 from hf_medreport.phantom.findings import Fact
 
 SIZE_STEP_MM = 9  # steps of size that the head tells apart
@@ -101,9 +102,8 @@ def warmed(part: nn.Module, done: Path, train: Callable[[], float], seed: int) -
     train()
     if int(os.environ.get("RANK", "0")) == 0:
         done.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = done.with_suffix(".part")
-        save_file({key: value.contiguous() for key, value in part.state_dict().items()}, unfinished)
-        os.replace(unfinished, done)
+        state = {key: value.contiguous() for key, value in part.state_dict().items()}
+        write_whole(done, lambda unfinished: save_file(state, unfinished))
 
 
 def minimise(

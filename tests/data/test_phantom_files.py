@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from hf_medreport.data import phantom_files, phantom_formats
-from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.data.phantom_files import write_corpus
+from hf_medreport.files.run_folder import CorpusFolder
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.findings import Fact
 from hf_medreport.processing.image_reading import read_image

@@ -14,8 +14,8 @@ import tifffile
 
 import hf_medreport.cli.phantom_slide  # noqa: F401  (adds its verb)
 from hf_medreport.data import phantom_slides
-from hf_medreport.data.corpus_folder import CorpusFolder
 from hf_medreport.data.phantom_slides import write_slides
+from hf_medreport.files.run_folder import CorpusFolder
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.findings import SlideFacts
 from hf_medreport.processing.input_error import InputError

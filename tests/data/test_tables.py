@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from hf_medreport.data.collator import StudyCollator
-from hf_medreport.data.tables import ReportDataset, csv_rows, observations, verdict
+from hf_medreport.data.tables import ReportDataset, observations, verdict
+from hf_medreport.files.rows import csv_rows
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from tests.tiny import tiny_processor

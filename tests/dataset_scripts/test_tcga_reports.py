@@ -228,7 +228,8 @@ def test_bad_lines_and_files_are_listed(tmp_path):
     texts = list(read_texts(tmp_path / "reports.jsonl"))
     assert [str(text) if isinstance(text, InputError) else text.patient for text in texts] == [
         "TCGA-ZZ-0001",
-        'reports.jsonl, line 2: found no valid JSON; expected an object {"id", "text"}; mend the line',
+        "reports.jsonl, line 2: found broken JSON (Expecting property name enclosed in double quotes)"
+        '; expected an object {"id", "text"}; mend the line',
         'reports.jsonl, line 3: found a list; expected an object {"id", "text"}; mend the line',
         'reports.jsonl, line 4: found keys id; expected an object {"id", "text"}; mend the line',
         "reports.jsonl, line 6: found int as text; expected a report; fill it in or drop it",
@@ -258,11 +259,11 @@ WRONG = {
     ),
     "missing columns": (
         lambda f: list(read_texts(file(f, "r.csv", "id,text\na,b\n"))),
-        "r.csv: found columns id, text; expected columns patient_filename and text; name the column 'patient_filename'",
+        "r.csv: found columns id, text; expected columns patient_filename, text; name the column 'patient_filename'",
     ),
     "an empty CSV": (
         lambda f: list(read_texts(file(f, "r.csv", ""))),
-        "r.csv: found no header; expected columns patient_filename and text; name the column 'patient_filename'",
+        "r.csv: found no header; expected columns patient_filename, text; name the column 'patient_filename'",
     ),
     "no slides": (lambda f: read_slides(f / "gone"), f"gone: found no such file or folder; {LISTS}; check `slides`"),
     "an empty list": (

@@ -11,7 +11,6 @@ Inception (1000 classes) has other weights: its numbers cannot be compared with 
 which it was, and stands beside every score.
 """
 
-import hashlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["Extractor", "grid_statistics", "load_extractor"]
@@ -198,7 +198,7 @@ def _from_weights(path: Path, device) -> Extractor:
         found = f"weights that do not fit ({reason})"
         raise InputError(NAME, found, "Inception-v3's weights", "download the file again") from error
     net = net.to(device).eval()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    digest = sha256(path)[:12]
     which = "Inception of 2015, as in FID" if classes == FID_CLASSES else "torchvision's Inception, not that of FID"
 
     @torch.inference_mode()

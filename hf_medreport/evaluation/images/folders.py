@@ -6,16 +6,16 @@ silence. Pictures belong together when their paths within the folders agree but 
 A modality is a subfolder of the first level.
 """
 
-import csv
 import io
-import json
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from hf_medreport.files.rows import csv_lines, jsonl_lines, read_text
 from hf_medreport.files.writing import readable
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
@@ -120,12 +120,10 @@ def read_captions(folder: str | os.PathLike, names: list[str], failures: list[Fa
         raise InputError(Path(folder).name, " and ".join(METADATA), "one of them", "remove the other")
     captions = {}
     for line, row in _rows(present[0]) if present else ():
-        where = f"{present[0].name} line {line}"
+        where = f"{present[0].name}, line {line}"
         try:
-            if not isinstance(row, dict):
-                raise InputError(where, "no JSON object", '{"file_name": ..., "text": ...}', "mend the line")
-            if None in row:  # csv's key for what has no column
-                raise InputError(where, "more fields than columns", "one a column", "quote texts that hold a comma")
+            if isinstance(row, InputError):
+                raise row
             name, text = row.get("file_name"), row.get("text")
             if not isinstance(name, str) or not isinstance(text, str) or not text.strip():
                 raise InputError(where, "no file_name or no text", "both, as strings", "fill in or remove the line")
@@ -140,24 +138,9 @@ def read_captions(folder: str | os.PathLike, names: list[str], failures: list[Fa
     return captions
 
 
-def _rows(path: Path):
-    """(line, row) of a metadata file: a dict, or None where a line of JSONL is not JSON."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"bytes that are not UTF-8, at byte {error.start}"
-        raise InputError(path.name, found, "UTF-8 text", "save the file as UTF-8") from None
+def _rows(path: Path) -> Iterator[tuple[int, dict | InputError]]:
+    """(line, row) of a metadata file; in a bad line's place what is wrong with it."""
+    lines = io.StringIO(read_text(path, "a file of captions"), newline="")
     if path.suffix == ".jsonl":
-        for line, content in enumerate(text.split("\n"), start=1):
-            if content.strip():
-                try:
-                    yield line, json.loads(content)
-                except ValueError:
-                    yield line, None
-        return
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if not {"file_name", "text"} <= set(reader.fieldnames or ()):
-        found = ", ".join(reader.fieldnames or ()) or "nothing"
-        raise InputError(path.name, f"columns {found}", "file_name and text", "name the columns so")
-    for row in reader:
-        yield reader.line_num, row
+        return jsonl_lines(lines, path.name)
+    return csv_lines(lines, path.name, ("file_name", "text"))

@@ -6,11 +6,7 @@
 - `page.html`: the page for a reader.
 """
 
-import hashlib
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +15,7 @@ from hf_medreport.evaluation.reports.card_fragment import card_fragment, check_d
 from hf_medreport.evaluation.reports.page import evaluation_page
 from hf_medreport.evaluation.reports.predictions import read_predictions
 from hf_medreport.evaluation.reports.scoring import DEFAULT_METRICS, Evaluation, Settings, evaluate_reports
+from hf_medreport.files.writing import sha256, write_json, write_text, write_whole_folder
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["check_folder", "evaluate_files", "write_evaluation"]
@@ -70,7 +67,7 @@ def evaluate_files(
         progress=progress,
     )
     files = {"predictions": predictions, "references": references, "compared": compare}
-    prints = {role: hashlib.sha256(Path(file).read_bytes()).hexdigest() for role, file in files.items() if file}
+    prints = {role: sha256(file) for role, file in files.items() if file}
     evaluation = replace(evaluation, origin={"sha256": prints})
     write_evaluation(evaluation, out, dataset)
     return evaluation
@@ -112,24 +109,16 @@ def write_evaluation(evaluation: Evaluation, out: str | os.PathLike, dataset: st
     Raises:
         InputError: see `check_folder` and `card_fragment`.
     """
-    folder = check_folder(out)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        unfinished.chmod(0o755)  # mkdtemp's is for the owner alone
-        content = json.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n"
-        (unfinished / "scores.json").write_text(content, encoding="utf-8")
-        write_per_sample(evaluation, unfinished / "per_sample.parquet")
-        (unfinished / ".eval_results").mkdir()
-        fragment = card_fragment(evaluation, dataset)
-        (unfinished / ".eval_results" / "reports.yaml").write_text(fragment, encoding="utf-8")
-        (unfinished / "page.html").write_text(evaluation_page(evaluation), encoding="utf-8")
-        if folder.is_dir():
-            folder.rmdir()  # empty; not every system renames over it
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return folder
+    fragment = card_fragment(evaluation, dataset)
+
+    def fill(folder: Path) -> None:
+        write_json(folder / "scores.json", evaluation.to_json(), allow_nan=False)
+        write_per_sample(evaluation, folder / "per_sample.parquet")
+        (folder / ".eval_results").mkdir()
+        write_text(folder / ".eval_results" / "reports.yaml", fragment)
+        write_text(folder / "page.html", evaluation_page(evaluation))
+
+    return write_whole_folder(check_folder(out), fill)
 
 
 def write_per_sample(evaluation: Evaluation, path: Path) -> None:

@@ -12,13 +12,13 @@ What is read, by the name of the file:
 A file is UTF-8 or refused. A line that cannot be read is a problem of that line; all of them are counted.
 """
 
-import csv
 import io
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hf_medreport.files.rows import csv_lines, read_text
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["Problems", "counted", "kind_of", "read_rows"]
@@ -31,7 +31,6 @@ NAMES = {
     "reference": ("reference", "Ground Truths", "report", "text"),
 }
 ALL_NAMES = {name for names in NAMES.values() for name in names}
-MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 @dataclass
@@ -83,48 +82,10 @@ def read_rows(path: Path, role: str, problems: Problems) -> list[tuple[str, dict
     readers = {".jsonl": _jsonl_rows, ".json": _json_rows, ".csv": _csv_rows}
     if path.suffix.lower() not in readers:
         raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
-    rows = readers[path.suffix.lower()](path.name, _text(path), role, problems)
+    rows = readers[path.suffix.lower()](path.name, read_text(path, EXPECTED), role, problems)
     if not rows and not problems.found:
         raise InputError(path.name, "no rows", "at least one report", "check what wrote the file")
     return rows
-
-
-def _text(path: Path) -> str:
-    """The file's text; InputError tells apart another encoding, mixed ones, and no text at all."""
-    content = path.read_bytes()
-    if not content:
-        raise InputError(path.name, "an empty file (0 bytes)", EXPECTED, "write it again")
-    for mark, encoding in MARKS.items():
-        if content.startswith(mark):
-            raise InputError(path.name, f"{encoding} text", "UTF-8", "save the file as UTF-8")
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in content:
-        line = content[: content.index(b"\0")].count(b"\n") + 1
-        raise InputError(f"{path.name}, line {line}", "a zero byte", "UTF-8 text", "save the file as UTF-8")
-    if b"\xef\xbb\xbf" in content:
-        line = content[: content.index(b"\xef\xbb\xbf")].count(b"\n") + 1
-        raise InputError(
-            f"{path.name}, line {line}", "a byte order mark inside the file", "one file", "remove it: files were joined"
-        )
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _wrong_encoding(path.name, content) from None
-
-
-def _wrong_encoding(name: str, content: bytes) -> InputError:
-    good, bad = 0, []
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        try:
-            good += not line.decode("utf-8").isascii()
-        except UnicodeDecodeError:
-            bad.append(number)
-    where = f"{name}, line {bad[0]}"
-    if good:
-        found = f"mixed encodings: UTF-8 on {counted(good, 'line')}, not so on {counted(len(bad), 'line')}"
-        return InputError(where, found, "UTF-8 throughout", "mend the lines; the file was put together from several")
-    found = f"text that is not UTF-8 on {counted(len(bad), 'line')}"
-    return InputError(where, found, "UTF-8", "save the file as UTF-8")
 
 
 class _RepeatedField(ValueError):
@@ -207,24 +168,16 @@ def _objects(rows: list[tuple[str, object]], problems: Problems) -> list[tuple[s
 
 
 def _csv_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple[str, dict]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    lines = []
-    try:
-        for values in reader:
-            if values:  # a blank line is no row; an empty report is written ""
-                lines.append((f"{name}, line {reader.line_num}", values))
-    except csv.Error as error:
-        where = f"{name}, line {reader.line_num}"
-        raise InputError(where, f"broken CSV ({error})", "quoted fields that end", "mend the line") from None
-    if lines and len(lines[0][1]) == 1 and lines[0][1][0] not in ALL_NAMES:
-        header = [role]  # no header: R2Gen's res.csv and gts.csv
-    else:
-        header = lines.pop(0)[1] if lines else []
-    repeated = [column for column, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise InputError(name, f"the column '{repeated[0]}' twice", "each column once", "mend the header")
-    for where, values in lines:
-        if len(values) != len(header):
-            expected = f"{len(header)} as in the first line"
-            problems.add("of another width", where, f"{len(values)} fields", expected, "mend the line")
-    return [(where, dict(zip(header, row, strict=True))) for where, row in lines if len(row) == len(header)]
+    def headless(first: list[str]) -> list[str] | None:
+        """The header of a file without one: R2Gen's res.csv and gts.csv, of one column."""
+        return [role] if len(first) == 1 and first[0] not in ALL_NAMES else None
+
+    rows = []
+    for number, row in csv_lines(io.StringIO(text, newline=""), name, headless=headless):
+        if not isinstance(row, InputError):
+            rows.append((f"{name}, line {number}", row))
+        elif row.found.startswith("broken CSV"):  # what follows an open quote cannot be told apart
+            raise row
+        else:
+            problems.add("of another width", f"{name}, line {number}", row.found, row.expected, row.remedy)
+    return rows

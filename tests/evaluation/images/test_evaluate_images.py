@@ -187,7 +187,7 @@ def test_a_clip_like_model_scores_captions(folders, tmp_path):
     assert scores["all"]["clip_score"] == pytest.approx(np.mean([100 * max(c, 0) for c in cosines]), abs=1e-3)
     assert scores["all"]["n_captions"] == 2
     assert [row["message"] for row in scores["failures"]] == [
-        "metadata.csv line 4: found 'gone.png', which is no readable picture here; expected a picture of this folder; "
+        "metadata.csv, line 4: found 'gone.png', which is no readable picture here; expected a picture of this folder; "
         "correct or remove the line"
     ]
 

@@ -94,7 +94,7 @@ def test_two_pictures_of_one_name_make_no_pair():
 
 
 NAMES = ["ct/a.png", "b.png"]
-NO_JSON = 'no JSON object; expected {"file_name": ..., "text": ...}; mend the line'
+ONE_OBJECT = "expected one object a line; mend the line"
 HALF = "no file_name or no text; expected both, as strings; fill in or remove the line"
 
 
@@ -118,8 +118,8 @@ def test_no_captions(tmp_path):
 @pytest.mark.parametrize(
     ("file", "line", "message"),
     [
-        ("jsonl", "{broken", NO_JSON),
-        ("jsonl", "[1]", NO_JSON),
+        ("jsonl", "{broken", f"broken JSON (Expecting property name enclosed in double quotes); {ONE_OBJECT}"),
+        ("jsonl", "[1]", f"a list; {ONE_OBJECT}"),
         ("jsonl", '{"file_name": "b.png"}', HALF),
         ("jsonl", '{"file_name": "b.png", "text": " "}', HALF),
         (
@@ -132,8 +132,8 @@ def test_no_captions(tmp_path):
             '{"file_name": "ct/a.png", "text": "x"}',
             "'ct/a.png' again; expected one caption a picture; remove one of the lines",
         ),
-        ("csv", "b.png,left, small", "more fields than columns; expected one a column; quote texts that hold a comma"),
-        ("csv", "b.png", HALF),
+        ("csv", "b.png,left, small", "3 fields; expected 2 as in the header; mend the line"),
+        ("csv", "b.png", "1 fields; expected 2 as in the header; mend the line"),
     ],
 )
 def test_a_bad_caption_is_listed_and_the_others_are_kept(file, line, message, tmp_path):
@@ -146,7 +146,7 @@ def test_a_bad_caption_is_listed_and_the_others_are_kept(file, line, message, tm
     failures = []
     assert read_captions(tmp_path, NAMES, failures) == {"ct/a.png": "clear"}
     name = f"metadata.{file}"
-    assert failures == [Failure("fake", name, f"{name} line {number}: found {message}")]
+    assert failures == [Failure("fake", name, f"{name}, line {number}: found {message}")]
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_a_bad_caption_is_listed_and_the_others_are_kept(file, line, message, tm
     [
         (
             {"metadata.csv": b"name,text\na,b\n"},
-            "metadata.csv: found columns name, text; expected file_name and text; name the columns so",
+            "metadata.csv: found columns name, text; expected columns file_name, text; name the column 'file_name'",
         ),
         (
             {"metadata.csv": b"file_name,text\na,gr\xf6\xdfe\n"},
-            "metadata.csv: found bytes that are not UTF-8, at byte 19; expected UTF-8 text; save the file as UTF-8",
+            "metadata.csv, line 2: found text that is not UTF-8 on 1 line; expected UTF-8; save the file as UTF-8",
         ),
         (
             {"metadata.csv": b"file_name,text\n", "metadata.jsonl": b""},

@@ -156,7 +156,7 @@ MESSAGES = {
     "an annotation without test split": (
         "references.json: found the splits train, val; expected a split 'test'; save the split as a list"
     ),
-    "a field too many": "predictions.csv, line 3: found 4 fields; expected 3 as in the first line; mend the line",
+    "a field too many": "predictions.csv, line 3: found 4 fields; expected 3 as in the header; mend the line",
     "an open quote": (
         "predictions.csv, line 2: found broken CSV (unexpected end of data)"
         "; expected quoted fields that end; mend the line"

@@ -8,7 +8,6 @@ last, holds all arguments, versions and the SHA-256 of every file.
         folder.finish("phantom chest", statement, packages=("numpy",))
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -18,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import BinaryIO
 
+from hf_medreport.files.writing import open_whole, output_folder, sha256
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["CorpusFolder"]
@@ -39,22 +39,11 @@ class CorpusFolder:
     def __init__(self, out: str | os.PathLike, run: dict):
         self.path, self.name, self.files = Path(out), Path(out).absolute().name, {}
         self.run = json.loads(json.dumps(run))  # as it will be read back
-        self._make()
+        output_folder(self.path)
         if any(self.path.iterdir()) and self._run_there() != self.run:
             found = "a folder that is not empty" if self._run_there() is None else "a run of other arguments"
             expected = "a new or empty folder, or this very run"
             raise InputError(self.name, found, expected, "choose another `out` or delete the folder")
-
-    def _make(self) -> None:
-        expected, remedy = "a folder to write to", "choose another `out`"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise InputError(self.name, "a file", expected, remedy) from None
-        except PermissionError:
-            raise InputError(self.name, "no permission to make it", expected, remedy) from None
-        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
-            raise InputError(self.name, "no permission to write", expected, remedy)
 
     def _run_there(self) -> dict | None:
         """What the run in the folder is, finished or not; None where there is none."""
@@ -93,13 +82,8 @@ class CorpusFolder:
         """A file to write to, which appears as `name` when it is done."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        try:
-            with part.open("wb") as file:
-                yield file
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with open_whole(path) as file:
+            yield file
         self.files[name] = _fingerprint(path)
 
     def write(self, name: str, content: bytes) -> None:
@@ -123,8 +107,7 @@ class CorpusFolder:
 
 
 def _fingerprint(path: Path) -> dict:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,279 @@
+"""Rows of tables: CSV (plain or compressed), JSONL, Parquet, or a folder saved by `datasets`.
+
+`read_rows` reads any of them and stops at what is broken. Beneath it are readers of lines (`csv_lines`, `jsonl_lines`),
+which give in a bad line's place what is wrong with it: for those who list bad lines and go on.
+
+    for row in read_rows(Path("films.csv")):
+        print(row["path"])
+"""
+
+import csv
+import gzip
+import json
+import os
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from hf_medreport.processing.input_error import InputError
+
+__all__ = ["ArrowRows", "csv_lines", "csv_rows", "jsonl_lines", "open_text", "read_rows", "read_text"]
+
+EXPECTED = "a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet"
+MARK = b"\xef\xbb\xbf"
+OTHER_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+def read_rows(path: Path) -> Sequence[dict]:
+    """The rows of a table as dicts.
+
+    CSV, JSONL and Parquet are held in memory, a `datasets` folder is mapped from disk.
+
+    Raises:
+        InputError: no such table, one of another kind, or one that is broken: the first bad line is named.
+    """
+    if os.path.isdir(path):
+        return _folder_rows(path)
+    if not os.path.isfile(path):
+        raise InputError(path, "no such file", EXPECTED, "check the path")
+    readers = {".csv": lambda path: list(csv_rows(path)), ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
+    if path.suffix.lower() not in readers:
+        raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
+    if path.stat().st_size == 0:
+        raise InputError(path.name, "an empty file", EXPECTED, "write the table again")
+    return readers[path.suffix.lower()](path)
+
+
+class ArrowRows(Sequence):
+    """Rows of an Arrow table (`pyarrow.Table`), made into dicts one by one; the table may be mapped from disk."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.table.slice(index, 1).to_pylist()[0]
+
+    def cell(self, index: int, column: str):
+        """One value of a row."""
+        return self.table.column(column)[index].as_py()
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_text(path: Path, errors: str = "strict") -> Iterator[TextIO]:
+    """A text file, plain or (.gz) compressed, to be read line by line as UTF-8 with or without a mark.
+
+    Args:
+        path: the file.
+        errors: as of `open`; "surrogateescape" leaves it to the reader to find the lines that are no UTF-8.
+
+    Raises:
+        InputError: in the block, where the text turns out to be no UTF-8 or the gzip data to be damaged.
+    """
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opened(path, "rt", newline="", encoding="utf-8-sig", errors=errors) as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise InputError(path.name, "text that is not UTF-8", "UTF-8", "save the table as UTF-8") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(path.name, "a damaged gzip file", "a complete one", "download it again") from error
+
+
+def read_text(path: Path, expected: str) -> str:
+    """The whole text of a file that people hand around, where an encoding may have gone wrong on the way.
+
+    Args:
+        path: the file.
+        expected: what messages say that an empty file should have been.
+
+    Raises:
+        InputError: nothing in it, another encoding, several, or files that were joined; the first bad line is named.
+    """
+    content = path.read_bytes()
+    if not content:
+        raise InputError(path.name, "an empty file (0 bytes)", expected, "write it again")
+    for mark, encoding in OTHER_MARKS.items():
+        if content.startswith(mark):
+            raise InputError(path.name, f"{encoding} text", "UTF-8", "save the file as UTF-8")
+    content = content.removeprefix(MARK)
+    for bad, found, expected, remedy in (
+        (b"\0", "a zero byte", "UTF-8 text", "save the file as UTF-8"),
+        (MARK, "a byte order mark inside the file", "one file", "remove it: files were joined"),
+    ):
+        if bad in content:
+            line = content[: content.index(bad)].count(b"\n") + 1
+            raise InputError(f"{path.name}, line {line}", found, expected, remedy)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _wrong_encoding(path.name, content) from None
+
+
+def _wrong_encoding(name: str, content: bytes) -> InputError:
+    good, bad = 0, []
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        try:
+            good += not line.decode("utf-8").isascii()
+        except UnicodeDecodeError:
+            bad.append(number)
+    where = f"{name}, line {bad[0]}"
+    if good:
+        found = f"mixed encodings: UTF-8 on {_lines(good)}, not so on {_lines(len(bad))}"
+        return InputError(where, found, "UTF-8 throughout", "mend the lines; the file was put together from several")
+    return InputError(where, f"text that is not UTF-8 on {_lines(len(bad))}", "UTF-8", "save the file as UTF-8")
+
+
+def _lines(count: int) -> str:
+    return f"{count} line" + "s" * (count != 1)
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def csv_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+    """The rows of a CSV, plain or (.gz) compressed, one by one as they are read.
+
+    Args:
+        path: the table.
+        columns: that there must be.
+
+    Raises:
+        InputError: at the first line that is broken; see `csv_lines`.
+    """
+    with open_text(path) as file:
+        for _, row in csv_lines(file, path.name, columns):
+            if isinstance(row, InputError):
+                raise row
+            yield row
+
+
+def csv_lines(
+    lines: Iterable[str],
+    name: str,
+    columns: Sequence[str] = (),
+    headless: Callable[[list[str]], list[str] | None] = lambda first: None,
+) -> Iterator[tuple[int, dict[str, str] | InputError]]:
+    """(line number, row) of each row of a CSV; in a row's place what is wrong with it: quotes, too few or many fields.
+
+    Args:
+        lines: of the file, with their ends (`newline=""`).
+        name: what messages call it.
+        columns: that there must be.
+        headless: the fields of the first row -> the columns of a file that has no header, None of one that has.
+
+    Raises:
+        InputError: a header that is broken, has a column twice or not one of `columns`.
+    """
+    reader, header = csv.reader(lines, strict=True), None
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            where = f"{name}, line {reader.line_num}"
+            broken = InputError(where, f"broken CSV ({error})", "quoted fields that end", "mend the line")
+            if header is None:
+                raise broken from None
+            yield reader.line_num, broken
+            continue
+        if not values:  # a blank line is no row; an empty field alone is written ""
+            continue
+        if header is None:
+            header = _header(name, headless(values) or values, columns)
+            if not headless(values):
+                continue
+        if len(values) == len(header):
+            yield reader.line_num, dict(zip(header, values, strict=True))
+        else:
+            where, expected = f"{name}, line {reader.line_num}", f"{len(header)} as in the header"
+            yield reader.line_num, InputError(where, f"{len(values)} fields", expected, "mend the line")
+    if header is None:
+        _header(name, [], columns)
+
+
+def _header(name: str, header: list[str], columns: Sequence[str]) -> list[str]:
+    repeated = [column for column, count in Counter(filter(None, header)).items() if count > 1]
+    if repeated:
+        raise InputError(name, f"the column '{repeated[0]}' twice", "each column once", "mend the header")
+    if missing := [column for column in columns if column not in header]:
+        found = f"columns {', '.join(header[:8])}{', ...' * (len(header) > 8)}" if header else "no header"
+        raise InputError(name, found, f"columns {', '.join(columns)}", f"name the column '{missing[0]}'")
+    return header
+
+
+# --- JSONL ------------------------------------------------------------------------------------------------------------
+
+
+def jsonl_lines(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict | InputError]]:
+    """(line number, object) of each line of JSONL that is not blank; in a bad line's place what is wrong with it."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{name}, line {number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:  # also numbers of 5,000 digits and nesting without end
+            reason = getattr(error, "msg", "too large or too deep")
+            yield number, InputError(where, f"broken JSON ({reason})", "one object a line", "mend the line")
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            yield number, InputError(where, f"a {type(row).__name__}", "one object a line", "mend the line")
+
+
+def _jsonl_rows(path: Path) -> list[dict]:
+    rows = []
+    with open_text(path) as file:
+        for _, row in jsonl_lines(file, path.name):
+            if isinstance(row, InputError):
+                raise row
+            rows.append(row)
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return [{key: row.get(key) for key in keys} for row in rows]
+
+
+# --- Arrow ------------------------------------------------------------------------------------------------------------
+
+
+def _parquet_rows(path: Path) -> ArrowRows:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return ArrowRows(pyarrow.parquet.read_table(path))
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise InputError(path.name, "a damaged Parquet file", "a complete one", "copy or write it again") from error
+
+
+def _folder_rows(path: Path) -> Sequence[dict]:
+    if (path / "state.json").is_file():
+        from datasets import load_from_disk
+
+        try:
+            return ArrowRows(load_from_disk(str(path)).with_format("arrow")[:])
+        except Exception as error:  # json, OS, Arrow and datasets errors, by what is damaged
+            raise InputError(path.name, "a damaged datasets folder", "a complete one", "save it again") from error
+    if (path / "dataset_dict.json").is_file():
+        raise InputError(path.name, "a folder of several splits", "one split", "name the folder of one of them")
+    parts = sorted(path.glob("*.parquet"))
+    if not parts:
+        raise InputError(path.name, "a folder without tables", EXPECTED, "name the table itself")
+    import pyarrow
+
+    try:
+        return ArrowRows(pyarrow.concat_tables([_parquet_rows(part).table for part in parts]))
+    except pyarrow.ArrowInvalid as error:
+        raise InputError(path.name, "Parquet files of different columns", "one table", "name one of them") from error
