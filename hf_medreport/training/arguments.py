@@ -9,6 +9,13 @@ from transformers import HfArgumentParser
 
 from hf_medreport.processing.input_error import InputError
 
+# What arguments were called once -> what every recipe calls them now.
+RENAMED = {
+    f"{prefix}_{noun}": f"{prefix}_cases"
+    for prefix in ("phantom", "phantom_validation", "evaluation")
+    for noun in ("films", "slides")
+}
+
 
 def read_arguments(
     classes: tuple[type, ...], config: str | None, flags: list[str], translate: Callable[[dict], dict] = dict
@@ -63,5 +70,7 @@ def read_yaml(path: str) -> dict:
 
 
 def _nearest(name: str, known) -> str:
+    if RENAMED.get(name) in known:
+        return f"it is called '{RENAMED[name]}' now"
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean '{nearest[0]}'?" if nearest else "see the recipe's YAML in examples/"
