@@ -31,6 +31,7 @@ Publish the result:
 
 import argparse
 import json
+import logging
 import os
 
 from hf_medreport.processing.input_error import InputError
@@ -43,6 +44,8 @@ if __name__ == "__main__":
     parser.add_argument("system", help="what to train")
     parser.add_argument("--config", help="YAML of training arguments; any of them may follow as a flag")
     arguments, flags = parser.parse_known_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("hf_medreport").setLevel(logging.INFO)
     try:
         metrics = run(arguments.system, arguments.config, flags)
     except InputError as error:

@@ -83,11 +83,14 @@ def build(arguments: ModelArguments, train_set) -> tuple[RadScribeForConditional
         InputError: parts that do not load, are of another kind or do not fit each other.
         ValueError: sizes that the configurations refuse.
     """
-    named = {"model": arguments.model, "encoder": arguments.encoder, "decoder": arguments.decoder}
-    if not arguments.model and not from_names(encoder=arguments.encoder, decoder=arguments.decoder):
-        return from_scratch(arguments, train_set)
-    with loading(**named, image_weights=arguments.image_weights):
-        return load_whole(arguments) if arguments.model else load_parts(arguments)
+    parts = {"encoder": arguments.encoder, "decoder": arguments.decoder}
+    if arguments.model:
+        with loading(model=arguments.model):
+            return load_whole(arguments)
+    if from_names(**parts):
+        with loading(**parts, image_weights=arguments.image_weights):
+            return load_parts(arguments)
+    return from_scratch(arguments, train_set)
 
 
 def load_whole(arguments: ModelArguments) -> tuple:

@@ -147,13 +147,16 @@ def from_names(**parts) -> bool:
 
 @contextmanager
 def loading(**parts: str | None):
-    """Around the loading of parts by their names: InputError says which they were where one does not load."""
+    """Around the loading of parts by their names, None for none: InputError says which they were where one does not
+    load."""
     try:
         yield
     except OSError as error:
-        found = f"{', '.join(repr(name) for name in parts.values() if name)}, of which one does not load"
-        remedy = "check the names, or go online"
-        raise InputError(", ".join(parts), found, "folders or repository ids", remedy) from error
+        named = {part: repr(name) for part, name in parts.items() if name}
+        several = len(named) > 1
+        found = f"{', '.join(named.values())}, {'of which one' if several else 'which'} does not load"
+        expected = "folders or repository ids" if several else "a folder or repository id"
+        raise InputError(", ".join(named), found, expected, "check the names, or go online") from error
 
 
 def tables_of(data: ReportDataArguments) -> list[Path]:

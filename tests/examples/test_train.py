@@ -17,11 +17,12 @@ def started(monkeypatch, *words: str) -> None:
     runpy.run_path(SCRIPT, run_name="__main__")
 
 
-def test_it_trains_the_system_with_the_yaml_and_the_flags(table, capsys, monkeypatch):  # noqa: F811
+def test_it_trains_the_system_with_the_yaml_and_the_flags(table, capsys, caplog, monkeypatch):  # noqa: F811
     config = table_configuration(table, max_steps=2, save_strategy="no")
     started(monkeypatch, "medvill", "--config", config, "--max_steps", "1")
     printed = capsys.readouterr().out
     assert json.loads(printed[printed.rindex("{\n") :])["global_step"] == 1
+    assert "precision: float32" in caplog.text
 
 
 def test_it_refuses_in_one_line(capsys, monkeypatch):

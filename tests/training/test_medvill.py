@@ -182,7 +182,7 @@ def test_killed_and_resumed_or_with_workers_the_bytes_are_the_same(tmp_path, mon
     whole, parts, workers = (tmp_path / name for name in ("whole", "parts", "workers"))
     for folder in (whole, parts, workers):
         folder.mkdir()
-    monkeypatch.setattr(medvill, "evaluate", lambda *arguments: {})
+    monkeypatch.setattr(medvill, "evaluation_of", lambda *arguments: {})
     run("medvill", configuration(whole), [])
     expected = files(whole / "run" / "model")
 

@@ -200,13 +200,13 @@ FROM_TABLES = [
     ),
     (
         {"encoder": "no/medvill", "decoder": "no/t5"},
-        "model, encoder, decoder: found 'no/medvill', 'no/t5', of which one does not load; expected folders or "
-        "repository ids; check the names, or go online",
+        "encoder, decoder: found 'no/medvill', 'no/t5', of which one does not load; expected folders or repository "
+        "ids; check the names, or go online",
     ),
     (
         {"model": "no/radscribe", "encoder": "", "decoder": ""},
-        "model, encoder, decoder: found 'no/radscribe', of which one does not load; expected folders or repository "
-        "ids; check the names, or go online",
+        "model: found 'no/radscribe', which does not load; expected a folder or repository id; check the names, or go "
+        "online",
     ),
 ]
 # The same for parts that are loaded.
