@@ -26,16 +26,16 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 
 bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
-	$(PYTHON) benchmarks/decoder.py
-	$(PYTHON) benchmarks/report.py
-	$(PYTHON) benchmarks/phantom.py
-	$(PYTHON) benchmarks/text_metrics.py
-	$(PYTHON) benchmarks/evaluate_reports.py
-	$(PYTHON) benchmarks/histgen.py
-	$(PYTHON) benchmarks/tiling.py
-	$(PYTHON) benchmarks/cxr_multitask.py
-	$(PYTHON) benchmarks/radscribe.py
-	$(PYTHON) benchmarks/precision.py
+	$(PYTHON) benchmarks/speed/decoder.py
+	$(PYTHON) benchmarks/speed/report.py
+	$(PYTHON) benchmarks/speed/phantom.py
+	$(PYTHON) benchmarks/speed/text_metrics.py
+	$(PYTHON) benchmarks/speed/evaluate_reports.py
+	$(PYTHON) benchmarks/speed/histgen.py
+	$(PYTHON) benchmarks/speed/tiling.py
+	$(PYTHON) benchmarks/speed/cxr_multitask.py
+	$(PYTHON) benchmarks/speed/radscribe.py
+	$(PYTHON) benchmarks/speed/precision.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

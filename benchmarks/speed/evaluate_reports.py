@@ -5,7 +5,7 @@ Intervals are included, tests of a difference are not. One process, with a bar; 
 word the same facts anew, with one in five left out; each text has a sentence that no other has.
 `--pairs 500` tries it out and writes nothing. Writes benchmarks/results/evaluate_reports.json.
 
-    python benchmarks/evaluate_reports.py
+    python benchmarks/speed/evaluate_reports.py
 """
 
 import argparse

@@ -4,7 +4,7 @@ Films a second of one core's time at 224 px with all masks, balanced findings: f
 alternating in one process, best of 5. Memory is what the process that writes Parquet and the 2 that draw hold together,
 shared pages left out: the peak of samples taken ten times a second. Writes benchmarks/results/phantom.json.
 
-    python benchmarks/phantom.py
+    python benchmarks/speed/phantom.py
 """
 
 import contextlib

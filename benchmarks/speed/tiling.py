@@ -5,7 +5,7 @@ best of 5: the loop, our threads, and the bare decoding of as many of the slide'
 processes (the limit, as no reader can be faster than its decoder). Then some of it with a ResNet-18 of random weights.
 Writes benchmarks/results/tiling.json.
 
-    python benchmarks/tiling.py
+    python benchmarks/speed/tiling.py
 """
 
 import tempfile

@@ -1,7 +1,7 @@
 """Does layer-wise anatomical attention help? none, soft and strict priors on the phantom, three seeds each.
 
-    python benchmarks/ablation.py run             # every run that has no result yet; stop and start it at any time
-    python benchmarks/ablation.py summarise       # the table and the plot, from the committed results
+    python benchmarks/experiments/ablation.py run          # what has no result yet; stop and start it at any time
+    python benchmarks/experiments/ablation.py summarise    # the table and the plot, from the committed results
 
 Every run trains by examples/anatomical_ablation.yaml; only `mask_mode` and `seed` differ. Runs of one seed share the
 warmed-up encoder and segmenter, so that they differ in the prior alone. A soft run is scored a second time with
@@ -14,32 +14,21 @@ interval is a bootstrap over films. A p-value is a paired approximate randomisat
 again would say the same is shown by the seeds alone, so a star asks for p < 0.05 and the same sign in every seed.
 """
 
-import importlib.metadata
-import json
-import sys
-import time
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
-from measure import read_run
+from runner import Experiment, Results, command_line
 
 from hf_medreport.evaluation.evidence import COUNTS as EVIDENCE
 from hf_medreport.evaluation.evidence import evidence_counts
 from hf_medreport.evaluation.phantom import phantom_counts
 from hf_medreport.evaluation.significance import bootstrap_interval, holm, paired_randomisation
-from hf_medreport.files.writing import sha256
-from hf_medreport.inference.loading import load
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.score import COUNTS
-from hf_medreport.processing.input_error import InputError
-from hf_medreport.training import run as train
 
 MODES, SEEDS = ("none", "soft", "strict"), (0, 1, 2)
 CONFIG = Path("examples/anatomical_ablation.yaml")
-RESULTS = Path(__file__).parent / "results" / "ablation"
-PICTURE = Path(__file__).parent.parent / "examples" / "pictures" / "ablation.png"
+PICTURE = Path(__file__).parents[2] / "examples" / "pictures" / "ablation.png"
 # Films for the facts (natural prevalence) and for the evidence (balanced), both of the test split.
 FACT_FILMS, EVIDENCE_FILMS, FILM_SEED = 500, 100, 1
 LEGACY, CONSTANT = "soft, legacy_decode", "constant normal report"
@@ -61,40 +50,14 @@ KEPT = KEPT_FACTS + KEPT_EVIDENCE
 
 Arm = dict[int, dict]  # the results of one row by seed
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 
-
-@app.command()
-def run(runs: Annotated[Path, typer.Option(help="Folder for the trainings.")] = Path("runs/ablation")):
-    """Train and score what has no result yet."""
-    for seed in SEEDS:
-        for mode in MODES:
-            if read(mode, seed) is not None:
-                continue
-            output, start = runs / f"{mode}-{seed}", time.monotonic()
-            flags = ["--mask_mode", mode, "--seed", str(seed), "--output_dir", str(output)]
-            flags += ["--warm_up_folder", str(runs / "warm-up"), "--resume_from_checkpoint", "true"]
-            trained = train("anatomical", str(CONFIG), flags)
-            # After a kill: of the rest; without the warm-up where an earlier run of the seed left it.
-            seconds = round(time.monotonic() - start)
-            pipe = load(trained["model"])
-            versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
-            result = {"mode": mode, "seed": seed, "settings": settings(), "versions": versions}
-            result |= {"training_seconds": seconds, **scores(pipe)}
-            if mode == "soft":
-                pipe.model.config.legacy_decode = True
-                result["legacy_decode"] = scores(pipe)
-            RESULTS.mkdir(parents=True, exist_ok=True)
-            unfinished = place(mode, seed).with_suffix(".part")
-            unfinished.write_text(json.dumps(result) + "\n", encoding="utf-8")
-            unfinished.rename(place(mode, seed))
-            print(place(mode, seed), file=sys.stderr)
-
-
-def settings() -> dict:
-    """What results that stand in one table must share."""
-    films = {"facts": FACT_FILMS, "evidence": EVIDENCE_FILMS, "seed": FILM_SEED}
-    return {"config_sha256": sha256(CONFIG), "films": films}
+def score(mode: str, pipe) -> dict:
+    """What each film adds to the figures; of a soft run also where generation loses the prior."""
+    found = scores(pipe)
+    if mode == "soft":
+        pipe.model.config.legacy_decode = True
+        found["legacy_decode"] = scores(pipe)
+    return found
 
 
 def scores(pipe) -> dict:
@@ -112,11 +75,9 @@ def scores(pipe) -> dict:
     }
 
 
-@app.command()
-def summarise():
-    """Print the table, keep it as JSON and draw the plot; a run without a result is "not run"."""
-    arms = {mode: {seed: found for seed in SEEDS if (found := read(mode, seed))} for mode in MODES}
-    arms[LEGACY] = {seed: legacy(result) for seed, result in arms["soft"].items()}
+def summary(results: Results) -> tuple[dict, str]:
+    """Figures and corrected p-values of each arm, and the table of them; draws the plot."""
+    arms = {**results, LEGACY: {seed: legacy(result) for seed, result in results["soft"].items()}}
     pairs = (("soft", "none"), ("strict", "none"), (LEGACY, "soft"))
     tests = {(name, f): p for name, against in pairs for f, p in compared(arms[name], arms[against]).items()}
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
@@ -126,26 +87,11 @@ def summarise():
         for figure in TESTED
         if adjusted.get((name, figure), 1) < 0.05 and same_sign(arms[name], arms[against], figure)
     }
-    rows = {name: summary(results) for name, results in arms.items()}
-    content = {
-        "command": "python benchmarks/ablation.py summarise",
-        "settings": settings(),
-        "training_seconds": {name: [r["training_seconds"] for r in arms[name].values()] for name in MODES},
-        "rows": rows,
-        "p_by_holm": {f"{name}, {figure}": p for (name, figure), p in adjusted.items()},
-    }
-    (RESULTS.parent / "ablation.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print(table(rows, starred))
+    rows = {name: figures_of(of_arm) for name, of_arm in arms.items()}
     draw(arms)
-
-
-def place(mode: str, seed: int) -> Path:
-    return RESULTS / f"{mode}-{seed}.json"
-
-
-def read(mode: str, seed: int) -> dict | None:
-    """A run's result; see `read_run`."""
-    return read_run(place(mode, seed), settings())
+    return {"rows": rows, "p_by_holm": {f"{name}, {figure}": p for (name, figure), p in adjusted.items()}}, table(
+        rows, starred
+    )
 
 
 def legacy(result: dict) -> dict:
@@ -176,7 +122,7 @@ def by_seed(arm: Arm, figure: str) -> dict[int, float | None]:
     return {seed: number(ratio(figure, films(result).sum(axis=0))) for seed, result in arm.items()}
 
 
-def summary(arm: Arm) -> dict:
+def figures_of(arm: Arm) -> dict:
     """Each figure of all seeds together, with its bootstrap interval over films, and of each seed."""
     if not arm:
         return {}
@@ -252,8 +198,15 @@ def draw(arms: dict[str, Arm]) -> None:
     figure.savefig(PICTURE, dpi=110)
 
 
+experiment = Experiment(
+    name="ablation",
+    system="anatomical",
+    arms={mode: (CONFIG, ["--mask_mode", mode]) for mode in MODES},
+    seeds=SEEDS,
+    cases={"films": {"facts": FACT_FILMS, "evidence": EVIDENCE_FILMS, "seed": FILM_SEED}},
+    score=score,
+    summary=summary,
+)
+
 if __name__ == "__main__":
-    try:
-        app()
-    except InputError as error:
-        sys.exit(str(error))
+    command_line(experiment, __doc__)

@@ -1,7 +1,7 @@
 """A training step of the shipped chest model in float32 and bfloat16, channels first and last: ratios of one run.
 
-    python benchmarks/precision.py                            # this processor as it is
-    ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/precision.py    # as one without AVX-512: precision_AVX2.json
+    python benchmarks/speed/precision.py                            # this processor as it is
+    ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/speed/precision.py    # as one without AVX-512: precision_AVX2.json
 
 `bfloat16_gain` is what `bf16: auto` goes by. Writes benchmarks/results/precision.json.
 """
@@ -44,7 +44,7 @@ def main() -> None:
     base = seconds["float32, channels first"]
     widest = os.environ.get("ONEDNN_MAX_CPU_ISA")
     figures = {
-        "command": f"{f'ONEDNN_MAX_CPU_ISA={widest} ' if widest else ''}python benchmarks/precision.py",
+        "command": f"{f'ONEDNN_MAX_CPU_ISA={widest} ' if widest else ''}python benchmarks/speed/precision.py",
         "processor": processor(),
         "widest_instructions": widest or "all",
         "bfloat16_gain": round(bfloat16_gain(), 2),

@@ -10,7 +10,7 @@
 
 Writes benchmarks/results/cxr_multitask.json.
 
-    python benchmarks/cxr_multitask.py
+    python benchmarks/speed/cxr_multitask.py
 """
 
 import json

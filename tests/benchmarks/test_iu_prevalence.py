@@ -9,7 +9,7 @@ import pytest
 from hf_medreport.phantom.findings import KINDS
 from hf_medreport.phantom.patients import IU_REPORTS
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

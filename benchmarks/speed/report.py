@@ -3,7 +3,7 @@
 Whole processes, paired, best of 5: one runs the command, the other only imports what it imports. Writes
 benchmarks/results/report.json.
 
-    python benchmarks/report.py
+    python benchmarks/speed/report.py
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from pathlib import Path
 from measure import write_result
 
 ROUNDS, BOUND = 5, 2.0
-FILM = Path(__file__).parents[1] / "examples" / "films" / "nih_00000001_000.png"
+FILM = Path(__file__).parents[2] / "examples" / "films" / "nih_00000001_000.png"
 IMPORTS = """
 import matplotlib.figure
 import hf_medreport.cli

@@ -15,7 +15,7 @@ from PIL import Image
 
 from hf_medreport.inference.loading import load_segmenter
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")

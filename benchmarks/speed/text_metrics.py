@@ -5,7 +5,7 @@ minute); CPU seconds, both use one core. pycocoevalcap's scorers are called dire
 from 3,000 with Zipf's frequencies; the prediction is the reference with four words in ten drawn anew. Writes
 benchmarks/results/text_metrics.json.
 
-    python benchmarks/text_metrics.py
+    python benchmarks/speed/text_metrics.py
 """
 
 import time

@@ -6,7 +6,7 @@ a process of its own each. "products" is the time of the matrix products that en
 from the run and multiplied alone: what no implementation with these weights can save. Writes
 benchmarks/results/histgen.json.
 
-    python benchmarks/histgen.py
+    python benchmarks/speed/histgen.py
 """
 
 import json

@@ -11,7 +11,7 @@ in a process of its own.
 
 Both must give the same states and the same tokens, or the benchmark fails. Writes benchmarks/results/radscribe.json.
 
-    python benchmarks/radscribe.py
+    python benchmarks/speed/radscribe.py
 """
 
 import json

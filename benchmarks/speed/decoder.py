@@ -3,7 +3,7 @@
 GPT-2 base with random weights, 100 greedy tokens, soft masks, float32. Times are paired, alternating in one process,
 best of 5; memory is the peak of a process of its own. Writes benchmarks/results/decoder.json.
 
-    python benchmarks/decoder.py
+    python benchmarks/speed/decoder.py
 """
 
 import json

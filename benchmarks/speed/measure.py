@@ -10,27 +10,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from hf_medreport.files.writing import write_text
-from hf_medreport.processing.input_error import InputError
-
-RESULTS = Path(__file__).parent / "results"
-
-
-def read_run(path: Path, settings: dict) -> dict | None:
-    """The committed result of one training of several, None where it was not run.
-
-    Raises:
-        InputError: the file is cut, or was made with other settings than these.
-    """
-    if not path.exists():
-        return None
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(path.name, "cut JSON", "a whole result", "delete it and run again") from error
-    if result["settings"] != settings:
-        raise InputError(path.name, "a result of other settings", "those of today", "delete it and run again")
-    return result
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def best_seconds(functions: dict[str, Callable], rounds: int) -> dict[str, float]:
@@ -54,7 +34,7 @@ def write_result(name: str, figures: dict) -> None:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-    text = json.dumps({"command": f"python benchmarks/{name}.py", **figures, "machine": machine}, indent=2)
+    text = json.dumps({"command": f"python benchmarks/speed/{name}.py", **figures, "machine": machine}, indent=2)
     RESULTS.mkdir(exist_ok=True)
     write_text(RESULTS / f"{name}.json", text + "\n")
     print(text)

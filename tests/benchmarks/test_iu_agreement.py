@@ -12,7 +12,7 @@ import pytest
 
 from hf_medreport.processing.input_error import InputError
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 REPORTS = {
     1: ("Small left effusion. The heart is normal.", "Possible pneumonia.", ["Pleural Effusion/left/small"]),
     2: ("", "Cardiomegaly. Right effusion.", ["Cardiomegaly/mild", "Pleural Effusion/bilateral", "Markings/x"]),
@@ -88,7 +88,7 @@ def test_the_table(command, archive, wheel, tmp_path, monkeypatch, capsys):
         with zipfile.ZipFile(tmp_path / "txv.whl", "w") as packed:
             packed.write(archive, "torchxrayvision/data/NLMCXR_reports.tgz")
         archive = tmp_path / "txv.whl"
-    monkeypatch.setattr(sys.modules["measure"], "RESULTS", tmp_path)
+    monkeypatch.setattr(sys.modules["speed.measure"], "RESULTS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["iu_agreement.py", "--archive", str(archive)])
     command.main()
     text = (tmp_path / "iu_agreement.json").read_text()
