@@ -27,12 +27,13 @@ EXTRAS = {
         "accelerate>=1.10.1",
         "datasets>=4.7.0",
         "indexed_gzip>=1.8.3",  # films inside a .tar.gz, read where they lie
+        "nltk>=3.9",  # METEOR's stems, for the metrics of training
         "psutil>=5.9.4",
         "sacrebleu>=2.4.0",
         "tensorboard>=2.17.0",
         "trackio>=0.20.0",
     ],
-    # METEOR's synonyms, tables of scores, FID on the network that it is defined by.
+    # METEOR's stems and synonyms, tables of scores, FID on the network that it is defined by.
     "evaluate": ["nltk>=3.9", "pyarrow>=21.0.0", "torch-fidelity>=0.4.0"],
     # Report models in 4 and 8 bits, on a CPU too.
     "quantize": ["accelerate>=1.10.1", "bitsandbytes>=0.50.0"],
