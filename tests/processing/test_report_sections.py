@@ -301,3 +301,4 @@ def test_where_a_heading_opens_a_section(before, heading, opens):
 def test_a_view_number_before_a_colon_is_a_heading_unless_it_tells_the_time():
     assert split_sections("CHEST, VIEW 2: Clear.") == {"findings": "Clear."}
     assert split_sections("CHEST, VIEW 2:30 Clear.") == {"report": "CHEST, VIEW 2:30 Clear."}
+    assert split_sections("IMPRESSION:1. Nodule.") == {"impression": "1. Nodule."}
