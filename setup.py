@@ -45,7 +45,9 @@ REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
 # Trainers of others that must take our models as they are.
 TRAINERS = ["peft>=0.21.2", "trl>=1.16.0"]
 TOOLS = ["pytest>=8.0.0", "pytest-xdist>=3.6.1", "hypothesis>=6.100.0", "ruff>=0.8.0", "build>=1.2.1", "uv>=0.8.0"]
-EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["all"]]
+TOOLS += ["coverage>=7.17.5"]  # make coverage
+EXTRAS["docs"] = ["sphinx>=9.0.4", "furo>=2025.12.19", "myst-parser>=5.2.0"]  # make docs
+EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["docs"], *EXTRAS["all"]]
 
 setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.
