@@ -5,8 +5,8 @@
 
 Counted are the lines inside functions: the others run at import, whoever imports. A process that a test starts counts
 for that test, also a forked one, unless it is killed. Lines that run before the first test, at import, count for
-everyone; what a cache remembers counts for the test that came first. Prints the files below 80 %, or with --json all
-files. Exit code 1: there is such a file, or a test failed.
+everyone; what a cache remembers counts for the test that came first. Prints the files below 80 %. Exit code 1: there is
+such a file, or a test failed.
 
 This file is the script and, as `-p mirrors`, the plugin of pytest that tells coverage which test is running.
 """
