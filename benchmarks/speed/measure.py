@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 import transformers
 
+from hf_medreport.files.writing import write_text
+
 RESULTS = Path(__file__).parents[1] / "results"
 
 
