@@ -4,7 +4,7 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/ready
 export HF_HUB_OFFLINE = 1
 
-.PHONY: report test test-slow test-gpu lint bench wheel sync-checkpoints lock compat
+.PHONY: report test test-slow test-gpu coverage lint docs bench wheel sync-checkpoints lock compat
 
 report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, with pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports
@@ -21,21 +21,27 @@ test-slow: $(READY)
 test-gpu: $(READY)  ## half precision, device maps and tiling on a GPU; skipped in one line where there is none
 	$(PYTHON) -m pytest -m gpu -rs tests/gpu
 
+coverage: $(READY)  ## how much of each file the tests that mirror it run; TESTS=tests/evaluation/text for one room
+	$(PYTHON) .ci/mirrors.py $(TESTS)
+
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+docs: $(READY)  ## the pages of docs/ as HTML in build/docs/
+	$(PYTHON) -m sphinx -q -W --keep-going docs build/docs
+
 bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
-	$(PYTHON) benchmarks/decoder.py
-	$(PYTHON) benchmarks/report.py
-	$(PYTHON) benchmarks/phantom.py
-	$(PYTHON) benchmarks/text_metrics.py
-	$(PYTHON) benchmarks/evaluate_reports.py
-	$(PYTHON) benchmarks/histgen.py
-	$(PYTHON) benchmarks/tiling.py
-	$(PYTHON) benchmarks/cxr_multitask.py
-	$(PYTHON) benchmarks/radscribe.py
-	$(PYTHON) benchmarks/precision.py
+	$(PYTHON) benchmarks/speed/decoder.py
+	$(PYTHON) benchmarks/speed/report.py
+	$(PYTHON) benchmarks/speed/phantom.py
+	$(PYTHON) benchmarks/speed/text_metrics.py
+	$(PYTHON) benchmarks/speed/evaluate_reports.py
+	$(PYTHON) benchmarks/speed/histgen.py
+	$(PYTHON) benchmarks/speed/tiling.py
+	$(PYTHON) benchmarks/speed/cxr_multitask.py
+	$(PYTHON) benchmarks/speed/radscribe.py
+	$(PYTHON) benchmarks/speed/precision.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

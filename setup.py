@@ -27,12 +27,13 @@ EXTRAS = {
         "accelerate>=1.10.1",
         "datasets>=4.7.0",
         "indexed_gzip>=1.8.3",  # films inside a .tar.gz, read where they lie
+        "nltk>=3.9",  # METEOR's stems, for the metrics of training
         "psutil>=5.9.4",
         "sacrebleu>=2.4.0",
         "tensorboard>=2.17.0",
         "trackio>=0.20.0",
     ],
-    # METEOR's synonyms, tables of scores, FID on the network that it is defined by.
+    # METEOR's stems and synonyms, tables of scores, FID on the network that it is defined by.
     "evaluate": ["nltk>=3.9", "pyarrow>=21.0.0", "torch-fidelity>=0.4.0"],
     # Report models in 4 and 8 bits, on a CPU too.
     "quantize": ["accelerate>=1.10.1", "bitsandbytes>=0.50.0"],
@@ -44,7 +45,9 @@ REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
 # Trainers of others that must take our models as they are.
 TRAINERS = ["peft>=0.21.2", "trl>=1.16.0"]
 TOOLS = ["pytest>=8.0.0", "pytest-xdist>=3.6.1", "hypothesis>=6.100.0", "ruff>=0.8.0", "build>=1.2.1", "uv>=0.8.0"]
-EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["all"]]
+TOOLS += ["coverage>=7.17.5"]  # make coverage
+EXTRAS["docs"] = ["sphinx>=9.0.4", "furo>=2025.12.19", "myst-parser>=5.2.0"]  # make docs
+EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["docs"], *EXTRAS["all"]]
 
 setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.

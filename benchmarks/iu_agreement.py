@@ -40,7 +40,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from measure import write_result
+from speed.measure import write_result
 
 from hf_medreport.evaluation.clinical.labeller import Mention, find_mentions
 from hf_medreport.evaluation.clinical.observations import OBSERVATIONS, PATHOLOGIES
@@ -199,7 +199,7 @@ def main() -> None:
             pairs = [(rule[number], coders[number]) for number in numbers]
             kinds = {kind: rounded(agreement(pairs, kind)) for kind in (*OBSERVATIONS, *OTHERS)}
             tables.setdefault(name, {})[part] = {"reports": len(pairs), **kinds}
-    write_result("iu_agreement", tables)
+    write_result("iu_agreement", {"command": "python benchmarks/iu_agreement.py", **tables})
     print_table(tables)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from iu_agreement import MEMBER, read_reports
-from measure import write_result
+from speed.measure import write_result
 
 from hf_medreport.phantom.findings import KINDS
 
@@ -53,7 +53,8 @@ def main() -> None:
     coded = [codes for _, _, codes in read_reports(parser.parse_args().archive)]
     counts = {kind: sum(has(kind, codes) for codes in coded) for kind in KINDS}
     none = sum(not any(has(kind, codes) for kind in KINDS) for codes in coded)
-    write_result("iu_prevalence", {"reports": len(coded), "none_of_these": none, "kinds": counts})
+    figures = {"reports": len(coded), "none_of_these": none, "kinds": counts}
+    write_result("iu_prevalence", {"command": "python benchmarks/iu_prevalence.py", **figures})
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from hf_medreport.version import tested_versions
 PURPOSE = {
     "dicom": "DICOM films, compressed ones too",
     "clinical": "UMLS concepts by scispaCy (apart from `all`: it needs numpy < 2)",
-    "evaluate": "scores as tables, METEOR's synonyms, FID on Inception's weights",
+    "evaluate": "METEOR, scores as tables, FID on Inception's weights",
     "cxr": "models that see by a DenseNet",
     "wsi": "whole slides, their tiles and feature files",
     "train": "training recipes, tables of films, logging",

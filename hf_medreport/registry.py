@@ -36,7 +36,7 @@ class System:
         told: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
             needs or refuses it says `model.takes()`.
         text_metrics: by which its words are scored beside its facts, where images are drawn.
-        check: a function (name, model, processor) that refuses what does not fit together, called when a model is loaded.
+        check: a function (name, model, processor), called when a model is loaded, that refuses what does not fit.
         tasks: the function that scores what it does beside reporting, and the one that prints these scores.
         card: the function config -> `hub.card.Kind`, which says what its card shows.
         tiny: configuration small enough for tests.

@@ -141,10 +141,10 @@ MESSAGES = {
         "; pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or save it uncompressed"
     ),
     ("CSV", "no text column"): (
-        "table.csv: found columns image, findings; expected a column 'text'; name it with --text_column"
+        "table.csv: found columns image, findings; expected a column 'text'; name it with `text_column`"
     ),
     ("CSV", "no image column"): (
-        "table.csv: found columns path, text; expected a column 'image'; name it with --image_column"
+        "table.csv: found columns path, text; expected a column 'image'; name it with `image_column`"
     ),
     ("CSV", "a field too many"): "table.csv, line 2: found 3 fields; expected 2 as in the header; mend the line",
     ("CSV", "an open quote"): (
@@ -154,7 +154,7 @@ MESSAGES = {
         "table.csv: found an empty file"
         "; expected a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet; write the table again"
     ),
-    ("CSV", "only a header"): "table.csv: found no rows; expected a column 'image'; name it with --image_column",
+    ("CSV", "only a header"): "table.csv: found no rows; expected a column 'image'; name it with `image_column`",
     ("CSV", "another encoding"): "table.csv: found text that is not UTF-8; expected UTF-8; save the table as UTF-8",
     ("CSV", "empty text"): (
         "table.csv, row 1: found no text in 'text'"
@@ -177,7 +177,7 @@ MESSAGES = {
     ),
     ("JSONL", "a list at line 2"): "table.jsonl, line 2: found a list; expected one object a line; mend the line",
     ("JSONL", "no text column"): (
-        "table.jsonl: found columns image; expected a column 'text'; name it with --text_column"
+        "table.jsonl: found columns image; expected a column 'text'; name it with `text_column`"
     ),
     ("JSONL", "text that is a number"): (
         "table.jsonl, row 1: found int 3 in 'text'"
@@ -191,7 +191,7 @@ MESSAGES = {
         "table.parquet: found a damaged Parquet file; expected a complete one; copy or write it again"
     ),
     ("Parquet", "no text column"): (
-        "table.parquet: found columns image; expected a column 'text'; name it with --text_column"
+        "table.parquet: found columns image; expected a column 'text'; name it with `text_column`"
     ),
     ("Parquet", "empty text at row 2"): (
         "table.parquet, row 2: found no text in 'text'"
@@ -258,7 +258,7 @@ MESSAGES = {
     ),
     ("model folder", "a system of somebody else"): (
         "FOLDER/model: found model_type 'bert', which this library does not have"
-        "; expected anatomical_report, histgen, cxr_multitask, radscribe; read its code, then pass --trust-remote-code"
+        "; expected anatomical_report, histgen, cxr_multitask, radscribe; read its code, then pass `trust_remote_code`"
     ),
     ("model folder", "truncated weights"): (
         "FOLDER/model: found broken or truncated safetensors; expected whole files; copy the folder again"

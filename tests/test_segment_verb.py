@@ -108,7 +108,7 @@ BAD_FILMS = {
 BAD_MASKS = {
     "absent": (
         lambda mask: mask.unlink(),
-        "film0.png: found no such mask; expected a mask for each film, by its name; add it, or leave --masks out",
+        "film0.png: found no such mask; expected a mask for each film, by its name; add it, or leave out `masks`",
     ),
     "of another size": (
         lambda mask: save(mask, np.zeros((32, 32), np.uint8)),
@@ -135,7 +135,8 @@ def test_bad_items_are_listed(capsys, model, films, tmp_path, what, spoil, messa
     flags = ["--model", model, "--masks", tmp_path / "masks", "--out", tmp_path / "out", "--json"]
     code, text, err = segment(capsys, *films, *flags)
     record = json.loads(text)
-    assert code == 1 and err == message + "\n" and record["failures"] == [{"film": "film0.png", "message": message}]
+    assert code == 1 and err == message.replace("`masks`", "--masks") + "\n"
+    assert record["failures"] == [{"film": "film0.png", "message": message}]
     scored = {film["film"]: "dice" in film for film in record["films"]}
     assert scored == {"film1.png": True} | ({"film0.png": False} if what == "masks" else {})
     assert (tmp_path / "out" / "film0_lungs.png").exists() == (what == "masks")
@@ -158,11 +159,11 @@ BAD_ARGUMENTS = {
     ),
     "a device": (
         ("--device", "abacus"),
-        "device: found 'abacus'; expected a device of this machine; try cpu",
+        "--device: found 'abacus'; expected a device of this machine; try cpu",
     ),
     "a revision": (
         ("--revision", "main"),
-        "revision: found 'main' for a folder; expected one for a repository only; leave it out",
+        "--revision: found 'main' for a folder; expected one for a repository only; leave it out",
     ),
 }
 

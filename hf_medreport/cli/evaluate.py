@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import BatchSize, Device, Json, Model, Revision, bar, evaluate, print_json, quiet
-from hf_medreport.cli.flags import print_error
+from hf_medreport.cli.flags import as_flags, print_error
 from hf_medreport.processing.input_error import InputError
 
 
@@ -121,5 +121,5 @@ def evaluate_images(
         write_json(folder / "scores.json", scores)
     for failure in scores["failures"]:
         print_error(f"{failure['folder']}: {failure['message']}")
-    print_json(scores) if as_json else typer.echo(images_table(scores))
+    print_json(scores) if as_json else typer.echo(as_flags(images_table(scores)))
     raise typer.Exit(1 if scores["failures"] else 0)

@@ -11,7 +11,7 @@ from hf_medreport.processing.input_error import four_fields
 
 # What the library calls otherwise than a verb does: its name, or a value of it, and the verb's.
 OTHER_NAMES = {"masks": "mask", "options": "option", "embed": "no_embed", "out=None": "dry_run"}
-OTHER_NAMES |= {"Endpoint": "endpoint", "url": "endpoint", "model": "llm", "folder": "llm"}
+OTHER_NAMES |= {"facts": "findings", "Endpoint": "endpoint", "url": "endpoint", "model": "llm", "folder": "llm"}
 NAMED = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]*))?`")  # `slide_mpp`, or `tissue="otsu"`
 ABOUT = re.compile(r"\w+(?=: found )")  # what a whole error is about
 
@@ -51,11 +51,12 @@ class Verbs(typer.Typer):
 
 def print_error(message: str) -> None:
     """A message of the library on stderr, in the running verb's words."""
-    typer.echo(as_flags(message, _running.get()), err=True)
+    typer.echo(as_flags(message), err=True)
 
 
-def as_flags(message: str, verb: Verb) -> str:
-    """A message with the flags of `verb` for its arguments; a name in backticks that is none of them stays."""
+def as_flags(message: str) -> str:
+    """A message with the running verb's flags for its arguments; a name in backticks that is none of them stays."""
+    verb = _running.get()
 
     def flagged(match: re.Match) -> str:
         name, value = match.groups()

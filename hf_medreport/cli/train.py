@@ -1,6 +1,7 @@
 """Train a system."""
 
 import contextlib
+import logging
 import sys
 from typing import Annotated
 
@@ -22,6 +23,8 @@ def train(
     """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4."""
     from hf_medreport.training import run
 
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("hf_medreport").setLevel(logging.INFO)
     # Trainer prints its log to stdout; beside JSON it belongs on stderr.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         metrics = run(system, config, context.args)

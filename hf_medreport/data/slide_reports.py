@@ -13,6 +13,7 @@ record is asked for.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["SPLITS", "SlideReports", "ThinnedBags"]
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
 EXPECTED = '{"train": [{"id", "report", "image_path"}], "val": [...], "test": [...]}'
@@ -218,7 +221,7 @@ def _usable(rows, name: str, files_of, text_field: str, on_bad: str) -> list[tup
         remedy = f"{first.remedy} (bad records in all: {len(problems)}; skip_bad_rows leaves them out)"
         raise InputError(first.name, first.found, first.expected, remedy)
     if problems:
-        print(f"{name}: {len(problems)} bad records left out, first: {problems[0]}")
+        logger.warning("%s: %d bad records left out, first: %s", name, len(problems), problems[0])
     if not records:
         raise InputError(name, "no usable record", "features with reports", "check the file")
     return records

@@ -112,7 +112,7 @@ class ReportDataset:
         for role, column in self.columns.items():
             if column is not None and column not in present:
                 found = f"columns {', '.join(present)}" if present else "no rows"
-                raise InputError(self.path.name, found, f"a column '{column}'", f"name it with --{role}_column")
+                raise InputError(self.path.name, found, f"a column '{column}'", f"name it with `{role}_column`")
 
     def _problem(self, row: dict, number: int) -> InputError | None:
         """What is wrong with a row, films undecoded."""

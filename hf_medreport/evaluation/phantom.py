@@ -248,9 +248,9 @@ def _add_text_scores(scores: dict[str, dict], written: Written, names: tuple[str
 
 def _add_label_scores(scores: dict[str, dict], written: Written) -> None:
     """Add `label_head` and its interval to each reporter's scores."""
-    for reporter, named in {**written.told, "constant_report": [[]] * len(written.truth)}.items():
-        scores[reporter]["label_head"] = score_label_head(named, written.labels)
-        scores[reporter]["intervals"]["label_head.micro.f1"] = label_head_interval(named, written.labels)
+    for reporter, labels in {**written.told, "constant_report": [[]] * len(written.truth)}.items():
+        scores[reporter]["label_head"] = score_label_head(labels, written.labels)
+        scores[reporter]["intervals"]["label_head.micro.f1"] = label_head_interval(labels, written.labels)
 
 
 def score_table(scores: dict, shown: tuple[str, ...] = SHOWN, unit: str = "films") -> str:

@@ -1,4 +1,5 @@
-"""The rows of a card's tables that several systems share: (name in the card, where the figure lies in a split's scores).
+"""The rows of a card's tables that several systems share: (name in the card, where the figure lies
+in a split's scores).
 
 And what of them stands in the metadata too: (metric type, name, where).
 """

@@ -1,4 +1,4 @@
-"""Two views, what the encoder saw of them, what the decoders reconstructed, and where each sentence came from: one picture."""
+"""Two views, what the encoder saw of them, what the decoders made of that, and where each sentence came from."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg

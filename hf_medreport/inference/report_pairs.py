@@ -1,5 +1,4 @@
-"""A frontal and a lateral film, or one of them -> a classification, a report, and both films reconstructed; one bad pair is
-listed.
+"""A frontal and a lateral film, or one of them -> a classification, a report, reconstructions; one bad pair is listed.
 
 for report in report_pairs([("f.png", "l.png"), ("alone.png", None)], load("cxr-multitask-tiny")):
     print(report.classification, report.text)

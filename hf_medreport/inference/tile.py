@@ -3,7 +3,7 @@
 A batch may hold the tiles of two slides, and every batch is of the same size (the last is filled up with zeros): a
 tile's vector then depends neither on its neighbours nor on where a killed run went on. Threads, not processes:
 OpenSlide and PIL let go of Python's lock while they decode and resize, and pixels need not be copied between processes
-(`benchmarks/tiling.py` times it).
+(`benchmarks/speed/tiling.py` times it).
 """
 
 import threading

@@ -144,7 +144,7 @@ def tile_cohort(
     """
     for name, value in (("batch_size", batch_size), ("workers", workers)):
         if value is not None and value < 1:
-            raise InputError(name, str(value), "at least 1", f"correct --{name.replace('_', '-')}")
+            raise InputError(name, str(value), "at least 1", "correct it")
     check_slide_mpp(slide_mpp)
     paths = slide_paths(sources)
     ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)

@@ -9,7 +9,12 @@ from transformers import HfArgumentParser
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
 
-SEE_RECIPE = "see the recipe's YAML in examples/"
+# What arguments were called once -> what every recipe calls them now.
+RENAMED = {
+    f"{prefix}_{noun}": f"{prefix}_cases"
+    for prefix in ("phantom", "phantom_validation", "evaluation")
+    for noun in ("films", "slides")
+}
 
 
 def read_arguments(
@@ -33,7 +38,7 @@ def read_arguments(
         values = translate(read_yaml(config))
         for key in values:
             if key not in known:
-                remedy = did_you_mean(key, known, SEE_RECIPE)
+                remedy = _nearest(key, known)
                 raise InputError(config, f"unknown field '{key}'", "a training argument", remedy)
             known[key].required = False
             if known[key].nargs in ("+", "*") and not isinstance(values[key], list):
@@ -42,9 +47,7 @@ def read_arguments(
     for flag in flags:
         name = flag.lstrip("-").split("=")[0].replace("-", "_")
         if flag.startswith("--") and name not in known:
-            raise InputError(
-                f"flag {flag}", "no such argument", "a training argument", did_you_mean(name, known, SEE_RECIPE)
-            )
+            raise InputError(f"flag {flag}", "no such argument", "a training argument", _nearest(name, known))
     try:
         return parser.parse_args_into_dataclasses(flags, look_for_args_file=False)
     except InputError:
@@ -65,3 +68,9 @@ def read_yaml(path: str) -> dict:
     if not isinstance(values, dict):
         raise InputError(path, f"a {type(values).__name__}", "a mapping of field: value", "correct the file")
     return values
+
+
+def _nearest(name: str, known) -> str:
+    if RENAMED.get(name) in known:
+        return f"it is called '{RENAMED[name]}' now"
+    return did_you_mean(name, known, "see the recipe's YAML in examples/")

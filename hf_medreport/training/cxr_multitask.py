@@ -1,7 +1,7 @@
 """The recipe of system 001: from tables of two views, verdicts and reports, or from the phantom.
 
     hf-medreport train cxr_multitask --config examples/cxr_multitask_phantom.yaml --output_dir runs/cxr_multitask
-    torchrun --nproc_per_node 2 examples/train_cxr_multitask.py --config examples/cxr_multitask_phantom.yaml
+    torchrun --nproc_per_node 2 examples/train.py cxr_multitask --config examples/cxr_multitask_phantom.yaml
 
 Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card), `checkpoint-N` (to resume from),
 `warm-up`, `samples.jsonl` and `manifest.json`.
@@ -20,8 +20,6 @@ from hf_medreport.data.collator import StudyCollator, study_case
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.evaluation.phantom import evaluate_phantom
-from hf_medreport.files.writing import write_json
-from hf_medreport.hub.card import write_card
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
@@ -33,20 +31,24 @@ from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.multitask_trainer import MultitaskTrainer, StagedUnfreezing, layers_at, read_stages
 from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
+    SAMPLES,
     TEST_BENCH,
-    ReportRecipeArguments,
+    ReportDataArguments,
+    RunArguments,
+    WarmUpArguments,
     check_evaluation,
-    fingerprint,
+    check_source,
+    finish,
     fit,
-    print_skipped,
-    save_model,
+    from_names,
+    loading,
+    log_skipped,
     tables_of,
     texts_of,
-    write_manifest,
 )
+from hf_medreport.training.report_metrics import ReportMetrics, chest_facts
 from hf_medreport.training.tokenizer import train_tokenizer
-from hf_medreport.training.trainer import ReportMetrics, chest_facts
-from hf_medreport.training.warm_up import warm_up_encoder, warm_up_segmenter, warmed
+from hf_medreport.training.warm_up import warm_up, warm_up_encoder, warm_up_segmenter
 
 WEIGHTS = {"reconstruction": ("frontal_weight", "lateral_weight"), "verdict": ("abnormal_weight",)}
 WEIGHTS |= {"report": ("text_weight",)}  # task -> its losses' weights
@@ -93,25 +95,19 @@ class ModelArguments:
 
 
 @dataclass
-class DataArguments:
+class DataArguments(ReportDataArguments):
     """The data: tables of films, verdicts and reports, or the phantom."""
 
-    train_data: list[str] = field(default_factory=list, metadata={"help": "CSV, JSONL, Parquet or datasets folders."})
-    validation_data: str | None = field(default=None, metadata={"help": "One table."})
     frontal_column: str = "frontal"
     lateral_column: str | None = "lateral"  # null in the YAML: frontal films alone
     text_column: str = "impression"
     label_column: str | None = "label"  # null in the YAML: no verdicts
     mask_column: str | None = None
-    phantom_cases: int = field(default=0, metadata={"help": "Draw so many training cases instead of reading tables."})
-    phantom_validation_cases: int = 100
-    phantom_seed: int = 0
     max_text_tokens: int = field(default=128, metadata={"help": "Longer reports are cut."})
-    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
 
 
 @dataclass
-class RecipeArguments(ReportRecipeArguments):
+class RecipeArguments(WarmUpArguments):
     """Trainer's arguments with defaults for reports, staged unfreezing, and the warm-up."""
 
     output_dir: str = "runs/cxr_multitask"
@@ -121,14 +117,6 @@ class RecipeArguments(ReportRecipeArguments):
         metadata={"help": "STEP:LAYERS ...: how many of the encoder's last layers train from when."},
     )
     segmenter_steps: int = field(default=0, metadata={"help": "Warm-up of the segmenter; phantom only."})
-    encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the encoder on findings; phantom only."})
-    warm_up_folder: str | None = field(
-        default=None,
-        metadata={"help": "Where warmed-up weights are kept and found again. Default: OUTPUT_DIR/warm-up."},
-    )
-    warm_up_batch_size: int = 32
-    warm_up_rate: float = 2e-3
-    evaluation_cases: int = field(default=500, metadata={"help": "Phantom cases that the card's figures come from."})
 
 
 def train(config: str | None, flags: list[str]) -> dict:
@@ -138,20 +126,21 @@ def train(config: str | None, flags: list[str]) -> dict:
     )
     stages = read_stages(arguments.unfreezing)
     check_arguments(model_arguments, data_arguments, arguments)
+    asked = RunArguments("cxr_multitask", config, model_arguments, data_arguments, arguments)
     set_seed(arguments.seed)
     train_set, validation_set = load_data(model_arguments, data_arguments, arguments)
     model, processor = build(model_arguments, train_set)
     check_sizes(model, train_set, data_arguments, arguments)
     lay_out(model, arguments.bf16, arguments.fp16)
     model.config.statement = TEST_BENCH if data_arguments.phantom_cases else ""
-    output = Path(arguments.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
-    warm_up(model, processor, train_set, model_arguments, data_arguments, arguments)
+    asked.output.mkdir(parents=True, exist_ok=True)
+    learn_to_see(model, processor, train_set, asked)
     if stages:  # the optimiser takes what is trainable when it is made
         model.unfreeze(max((layers for _, layers in stages), key=lambda count: inf if count is None else count))
 
     generation = {"max_new_tokens": data_arguments.max_text_tokens}
     model.generation_config.update(**generation)
+    facts = chest_facts if data_arguments.phantom_cases else None
     trainer = MultitaskTrainer(
         model=model,
         args=arguments,
@@ -159,30 +148,21 @@ def train(config: str | None, flags: list[str]) -> dict:
         train_dataset=train_set,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
-        compute_metrics=ReportMetrics(
-            processor.tokenizer, output / "samples.jsonl", chest_facts if data_arguments.phantom_cases else None
-        ),
+        compute_metrics=ReportMetrics(processor.tokenizer, asked.output / SAMPLES, facts),
         callbacks=[StagedUnfreezing(stages)] if stages else None,
     )
-    if trainer.is_world_process_zero():
-        write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
-    metrics = fit(trainer)
-    if trainer.is_world_process_zero():
-        folder = output / arguments.model_name
-        trained = trainer.accelerator.unwrap_model(trainer.model)
-        if stages:  # also where a finished run was resumed, which took no step
-            trained.unfreeze(layers_at(stages, metrics["global_step"] - 1))
-        save_model(trained, processor, folder, arguments.half_precision_weights, **generation)
-        write_evaluation(folder, model_arguments, data_arguments, arguments, config)
-        metrics["model"] = str(folder)
-    return metrics
+    metrics = fit(trainer, asked, tables_of(data_arguments))
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    if stages:  # also where a finished run was resumed, which took no step
+        trained.unfreeze(layers_at(stages, metrics["global_step"] - 1))
+    evaluate = partial(evaluation_of, asked)
+    return finish(trainer, asked, metrics, trained, processor, evaluate, described(asked), generation)
 
 
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
     """Refuse, before any work, arguments that do not go together."""
-    if bool(data.phantom_cases) == bool(data.train_data):
-        found = "both" if data.train_data else "neither"
-        raise InputError("train_data, phantom_cases", found, "one of them", "name tables, or draw phantom cases")
+    check_source(data)
+    from_names(encoder=model.encoder, decoder=model.decoder)
     unknown = [task for task in model.tasks if task not in WEIGHTS]
     if unknown or not model.tasks:
         found = f"'{unknown[0]}'" if unknown else "none"
@@ -227,7 +207,7 @@ def load_data(model: ModelArguments, data: DataArguments, arguments: RecipeArgum
     }
     tables = [ReportDataset(path, **columns) for path in data.train_data]
     validation = ReportDataset(data.validation_data, **columns) if evaluates else None
-    print_skipped([*tables, *([validation] if validation else [])])
+    log_skipped([*tables, *([validation] if validation else [])])
     return ConcatDataset(tables), validation
 
 
@@ -241,21 +221,17 @@ def build(arguments: ModelArguments, train_set) -> tuple:
     for task, weights in WEIGHTS.items():
         settings |= {name: getattr(arguments, name) if task in arguments.tasks else 0.0 for name in weights}
     conditioning = {name: getattr(arguments, name) for name in CONDITIONING}
-    parts = (arguments.encoder, arguments.decoder)
-    if all(isinstance(part, str) and part for part in parts):
-        try:
+    parts = {"encoder": arguments.encoder, "decoder": arguments.decoder}
+    if from_names(**parts):
+        with loading(**parts):
             tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer or arguments.decoder)
             conditioning = {f"decoder_{name}": value for name, value in conditioning.items()}
             model = CxrMultitaskForConditionalGeneration.from_encoder_decoder_pretrained(
-                *parts, arguments.segmenter, **settings, **conditioning
+                *parts.values(), arguments.segmenter, **settings, **conditioning
             )
-        except OSError as error:
-            found = f"'{arguments.encoder}' and '{arguments.decoder}', of which one does not load"
-            remedy = "check the names, or go online"
-            raise InputError("encoder, decoder", found, "folders or repository ids", remedy) from error
         add_report_tokens(tokenizer)
         model.resize_token_embeddings(len(tokenizer))
-    elif all(isinstance(part, dict) for part in parts):
+    else:
         if arguments.tokenizer:
             tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
         else:
@@ -267,67 +243,43 @@ def build(arguments: ModelArguments, train_set) -> tuple:
             encoder=arguments.encoder, decoder=decoder, segmenter=arguments.segmenter, **settings
         )
         model = CxrMultitaskForConditionalGeneration(config)
-    else:
-        kinds = ["a configuration" if isinstance(part, dict) else "a name" if part else "none" for part in parts]
-        found = " and ".join(kinds)
-        raise InputError("encoder, decoder", found, "two names or two configurations", "choose")
     add_report_tokens(tokenizer, model.config.decoder, model.generation_config)
     return model, CxrMultitaskProcessor(FilmImageProcessor(arguments.film_size, **UNSCALED), tokenizer)
 
 
-def warm_up(model, processor, records, model_arguments: ModelArguments, data: DataArguments, arguments) -> None:
-    """Warm segmenter and encoder up, or take what an earlier run of the same settings left."""
-    folder = Path(arguments.warm_up_folder or Path(arguments.output_dir) / "warm-up")
-    batch_size, rate, seed = arguments.warm_up_batch_size, arguments.warm_up_rate, arguments.seed
-    settings = [getattr(model_arguments, name) for name in ("encoder", "segmenter", "film_size", "image_size")]
-    settings += [model_arguments.latent_grid, data.phantom_cases, data.phantom_seed, batch_size, rate, seed]
-    settings += [arguments.segmenter_steps, arguments.bf16]
+def learn_to_see(model, processor, records, asked: RunArguments) -> None:
+    """Warm segmenter and encoder up."""
 
     def see(indices: list[int]) -> torch.Tensor:
         batch = processor([study_case(records[index]) for index in indices])
         views = {name: batch[name] for name in ("pixel_values", "lateral_pixel_values", "views")}
         return model.latent_of(model.encode_views(**views))
 
+    bf16 = asked.training.bf16
     stages = {
         "segmenter": (model.segmenter, partial(warm_up_segmenter, model.segmenter, records, processor)),
-        "encoder": (model.encoder, partial(warm_up_encoder, model.encoder, see, records, bf16=arguments.bf16)),
+        "encoder": (model.encoder, partial(warm_up_encoder, model.encoder, see, records, bf16=bf16)),
     }
+    names = ("encoder", "segmenter", "film_size", "image_size", "latent_grid")
     model.eval()  # no view is withheld yet
-    for name, (part, stage) in stages.items():
-        steps = getattr(arguments, f"{name}_steps")
-        if steps:
-            done = folder / f"{name}-{steps}-{fingerprint(settings)}.safetensors"
-            options = {"steps": steps, "batch_size": batch_size, "rate": rate, "seed": seed}
-            warmed(part, done, partial(stage, **options), seed)
+    warm_up(stages, [getattr(asked.model, name) for name in names], asked)
     model.freeze()
-    set_seed(seed)
 
 
-def write_evaluation(
-    folder: Path, model: ModelArguments, data: DataArguments, arguments: RecipeArguments, config: str | None
-) -> None:
-    """Score the saved folder on phantom cases, where it was trained on them, and write its card from the scores."""
-    evaluation = {}
-    if data.phantom_cases:
-        pipe, n = load(folder), arguments.evaluation_cases
-        for split in ("test", "held_back_style"):
-            evaluation[split] = evaluate_phantom(pipe, n=n, seed=1, split=split)
-        evaluation["test, balanced"] = evaluate_phantom(pipe, n=n, seed=1, prevalence="balanced")
-        write_json(folder / "evaluation.json", evaluation)
-    write_model_card(folder, evaluation, model, data, arguments, config)
+def evaluation_of(asked: RunArguments, folder: Path) -> dict:
+    """Scores of the saved folder on phantom cases, where it was trained on them."""
+    if not asked.data.phantom_cases:
+        return {}
+    pipe, n = load(folder), asked.training.evaluation_cases
+    evaluation = {split: evaluate_phantom(pipe, n=n, seed=1, split=split) for split in ("test", "held_back_style")}
+    return evaluation | {"test, balanced": evaluate_phantom(pipe, n=n, seed=1, prevalence="balanced")}
 
 
-def write_model_card(
-    folder: Path, evaluation: dict, model: ModelArguments, data: DataArguments, arguments, config, tables=None
-) -> None:
-    """The card of a folder that this recipe made; `tables` as in `write_card`."""
-    scratch = isinstance(model.encoder, dict)
-    write_card(
-        folder,
-        evaluation,
-        model_name=arguments.model_name,
-        base="random weights" if scratch else f"{model.encoder} and {model.decoder}",
-        data=f"{data.phantom_cases} phantom cases of two views" if data.phantom_cases else ", ".join(data.train_data),
-        command=f"hf-medreport train cxr_multitask --config {config}",
-        tables=tables,
-    )
+def described(asked: RunArguments) -> dict:
+    """What the card says the model was made of."""
+    model, data = asked.model, asked.data
+    drawn = f"{data.phantom_cases} phantom cases of two views"
+    return {
+        "base": "random weights" if isinstance(model.encoder, dict) else f"{model.encoder} and {model.decoder}",
+        "data": drawn if data.phantom_cases else ", ".join(data.train_data),
+    }

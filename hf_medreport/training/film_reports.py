@@ -11,11 +11,11 @@ from hf_medreport.data.radscribe_reports import RadScribeReports
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.data.webdataset_reports import WebDatasetReports
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.recipe import print_skipped, tables_of
+from hf_medreport.training.recipe import ReportDataArguments, check_source, log_skipped, tables_of
 
 
 @dataclass
-class DataArguments:
+class DataArguments(ReportDataArguments):
     """The data: tables, archives or shards of films and reports, or the phantom."""
 
     train_data: list[str] = field(
@@ -29,23 +29,16 @@ class DataArguments:
     train_weights: list[float] | None = field(
         default=None, metadata={"help": "How much of an epoch comes from each source. Default: as many as it has."}
     )
-    validation_data: str | None = field(default=None, metadata={"help": "One table."})
-    validation_archive: str | None = field(default=None, metadata={"help": "Its films."})
+    validation_archive: str | None = field(default=None, metadata={"help": "Films of validation_data."})
     image_column: str = "image"
     text_column: str = "text"
     labels_column: str | None = field(default=None, metadata={"help": "Of CheXpert names. Default: no labels."})
-    phantom_films: int = field(default=0, metadata={"help": "Draw so many training films instead of reading tables."})
-    phantom_validation_films: int = 100
-    phantom_seed: int = 0
     max_text_tokens: int = field(default=512, metadata={"help": "Longer reports are cut."})
-    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
 
 
 def check_data(data: DataArguments) -> None:
     """Refuse sources that do not go together."""
-    if bool(data.phantom_films) == bool(data.train_data):
-        found = "both" if data.train_data else "neither"
-        raise InputError("train_data, phantom_films", found, "one of them", "name tables, or draw phantom films")
+    check_source(data)
     sources = len(data.train_data)
     if data.train_archives and len(data.train_archives) != sources:
         found = f"{len(data.train_archives)} for {sources} tables"
@@ -67,15 +60,15 @@ def load_data(data: DataArguments, image_size: int, evaluates: bool) -> tuple:
         image_size: side of the phantom's films.
         evaluates: whether a validation set is wanted.
     """
-    if data.phantom_films:
+    if data.phantom_cases:
         source = {"seed": data.phantom_seed, "size": image_size}
-        validation = PhantomSource(data.phantom_validation_films, **source, split="validation")
-        training = PhantomReports(PhantomSource(data.phantom_films, **source))
+        validation = PhantomSource(data.phantom_validation_cases, **source, split="validation")
+        training = PhantomReports(PhantomSource(data.phantom_cases, **source))
         return training, PhantomReports(validation) if evaluates else None, None
     archives = data.train_archives or [None] * len(data.train_data)
     sources = [open_reports(path, archive, data) for path, archive in zip(data.train_data, archives, strict=True)]
     validation = open_reports(data.validation_data, data.validation_archive, data) if evaluates else None
-    print_skipped([*sources, *([validation] if validation else [])])
+    log_skipped([*sources, *([validation] if validation else [])])
     weights = None
     if data.train_weights is not None:
         pairs = zip(sources, data.train_weights, strict=True)

@@ -10,6 +10,7 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card and,
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,7 @@ from hf_medreport.data.phantom_bags import draw_bags, draw_tiles
 from hf_medreport.data.slide_reports import SlideReports, ThinnedBags
 from hf_medreport.evaluation.faithfulness import evaluate_faithfulness
 from hf_medreport.evaluation.phantom_slides import evaluate_slides
-from hf_medreport.files.writing import sha256, write_json
-from hf_medreport.hub.card import write_card
+from hf_medreport.files.writing import sha256
 from hf_medreport.hub.histgen_tokenizer import legacy_tokenizer, legacy_vocabulary
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.configuration_histgen import HistGenConfig
@@ -36,15 +36,19 @@ from hf_medreport.processing.processing_histgen import HistGenProcessor
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.patch_encoder import train_patch_encoder
 from hf_medreport.training.recipe import (
+    SAMPLES,
     TEST_BENCH,
+    ReportDataArguments,
     ReportRecipeArguments,
+    RunArguments,
+    check_evaluation,
     fingerprint,
+    finish,
     fit,
-    save_model,
-    write_manifest,
 )
+from hf_medreport.training.report_metrics import ReportMetrics, slide_facts
 from hf_medreport.training.tokenizer import train_tokenizer
-from hf_medreport.training.trainer import ReportMetrics, ReportTrainer, slide_facts
+from hf_medreport.training.trainer import ReportTrainer
 
 EVIDENCE_PART = 2  # one slide in so many: a map takes a gradient a sentence
 LEGACY = "histgen"  # the name of the original's word-level tokenizer
@@ -71,18 +75,15 @@ class ModelArguments:
 
 
 @dataclass
-class DataArguments:
+class DataArguments(ReportDataArguments):
     """The data: an annotation with a folder of features, tables of feature files, or phantom slides."""
 
     annotation: str | None = field(default=None, metadata={"help": "HistGen's annotation.json."})
     features: str | None = field(default=None, metadata={"help": "Folder of the annotation's feature files."})
     train_data: list[str] = field(default_factory=list, metadata={"help": "CSV, JSONL or Parquet tables."})
-    validation_data: str | None = field(default=None, metadata={"help": "One table."})
     features_column: str = "features"
     text_column: str = "text"
-    phantom_slides: int = field(default=0, metadata={"help": "Draw so many training slides."})
-    phantom_validation_slides: int = 60
-    phantom_seed: int = 0
+    phantom_validation_cases: int = 60
     phantom_wordings: int = field(default=4, metadata={"help": "Reports a drawn slide is worded in."})
     slide_px: int = field(default=2048, metadata={"help": "Side of a drawn slide."})
     slide_mpp: float = field(default=1.0, metadata={"help": "Microns a px of a drawn slide."})
@@ -91,7 +92,6 @@ class DataArguments:
     keep_patches: float = field(
         default=1.0, metadata={"help": "Smallest share of a bag's patches that a training step may see."}
     )
-    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad records out and count them; else stop."})
 
 
 @dataclass
@@ -106,7 +106,7 @@ class RecipeArguments(ReportRecipeArguments):
     published_optimiser: bool = field(
         default=False, metadata={"help": "Adam with L2 and amsgrad, gradients cut by value, x 0.8 each epoch."}
     )
-    evaluation_slides: int = field(default=200, metadata={"help": "Drawn slides that the card's figures come from."})
+    evaluation_cases: int = field(default=200, metadata={"help": "Drawn slides that the card's figures come from."})
 
     def __post_init__(self):
         if self.generation_num_beams is None:
@@ -145,72 +145,57 @@ def train(config: str | None, flags: list[str]) -> dict:
         (ModelArguments, DataArguments, RecipeArguments), config, flags
     )
     check_arguments(model_arguments, data_arguments, arguments)
+    asked = RunArguments("histgen", config, model_arguments, data_arguments, arguments)
     set_seed(arguments.seed)
-    output = Path(arguments.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
+    asked.output.mkdir(parents=True, exist_ok=True)
     tiles = TileImageProcessor(**(model_arguments.tiles or {}))
     encoder = patch_encoder_folder(model_arguments, data_arguments, arguments, tiles)
     train_set, validation_set = load_data(data_arguments, arguments, tiles, encoder)
     set_seed(arguments.seed)
     model, processor = build(model_arguments, train_set, tiles, encoder)
-    model.config.statement = TEST_BENCH if data_arguments.phantom_slides else ""
+    model.config.statement = TEST_BENCH if data_arguments.phantom_cases else ""
     generation = {"max_new_tokens": data_arguments.max_text_tokens}
     if arguments.generation_num_beams > 1:  # the best sum of log-probabilities, as published
         generation |= {"num_beams": arguments.generation_num_beams, "length_penalty": 0.0}
     model.generation_config.update(**generation)
 
+    bags = ThinnedBags(train_set, data_arguments.keep_patches, arguments.seed, lambda: int(trainer.state.epoch or 0))
+    facts = slide_facts if data_arguments.phantom_cases else None
     trainer = HistGenTrainer(
         model=model,
         args=arguments,
         data_collator=SlideReportCollator(processor, data_arguments.max_text_tokens),
-        train_dataset=ThinnedBags(
-            train_set, data_arguments.keep_patches, arguments.seed, lambda: int(trainer.state.epoch or 0)
-        ),
+        train_dataset=bags,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
-        compute_metrics=ReportMetrics(
-            processor.tokenizer, output / "samples.jsonl", slide_facts if data_arguments.phantom_slides else None
-        ),
+        compute_metrics=ReportMetrics(processor.tokenizer, asked.output / SAMPLES, facts),
     )
-    if trainer.is_world_process_zero():
-        write_manifest(output, len(train_set), tables_of(data_arguments), model_arguments, data_arguments, arguments)
-    metrics = fit(trainer)
-    if trainer.is_world_process_zero():
-        if encoder is not None and arguments.half_precision_weights:
-            processor.patch_encoder.model.half()
-        folder = output / arguments.model_name
-        trained = trainer.accelerator.unwrap_model(trainer.model)
-        save_model(trained, processor, folder, arguments.half_precision_weights, **generation)
-        write_evaluation(folder, data_arguments, arguments, config)
-        metrics["model"] = str(folder)
-    return metrics
+    metrics = fit(trainer, asked, tables_of(data_arguments))
+    if encoder is not None and arguments.half_precision_weights:
+        processor.patch_encoder.model.half()
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    evaluate = partial(evaluation_of, asked)
+    return finish(trainer, asked, metrics, trained, processor, evaluate, described(asked), generation)
 
 
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
     """Refuse, before any work, arguments that do not go together."""
-    sources = [name for name in ("annotation", "train_data", "phantom_slides") if getattr(data, name)]
+    sources = [name for name in ("annotation", "train_data", "phantom_cases") if getattr(data, name)]
     if len(sources) != 1:
         found = " and ".join(sources) or "none of them"
-        raise InputError("annotation, train_data, phantom_slides", found, "one of them", "choose one source")
+        raise InputError("annotation, train_data, phantom_cases", found, "one of them", "choose one source")
     if data.annotation and not data.features:
         raise InputError("features", "none", "the folder of the annotation's feature files", "give `features`")
     if not model.model:
         raise InputError("model", "none", "sizes in the YAML, or a folder", "see examples/histgen_paper.yaml")
     trains_encoder = isinstance(model.patch_encoder, dict)
-    if trains_encoder and not (data.phantom_slides and arguments.encoder_steps):
-        found = "a configuration to train, and no phantom_slides or encoder_steps"
+    if trains_encoder and not (data.phantom_cases and arguments.encoder_steps):
+        found = "a configuration to train, and no phantom_cases or encoder_steps"
         raise InputError("patch_encoder", found, "both, or a folder", "name a trained encoder's folder")
-    if data.phantom_slides and not model.patch_encoder:
-        found = "none for phantom_slides"
+    if data.phantom_cases and not model.patch_encoder:
+        found = "none for phantom_cases"
         raise InputError("patch_encoder", found, "a folder, or a configuration to train", "name one")
-    evaluates = arguments.eval_strategy != "no"
-    if arguments.early_stopping_patience and not evaluates:
-        raise InputError("early_stopping_patience", "eval_strategy no", "steps or epoch", "set eval_strategy")
-    if evaluates and data.train_data and not data.validation_data:
-        raise InputError("validation_data", "none", "a table to evaluate on", "name it or set eval_strategy to no")
-    if (arguments.metric_for_best_model or "").endswith("fact_f1") and not data.phantom_slides:
-        found = f"{arguments.metric_for_best_model} on real reports"
-        raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
+    check_evaluation(arguments, data.validation_data or data.annotation, data.phantom_cases)
     if not 0 < data.keep_patches <= 1:
         raise InputError("keep_patches", f"{data.keep_patches:g}", "a share above 0, at most 1", "correct it")
 
@@ -251,11 +236,11 @@ def load_data(
     """Training set, and validation set or None."""
     on_bad = "skip" if data.skip_bad_rows else "raise"
     evaluates = arguments.eval_strategy != "no"
-    if data.phantom_slides:
+    if data.phantom_cases:
         with arguments.main_process_first(desc="drawing slides"):
             return (
-                phantom_reports(data, arguments, tiles, encoder, "train", data.phantom_slides, data.phantom_wordings),
-                phantom_reports(data, arguments, tiles, encoder, "validation", data.phantom_validation_slides, 1),
+                phantom_reports(data, arguments, tiles, encoder, "train", data.phantom_cases, data.phantom_wordings),
+                phantom_reports(data, arguments, tiles, encoder, "validation", data.phantom_validation_cases, 1),
             )
     if data.annotation:
         training = SlideReports.from_annotation(data.annotation, "train", data.features, on_bad=on_bad)
@@ -331,21 +316,24 @@ def reports_tokenizer(arguments: ModelArguments, train_set: SlideReports):
     return train_tokenizer(train_set.texts(), arguments.vocabulary_size, digits=True)
 
 
-def write_evaluation(folder: Path, data: DataArguments, arguments: RecipeArguments, config: str | None) -> None:
-    """Score the saved folder on phantom slides, where it was trained on them, and write its card from the scores."""
-    evaluation = {}
-    if data.phantom_slides:
-        pipe, options = load(folder), {"size": data.slide_px, "mpp": data.slide_mpp}
-        for split in ("test", "held_back_style"):
-            evaluation[split] = evaluate_slides(pipe, n=arguments.evaluation_slides, seed=1, split=split, **options)
-        n = max(1, arguments.evaluation_slides // EVIDENCE_PART)
-        evaluation["test"]["evidence"] = evaluate_faithfulness(pipe, n=n, seed=1, **options)
-        write_json(folder / "evaluation.json", evaluation)
-    write_card(
-        folder,
-        evaluation,
-        model_name=arguments.model_name,
-        base="random weights",
-        data=f"{data.phantom_slides} phantom slides" if data.phantom_slides else ", ".join(map(str, tables_of(data))),
-        command=f"hf-medreport train histgen --config {config}",
-    )
+def evaluation_of(asked: RunArguments, folder: Path) -> dict:
+    """Scores of the saved folder on phantom slides, where it was trained on them."""
+    data, count = asked.data, asked.training.evaluation_cases
+    if not data.phantom_cases:
+        return {}
+    pipe, options = load(folder), {"seed": 1, "size": data.slide_px, "mpp": data.slide_mpp}
+    evaluation = {
+        split: evaluate_slides(pipe, n=count, split=split, **options) for split in ("test", "held_back_style")
+    }
+    evaluation["test"]["evidence"] = evaluate_faithfulness(pipe, n=max(1, count // EVIDENCE_PART), **options)
+    return evaluation
+
+
+def described(asked: RunArguments) -> dict:
+    """What the card says the model was made of."""
+    model, data = asked.model.model, asked.data
+    read = ", ".join(map(str, tables_of(data)))
+    return {
+        "base": "random weights" if isinstance(model, dict) else model,
+        "data": f"{data.phantom_cases} phantom slides" if data.phantom_cases else read,
+    }

@@ -1,21 +1,18 @@
 """The recipe of MedViLL's own pre-training: masked words and image-text matching, from films with reports.
 
     hf-medreport train medvill --config examples/medvill_phantom.yaml --output_dir runs/medvill
-    torchrun --nproc_per_node 2 examples/train_medvill.py --config examples/medvill_phantom.yaml
+    torchrun --nproc_per_node 2 examples/train.py medvill --config examples/medvill_phantom.yaml
 
 Writes `OUTPUT_DIR/MODEL_NAME` (the encoder as a folder that loads anywhere, with its card: what `train radscribe` takes
 as `encoder`), `checkpoint-N` (to resume from; with the heads of both tasks) and `manifest.json`.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from torch.utils.data import default_collate
 from transformers import AutoTokenizer, BertForPreTraining, ViTModel, set_seed
 
 from hf_medreport.data.phantom import PhantomReports, PhantomSource
-from hf_medreport.files.writing import write_json
-from hf_medreport.hub.card import write_card
 from hf_medreport.modeling.configuration_medvill import MedViLLConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
 from hf_medreport.modeling.modeling_medvill import MedViLLForPreTraining
@@ -28,11 +25,11 @@ from hf_medreport.training.medvill_pairs import MaskedPairs, best_guesses, pair_
 from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     ReportRecipeArguments,
+    RunArguments,
     check_evaluation,
+    finish,
     fit,
-    save_weights,
     texts_of,
-    write_manifest,
 )
 from hf_medreport.training.tokenizer import train_word_pieces
 from hf_medreport.training.trainer import ReportTrainer
@@ -78,7 +75,6 @@ class RecipeArguments(ReportRecipeArguments):
 
     output_dir: str = "runs/medvill"
     predict_with_generate: bool = False  # it writes no reports
-    evaluation_films: int = field(default=500, metadata={"help": "Phantom films that the card's figures come from."})
 
 
 def train(config: str | None, flags: list[str]) -> dict:
@@ -87,6 +83,7 @@ def train(config: str | None, flags: list[str]) -> dict:
         (ModelArguments, DataArguments, RecipeArguments), config, flags
     )
     check_arguments(model_arguments, data_arguments, arguments)
+    asked = RunArguments("medvill", config, model_arguments, data_arguments, arguments)
     set_seed(arguments.seed)
     train_set, validation_set, weights = load_data(
         data_arguments, model_arguments.image_size, arguments.eval_strategy != "no"
@@ -95,8 +92,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     lay_out(model, arguments.bf16, arguments.fp16)
     training = pairs_of(train_set, processor, arguments.seed, lambda: int(trainer.state.epoch or 0))
     validation = pairs_of(validation_set, processor, arguments.seed) if validation_set is not None else None
-    output = Path(arguments.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
+    asked.output.mkdir(parents=True, exist_ok=True)
     trainer = ReportTrainer(
         model=model,
         args=arguments,
@@ -107,17 +103,10 @@ def train(config: str | None, flags: list[str]) -> dict:
         preprocess_logits_for_metrics=best_guesses,
         sample_weights=weights,
     )
-    if trainer.is_world_process_zero():
-        write_manifest(output, len(train_set), inputs_of(data_arguments), model_arguments, data_arguments, arguments)
-    metrics = fit(trainer)
-    evaluation = evaluate(trainer, processor, data_arguments, model_arguments.image_size, config)
-    if trainer.is_world_process_zero():
-        folder = output / arguments.model_name
-        encoder = trainer.accelerator.unwrap_model(trainer.model).medvill  # without the heads of its tasks
-        save_weights(encoder, processor, folder, arguments.half_precision_weights)
-        write_evaluation(folder, evaluation, model_arguments, data_arguments, arguments, config)
-        metrics["model"] = str(folder)
-    return metrics
+    metrics = fit(trainer, asked, inputs_of(data_arguments))
+    evaluation = evaluation_of(trainer, processor, asked)  # by all processes
+    encoder = trainer.accelerator.unwrap_model(trainer.model).medvill  # without the heads of its tasks
+    return finish(trainer, asked, metrics, encoder, processor, lambda folder: evaluation, described(asked))
 
 
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
@@ -135,7 +124,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
     if arguments.dataloader_persistent_workers:
         remedy = "leave it out: workers that live on do not learn that an epoch is over"
         raise InputError("dataloader_persistent_workers", "true", "false", remedy)
-    check_evaluation(arguments, data.validation_data, data.phantom_films)
+    check_evaluation(arguments, data.validation_data, data.phantom_cases)
 
 
 def pairs_of(records, processor, seed: int, epoch=lambda: 0) -> MaskedPairs:
@@ -205,34 +194,24 @@ def image_encoder_of(arguments: ModelArguments) -> tuple:
     return pair.config.encoder, pair.encoder
 
 
-def evaluate(
-    trainer: ReportTrainer, processor, data: DataArguments, image_size: int, config: str | None
-) -> dict[str, dict]:
+def evaluation_of(trainer: ReportTrainer, processor, asked: RunArguments) -> dict[str, dict]:
     """Figures of both tasks on phantom films that were not trained on; {} without phantoms."""
-    evaluation, films = {}, trainer.args.evaluation_films
-    for split in ("test", "held_back_style") if data.phantom_films else ():
-        records = PhantomReports(PhantomSource(films, SEED, image_size, split))
+    evaluation, films = {}, asked.training.evaluation_cases
+    for split in ("test", "held_back_style") if asked.data.phantom_cases else ():
+        records = PhantomReports(PhantomSource(films, SEED, asked.model.image_size, split))
         trainer.compute_metrics = pair_figures
         scores = trainer.predict(pairs_of(records, processor, SEED), metric_key_prefix=split).metrics
         trainer.compute_metrics = pair_metrics
-        command = f"hf-medreport train medvill --config {config}"
         figures = {task: scores[f"{split}_{task}"] for task in ("words", "match")}
-        evaluation[split] = {"n": films, "seed": SEED, "command": command, **figures}
+        evaluation[split] = {"n": films, "seed": SEED, "command": asked.command, **figures}
     return evaluation
 
 
-def write_evaluation(
-    folder: Path, evaluation: dict, model: ModelArguments, data: DataArguments, arguments, config: str | None
-) -> None:
-    """The figures and the card."""
-    if evaluation:
-        write_json(folder / "evaluation.json", evaluation)
+def described(asked: RunArguments) -> dict:
+    """What the card says the model was made of."""
+    model, data = asked.model, asked.data
     parts = ["random weights" if isinstance(model.bert, dict) else model.bert]
-    write_card(
-        folder,
-        evaluation,
-        model_name=arguments.model_name,
-        base=" and ".join(parts + ([model.image_weights] if model.image_weights else [])),
-        data=f"{data.phantom_films} phantom films" if data.phantom_films else ", ".join(data.train_data),
-        command=f"hf-medreport train medvill --config {config}",
-    )
+    return {
+        "base": " and ".join(parts + ([model.image_weights] if model.image_weights else [])),
+        "data": f"{data.phantom_cases} phantom films" if data.phantom_cases else ", ".join(data.train_data),
+    }

@@ -2,9 +2,10 @@
 
 Instructions alone do not say: of two processors that have bfloat16 one multiplies it several times faster than float32
 and one half as fast, and one without it ten times slower. So it is tried, which takes a fraction of a second;
-`python benchmarks/precision.py` holds the choice against whole training steps.
+`python benchmarks/speed/precision.py` holds the choice against whole training steps.
 """
 
+import logging
 from functools import cache
 from time import perf_counter
 
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 
 from hf_medreport.processing.input_error import InputError
+
+logger = logging.getLogger(__name__)
 
 SIZE, TRIES = 512, 5  # of the matrices that are multiplied
 
@@ -50,7 +53,8 @@ def lay_out(model: nn.Module, bf16: bool, fp16: bool = False) -> None:
     model.to(memory_format=torch.channels_last)
     name = "bfloat16" if bf16 else "float16" if fp16 else "float32"
     place = "this GPU" if torch.accelerator.is_available() else f"this processor ({processor()})"
-    print(f"precision: {name}, channels last; {place} multiplies bfloat16 {bfloat16_gain():.2g} x as fast as float32")
+    gain = f"{bfloat16_gain():.2g}"
+    logger.info("precision: %s, channels last; %s multiplies bfloat16 %s x as fast as float32", name, place, gain)
 
 
 def processor() -> str:

@@ -1,7 +1,7 @@
 """The recipe of system 004: from films with reports and labels, or from the phantom.
 
     hf-medreport train radscribe --config examples/radscribe_phantom.yaml --output_dir runs/radscribe
-    torchrun --nproc_per_node 2 examples/train_radscribe.py --config examples/radscribe_phantom.yaml
+    torchrun --nproc_per_node 2 examples/train.py radscribe --config examples/radscribe_phantom.yaml
 
 A YAML with the original's keys is taken as it is, see `radscribe_yaml`. Writes `OUTPUT_DIR/MODEL_NAME` (a folder that
 loads anywhere, with its card), `checkpoint-N` (to resume from), `warm-up`, `samples.jsonl` and `manifest.json`.
@@ -16,8 +16,6 @@ from transformers import set_seed
 
 from hf_medreport.data.collator import LabelledCollator
 from hf_medreport.evaluation.phantom import evaluate_phantom
-from hf_medreport.files.writing import write_json
-from hf_medreport.hub.card import write_card
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.arguments import read_arguments
@@ -30,21 +28,22 @@ from hf_medreport.training.radscribe_model import ModelArguments, build
 from hf_medreport.training.radscribe_trainer import RadScribeTrainer
 from hf_medreport.training.radscribe_yaml import is_radscribe_yaml, translated
 from hf_medreport.training.recipe import (
+    SAMPLES,
     TEST_BENCH,
-    ReportRecipeArguments,
+    RunArguments,
+    WarmUpArguments,
     check_evaluation,
-    fingerprint,
+    finish,
     fit,
-    save_model,
-    write_manifest,
+    from_names,
 )
-from hf_medreport.training.trainer import ReportMetrics, chest_facts
+from hf_medreport.training.report_metrics import ReportMetrics, chest_facts
 from hf_medreport.training.two_rates import GroupRates
-from hf_medreport.training.warm_up import warm_up_encoder, warmed
+from hf_medreport.training.warm_up import warm_up, warm_up_encoder
 
 
 @dataclass
-class RecipeArguments(ReportRecipeArguments):
+class RecipeArguments(WarmUpArguments):
     """Trainer's arguments with defaults for reports, two rates, phases of freezing, and the warm-up."""
 
     output_dir: str = "runs/radscribe"
@@ -62,13 +61,6 @@ class RecipeArguments(ReportRecipeArguments):
     decode_schedule: bool = field(default=False, metadata={"help": "Generate as the original does, by epoch."})
     concepts: str | None = field(default=None, metadata={"help": "Table of a concept linker, for CLINICAL_ figures."})
     encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the image encoder on findings; phantom only."})
-    warm_up_folder: str | None = field(
-        default=None,
-        metadata={"help": "Where warmed-up weights are kept and found again. Default: OUTPUT_DIR/warm-up."},
-    )
-    warm_up_batch_size: int = 32
-    warm_up_rate: float = 2e-3
-    evaluation_films: int = field(default=500, metadata={"help": "Phantom films that the card's figures come from."})
 
     def rates(self) -> tuple[GroupRates, GroupRates]:
         """Of the encoder, of the decoder; InputError names the field of a rate that cannot be."""
@@ -87,7 +79,8 @@ def train(config: str | None, flags: list[str]) -> dict:
     model_arguments, data_arguments, arguments = read_arguments(
         (ModelArguments, DataArguments, RecipeArguments), config, flags, translate=ours
     )
-    check_arguments(data_arguments, arguments)
+    check_arguments(model_arguments, data_arguments, arguments)
+    asked = RunArguments("radscribe", config, model_arguments, data_arguments, arguments)
     rates, callbacks = arguments.rates(), callbacks_of(arguments)
     set_seed(arguments.seed)
     train_set, validation_set, weights = load_data(
@@ -97,15 +90,15 @@ def train(config: str | None, flags: list[str]) -> dict:
     label_mode = model.config.encoder.label_mode
     check_labels(train_set, validation_set, label_mode)
     lay_out(model, arguments.bf16, arguments.fp16)
-    if data_arguments.phantom_films:
+    if data_arguments.phantom_cases:
         model.config.statement = TEST_BENCH
-    output = Path(arguments.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
+    asked.output.mkdir(parents=True, exist_ok=True)
     if arguments.encoder_steps:
-        warm_up(model, processor, train_set, data_arguments, arguments)
+        learn_to_see(model, processor, train_set, asked)
 
     generation = {"max_new_tokens": data_arguments.max_text_tokens}
     model.generation_config.update(**generation)
+    scores = metrics_of(processor, data_arguments, arguments, label_mode)
     trainer = RadScribeTrainer(
         model=model,
         args=arguments,
@@ -113,23 +106,15 @@ def train(config: str | None, flags: list[str]) -> dict:
         train_dataset=train_set,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
-        compute_metrics=ReportMetrics(
-            processor.tokenizer, output / "samples.jsonl", metrics_of(processor, data_arguments, arguments, label_mode)
-        ),
+        compute_metrics=ReportMetrics(processor.tokenizer, asked.output / SAMPLES, scores),
         sample_weights=weights,
         rates=rates,
         callbacks=callbacks,
     )
-    if trainer.is_world_process_zero():
-        write_manifest(output, len(train_set), inputs_of(data_arguments), model_arguments, data_arguments, arguments)
-    metrics = fit(trainer)
-    if trainer.is_world_process_zero():
-        folder = output / arguments.model_name
-        trained = trainer.accelerator.unwrap_model(trainer.model)
-        save_model(trained, processor, folder, arguments.half_precision_weights, **generation)
-        write_evaluation(folder, model_arguments, data_arguments, arguments, config)
-        metrics["model"] = str(folder)
-    return metrics
+    metrics = fit(trainer, asked, inputs_of(data_arguments))
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    evaluate = partial(evaluation_of, asked)
+    return finish(trainer, asked, metrics, trained, processor, evaluate, described(asked), generation)
 
 
 def ours(values: dict) -> dict:
@@ -137,17 +122,19 @@ def ours(values: dict) -> dict:
     return translated(values) if is_radscribe_yaml(values) else values
 
 
-def check_arguments(data: DataArguments, arguments: RecipeArguments) -> None:
+def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
     """Refuse, before any work, arguments that do not go together."""
     check_data(data)
-    if arguments.encoder_steps and not data.phantom_films:
-        raise InputError("encoder_steps", "a warm-up on tables", "phantom_films", "set it to 0")
+    if not model.model:
+        from_names(encoder=model.encoder, decoder=model.decoder)
+    if arguments.encoder_steps and not data.phantom_cases:
+        raise InputError("encoder_steps", "a warm-up on tables", "phantom_cases", "set it to 0")
     if arguments.encoder_freeze_epoch and not arguments.finetune:
         found = f"{arguments.encoder_freeze_epoch} without finetune"
         raise InputError("encoder_freeze_epoch", found, "finetune", "switch finetune on, or leave it out")
     if arguments.concepts and not Path(arguments.concepts).is_file():
         raise InputError("concepts", f"no file {Path(arguments.concepts).name}", "a table", "check the path")
-    check_evaluation(arguments, data.validation_data, data.phantom_films)
+    check_evaluation(arguments, data.validation_data, data.phantom_cases)
 
 
 def check_labels(train_set, validation_set, label_mode: str) -> None:
@@ -170,7 +157,7 @@ def metrics_of(processor, data: DataArguments, arguments: RecipeArguments, label
     told = {"oracle_labels": 1.0} if label_mode == "oracle" else {}
 
     def scores(generated: list[str], references: list[str]) -> dict[str, float]:
-        facts = chest_facts(generated, references) if data.phantom_films else {}
+        facts = chest_facts(generated, references) if data.phantom_cases else {}
         return told | facts | original(generated, references)
 
     return scores
@@ -182,52 +169,34 @@ def callbacks_of(arguments: RecipeArguments) -> list:
     return callbacks + ([DecodeByEpoch(arguments)] if arguments.decode_schedule else [])
 
 
-def warm_up(model, processor, records, data: DataArguments, arguments: RecipeArguments) -> None:
-    """Warm the image encoder up, or take what an earlier run of the same settings left."""
+def learn_to_see(model, processor, records, asked: RunArguments) -> None:
+    """Warm the image encoder up."""
     encoder, config = model.encoder.image_encoder, model.config.encoder
-    settings = [config.image_encoder, config.image_encoder_sizes, config.image_size, config.num_image_embeds]
-    settings += [data.phantom_films, data.phantom_seed, processor.image_processor.fit, arguments.bf16, arguments.seed]
-    settings += [arguments.warm_up_batch_size, arguments.warm_up_rate]
 
     def see(indices: list[int]) -> torch.Tensor:
         films = processor.image_processor([records[index]["image"] for index in indices], return_tensors="pt")
         features, _ = model.encoder.image_features(films["pixel_values"])
         return encoder.tokens(features)[0]
 
-    folder = Path(arguments.warm_up_folder or Path(arguments.output_dir) / "warm-up")
-    options = {"steps": arguments.encoder_steps, "batch_size": arguments.warm_up_batch_size}
-    options |= {"rate": arguments.warm_up_rate, "seed": arguments.seed}
-    done = folder / f"image-encoder-{arguments.encoder_steps}-{fingerprint(settings)}.safetensors"
-    stage = partial(warm_up_encoder, encoder, see, records, bf16=arguments.bf16, **options)
+    settings = [config.image_encoder, config.image_encoder_sizes, config.image_size, config.num_image_embeds]
+    stage = partial(warm_up_encoder, encoder, see, records, bf16=asked.training.bf16)
     model.eval()
-    warmed(encoder, done, stage, arguments.seed)
-    set_seed(arguments.seed)
+    warm_up({"encoder": (encoder, stage)}, [*settings, processor.image_processor.fit], asked)
 
 
-def write_evaluation(
-    folder: Path, model: ModelArguments, data: DataArguments, arguments: RecipeArguments, config: str | None
-) -> None:
-    """Score the saved folder on phantom films, where it was trained on them, and write its card from the scores."""
-    evaluation = {}
-    if data.phantom_films:
-        pipe, n = load(folder), arguments.evaluation_films
-        for split in ("test", "held_back_style"):
-            evaluation[split] = evaluate_phantom(pipe, n=n, seed=1, split=split)
-        write_json(folder / "evaluation.json", evaluation)
-    write_model_card(folder, evaluation, model, data, arguments, config)
+def evaluation_of(asked: RunArguments, folder: Path) -> dict:
+    """Scores of the saved folder on phantom films, where it was trained on them."""
+    if not asked.data.phantom_cases:
+        return {}
+    pipe, n = load(folder), asked.training.evaluation_cases
+    return {split: evaluate_phantom(pipe, n=n, seed=1, split=split) for split in ("test", "held_back_style")}
 
 
-def write_model_card(
-    folder: Path, evaluation: dict, model: ModelArguments, data: DataArguments, arguments, config, tables=None
-) -> None:
-    """The card of a folder that this recipe made; `tables` as in `write_card`."""
+def described(asked: RunArguments) -> dict:
+    """What the card says the model was made of."""
+    model, data = asked.model, asked.data
     parts = "random weights" if isinstance(model.encoder, dict) else f"{model.encoder} and {model.decoder}"
-    write_card(
-        folder,
-        evaluation,
-        model_name=arguments.model_name,
-        base=model.model or parts,
-        data=f"{data.phantom_films} phantom films" if data.phantom_films else ", ".join(data.train_data),
-        command=f"hf-medreport train radscribe --config {config}",
-        tables=tables,
-    )
+    return {
+        "base": model.model or parts,
+        "data": f"{data.phantom_cases} phantom films" if data.phantom_cases else ", ".join(data.train_data),
+    }

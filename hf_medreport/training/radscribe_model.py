@@ -16,7 +16,7 @@ from hf_medreport.processing.label_text import label_text
 from hf_medreport.processing.processing_medvill import film_processor, scale_of
 from hf_medreport.processing.processing_radscribe import RadScribeProcessor
 from hf_medreport.registry import register_auto_classes
-from hf_medreport.training.recipe import texts_of
+from hf_medreport.training.recipe import from_names, loading, texts_of
 from hf_medreport.training.tokenizer import train_tokenizer, train_word_pieces
 
 # Our names of the fields of the encoder's configuration that decide about its weights.
@@ -83,21 +83,14 @@ def build(arguments: ModelArguments, train_set) -> tuple[RadScribeForConditional
         InputError: parts that do not load, are of another kind or do not fit each other.
         ValueError: sizes that the configurations refuse.
     """
-    parts = (arguments.encoder, arguments.decoder)
-    try:
-        if arguments.model:
+    parts = {"encoder": arguments.encoder, "decoder": arguments.decoder}
+    if arguments.model:
+        with loading(model=arguments.model):
             return load_whole(arguments)
-        if all(isinstance(part, str) and part for part in parts):
+    if from_names(**parts):
+        with loading(**parts, image_weights=arguments.image_weights):
             return load_parts(arguments)
-    except OSError as error:
-        named = (arguments.model, *parts, arguments.image_weights)
-        found = f"{', '.join(repr(name) for name in named if name)}, of which one does not load"
-        remedy = "check the names, or go online"
-        raise InputError("model, encoder, decoder", found, "folders or repository ids", remedy) from error
-    if all(isinstance(part, dict) for part in parts):
-        return from_scratch(arguments, train_set)
-    kinds = ["a configuration" if isinstance(part, dict) else "a name" if part else "none" for part in parts]
-    raise InputError("encoder, decoder", " and ".join(kinds), "two names or two configurations", "choose")
+    return from_scratch(arguments, train_set)
 
 
 def load_whole(arguments: ModelArguments) -> tuple:

@@ -1,9 +1,15 @@
-"""What every report recipe shares: its arguments, the run around the trainer, the manifest and the final folder."""
+"""What every report recipe shares: its arguments, the run around the trainer, the manifest and the final folder.
+
+A recipe reads its arguments (`RunArguments`), opens its data, builds its model and hands a trainer to `fit`, then to
+`finish`. What it is called where: drawn training cases, be they films, pairs or slides, are `phantom_cases`.
+"""
 
 import importlib.metadata
 import json
+import logging
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,14 +19,31 @@ from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainin
 
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.files.writing import sha256, write_json
+from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.precision import chosen_bf16
+from hf_medreport.training.report_metrics import drop_samples_beyond
 from hf_medreport.training.trainer import ReportTrainer
 
 TEST_BENCH = "written by a test-bench model that learned from drawn images: no clinical statement"
 PACKAGES = ("hf-medreport", "torch", "transformers", "accelerate", "numpy")
 ENDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+SAMPLES = "samples.jsonl"  # in the output folder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ReportDataArguments:
+    """The data: tables of images and reports, or the phantom."""
+
+    train_data: list[str] = field(default_factory=list, metadata={"help": "CSV, JSONL, Parquet or datasets folders."})
+    validation_data: str | None = field(default=None, metadata={"help": "One table."})
+    phantom_cases: int = field(default=0, metadata={"help": "Draw so many training cases instead of reading tables."})
+    phantom_validation_cases: int = field(default=100, metadata={"help": "Draw so many to evaluate on."})
+    phantom_seed: int = 0
+    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
 
 
 @dataclass
@@ -35,8 +58,12 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
     early_stopping_threshold: float = field(default=0.0, metadata={"help": "What an evaluation must gain to count."})
     half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
     model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})
+    evaluation_cases: int = field(default=500, metadata={"help": "Phantom cases that the card's figures come from."})
 
     def __post_init__(self):
+        if self.label_smoothing_factor:  # Trainer's smoother computes a loss of its own, from logits and labels alone
+            found, remedy = f"{self.label_smoothing_factor:g}", "leave it out: these models compute their own losses"
+            raise InputError("label_smoothing_factor", found, "0", remedy)
         # Encoders keep weights that a report's loss never reaches (DINO's mask token).
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = True
@@ -46,8 +73,49 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
         super().__post_init__()
 
 
+@dataclass
+class WarmUpArguments(ReportRecipeArguments):
+    """Those, and of an encoder that learns to see before the decoder learns to write."""
+
+    encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the encoder on findings; phantom only."})
+    warm_up_folder: str | None = field(
+        default=None,
+        metadata={"help": "Where warmed-up weights are kept and found again. Default: OUTPUT_DIR/warm-up."},
+    )
+    warm_up_batch_size: int = 32
+    warm_up_rate: float = 2e-3
+
+
+@dataclass
+class RunArguments:
+    """What a run was asked for: the system, the YAML, and what YAML and flags say of model, data and training."""
+
+    system: str
+    config: str | None
+    model: object
+    data: ReportDataArguments
+    training: ReportRecipeArguments
+
+    @property
+    def output(self) -> Path:
+        """The run's folder."""
+        return Path(self.training.output_dir)
+
+    @property
+    def command(self) -> str:
+        """What starts the run, flags left out."""
+        return f"hf-medreport train {self.system}" + (f" --config {self.config}" if self.config else "")
+
+
+def check_source(data: ReportDataArguments) -> None:
+    """Refuse data from two sources, or from none."""
+    if bool(data.phantom_cases) == bool(data.train_data):
+        found = "both" if data.train_data else "neither"
+        raise InputError("train_data, phantom_cases", found, "one of them", "name tables, or draw phantom cases")
+
+
 def check_evaluation(arguments: ReportRecipeArguments, validation_data: str | None, phantoms: int) -> None:
-    """Refuse, before any work, an evaluation that cannot be: of chest reports from tables or from so many phantoms.
+    """Refuse, before any work, an evaluation that cannot be: of reports from tables or from so many phantoms.
 
     Raises:
         InputError: patience without evaluations, evaluations without data, or facts where none are known.
@@ -58,20 +126,48 @@ def check_evaluation(arguments: ReportRecipeArguments, validation_data: str | No
     if evaluates and not (validation_data or phantoms):
         raise InputError("validation_data", "none", "a table to evaluate on", "name it or set eval_strategy to no")
     if (arguments.metric_for_best_model or "").endswith(("fact_f1", "kind_f1")) and not phantoms:
-        found = f"{arguments.metric_for_best_model} on tables"
+        found = f"{arguments.metric_for_best_model} on real reports"
         raise InputError("metric_for_best_model", found, "eval_loss or eval_bleu4", "facts are known of phantoms only")
 
 
-def tables_of(data) -> list[Path]:
-    """The files that `train_data` and `validation_data` of a recipe name."""
+def from_names(**parts) -> bool:
+    """Whether a model's parts are names to load; False where they are mappings to build from scratch.
+
+    Raises:
+        InputError: a mixture, or a part is missing.
+    """
+    if all(isinstance(part, str) and part for part in parts.values()):
+        return True
+    if all(isinstance(part, dict) for part in parts.values()):
+        return False
+    kinds = ["a configuration" if isinstance(part, dict) else "a name" if part else "none" for part in parts.values()]
+    raise InputError(", ".join(parts), " and ".join(kinds), "two names or two configurations", "choose")
+
+
+@contextmanager
+def loading(**parts: str | None):
+    """Around the loading of parts by their names, None for none: InputError says which they were where one does not
+    load."""
+    try:
+        yield
+    except OSError as error:
+        named = {part: repr(name) for part, name in parts.items() if name}
+        several = len(named) > 1
+        found = f"{', '.join(named.values())}, {'of which one' if several else 'which'} does not load"
+        expected = "folders or repository ids" if several else "a folder or repository id"
+        raise InputError(", ".join(named), found, expected, "check the names, or go online") from error
+
+
+def tables_of(data: ReportDataArguments) -> list[Path]:
+    """The files that `train_data` and `validation_data` name."""
     return [Path(table) for table in (*data.train_data, *([data.validation_data] if data.validation_data else []))]
 
 
-def print_skipped(tables: Iterable[ReportDataset]) -> None:
+def log_skipped(tables: Iterable[ReportDataset]) -> None:
     """Say which tables lost rows, and why the first one was left out."""
     for table in tables:
         if table.skipped:
-            print(f"{table.path}: {len(table.skipped)} bad rows left out, first: {table.skipped[0]}")
+            logger.warning("%s: %d bad rows left out, first: %s", table.path, len(table.skipped), table.skipped[0])
 
 
 def texts_of(records) -> Iterator[str]:
@@ -80,21 +176,73 @@ def texts_of(records) -> Iterator[str]:
     return (text for source in sources for text in source.texts())
 
 
-def fit(trainer: ReportTrainer) -> dict:
-    """Train to the end, from where a killed run stopped if that is asked for; returns the last metrics."""
-    arguments = trainer.args
+def fit(trainer: ReportTrainer, asked: RunArguments, inputs: list[Path]) -> dict:
+    """Train to the end, from where a killed run stopped if that is asked for; returns the last metrics.
+
+    Args:
+        inputs: the files that the data comes from, for the manifest.
+    """
+    arguments = asked.training
+    point = resume_point(arguments)
+    state = TrainerState.load_from_json(str(point / "trainer_state.json")) if point is not None else TrainerState()
+    if trainer.is_world_process_zero():
+        write_manifest(asked, len(trainer.train_dataset), inputs)
+        drop_samples_beyond(asked.output / SAMPLES, state.global_step)
     if arguments.early_stopping_patience:
         patience, threshold = arguments.early_stopping_patience, arguments.early_stopping_threshold
         trainer.add_callback(EarlyStoppingCallback(patience, threshold))
-    point = resume_point(arguments)
-    if point is not None and is_finished(point, arguments):  # Trainer would go a step too far
-        trainer.state = TrainerState.load_from_json(str(point / "trainer_state.json"))
-        best = trainer.state.best_model_checkpoint if arguments.load_best_model_at_end else None
-        trainer.load_weights(best or point)
+    if point is not None and is_finished(state, arguments):  # Trainer would go a step too far
+        trainer.state = state
+        if arguments.load_best_model_at_end and state.best_model_checkpoint:
+            trainer.load_best_weights()
+        else:
+            trainer.load_weights(point)
     else:
         trainer.train(resume_from_checkpoint=point and str(point))
     metrics = {"global_step": trainer.state.global_step}
     return metrics | (trainer.evaluate() if trainer.eval_dataset is not None else {})
+
+
+def finish(
+    trainer: ReportTrainer,
+    asked: RunArguments,
+    metrics: dict,
+    model,
+    processor,
+    evaluate: Callable[[Path], dict],
+    described: dict,
+    generation: dict | None = None,
+) -> dict:
+    """Save what was trained, score the saved folder and write its card; the first of several processes does.
+
+    Args:
+        metrics: what `fit` gave.
+        model: what is saved: the trainer's own, without what wraps it, or a part of that.
+        evaluate: folder -> {split: scores}, {} where nothing is known to score it by.
+        described: `base` and `data` of the card.
+        generation: how reports are to be generated, such as `max_new_tokens`; None of a model that writes none.
+
+    Returns:
+        The metrics and the folder's path, as `model`.
+    """
+    if not trainer.is_world_process_zero():
+        return metrics
+    folder = asked.output / asked.training.model_name
+    if generation is not None:
+        ends = {name: getattr(model.generation_config, name) for name in ENDS}
+        model.generation_config = GenerationConfig(**generation, **ends)  # not what a schedule has left there
+    save_weights(model, processor, folder, asked.training.half_precision_weights)
+    evaluation = evaluate(folder)
+    if evaluation:
+        write_json(folder / "evaluation.json", evaluation)
+    write_model_card(folder, evaluation, asked, described)
+    return metrics | {"model": str(folder)}
+
+
+def write_model_card(folder: Path, evaluation: dict, asked: RunArguments, described: dict, tables=None) -> None:
+    """The card of a folder that a recipe made; `described` as in `finish`, `tables` as in `write_card`."""
+    name = asked.training.model_name
+    write_card(folder, evaluation, model_name=name, command=asked.command, tables=tables, **described)
 
 
 def resume_point(arguments: ReportRecipeArguments) -> Path | None:
@@ -111,23 +259,11 @@ def resume_point(arguments: ReportRecipeArguments) -> Path | None:
     return point and Path(point)
 
 
-def is_finished(point: Path, arguments: ReportRecipeArguments) -> bool:
-    """Whether a checkpoint is where the run ends."""
-    state = TrainerState.load_from_json(str(point / "trainer_state.json"))
+def is_finished(state: TrainerState, arguments: ReportRecipeArguments) -> bool:
+    """Whether a checkpoint's state is that of the run's end."""
     if arguments.max_steps > 0:
         return state.global_step >= arguments.max_steps
     return state.epoch >= arguments.num_train_epochs
-
-
-def save_model(model, processor, folder: Path, half_precision: bool, **generation) -> None:
-    """A model that writes as a folder that loads anywhere; see `save_weights`.
-
-    Args:
-        generation: how reports are to be generated, such as `max_new_tokens`.
-    """
-    ends = {name: getattr(model.generation_config, name) for name in ENDS}
-    model.generation_config = GenerationConfig(**generation, **ends)  # not what a schedule has left there
-    save_weights(model, processor, folder, half_precision)
 
 
 def save_weights(model, processor, folder: Path, half_precision: bool) -> None:
@@ -146,17 +282,17 @@ def fingerprint(settings: list) -> str:
     return sha256(json.dumps(settings, default=str, sort_keys=True).encode())[:8]
 
 
-def write_manifest(output: Path, records: int, tables: list[Path], model, data, arguments) -> None:
+def write_manifest(asked: RunArguments, records: int, inputs: list[Path]) -> None:
     """What the run was: versions, arguments, number of training records, SHA-256 of its tables."""
-    files = [file for table in tables for file in (sorted(table.rglob("*")) if table.is_dir() else [table])]
+    files = [file for path in inputs for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     manifest = {
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "threads": torch.get_num_threads(),
         "training_records": records,
         "inputs": {str(file): sha256(file) for file in files if file.is_file()},
-        "model": asdict(model),
-        "data": asdict(data),
-        "training": json.loads(arguments.to_json_string()),
+        "model": asdict(asked.model),
+        "data": asdict(asked.data),
+        "training": json.loads(asked.training.to_json_string()),
     }
-    write_json(output / "manifest.json", manifest, default=str)
+    write_json(asked.output / "manifest.json", manifest, default=str)

@@ -1,70 +1,15 @@
 """Seq2SeqTrainer with what report models need: weighted sources, hardware in the log, reports scored in validation."""
 
 import copy
-import json
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import psutil
-import sacrebleu
 import torch
-from torch.utils.data import Sampler, SequentialSampler
+from torch.utils.data import SequentialSampler
 from transformers import Seq2SeqTrainer
-from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from hf_medreport.phantom.parser import parse_report
-from hf_medreport.phantom.score import score_facts
-from hf_medreport.phantom.slide.parser import parse_slide_report
-
-
-class DrawsByEpoch(Sampler, ABC):
-    """An order of records that depends on seed and epoch alone.
-
-    A generator that runs on from epoch to epoch, as torch's and transformers' samplers have it, starts over in a
-    resumed run, which then sees other records than the run that was killed.
-    """
-
-    def __init__(self, count: int, seed: int):
-        self.count, self.seed, self.epoch = count, seed, 0
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self):
-        yield from self.order(torch.Generator().manual_seed(self.seed + self.epoch))
-
-    @abstractmethod
-    def order(self, generator: torch.Generator) -> list[int]:
-        """The indices of one epoch."""
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer at the head of each epoch."""
-        self.epoch = epoch
-
-
-class WeightedDraws(DrawsByEpoch):
-    """As many records an epoch as there are, drawn by weight with replacement."""
-
-    def __init__(self, weights: list[float], seed: int):
-        super().__init__(len(weights), seed)
-        self.weights = torch.tensor(weights, dtype=torch.double)
-
-    def order(self, generator: torch.Generator) -> list[int]:
-        return torch.multinomial(self.weights, len(self), replacement=True, generator=generator).tolist()
-
-
-class LikeLengths(DrawsByEpoch):
-    """Every record once an epoch, batches of records of like length, so that little is padded."""
-
-    def __init__(self, lengths: list[int], batch_size: int, seed: int):
-        super().__init__(len(lengths), seed)
-        self.lengths, self.batch_size = lengths, batch_size
-
-    def order(self, generator: torch.Generator) -> list[int]:
-        return get_length_grouped_indices(self.lengths, self.batch_size, generator=generator)
+from hf_medreport.training.report_metrics import ReportMetrics
+from hf_medreport.training.samplers import LikeLengths, WeightedDraws
 
 
 class ReportTrainer(Seq2SeqTrainer):
@@ -78,6 +23,7 @@ class ReportTrainer(Seq2SeqTrainer):
     def __init__(self, *args, sample_weights: list[float] | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         self.sample_weights = sample_weights
+        self.best_step = None  # of the weights, once the best ones were loaded
 
     def _get_train_sampler(self, train_dataset=None):
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
@@ -108,8 +54,13 @@ class ReportTrainer(Seq2SeqTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         self.load_weights(resume_from_checkpoint)
 
-    def _load_best_model(self):
+    def load_best_weights(self) -> None:
+        """Weights of the checkpoint that scored best."""
         self.load_weights(self.state.best_model_checkpoint)
+        self.best_step = self.state.best_global_step
+
+    def _load_best_model(self):
+        self.load_best_weights()
 
     def prediction_step(self, *args, **kwargs):
         if not self.args.predict_with_generate:
@@ -125,6 +76,8 @@ class ReportTrainer(Seq2SeqTrainer):
     def evaluation_loop(self, *args, **kwargs):
         # Seq2SeqTrainer gathers with the records that fill the processes' last batches up, which then count twice.
         self.gather_function = self.accelerator.gather_for_metrics
+        if isinstance(self.compute_metrics, ReportMetrics):
+            self.compute_metrics.step = self.state.global_step if self.best_step is None else self.best_step
         return super().evaluation_loop(*args, **kwargs)
 
     def log(self, logs: dict, *args, **kwargs) -> None:
@@ -140,51 +93,3 @@ def hardware_use() -> dict[str, float]:
     if torch.cuda.is_available():
         use["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
     return use
-
-
-def chest_facts(generated: list[str], references: list[str]) -> dict[str, float]:
-    """Facts of phantom chests, parsed from both: `fact_f1` asks for kind, side, zone and severity, `kind_f1` for the
-    kind."""
-    scores = score_facts([parse_report(text) for text in generated], [parse_report(text) for text in references])
-    return {"fact_f1": scores["exact"]["f1"] or 0.0, "kind_f1": scores["kind"]["f1"] or 0.0}
-
-
-def slide_facts(generated: list[str], references: list[str]) -> dict[str, float]:
-    """Facts of phantom slides, parsed from both: `fact_f1` over (field, value) pairs."""
-    pairs = zip(map(parse_slide_report, generated), map(parse_slide_report, references), strict=True)
-    hits, stated, true = np.sum([(len(one & other), len(one), len(other)) for one, other in pairs], axis=0)
-    return {"fact_f1": float(2 * hits / max(stated + true, 1))}
-
-
-class ReportMetrics:
-    """`compute_metrics` for generated reports; also keeps a table of samples.
-
-    BLEU-4 is sacrebleu's (0 to 100).
-
-    Args:
-        tokenizer: of the model.
-        samples: file of the sample table, one JSON object a line; None keeps none.
-        facts: more metrics of (generated, references), for reports that follow a phantom's grammar.
-    """
-
-    NUM_SAMPLES = 8
-
-    def __init__(self, tokenizer, samples: Path | None, facts: Callable[[list, list], dict] | None = None):
-        self.tokenizer, self.samples, self.facts = tokenizer, samples, facts
-
-    def __call__(self, prediction) -> dict[str, float]:
-        generated, references = self._texts(prediction.predictions), self._texts(prediction.label_ids)
-        metrics = {"bleu4": sacrebleu.corpus_bleu(generated, [references]).score}
-        if self.facts is not None:
-            metrics |= self.facts(generated, references)
-        if self.samples is not None and int(os.environ.get("RANK", "0")) == 0:
-            pairs = list(zip(references, generated, strict=True))[: self.NUM_SAMPLES]
-            with self.samples.open("a", encoding="utf-8") as table:
-                for reference, text in pairs:
-                    table.write(json.dumps({**metrics, "reference": reference, "generated": text}) + "\n")
-        return metrics
-
-    def _texts(self, ids: np.ndarray) -> list[str]:
-        end = self.tokenizer.eos_token_id
-        rows = np.where(ids == -100, end, ids)
-        return [text.strip() for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]

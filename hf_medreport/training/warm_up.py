@@ -7,6 +7,7 @@ up on a finding head (thrown away afterwards) takes that choice from it. Phantom
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from transformers import set_seed
 
 from hf_medreport.files.writing import write_whole
 from hf_medreport.phantom.findings import Fact
+from hf_medreport.training.recipe import RunArguments, fingerprint
 
 SIZE_STEP_MM = 9  # steps of size that the head tells apart
 
@@ -91,6 +93,28 @@ def warm_up_encoder(
     for parameter, state in zip(encoder.parameters(), frozen, strict=True):
         parameter.requires_grad_(state)
     return last
+
+
+def warm_up(stages: dict[str, tuple[nn.Module, Callable]], settings: list, asked: RunArguments) -> None:
+    """Train each part for its steps, or take what an earlier run of the same settings left.
+
+    Args:
+        stages: {name: (part, train)} in their order, where the arguments hold NAME_steps, 0 for none, and
+            `train(steps=, batch_size=, rate=, seed=)` changes the part.
+        settings: of the model, of which those of the parts depend; the films', the optimizer's and earlier stages' are
+            added.
+    """
+    data, arguments = asked.data, asked.training
+    folder = Path(arguments.warm_up_folder or asked.output / "warm-up")
+    options = {"batch_size": arguments.warm_up_batch_size, "rate": arguments.warm_up_rate, "seed": arguments.seed}
+    settings = [*settings, data.phantom_cases, data.phantom_seed, arguments.bf16, *options.values()]
+    for name, (part, train) in stages.items():
+        steps = getattr(arguments, f"{name}_steps")
+        if steps:
+            done = folder / f"{name}-{steps}-{fingerprint(settings)}.safetensors"
+            warmed(part, done, partial(train, steps=steps, **options), arguments.seed)
+            settings = [*settings, name, steps]  # later parts may see through this one
+    set_seed(arguments.seed)
 
 
 def warmed(part: nn.Module, done: Path, train: Callable[[], float], seed: int) -> None:

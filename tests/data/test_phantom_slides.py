@@ -197,7 +197,7 @@ def test_another_run_is_not_overwritten(tmp_path):
         write_slides(tmp_path / "mine", SlideCorpus(**SMALL), 1)
     assert str(caught.value) == (
         "mine: found a folder that is not empty; expected a new or empty folder, or this very run"
-        "; choose another --out or delete the folder"
+        "; choose another `out` or delete the folder"
     )
 
 

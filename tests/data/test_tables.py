@@ -359,7 +359,7 @@ def test_a_column_of_labels_that_is_not_there(folder):
     with pytest.raises(InputError) as error:
         ReportDataset(save_pairs(folder, "csv", [PAIR]), labels_column="labels")
     present = "pairs.csv: found columns image, lateral, text, label"
-    assert str(error.value) == f"{present}; expected a column 'labels'; name it with --labels_column"
+    assert str(error.value) == f"{present}; expected a column 'labels'; name it with `labels_column`"
 
 
 # --- compressed tables, row by row ---

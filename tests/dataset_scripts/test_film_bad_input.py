@@ -133,7 +133,7 @@ TOLD = {
     ),
     ("MIMIC report", "missing"): (
         mimic_file("files/p10/p10000032/s50414267.txt", None),
-        "s50414267.txt: found no such file; expected the study's report; download it, or check --reports",
+        "s50414267.txt: found no such file; expected the study's report; download it, or check `reports`",
     ),
     ("MIMIC report", "another encoding"): (
         mimic_file("files/p10/p10000032/s50414267.txt", b"FINDINGS: \xe9. IMPRESSION: x."),

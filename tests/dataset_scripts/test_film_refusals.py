@@ -74,11 +74,11 @@ REFUSED = {
     ("MIMIC", "no labels"): (
         without("mimic-cxr-2.0.0-chexpert.csv.gz"),
         "FOLDER: found no mimic-cxr-*-chexpert.csv or .csv.gz; expected the release's table; take it from "
-        "MIMIC-CXR-JPG, or choose --labels none",
+        'MIMIC-CXR-JPG, or choose `labels="none"`',
     ),
     ("MIMIC", "no split"): (
         without("mimic-cxr-2.0.0-split.csv.gz"),
-        "split: found no published parts and no --split; expected one of the two; give --split 8:1:1",
+        'split: found no published parts and no `split`; expected one of the two; give `split="8:1:1"`',
     ),
     ("MIMIC", "films that lie elsewhere"): (
         no_films_there,
@@ -121,11 +121,11 @@ REFUSED = {
     ("CheXpert Plus", "no labels"): (
         plus_without_labels,
         "chexbert_labels/report_fixed.json: found no such file; expected CheXbert's labels; unpack "
-        "chexbert_labels.zip, or choose --labels none",
+        'chexbert_labels.zip, or choose `labels="none"`',
     ),
     ("CheXpert Plus", "no column of parts"): (
         plus_without_parts,
-        "split: found no published parts and no --split; expected one of the two; give --split 8:1:1",
+        'split: found no published parts and no `split`; expected one of the two; give `split="8:1:1"`',
     ),
     ("CheXpert Plus", "no such folder of films"): (
         lambda f: CheXpertPlus(write_plus(f), images=f / "films"),
@@ -133,7 +133,7 @@ REFUSED = {
     ),
     ("rules", "an unknown view"): (
         lambda f: Rules(views="AP,PQ"),
-        f"views: found 'PQ'; expected frontal, lateral, all, or names among {VIEWS}; check --views",
+        f"views: found 'PQ'; expected frontal, lateral, all, or names among {VIEWS}; check `views`",
     ),
     ("rules", "another section"): (
         lambda f: Rules(sections=("findings", "history")),
@@ -149,7 +149,7 @@ REFUSED = {
     ),
     ("rules", "nobody left"): (
         lambda f: prepare(MimicCxr(write_mimic(f)), f / "out", Rules(views="SWIMMERS")),
-        "rules: found no film left; expected at least one; see the funnel with --dry-run",
+        "rules: found no film left; expected at least one; see the funnel with `out=None`",
     ),
     ("format", "unknown"): (
         lambda f: prepare(MimicCxr(write_mimic(f)), f / "out", format="csv"),
@@ -157,15 +157,15 @@ REFUSED = {
     ),
     ("format", "paths in an archive"): (
         lambda f: prepare(MimicCxr(write_mimic(f)), f / "out", format="radscribe", embed=False),
-        "embed: found paths with --format radscribe; expected films in an archive; leave out --no-embed",
+        'embed: found paths with `format="radscribe"`; expected films in an archive; leave out `embed`',
     ),
     ("split", "beside the published one"): (
         lambda f: prepare(MimicCxr(write_mimic(f)), f / "out", split="8:1:1"),
-        "split: found '8:1:1' beside published parts; expected one of the two; leave out --split",
+        "split: found '8:1:1' beside published parts; expected one of the two; leave out `split`",
     ),
     ("split", "of two parts"): (
         lambda f: prepare(MimicCxr(write_mimic(f)), f / "out", split="8:2"),
-        "split: found '8:2'; expected three whole numbers like 7:1:2; check --split",
+        "split: found '8:2'; expected three whole numbers like 7:1:2; check `split`",
     ),
     ("workers", "none"): (
         lambda f: prepare(MimicCxr(write_mimic(f)), f / "out", workers=0),
@@ -195,4 +195,4 @@ def test_datasets_that_is_not_installed_is_said_before_the_work(tmp_path, monkey
 def test_out_or_a_dry_run(capsys, tmp_path, verb, arguments, found):
     code, out, err = run(capsys, "prepare", verb, tmp_path, *arguments)
     assert (code, out) == (2, "")
-    assert err == f"out: found {found}; expected --out or --dry-run; choose one of them\n"
+    assert err == f"--out: found {found}; expected --out or --dry-run; choose one of them\n"

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from hf_medreport.dataset_scripts.chexpert_plus import CheXpertPlus
-from hf_medreport.dataset_scripts.film_studies import Film, Rules, choose, label_values
+from hf_medreport.dataset_scripts.film_studies import Film, Rules, choose, film_file, label_values
 from hf_medreport.dataset_scripts.mimic_cxr import MimicCxr
+from hf_medreport.processing.input_error import InputError
 from tests.dataset_scripts.mimic_trees import PLUS, STUDIES, MadeUp, mimic_rows, plus_rows, write_mimic, write_plus
 
 TEXT = "Lorem ipsum dolor. Sit amet."
@@ -249,3 +250,40 @@ def test_a_patient_in_two_parts_is_in_none(tmp_path):
     cases, _ = chosen(MimicCxr(write_mimic(tmp_path, studies)), problems)
     assert "10000032" not in {case.film.patient_id for case in cases} and len(cases) == 4
     assert problems == ["patient 10000032: found films in test and train; expected one part a patient; mend the split"]
+
+
+# --- a film's file ---
+
+FILM = Film("p10/aa-1", "aa-1", "10", "1", "PA", None, None, None)
+
+
+def lay(folder: Path, *suffixes: str) -> Path:
+    for suffix in suffixes:
+        path = folder / f"{FILM.stem}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_of_a_film_that_lies_there_twice_one_kind_is_taken(tmp_path, first):
+    suffixes = (".jpg", ".png", ".dcm", ".jpeg")
+    folder = lay(tmp_path, *reversed(suffixes[first:]))
+    assert film_file([folder], FILM) == folder / f"p10/aa-1{suffixes[first]}"
+
+
+def test_the_first_folder_wins_whatever_kind_it_has(tmp_path):
+    folders = [lay(tmp_path / "a"), lay(tmp_path / "b", ".jpeg"), lay(tmp_path / "c", ".jpg")]
+    assert film_file(folders, FILM) == tmp_path / "b/p10/aa-1.jpeg"
+
+
+def test_a_folder_of_a_films_name_is_no_film(tmp_path):
+    (tmp_path / "p10/aa-1.jpg").mkdir(parents=True)
+    assert film_file([lay(tmp_path, ".dcm")], FILM) == tmp_path / "p10/aa-1.dcm"
+
+
+def test_a_film_without_a_file_is_refused(tmp_path):
+    with pytest.raises(InputError) as raised:
+        film_file([lay(tmp_path, ".tiff")], FILM)
+    expected = ".jpg or .png or .dcm or .jpeg; download the film or drop its row"
+    assert str(raised.value) == f"aa-1: found no file; expected {expected}"

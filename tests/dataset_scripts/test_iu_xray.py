@@ -294,40 +294,40 @@ WRONG = {
     ),
     "a split of two": (
         lambda f: prepare(*given_tree(f), f / "out", split="8:2"),
-        "split: found '8:2'; expected three whole numbers like 7:1:2; check --split",
+        "split: found '8:2'; expected three whole numbers like 7:1:2; check `split`",
     ),
     "a split of nothing": (
         lambda f: prepare(*given_tree(f), f / "out", split="0:0:0"),
-        "split: found '0:0:0'; expected three whole numbers like 7:1:2; check --split",
+        "split: found '0:0:0'; expected three whole numbers like 7:1:2; check `split`",
     ),
     "no images": (
         lambda f: prepare(given_tree(f)[0], None, f / "out"),
-        "images: found none; expected the folder of the films; give --images, or only count with --dry-run",
+        "images: found none; expected the folder of the films; give `images`, or only count with `out=None`",
     ),
     "no folder of images": (
         lambda f: prepare(given_tree(f)[0], f / "films", f / "out"),
-        "films: found no such folder; expected the folder of the films; check --images",
+        "films: found no such folder; expected the folder of the films; check `images`",
     ),
     "images in a file": (
         lambda f: prepare(given_tree(f)[0], write_csv(f / "films", []), f / "out"),
-        "films: found a file; expected the folder of the films; check --images",
+        "films: found a file; expected the folder of the films; check `images`",
     ),
     "views that nobody knows": (
         blind,
-        "views: found no film whose view is known; expected a table of views, or DICOM films; give --views",
+        "views: found no film whose view is known; expected a table of views, or DICOM films; give `views`",
     ),
     "nobody left": (
         lambda f: prepare(Sources(**write_kaggle(f, {1: "No Indexing"})), f / "images", f / "out"),
-        "rules: found no study left; expected at least one; see the funnel with --dry-run",
+        "rules: found no study left; expected at least one; see the funnel with `out=None`",
     ),
     "a file as out": (
         file_in_the_way,
-        "out: found a file; expected a folder to write to; choose another --out",
+        "out: found a file; expected a folder to write to; choose another `out`",
     ),
     "another run's folder": (
         other_run,
         "out: found a run of other arguments; expected a new or empty folder, or this very run"
-        "; choose another --out or delete the folder",
+        "; choose another `out` or delete the folder",
     ),
     "a margin beyond the film": (
         lambda f: prepare(*given_tree(f), f / "out", margin=0.6),
@@ -335,7 +335,7 @@ WRONG = {
     ),
     "paths with a crop": (
         lambda f: prepare(*given_tree(f), f / "out", embed=False, segmenter=object()),
-        "embed: found paths with a crop; expected films inside the tables; leave out --no-embed or --segmenter",
+        "embed: found paths with a crop; expected films inside the tables; leave out `embed` or `segmenter`",
     ),
     "no workers": (
         lambda f: prepare(*given_tree(f), f / "out", workers=0),
@@ -396,4 +396,4 @@ def test_a_bad_row_is_exit_code_1(capsys, tmp_path):
 def test_out_or_a_dry_run(capsys, arguments, found):
     code, out, err = run(capsys, "prepare", "iu-xray", *arguments)
     assert (code, out) == (2, "")
-    assert err == f"out: found {found}; expected --out or --dry-run; choose one of them\n"
+    assert err == f"--out: found {found}; expected --out or --dry-run; choose one of them\n"

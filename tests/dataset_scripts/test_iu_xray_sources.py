@@ -212,13 +212,13 @@ BAD_ROWS = {
     ),
     "a film outside the folder": (
         dict(projections=projections((2, "../secret.png", "Lateral"))),
-        "indiana_projections.csv, row 4: found '../secret.png'; expected the name of a file in --images"
+        "indiana_projections.csv, row 4: found '../secret.png'; expected the name of a file in `images`"
         "; correct 'filename'",
         ["1"],
     ),
     "a film without a name": (
         dict(projections=projections((2, "", "Lateral"))),
-        "indiana_projections.csv, row 4: found no file name; expected the name of a file in --images"
+        "indiana_projections.csv, row 4: found no file name; expected the name of a file in `images`"
         "; correct 'filename'",
         ["1"],
     ),
@@ -386,13 +386,13 @@ WRONG = {
     ),
     "both forms": (
         lambda f: Sources(reports_csv=f, projections_csv=f, xml=f),
-        "sources: found --reports-csv with --projections-csv with --xml; expected --reports-csv with "
-        "--projections-csv, or --xml with or without --views; give one of the two forms",
+        "sources: found `reports_csv` with `projections_csv` with `xml`; expected `reports_csv` with "
+        "`projections_csv`, or `xml` with or without `views`; give one of the two forms",
     ),
     "half a form": (
         lambda f: Sources(reports_csv=f),
-        "sources: found --reports-csv; expected --reports-csv with --projections-csv, or --xml with or without "
-        "--views; give one of the two forms",
+        "sources: found `reports_csv`; expected `reports_csv` with `projections_csv`, or `xml` with or without "
+        "`views`; give one of the two forms",
     ),
 }
 

@@ -101,9 +101,9 @@ def test_what_one_text_is_left_without(monkeypatch, answer, message):
 
 
 REFUSALS = {
-    401: "endpoint: found status 401; expected an answer; check OPENAI_API_KEY",
-    403: "endpoint: found status 403; expected an answer; check OPENAI_API_KEY",
-    404: "endpoint: found status 404; expected an answer; check --endpoint and --llm",
+    401: "url: found status 401; expected an answer; check OPENAI_API_KEY",
+    403: "url: found status 403; expected an answer; check OPENAI_API_KEY",
+    404: "url: found status 404; expected an answer; check `url` and `model`",
 }
 
 
@@ -121,7 +121,7 @@ def test_nobody_listening_is_said():
         Endpoint(url, "small", sleep=waits.append).ask("", "")
     address = url.removeprefix("http://").removesuffix("/v1")
     assert str(caught.value) == (
-        f"endpoint: found nobody listening at {address}; expected a running server; start it or check --endpoint"
+        f"url: found nobody listening at {address}; expected a running server; start it or check `url`"
     )
     assert waits == [1, 2, 4, 8, 16]
 
@@ -130,8 +130,8 @@ def test_nobody_listening_is_said():
 def test_an_address_that_is_none(url):
     with pytest.raises(InputError) as caught:
         Endpoint(url, "small")
-    expected = "an address like http://localhost:8000/v1; check --endpoint"
-    assert str(caught.value) == f"endpoint: found '{url}'; expected {expected}"
+    expected = "an address like http://localhost:8000/v1; check it"
+    assert str(caught.value) == f"url: found '{url}'; expected {expected}"
 
 
 # --- the cache ---
@@ -226,6 +226,6 @@ def test_folders_without_a_model_are_named(tmp_path):
         LocalModel(tmp_path / "empty")
     expected = "a folder with a causal language model"
     assert str(missing.value) == (
-        f"llm: found no folder gone; expected {expected}; check the path, or name an --endpoint"
+        f"folder: found no folder gone; expected {expected}; check the path, or use an `Endpoint`"
     )
-    assert str(empty.value) == f"llm: found empty, which does not load; expected {expected}; check its files"
+    assert str(empty.value) == f"folder: found empty, which does not load; expected {expected}; check its files"

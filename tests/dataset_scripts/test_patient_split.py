@@ -31,4 +31,4 @@ def test_more_patients_move_nobody(uids, seed):
 def test_parts_that_are_no_split_are_refused(split):
     with pytest.raises(InputError) as caught:
         read_split(split)
-    assert str(caught.value) == f"split: found '{split}'; expected three whole numbers like 7:1:2; check --split"
+    assert str(caught.value) == f"split: found '{split}'; expected three whole numbers like 7:1:2; check `split`"

@@ -265,10 +265,10 @@ WRONG = {
         lambda f: list(read_texts(file(f, "r.csv", ""))),
         "r.csv: found no header; expected columns patient_filename, text; name the column 'patient_filename'",
     ),
-    "no slides": (lambda f: read_slides(f / "gone"), f"gone: found no such file or folder; {LISTS}; check --slides"),
+    "no slides": (lambda f: read_slides(f / "gone"), f"gone: found no such file or folder; {LISTS}; check `slides`"),
     "an empty list": (
         lambda f: read_slides(file(f, "list.txt", "\n")),
-        f"list.txt: found no slide; {LISTS}; check --slides",
+        f"list.txt: found no slide; {LISTS}; check `slides`",
     ),
     "two files of one slide": (
         lambda f: read_slides(file(f, "list.txt", "TCGA-ZZ-0001-DX1.svs\nfeatures/TCGA-ZZ-0001-DX1.pt\n")),
@@ -280,15 +280,15 @@ WRONG = {
             file(f, "r.csv", "patient_filename,text\nTCGA-ZZ-0001,a\n"), file(f, "l.txt", "TCGA-ZZ-0002-DX1"), f / "out"
         ),
         "slides: found no slide of the 1 patients with reports"
-        "; expected names that begin with a patient's barcode (TCGA-XX-XXXX); check --slides",
+        "; expected names that begin with a patient's barcode (TCGA-XX-XXXX); check `slides`",
     ),
     "no prompts": (
         lambda f: read_prompts(f / "p.yaml"),
-        "p.yaml: found no such file; expected YAML with system and user; check --prompts",
+        "p.yaml: found no such file; expected YAML with system and user; check `prompts`",
     ),
     "a folder of prompts": (
         lambda f: read_prompts(f),
-        "FOLDER: found a folder; expected YAML with system and user; check --prompts",
+        "FOLDER: found a folder; expected YAML with system and user; check `prompts`",
     ),
     "broken prompts": (
         lambda f: read_prompts(file(f, "p.yaml", "a: [")),
@@ -399,7 +399,7 @@ def test_which_model_is_the_users_choice(capsys, source, slides, tmp_path, found
     out = tmp_path / "out"
     code, _, err = run(capsys, "prepare", "tcga-reports", source, "--slides", slides, "--out", out, *flags)
     expected = "--llm FOLDER, --endpoint URL --llm NAME, or --no-llm"
-    assert (code, err) == (2, f"llm: found {found}; expected {expected}; choose one of the three\n")
+    assert (code, err) == (2, f"--llm: found {found}; expected {expected}; choose one of the three\n")
     assert not out.exists()
 
 

@@ -74,7 +74,7 @@ COLOURS[..., 0] = 255
 BAD = {
     "missing": (
         lambda path: path,
-        "film.png: found no such mask; expected a mask for each film, by its name; add it, or leave --masks out",
+        "film.png: found no such mask; expected a mask for each film, by its name; add it, or leave out `masks`",
     ),
     "another size": (
         lambda path: saved(path, GOOD.T),

@@ -139,14 +139,14 @@ class TestModels:
 
 REFUSED = {
     ("oracle", "none"): "labels: found 'oracle' for blind, whose label_mode is none; expected none; "
-    "choose one, or leave out --labels",
+    "choose one, or leave out `labels`",
     ("predicted", "oracle"): "labels: found 'predicted' for blind, whose label_mode is oracle; expected oracle; "
-    "choose one, or leave out --labels",
+    "choose one, or leave out `labels`",
     ("none", "predicted"): "labels: found 'none' for blind, whose label_mode is predicted; expected predicted or oracle"
-    "; choose one, or leave out --labels",
+    "; choose one, or leave out `labels`",
     ("orakle", "predicted"): "labels: found 'orakle' for blind, whose label_mode is predicted; expected predicted or "
-    "oracle; choose one, or leave out --labels",
-    ("oracle", None): "labels: found 'oracle', and blind knows no labels; expected none; leave out --labels",
+    "oracle; choose one, or leave out `labels`",
+    ("oracle", None): "labels: found 'oracle', and blind knows no labels; expected none; leave out `labels`",
 }
 
 

@@ -126,7 +126,7 @@ def test_heads_that_do_not_divide_the_width(parts, tmp_path):
 
 
 def test_an_encoder_is_asked_for(parts, tmp_path):
-    with pytest.raises(InputError, match="found no encoder weights; expected an encoder; pass --encoder"):
+    with pytest.raises(InputError, match="found no encoder weights; expected an encoder; pass `encoder`"):
         convert(FOLDER / "state_dict.safetensors", tmp_path / "out", num_heads=4, tokenizer=parts["tokenizer"])
 
 

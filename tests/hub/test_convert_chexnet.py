@@ -435,21 +435,21 @@ def other_folder(kind: str, folder, gpt2: str) -> dict:
 
 REFUSALS = {
     "no decoder": (
-        "gone: found no model that loads; expected a GPT-2's folder or id; pass --decoder with GPT-2's folder"
+        "gone: found no model that loads; expected a GPT-2's folder or id; pass `decoder` with GPT-2's folder"
     ),
-    "no tokenizer": "gone: found no tokenizer; expected a folder or id; pass --tokenizer with GPT-2's folder",
-    "another model": "bert: found a model of type bert; expected a GPT-2; pass --decoder with GPT-2's folder",
+    "no tokenizer": "gone: found no tokenizer; expected a folder or id; pass `tokenizer` with GPT-2's folder",
+    "another model": "bert: found a model of type bert; expected a GPT-2; pass `decoder` with GPT-2's folder",
     "a decoder with a broken file": (
-        "gpt2: found no model that loads; expected a GPT-2's folder or id; pass --decoder with GPT-2's folder"
+        "gpt2: found no model that loads; expected a GPT-2's folder or id; pass `decoder` with GPT-2's folder"
     ),
     "a decoder that lacks a layer": (
         "short: found no transformer.h.1.attn.c_attn.bias and 11 more; expected a whole GPT-2; use the full folder"
     ),
     "a small vocabulary": (
-        "gpt2: found 257 words for a decoder of 100; expected the decoder's own; pass --tokenizer with it"
+        "gpt2: found 257 words for a decoder of 100; expected the decoder's own; pass `tokenizer` with it"
     ),
     "a latent of another width": (
-        "latent: found no model that loads; expected a GPT-2's folder or id; pass --decoder with GPT-2's folder"
+        "latent: found no model that loads; expected a GPT-2's folder or id; pass `decoder` with GPT-2's folder"
     ),
     "a small film": "image_size: found 16; expected a multiple of 32, the encoder's stride; choose 224 or another",
     "an odd film": "image_size: found 100; expected a multiple of 32, the encoder's stride; choose 224 or another",

@@ -212,8 +212,8 @@ def test_bad_checkpoints(tmp_path, monkeypatch, make, message):
 @pytest.mark.parametrize(
     ("num_heads", "message"),
     [
-        (5, "num_heads: found 5; expected a divisor of the width 24; correct --num-heads"),
-        (None, "x.pth: found a width of 24; expected a multiple of 64; pass --num-heads"),
+        (5, "num_heads: found 5; expected a divisor of the width 24; correct `num_heads`"),
+        (None, "x.pth: found a width of 24; expected a multiple of 64; pass `num_heads`"),
     ],
 )
 def test_heads(tmp_path, num_heads, message):
@@ -226,7 +226,7 @@ def test_out_is_a_file(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(InputError) as raised:
         convert(save_checkpoint(tmp_path / "x.pth"), tmp_path / "out", num_heads=HEADS)
-    assert str(raised.value) == "out: found a file; expected a folder to write to; choose another --out"
+    assert str(raised.value) == "out: found a file; expected a folder to write to; choose another `out`"
 
 
 def test_a_feed_forward_layer_of_another_width(tmp_path):

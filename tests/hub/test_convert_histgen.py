@@ -118,14 +118,13 @@ def broken(drop: str = "", **changes) -> dict[str, torch.Tensor]:
         (
             broken(),
             {"num_heads": 5},
-            "num_heads: found 5 heads for a width of 64; expected a divisor of the width; give the value of the "
-            "training with --num-heads",
+            "num_heads: found 5 heads for a width of 64; expected a divisor of the width; give the "
+            "training's `num_heads`",
         ),
         (
             broken(),
             {"top_k": 17},
-            "top_k: found 17 for a memory of 16 slots; expected at most as many as slots; give the value of the "
-            "training with --top-k",
+            "top_k: found 17 for a memory of 16 slots; expected at most as many as slots; give the training's `top_k`",
         ),
     ],
 )
@@ -147,7 +146,7 @@ def test_out_is_a_file(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(InputError) as error:
         convert(FOLDER / "state_dict.safetensors", tmp_path / "out", **OPTIONS)
-    assert str(error.value) == "out: found a file; expected a folder to write to; choose another --out"
+    assert str(error.value) == "out: found a file; expected a folder to write to; choose another `out`"
 
 
 def test_pickled_objects_are_not_run(tmp_path):

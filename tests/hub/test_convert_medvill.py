@@ -260,7 +260,7 @@ NAMED = {"image_encoder": "chexnet121", "image_size": 64}
             medvill_state(),
             {"image_encoder": "swin"},
             "image_encoder: found 'swin'; expected one of vit, resnet101, chexnet121, bert_vit; correct "
-            "--image-encoder",
+            "`image_encoder`",
         ),
         (
             medvill_state(),
@@ -277,7 +277,7 @@ NAMED = {"image_encoder": "chexnet121", "image_size": 64}
         (
             medvill_state(),
             {**NAMED, "num_heads": 7},
-            "num_heads: found 7; expected a divisor of BERT's width 32; correct --num-heads",
+            "num_heads: found 7; expected a divisor of BERT's width 32; correct `num_heads`",
         ),
         (
             medvill_state(),
@@ -294,7 +294,7 @@ NAMED = {"image_encoder": "chexnet121", "image_size": 64}
         (
             medvill_state(),
             {**NAMED, "image_encoder": "resnet101", "image_weights": tiny_vit().state_dict()},
-            "image.pt: found the image encoder vit; expected resnet101; correct --image-encoder or leave it out",
+            "image.pt: found the image encoder vit; expected resnet101; correct `image_encoder` or leave it out",
         ),
         (
             medvill_state(),
@@ -341,7 +341,7 @@ def test_a_tokenizer_of_another_vocabulary(medvill_file, tmp_path):
     with pytest.raises(InputError) as error:
         convert(medvill_file, tmp_path / "out", str(tmp_path / "t5"), **OPTIONS, **NAMED)
     assert str(error.value) == (
-        "t5: found 100 words; expected 120, as the encoder has embeddings; pass --tokenizer with the folder or id of "
+        "t5: found 100 words; expected 120, as the encoder has embeddings; pass `tokenizer` with the folder or id of "
         "bert-base-uncased"
     )
 

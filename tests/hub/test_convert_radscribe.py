@@ -219,7 +219,7 @@ TAIL = "use the file as the training saved it"
         (
             broken(),
             {"image_encoder": "chexnet121"},
-            "c.safetensors: found the image encoder vit; expected chexnet121; correct --image-encoder or leave it out",
+            "c.safetensors: found the image encoder vit; expected chexnet121; correct `image_encoder` or leave it out",
         ),
         (
             resnet_state(**{"encoder.img_encoder.model.7.0.conv1.weight": torch.zeros(2, 2, 1, 1)}),
@@ -271,17 +271,17 @@ TAIL = "use the file as the training saved it"
         (
             broken(),
             {"num_heads": 5},
-            "num_heads: found 5; expected a divisor of the ViT's width 32; correct --num-heads",
+            "num_heads: found 5; expected a divisor of the ViT's width 32; correct `num_heads`",
         ),
         (
             broken(),
             {"num_heads": None},
-            "c.safetensors: found the ViT of width 32; expected a multiple of 64; pass --num-heads",
+            "c.safetensors: found the ViT of width 32; expected a multiple of 64; pass `num_heads`",
         ),
         (
             broken(),
             {"image_size": 512},
-            "image_size: found 512; expected 64, as the checkpoint's layer over tokens has it; leave out --image-size",
+            "image_size: found 512; expected 64, as the checkpoint's layer over tokens has it; leave out `image_size`",
         ),
         (
             broken(case="chexnet121_label"),
@@ -308,7 +308,7 @@ TAIL = "use the file as the training saved it"
         (
             broken(),
             {"max_distance": 4},
-            "max_distance: found 4; expected more than 4, half of the checkpoint's buckets; correct --max-distance",
+            "max_distance: found 4; expected more than 4, half of the checkpoint's buckets; correct `max_distance`",
         ),
     ],
 )
@@ -319,8 +319,8 @@ def test_refused(state, changes, message, words, golden_file):
     assert str(error.value) == message and not (golden_file.parent / "out").exists()
 
 
-T5_REMEDY = "pass --tokenizer with the folder or id of the T5 that was trained"
-BERT_REMEDY = "pass --label-tokenizer with the folder or id of bert-base-uncased"
+T5_REMEDY = "pass `tokenizer` with the folder or id of the T5 that was trained"
+BERT_REMEDY = "pass `label_tokenizer` with the folder or id of bert-base-uncased"
 
 
 @pytest.mark.parametrize(

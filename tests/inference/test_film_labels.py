@@ -98,39 +98,39 @@ REFUSED = {
     "none for a model that must be told": (
         "oracle",
         [],
-        "labels: found none, and radscribe-oracle must be told them; expected the labels of each film; "
-        "give them with --labels, once a film, '' where there is no finding; or use another model",
+        "--labels: found none, and radscribe-oracle must be told them; expected the labels of each film; "
+        "give --labels once a film, '' where there is no finding; or use another model",
     ),
     "some for a model that takes none": (
         "none",
         ["Edema", "Edema"],
-        "labels: found 2, and radscribe-none takes none; expected none; leave out --labels",
+        "--labels: found 2, and radscribe-none takes none; expected none; leave out --labels",
     ),
     "some for a model of another system": (
         "anatomical-tiny",
         ["Edema", ""],
-        "labels: found 2, and anatomical-tiny takes none; expected none; leave out --labels",
+        "--labels: found 2, and anatomical-tiny takes none; expected none; leave out --labels",
     ),
     "some for a model of slides": (
         "histgen-tiny",
         ["Edema"],
-        "labels: found 1, and histgen-tiny takes none; expected none; leave out --labels",
+        "--labels: found 1, and histgen-tiny takes none; expected none; leave out --labels",
     ),
     "some for a model of pairs": (
         "cxr-multitask-tiny",
         ["Edema"],
-        "labels: found 1, and cxr-multitask-tiny takes none; expected none; leave out --labels",
+        "--labels: found 1, and cxr-multitask-tiny takes none; expected none; leave out --labels",
     ),
     "fewer than films": (
         "predicted",
         ["Edema"],
-        "labels: found 1 for 2 films; expected one a film; "
+        "--labels: found 1 for 2 films; expected one a film; "
         "give --labels once a film, in the films' order, names joined by commas",
     ),
     "more than films": (
         "oracle",
         ["Edema", "Edema", "Fracture"],
-        "labels: found 3 for 2 films; expected one a film; "
+        "--labels: found 3 for 2 films; expected one a film; "
         "give --labels once a film, in the films' order, names joined by commas",
     ),
     "misspelt": (
@@ -169,7 +169,7 @@ def test_wrong_use(capsys, folders, films, case):
 
 def test_masks_are_refused(capsys, folders, films):
     code, _, err = run(capsys, "report", films[0], "--model", folders["none"], "--mask", films[0])
-    assert (code, err) == (2, "masks: found 1, and radscribe-none reads none; expected none; leave out --mask\n")
+    assert (code, err) == (2, "--mask: found 1, and radscribe-none reads none; expected none; leave out --mask\n")
 
 
 def test_labels_of_pairs_are_refused(capsys, folders, films):
@@ -177,8 +177,8 @@ def test_labels_of_pairs_are_refused(capsys, folders, films):
     assert (code, err) == (2, REFUSED["some for a model of pairs"][2] + "\n")
     told = run(capsys, "report", "--frontal", films[0], "--labels", "Edema", "--model", folders["predicted"])
     assert told[0] == 2 and told[2] == (
-        "model: found radscribe-predicted, which reads frontal films only; expected one that reads a lateral film too, "
-        "such as cxr-multitask-tiny; choose another --model, or give the film without --frontal, --lateral and "
+        "--model: found radscribe-predicted, which reads frontal films only; expected one that reads a lateral film "
+        "too, such as cxr-multitask-tiny; choose another --model, or give the film without --frontal, --lateral and "
         "--pairs\n"
     )
 

@@ -394,28 +394,29 @@ BAD_ARGUMENTS = {
     "by place and --pairs": (["f0.png", "--pairs", "p.csv"], f"report: found films and --pairs; {WAYS}"),
     "--lateral with a model of frontal films": (
         ["--frontal", "f0.png", "--lateral", "l0.png", "--model", "anatomical-tiny"],
-        f"model: found anatomical-tiny, which reads frontal films only; {NO_LATERAL}",
+        f"--model: found anatomical-tiny, which reads frontal films only; {NO_LATERAL}",
     ),
     "--lateral with a model of slides": (
         ["--lateral", "l0.png", "--model", "histgen-tiny"],
-        f"model: found histgen-tiny, which reads slides only; {NO_LATERAL}",
+        f"--model: found histgen-tiny, which reads slides only; {NO_LATERAL}",
     ),
     "a model that is not there": (
         ["--lateral", "l0.png", "--model", "cxr-multitask-tyni"],
-        f"cxr-multitask-tyni: found no such model; expected a folder, ORG/NAME or one of {', '.join(shipped('report'))}; HINT",
+        "cxr-multitask-tyni: found no such model; expected a folder, ORG/NAME or one of "
+        f"{', '.join(shipped('report'))}; HINT",
     ),
     "a mask without a frontal film": (
         ["--lateral", "l0.png", "--mask", "f1.png", "--model", "MODEL"],
-        "masks: found one for l0.png, without a frontal film; expected lungs of frontal films; give --frontal, or "
+        "--mask: found one for l0.png, without a frontal film; expected lungs of frontal films; give --frontal, or "
         "leave out --mask",
     ),
     "two masks": (
         ["--frontal", "f0.png", "--mask", "f1.png", "--mask", "f2.png", "--model", "MODEL"],
-        "masks: found 2 for 1 pair; expected one a pair; give them in the pairs' order",
+        "--mask: found 2 for 1 pair; expected one a pair; give them in the pairs' order",
     ),
     "--slide-mpp": (
         ["--frontal", "f0.png", "--slide-mpp", "0.5", "--model", "MODEL"],
-        "slide_mpp: found 0.5, and tiny-pairs reads films; expected none; leave out --slide-mpp",
+        "--slide-mpp: found 0.5, and tiny-pairs reads films; expected none; leave out --slide-mpp",
     ),
     "a table without a column": (
         ["--pairs", "p.csv"],

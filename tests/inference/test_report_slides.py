@@ -119,7 +119,7 @@ class TestReports:
         bare = write_slide(tmp_path / "bare.tiff", tissue(0), mpp=None)
         told = write_slide(tmp_path / "told.tiff", tissue(0), mpp=0.25)
         asked, given = next(report_slides([bare], pipe)), next(report_slides([bare], pipe, slide_mpp=0.25))
-        assert isinstance(asked, Failure) and "give --slide-mpp" in asked.message
+        assert isinstance(asked, Failure) and "give `slide_mpp`" in asked.message
         assert given.tiles == next(report_slides([told], pipe)).tiles and given.patches > 0
 
 
@@ -289,7 +289,7 @@ BAD = {
         lambda at: write_slide(at / "a.tiff", tissue(0), mpp=None),
         (
             "a.tiff: found no microns per px"
-            "; expected a resolution, to cut tiles at 0.5 microns per px; give --slide-mpp"
+            "; expected a resolution, to cut tiles at 0.5 microns per px; give `slide_mpp`"
         ),
     ),
     ("slide", "coarser than the model's tiles"): (
@@ -440,7 +440,8 @@ class TestReportAny:
                 ["b.svs"],
                 "slide",
                 {"masks": ["m.png"]},
-                "masks: found 1, and model reads slides; expected none: masks are of lungs and heart; leave out `masks`",
+                "masks: found 1, and model reads slides; expected none: masks are of lungs and heart; "
+                "leave out `masks`",
             ),
             (
                 ["b.svs"],
@@ -485,7 +486,7 @@ class TestCommand:
 
     def test_masks_are_for_films(self, capsys, model_folder, slide):
         code, _, err = run(capsys, "report", slide, "--mask", slide, "--model", model_folder)
-        assert code == 2 and err.startswith("masks: found 1, and tiny reads slides;")
+        assert code == 2 and err.startswith("--mask: found 1, and tiny reads slides;")
 
 
 def test_the_module_reads_one_slide_at_a_time(pipe, slide, monkeypatch):

@@ -148,7 +148,7 @@ def test_a_model_without_a_segmenter(tmp_path):
             load_segmenter(model)
         assert str(caught.value) == (
             f"{model}: found no segmenter ({kind}); expected an anatomy_segmenter, or a report model with one inside "
-            "such as anatomical-tiny; give another --model"
+            "such as anatomical-tiny; give another `model`"
         )
 
 

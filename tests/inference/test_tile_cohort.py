@@ -380,19 +380,19 @@ def test_two_slides_of_one_name(tmp_path):
         slide_paths([tmp_path / "a.svs", tmp_path / "other" / "a.tiff"])
     assert str(raised.value) == (
         "a: found 2 slides of one name (a.svs, a.tiff); expected one slide for each file of features; "
-        "tile them into another --out"
+        "tile them into another `out`"
     )
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct --batch-size"),
+        ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct it"),
         (
             {"slide_mpp": -0.5},
             "slide_mpp: found -0.5; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
         ),
-        ({"workers": 0}, "workers: found 0; expected at least 1; correct --workers"),
+        ({"workers": 0}, "workers: found 0; expected at least 1; correct it"),
     ],
 )
 def test_bad_arguments(cohort, tmp_path, option, message):
@@ -405,7 +405,7 @@ def test_out_is_a_file(cohort, tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(InputError) as raised:
         run_cohort(cohort[0], tmp_path / "out", cohort[1])
-    assert str(raised.value) == "out: found a file; expected a folder to write to; choose another --out"
+    assert str(raised.value) == "out: found a file; expected a folder to write to; choose another `out`"
 
 
 def test_no_shipped_encoder(monkeypatch, tmp_path):
@@ -414,7 +414,7 @@ def test_no_shipped_encoder(monkeypatch, tmp_path):
         default_encoder()
     assert (
         str(raised.value)
-        == "encoder: found none shipped with this version; expected a folder or ORG/NAME; pass --encoder"
+        == "encoder: found none shipped with this version; expected a folder or ORG/NAME; pass `encoder`"
     )
 
 

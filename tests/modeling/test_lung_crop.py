@@ -129,6 +129,35 @@ def test_a_ramp_stays_the_ramp_over_the_box(size):
     torch.testing.assert_close(crop[..., inner], expected[..., inner], atol=2e-4, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("box", "rows", "columns"),
+    [
+        ((2, 1, 5, 4), (1, 4), (2, 5)),
+        # Off a pixel's edge by rounding: the pixel beyond it stays out.
+        ((2 - 5e-4, 1 - 5e-4, 5 + 5e-4, 4 + 5e-4), (1, 4), (2, 5)),
+        ((2 + 5e-4, 1 + 5e-4, 5 - 5e-4, 4 - 5e-4), (1, 4), (2, 5)),
+        # Further off: a pixel that the box cuts is taken whole, however little of it is inside.
+        ((3 - 2e-3, 2 - 2e-3, 4 + 2e-3, 3 + 2e-3), (1, 4), (2, 5)),
+        ((3 - 0.9, 2 - 0.9, 4 + 0.9, 3 + 0.9), (1, 4), (2, 5)),
+        ((7, 5, 10, 8), (5, 8), (7, 10)),  # to the film's right edge
+        ((4, 5, 7, 8), (5, 8), (4, 7)),  # to its lower one
+    ],
+)
+def test_which_pixels_a_box_takes(box, rows, columns):
+    images = torch.arange(80.0).view(1, 1, 8, 10)
+    boxes = torch.tensor([box]) / torch.tensor([10, 8, 10, 8])
+    torch.testing.assert_close(crop_to_boxes(images, boxes, 3), images[:, :, slice(*rows), slice(*columns)])
+
+
+def test_a_box_of_thirds_and_tenths_is_not_widened_by_rounding():
+    """0.3 in float32 lies above 3 of 10 pixels, 0.7 below 7."""
+    images = torch.arange(100.0).view(1, 1, 10, 10)
+    crop = crop_to_boxes(images, torch.tensor([[0.0, 0.0, 0.3, 0.3]]), 3)
+    torch.testing.assert_close(crop, images[:, :, :3, :3])
+    crop = crop_to_boxes(images, torch.tensor([[0.7, 0.7, 1.0, 1.0]]), 3)
+    torch.testing.assert_close(crop, images[:, :, 7:, 7:])
+
+
 def test_an_empty_mask_keeps_the_whole_image():
     images = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(crop_to_mask(images, torch.zeros(2, 6, 6, dtype=torch.bool), 0.1, 24), images)

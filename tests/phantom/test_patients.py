@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hf_medreport.phantom.findings import GRADES, KINDS, check_facts, report_order
+from hf_medreport.phantom.findings import GRADES, KINDS, Fact, check_facts, report_order
 from hf_medreport.phantom.patients import COMPANIONS, IU_REPORTS, PREVALENCES, draw_facts, draw_follow_up
 from hf_medreport.processing.input_error import InputError
 
@@ -91,6 +91,70 @@ def grown(old, new):
     if old.severity:
         return GRADES.index(new.severity) > GRADES.index(old.severity)
     return new.size_mm > old.size_mm if old.size_mm else new.number == "multiple"
+
+
+def what_became_of(fact, n=4000):
+    """How often, of n follow-ups of a film with this fact alone, it resolved ("resolved") or shows as what."""
+    rng, ends = np.random.default_rng(3), Counter()
+    for _ in range(n):
+        now, resolved = draw_follow_up(rng, (fact,))
+        ends["resolved"] += resolved == (fact,)
+        ends.update((one.severity or one.size_mm or one.number, one.change) for one in now if one.kind == fact.kind)
+    return {end: count / n for end, count in ends.items() if count}
+
+
+@pytest.mark.parametrize(
+    ("fact", "shares"),
+    [
+        (
+            Fact("cardiomegaly", severity="moderate"),
+            {("moderate", "unchanged"): 0.25, ("severe", "increased"): 0.25, ("mild", "decreased"): 0.25},
+        ),
+        # Where there is no next grade, size or number, a finding stays.
+        (Fact("cardiomegaly", severity="severe"), {("severe", "unchanged"): 0.5, ("moderate", "decreased"): 0.25}),
+        (Fact("cardiomegaly", severity="mild"), {("mild", "unchanged"): 0.5, ("moderate", "increased"): 0.25}),
+        (
+            Fact("nodule", "left", "upper", size_mm=24),
+            {(24, "unchanged"): 0.25, (30, "increased"): 0.25, (18, "decreased"): 0.25},
+        ),
+        (
+            Fact("nodule", "left", "upper", size_mm=16),
+            {(16, "unchanged"): 0.25, (20, "increased"): 0.25, (12, "decreased"): 0.25},
+        ),
+        (Fact("nodule", "left", "upper", size_mm=15), {(15, "unchanged"): 0.5, (19, "increased"): 0.25}),
+        (Fact("nodule", "left", "upper", size_mm=39), {(39, "unchanged"): 0.5, (29, "decreased"): 0.25}),
+        (
+            Fact("rib_fracture", "left", number="single"),
+            {("single", "unchanged"): 0.5, ("multiple", "increased"): 0.25},
+        ),
+        (
+            Fact("rib_fracture", "left", number="multiple"),
+            {("multiple", "unchanged"): 0.5, ("single", "decreased"): 0.25},
+        ),
+        (Fact("consolidation", "left", "upper"), {(None, "unchanged"): 0.75}),
+    ],
+    ids=str,
+)
+def test_what_becomes_of_a_finding(fact, shares):
+    """A quarter resolves, a quarter stays, a quarter gets worse, a quarter better."""
+    ends = what_became_of(fact)
+    assert set(ends) == {"resolved", *shares}
+    for end, share in {"resolved": 0.25, **shares}.items():
+        assert ends[end] == pytest.approx(share, abs=0.028), end  # four standard deviations
+
+
+def test_a_chronic_finding_stays():
+    assert what_became_of(Fact("scoliosis", "left", severity="mild"), 200) == {("mild", "unchanged"): 1}
+
+
+@pytest.mark.parametrize("prevalence", PREVALENCES)
+def test_half_of_the_healthy_may_get_something_new(films, prevalence):
+    """In half of the follow-ups a film is drawn, and one finding on it that is not chronic comes, if there is one."""
+    rng, n = np.random.default_rng(5), 4000
+    new = [len(draw_follow_up(rng, (), prevalence)[0]) for _ in range(n)]
+    may_come = np.mean([any(not KINDS[fact.kind].chronic for fact in facts) for facts in films[prevalence]])
+    assert set(new) == {0, 1}
+    assert np.mean(new) == pytest.approx(may_come / 2, abs=0.035)
 
 
 def test_an_unknown_prevalence_is_refused():

@@ -72,6 +72,12 @@ CASES = {
         {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 5},
         [0, 0, 0, 1, 0.5],
     ),
+    "padding range written from its upper end": (
+        ramp([0, 5, 10, 20, 15]),
+        {"PixelPaddingValue": 5, "PixelPaddingRangeLimit": 0},
+        [0, 0, 0, 1, 0.5],
+    ),
+    "negative padding": (ramp([-2000, -1000, 1000, 0], np.int16), {"PixelPaddingValue": -2000}, [0, 0, 1, 0.5]),
     "padding stays black when inverted": (
         ramp([65535, 100, 200, 150]),
         {"PixelPaddingValue": 65535, "PhotometricInterpretation": "MONOCHROME1"},
@@ -226,12 +232,24 @@ def test_windows_agree_with_pydicom(function, tmp_path):
     np.testing.assert_allclose(read_dicom(path), (theirs + 32768) / 65535, atol=1e-6)
 
 
-def test_negative_padding_written_as_unsigned(tmp_path):
-    path = write_dicom(tmp_path / "film.dcm", ramp([-2000, -1000, 1000, 0], np.int16))
+@pytest.mark.parametrize(
+    ("values", "dtype", "padding", "limit", "expected"),
+    [
+        ([-2000, -1000, 1000, 0], np.int16, 63536, None, [0, 0, 1, 0.5]),
+        ([-32768, -1000, 1000, 0], np.int16, 0x8000, None, [0, 0, 1, 0.5]),  # the smallest value
+        ([32767, -1000, 1000, 0], np.int16, 0x7FFF, None, [0, 0, 1, 0.5]),  # the largest one, not negative
+        ([-128, -100, 100, 0], np.int8, 0x80, None, [0, 0, 1, 0.5]),
+        ([-32768, -32760, -1000, 1000, 0], np.int16, 0x8000, 32776, [0, 0, 0, 1, 0.5]),
+    ],
+)
+def test_signed_padding_written_as_unsigned(tmp_path, values, dtype, padding, limit, expected):
+    path = write_dicom(tmp_path / "film.dcm", ramp(values, dtype))
     dataset = pydicom.dcmread(path)
-    dataset.add_new("PixelPaddingValue", "US", 63536)
+    dataset.add_new("PixelPaddingValue", "US", padding)
+    if limit:
+        dataset.add_new("PixelPaddingRangeLimit", "US", limit)
     dataset.save_as(path)
-    np.testing.assert_allclose(read_dicom(path)[0, :4], [0, 0, 1, 0.5])
+    np.testing.assert_allclose(read_dicom(path)[0, : len(expected)], expected)
 
 
 def test_signed_values_of_twelve_bits(tmp_path):

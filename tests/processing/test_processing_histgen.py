@@ -73,7 +73,7 @@ def test_resolution_for_slides_that_do_not_say():
     processor.image_processor = TileImageProcessor(patch_px=16, mpp=1.0, size=16, tissue="otsu")
     picture = Image.fromarray(tissue_array())
     assert processor(picture, slide_mpp=0.5)["patch_features"].shape[1] == 4
-    with pytest.raises(InputError, match="--slide-mpp"):
+    with pytest.raises(InputError, match="`slide_mpp`"):
         processor(picture)
 
 

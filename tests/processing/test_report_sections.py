@@ -270,3 +270,35 @@ def test_headings_within_a_line_of_lower_case():
     assert split_sections(tokenised)["impression"] == "no acute disease ."
     assert select_section("findings: clear lungs. impression: normal chest.", "findings") == "clear lungs."
     assert split_sections("FINDINGS: The impression: a dent.") == {"findings": "The impression: a dent."}
+
+
+@pytest.mark.parametrize(
+    ("before", "heading", "opens"),
+    [
+        ("Heart large  ", "IMPRESSION", True),  # without a stop, two blanks part it from the sentence
+        ("Heart large \t", "IMPRESSION", True),
+        ("Heart large ", "IMPRESSION", False),
+        ("Heart large\t", "IMPRESSION", False),
+        ("Heart large  ", "Impression", False),
+        ("heart large  ", "impression", False),
+        *[(f"Heart large{mark} ", "IMPRESSION", True) for mark in ".:;!?"],
+        *[(f"Heart large{mark} ", "IMPRESSION", False) for mark in ",-"],
+        ("Heart large. ", "Impression", False),
+        *[(f"heart large{mark} ", "impression", True) for mark in ".!?"],
+        *[(f"heart large{mark} ", "impression", False) for mark in ":;,"],
+        ("heart large. ", "recommendation", False),  # a word of prose, unlike the few that models give back
+        ("Heart large.\n", "Impression", True),
+        ("Heart large\n \t", "impression", True),
+    ],
+)
+def test_where_a_heading_opens_a_section(before, heading, opens):
+    sections = split_sections(f"FINDINGS: {before}{heading}: Normal.")
+    text = f"{before}{heading}: Normal."
+    expected = {"findings": before.strip(), "impression": "Normal."} if opens else {"findings": text}
+    assert sections == expected
+
+
+def test_a_view_number_before_a_colon_is_a_heading_unless_it_tells_the_time():
+    assert split_sections("CHEST, VIEW 2: Clear.") == {"findings": "Clear."}
+    assert split_sections("CHEST, VIEW 2:30 Clear.") == {"report": "CHEST, VIEW 2:30 Clear."}
+    assert split_sections("IMPRESSION:1. Nodule.") == {"impression": "1. Nodule."}

@@ -144,7 +144,7 @@ def _(folder):
 @bad(
     "px that are not square",
     "slide.tif: found px of 0.5 x 0.25 microns; expected square px; "
-    "give --slide-mpp if the file is wrong, else resample the slide",
+    "give `slide_mpp` if the file is wrong, else resample the slide",
 )
 def _(folder):
     return write_tiff(folder / "slide.tif", TISSUE, mpp=(0.5, 0.25))
@@ -153,7 +153,7 @@ def _(folder):
 @bad(
     "no resolution",
     "slide.tif: found no microns per px; expected a resolution, to cut tiles at 0.5 microns per px; "
-    "give --slide-mpp, or cut by --level",
+    "give `slide_mpp`, or cut by `level`",
     mpp=0.5,
 )
 def _(folder):
@@ -162,7 +162,7 @@ def _(folder):
 
 @bad(
     "coarser than the wanted resolution",
-    "slide.tif: found 0.5 microns per px; expected 0.25 or finer; choose --mpp 0.5 or more",
+    "slide.tif: found 0.5 microns per px; expected 0.25 or finer; choose `mpp=0.5` or more",
     mpp=0.25,
 )
 def _(folder):
@@ -176,7 +176,7 @@ def _(folder):
 
 @bad(
     "level 9 of 2",
-    "slide.tif: found no level 9; expected a level from 0 to 1; choose another --level, or use --mpp",
+    "slide.tif: found no level 9; expected a level from 0 to 1; choose another `level`, or use `mpp`",
     level=9,
 )
 def _(folder):
@@ -185,7 +185,7 @@ def _(folder):
 
 @bad(
     "level 1 of a picture",
-    "slide.png: found no level 1; expected level 0, its only one; choose another --level, or use --mpp",
+    "slide.png: found no level 1; expected level 0, its only one; choose another `level`, or use `mpp`",
     level=1,
 )
 def _(folder):
@@ -195,7 +195,7 @@ def _(folder):
 @bad(
     "smaller than a tile",
     "slide.png: found a slide of 600 x 500 px; expected at least one tile of 512 px a side; "
-    "choose a smaller --patch-px",
+    "choose a smaller `patch_px`",
     patch_px=512,
 )
 def _(folder):
@@ -203,7 +203,7 @@ def _(folder):
 
 
 NO_OTSU = "expected a stained region of at least a quarter of a tile; look at the slide; "
-SMALLER = "a smaller --patch-px finds smaller regions"
+SMALLER = "a smaller `patch_px` finds smaller regions"
 
 
 @bad("all white", f"slide.png: found no tissue; {NO_OTSU}{SMALLER}")
@@ -224,7 +224,7 @@ def _(folder):
 @bad(
     "too little tissue for the original's preset",
     "slide.png: found no tissue; expected a stained region of more than 16 squares of 512 px; "
-    "look at the slide; --tissue otsu takes smaller regions",
+    'look at the slide; `tissue="otsu"` takes smaller regions',
     patch_px=64,
 )
 def _(folder):
@@ -234,7 +234,7 @@ def _(folder):
 @bad(
     "one tile only",
     "slide.tif: found no region of 2 tiles or more; expected tissue that fills tiles of 2304 level-0 px; "
-    "choose a smaller --patch-px, or --tissue otsu",
+    'choose a smaller `patch_px`, or `tissue="otsu"`',
     patch_px=2304,
 )
 def _(folder):

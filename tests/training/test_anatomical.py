@@ -16,7 +16,8 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
 from hf_medreport.training.precision import processor
-from hf_medreport.training.trainer import ReportTrainer, WeightedDraws
+from hf_medreport.training.samplers import WeightedDraws
+from hf_medreport.training.trainer import ReportTrainer
 from tests.tiny import film_array, tiny_tokenizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -27,8 +28,8 @@ TINY = {
     "segmenter": {"architecture": "unet", "unet_channels": [4, 8], "unet_size": 16},
     "image_size": 64,
     "bf16": False,
-    "phantom_films": 16,
-    "phantom_validation_films": 3,
+    "phantom_cases": 16,
+    "phantom_validation_cases": 3,
     "max_text_tokens": 24,
     "segmenter_steps": 2,
     "encoder_steps": 2,
@@ -41,7 +42,7 @@ TINY = {
     "logging_steps": 1,
     "half_precision_weights": False,
     "model_name": "model",
-    "evaluation_films": 2,
+    "evaluation_cases": 2,
 }
 
 
@@ -81,7 +82,8 @@ def test_phantom_end_to_end(whole):
     }
     assert check_folder(folder / "model")[1] == []  # complete enough to be published, card and all
     samples = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    assert samples and all(sample["reference"].startswith("FINDINGS:") for sample in samples)
+    assert len(samples) == 3 and all(sample["reference"].startswith("FINDINGS:") for sample in samples)
+    assert {sample["step"] for sample in samples} == {4}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["training"]["seed"] == 0 and "torch" in manifest["versions"]
     logged = json.loads((folder / "checkpoint-4" / "trainer_state.json").read_text())["log_history"][0]
@@ -119,15 +121,45 @@ def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
     assert all(torch.equal(expected[key], again[key]) for key in expected)
 
 
+def test_samples_of_a_resumed_run_stand_there_once(whole, tmp_path, monkeypatch):
+    """Killed after the evaluation of the third step, before its checkpoint was whole; then resumed from the second."""
+    config = configuration(tmp_path, eval_steps=1, save_steps=2)
+    save = ReportTrainer._save_checkpoint
+
+    def killed_at_four(self, *arguments, **options):
+        if self.state.global_step == 4:
+            raise Killed
+        return save(self, *arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ReportTrainer, "_save_checkpoint", killed_at_four)
+        run("anatomical", config, [])
+    path = tmp_path / "run" / "samples.jsonl"
+    before = path.read_text()
+    assert [json.loads(line)["step"] for line in before.splitlines()] == [1] * 3 + [2] * 3 + [3] * 3 + [4] * 3
+
+    def seen_from_the_start(self, *arguments, **options):
+        assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 1, 1, 2, 2, 2]
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ReportTrainer, "training_step", seen_from_the_start)
+        run("anatomical", config, ["--resume_from_checkpoint", "true"])
+    run("anatomical", config, ["--resume_from_checkpoint", "true"])
+    assert path.read_text() == before  # of the same weights, and each step once
+    run("anatomical", config, ["--max_steps", "1", "--segmenter_steps", "0", "--encoder_steps", "0"])
+    assert {json.loads(line)["step"] for line in path.read_text().splitlines()} == {1}  # another run, another table
+
+
 def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(whole, tmp_path, fresh):
     """gloo on one machine, dropout 0: losses equal to 1e-4."""
-    settings = {"eval_strategy": "no", "save_steps": 4, "evaluation_films": 1}
+    settings = {"eval_strategy": "no", "save_steps": 4, "evaluation_cases": 1}
     config = configuration(tmp_path, **settings, per_device_train_batch_size=2)
     code = f"""
 import runpy, sys
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 def rank():
-    sys.argv = [{str(EXAMPLES / "train_anatomical.py")!r}, "--config", {config!r}]
+    sys.argv = [{str(EXAMPLES / "train.py")!r}, "anatomical", "--config", {config!r}]
     runpy.run_path(sys.argv[0], run_name="__main__")
 free_port = {{"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": {tmp_path.name!r}}}
 elastic_launch(LaunchConfig(1, 1, nproc_per_node=2, start_method="fork", **free_port), rank)()
@@ -136,9 +168,9 @@ elastic_launch(LaunchConfig(1, 1, nproc_per_node=2, start_method="fork", **free_
     assert done.returncode == 0, done.stderr[-3000:]
     two = tmp_path / "run"
     assert losses(two) == pytest.approx(losses(whole[1]), abs=1e-4) and len(losses(two)) == 4
-    # Three films are scored, not those that fill the second process' batch up: whole in its last step and at the end.
-    for folder, scored in ((whole[1], 2 * 3), (two, 3)):
-        assert len((folder / "samples.jsonl").read_text().splitlines()) == scored
+    # Three films are scored, not those that fill the second process' batch up.
+    for folder in (whole[1], two):
+        assert len((folder / "samples.jsonl").read_text().splitlines()) == 3
 
 
 @pytest.fixture
@@ -195,7 +227,7 @@ def test_the_papers_recipe_two_steps(tables):
 
 def test_tables_from_scratch(tables):
     """A tokenizer of the tables' own reports, and no weights to start from."""
-    scratch = {"phantom_films": 0, "segmenter_steps": 0, "encoder_steps": 0, "mask_column": "mask"}
+    scratch = {"phantom_cases": 0, "segmenter_steps": 0, "encoder_steps": 0, "mask_column": "mask"}
     data = {"train_data": [str(tables / "mimic.csv")], "validation_data": str(tables / "chexpert.csv")}
     assert run("anatomical", configuration(tables, **scratch, **data), [])["global_step"] == 4
 
@@ -252,8 +284,9 @@ def test_a_finished_run_resumed_ends_with_its_best_weights(tables):
     ("changes", "message"),
     [
         ({"early_stopping_patience": 2, "eval_strategy": "no"}, "early_stopping_patience: found eval_strategy no"),
-        ({"metric_for_best_model": "eval_fact_f1"}, "metric_for_best_model: found eval_fact_f1 on tables"),
+        ({"metric_for_best_model": "eval_fact_f1"}, "metric_for_best_model: found eval_fact_f1 on real reports"),
         ({"segmenter_steps": 2}, "segmenter_steps, encoder_steps: found a warm-up on tables"),
+        ({"label_smoothing_factor": 0.1}, "label_smoothing_factor: found 0.1; expected 0; leave it out: these models"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused_before_any_work(tables, changes, message):
@@ -275,16 +308,18 @@ def test_sources_are_drawn_by_weight(tables):
 @pytest.mark.parametrize(
     ("changes", "flags", "message"),
     [
-        ({"phantom_filmz": 4}, [], "found unknown field 'phantom_filmz'; .* did you mean 'phantom_films'?"),
+        ({"phantom_casez": 4}, [], "found unknown field 'phantom_casez'; .* did you mean 'phantom_cases'?"),
         ({}, ["--learning_rte", "1"], "flag --learning_rte: found no such argument; .* did you mean 'learning_rate'?"),
+        ({"phantom_films": 4}, [], "found unknown field 'phantom_films'; .* it is called 'phantom_cases' now"),
+        ({}, ["--evaluation_films", "4"], "found no such argument; .* it is called 'evaluation_cases' now"),
         ({}, ["--learning_rate", "fast"], "training arguments: found .*learning_rate.*fast"),
-        ({"train_data": ["a.csv"]}, [], "train_data, phantom_films: found both; expected one of them"),
-        ({"phantom_films": 0}, [], "train_data, phantom_films: found neither; expected one of them"),
+        ({"train_data": ["a.csv"]}, [], "train_data, phantom_cases: found both; expected one of them"),
+        ({"phantom_cases": 0}, [], "train_data, phantom_cases: found neither; expected one of them"),
         ({"mask_mode": "sof"}, [], "found mask_mode='sof'; expected one of none, soft, strict"),
         (
             {"encoder": "no/id", "decoder": "no/gpt"},
             [],
-            "encoder, decoder: found 'no/id' and 'no/gpt', of which one does",
+            "encoder, decoder: found 'no/id', 'no/gpt', of which one does",
         ),
         ({"encoder": "some/id"}, [], "encoder, decoder: found a name and a configuration; expected two names or two"),
         ({}, ["--resume_from_checkpoint", "absent"], "resume_from_checkpoint: found no folder absent"),

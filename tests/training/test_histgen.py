@@ -18,7 +18,8 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from hf_medreport.training import run
 from hf_medreport.training.patch_encoder import restained
-from hf_medreport.training.trainer import LikeLengths, ReportTrainer
+from hf_medreport.training.samplers import LikeLengths
+from hf_medreport.training.trainer import ReportTrainer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZES = {**system("histgen").tiny}
@@ -34,8 +35,8 @@ TINY = {
     "tiles": {"patch_px": 64, "mpp": 1.0, "tissue": "otsu", "size": 16},
     "model": SIZES,
     "vocabulary_size": 300,
-    "phantom_slides": 4,
-    "phantom_validation_slides": 2,
+    "phantom_cases": 4,
+    "phantom_validation_cases": 2,
     "phantom_wordings": 2,
     "slide_px": 256,
     "drawing_processes": 1,
@@ -52,7 +53,7 @@ TINY = {
     "logging_steps": 1,
     "half_precision_weights": False,
     "model_name": "model",
-    "evaluation_slides": 2,
+    "evaluation_cases": 2,
 }
 REPORTS = [f"Grade {number % 3 + 1} carcinoma of {number}.5 cm. Margins are negative." for number in range(6)]
 
@@ -176,7 +177,7 @@ def test_tables_and_going_on_from_a_folder(tmp_path):
         rows.append({"features": f"{number}.safetensors", "text": report})
     (tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
     source = {"train_data": [str(tmp_path / "table.jsonl")], "validation_data": str(tmp_path / "table.jsonl")}
-    changes = {**TINY, **source, "phantom_slides": 0, "patch_encoder": None}
+    changes = {**TINY, **source, "phantom_cases": 0, "patch_encoder": None}
     run("histgen", configuration(tmp_path, **changes), [])
     first = tmp_path / "run" / "model"
     again = {**changes, "model": str(first), "output_dir": str(tmp_path / "again"), "max_steps": 1}
@@ -200,16 +201,16 @@ def test_batches_of_like_lengths_depend_on_seed_and_epoch():
     [
         (
             {"annotation": "a.json", "features": "f"},
-            "annotation, train_data, phantom_slides: found annotation and phantom_slides; expected one of them; choose "
+            "annotation, train_data, phantom_cases: found annotation and phantom_cases; expected one of them; choose "
             "one source",
         ),
         (
-            {"phantom_slides": 0},
-            "annotation, train_data, phantom_slides: found none of them; expected one of them; choose one source",
+            {"phantom_cases": 0},
+            "annotation, train_data, phantom_cases: found none of them; expected one of them; choose one source",
         ),
         (
-            {"phantom_slides": 0, "annotation": "a.json", "patch_encoder": None},
-            "features: found none; expected the folder of the annotation's feature files; name it with --features",
+            {"phantom_cases": 0, "annotation": "a.json", "patch_encoder": None},
+            "features: found none; expected the folder of the annotation's feature files; give `features`",
         ),
         (
             {"model": ""},
@@ -217,16 +218,16 @@ def test_batches_of_like_lengths_depend_on_seed_and_epoch():
         ),
         (
             {"encoder_steps": 0},
-            "patch_encoder: found a configuration to train, and no phantom_slides or encoder_steps; expected both, or "
+            "patch_encoder: found a configuration to train, and no phantom_cases or encoder_steps; expected both, or "
             "a folder; name a trained encoder's folder",
         ),
         (
             {"patch_encoder": None},
-            "patch_encoder: found none for phantom_slides; expected a folder, or a configuration to train; name one",
+            "patch_encoder: found none for phantom_cases; expected a folder, or a configuration to train; name one",
         ),
         ({"keep_patches": 0.0}, "keep_patches: found 0; expected a share above 0, at most 1; correct it"),
         (
-            {"train_data": ["t.csv"], "phantom_slides": 0, "patch_encoder": None},
+            {"train_data": ["t.csv"], "phantom_cases": 0, "patch_encoder": None},
             "validation_data: found none; expected a table to evaluate on; name it or set eval_strategy to no",
         ),
         (

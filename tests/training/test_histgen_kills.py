@@ -11,7 +11,7 @@ import pytest
 from tests.training.test_histgen import TINY, configuration
 
 KILLS = 30
-LONGER = {"max_steps": 60, "save_steps": 5, "eval_steps": 30, "phantom_slides": 6}
+LONGER = {"max_steps": 60, "save_steps": 5, "eval_steps": 30, "phantom_cases": 6}
 
 
 def started(config: str) -> subprocess.Popen:

@@ -1,8 +1,6 @@
 """The recipe of MedViLL's own pre-training: from each source, resumed, with workers, from pretrained parts."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +39,8 @@ TINY = {
     "image_size": 64,
     "num_image_embeds": 3,  # of four places, drawn anew in each step
     "max_text_tokens": 20,
-    "phantom_films": 10,
-    "phantom_validation_films": 6,
+    "phantom_cases": 10,
+    "phantom_validation_cases": 6,
     "bf16": False,
     "per_device_train_batch_size": 4,
     "per_device_eval_batch_size": 4,
@@ -55,9 +53,9 @@ TINY = {
     "logging_steps": 1,
     "half_precision_weights": False,
     "model_name": "model",
-    "evaluation_films": 6,
+    "evaluation_cases": 6,
 }
-FROM_TABLES = {"phantom_films": 0, "eval_strategy": "no", "max_steps": 2, "labels_column": "labels"}
+FROM_TABLES = {"phantom_cases": 0, "eval_strategy": "no", "max_steps": 2, "labels_column": "labels"}
 REPORTS = ["edema.", "the heart is large.", "clear lungs.", "a fracture.", "edema again.", "nothing to see."]
 LABELS = [["Edema"], ["Cardiomegaly"], [], ["Fracture"], ["Edema"], []]
 
@@ -184,7 +182,7 @@ def test_killed_and_resumed_or_with_workers_the_bytes_are_the_same(tmp_path, mon
     whole, parts, workers = (tmp_path / name for name in ("whole", "parts", "workers"))
     for folder in (whole, parts, workers):
         folder.mkdir()
-    monkeypatch.setattr(medvill, "evaluate", lambda *arguments: {})
+    monkeypatch.setattr(medvill, "evaluation_of", lambda *arguments: {})
     run("medvill", configuration(whole), [])
     expected = files(whole / "run" / "model")
 
@@ -248,23 +246,11 @@ def test_labels_of_a_table_tell_which_reports_say_the_same(table):
     assert medvill.pairs_of(records, None, 0).said == REPORTS
 
 
-def test_the_example_runs_and_refuses_in_one_line(table, capsys, monkeypatch):
-    script = str(EXAMPLES / "train_medvill.py")
-    config = table_configuration(table, max_steps=1, save_strategy="no")
-    monkeypatch.setattr(sys, "argv", [script, "--config", config])
-    runpy.run_path(script, run_name="__main__")
-    printed = capsys.readouterr().out
-    assert json.loads(printed[printed.rindex("{\n") :])["global_step"] == 1
-    monkeypatch.setattr(sys, "argv", [script, "--config", "absent.yaml"])
-    with pytest.raises(SystemExit, match="^absent.yaml: found no such file; expected a YAML file of arguments; check"):
-        runpy.run_path(script, run_name="__main__")
-
-
 # What is wrong -> the whole message; from the phantom's YAML, before a film is drawn.
 BEFORE_ANY_WORK = [
     (
         {"train_data": ["a.csv"]},
-        "train_data, phantom_films: found both; expected one of them; name tables, or draw phantom films",
+        "train_data, phantom_cases: found both; expected one of them; name tables, or draw phantom cases",
     ),
     (
         {"bert": ""},
@@ -329,7 +315,7 @@ WITH_TABLES = [
     ),
     (
         {"labels_column": "chexpert"},
-        "train.parquet: found columns image, text, labels; expected a column 'chexpert'; name it with --labels_column",
+        "train.parquet: found columns image, text, labels; expected a column 'chexpert'; name it with `labels_column`",
     ),
 ]
 

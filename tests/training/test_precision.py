@@ -1,5 +1,7 @@
 """`bf16: auto`: the precision that a machine is faster in, chosen by trying and said."""
 
+import logging
+
 import pytest
 import torch
 from torch import nn
@@ -43,12 +45,13 @@ def test_another_word_is_refused():
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="speaks of the processor, which a GPU outranks")
-def test_the_choice_is_said(machine_with, monkeypatch, capsys):
+def test_the_choice_is_said(machine_with, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
     machine_with(0.125)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "An old one"})
     model = nn.Conv2d(4, 8, 3)
     lay_out(model, bf16=False)
     assert model.weight.is_contiguous(memory_format=torch.channels_last)
     place = f"this processor (An old one, {torch.backends.cpu.get_cpu_capability()})"
-    said = f"precision: float32, channels last; {place} multiplies bfloat16 0.12 x as fast as float32\n"
-    assert capsys.readouterr().out == said
+    said = f"precision: float32, channels last; {place} multiplies bfloat16 0.12 x as fast as float32"
+    assert caplog.messages == [said]

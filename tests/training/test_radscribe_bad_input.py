@@ -19,20 +19,20 @@ from tests.training.radscribe_runs import (
     write_tables,
 )
 
-TWO = {"phantom_films": 0, "encoder_steps": 0, "train_data": ["a.jsonl", "b.jsonl"]}
+TWO = {"phantom_cases": 0, "encoder_steps": 0, "train_data": ["a.jsonl", "b.jsonl"]}
 # What is wrong -> the whole message; from the phantom's YAML, before a film is drawn.
 BEFORE_ANY_WORK = [
     (
         {"train_data": ["a.csv"]},
-        "train_data, phantom_films: found both; expected one of them; name tables, or draw phantom films",
+        "train_data, phantom_cases: found both; expected one of them; name tables, or draw phantom cases",
     ),
     (
-        {"phantom_films": 0},
-        "train_data, phantom_films: found neither; expected one of them; name tables, or draw phantom films",
+        {"phantom_cases": 0},
+        "train_data, phantom_cases: found neither; expected one of them; name tables, or draw phantom cases",
     ),
     (
         {**TWO, "encoder_steps": 2},
-        "encoder_steps: found a warm-up on tables; expected phantom_films; set it to 0",
+        "encoder_steps: found a warm-up on tables; expected phantom_cases; set it to 0",
     ),
     (
         {**TWO, "train_archives": ["a.tar.gz"]},
@@ -94,10 +94,10 @@ def test_arguments_that_do_not_go_together(tmp_path, changes, message):
 
 
 def test_a_misspelt_field(tmp_path):
-    config = configuration(tmp_path, phantom_filmz=4)
+    config = configuration(tmp_path, phantom_casez=4)
     with pytest.raises(InputError) as error:
         run("radscribe", config, [])
-    expected = "found unknown field 'phantom_filmz'; expected a training argument; did you mean 'phantom_films'?"
+    expected = "found unknown field 'phantom_casez'; expected a training argument; did you mean 'phantom_cases'?"
     assert str(error.value) == f"{config}: {expected}"
 
 
@@ -155,7 +155,7 @@ FROM_TABLES = [
     ),
     (
         {"train_data": ["CORPUS/plain.csv"], "train_archives": [], "labels_column": "findings"},
-        "plain.csv: found columns image, text; expected a column 'findings'; name it with --labels_column",
+        "plain.csv: found columns image, text; expected a column 'findings'; name it with `labels_column`",
     ),
     (
         {"train_archives": ["CORPUS/valid.tar.gz"]},
@@ -200,13 +200,13 @@ FROM_TABLES = [
     ),
     (
         {"encoder": "no/medvill", "decoder": "no/t5"},
-        "model, encoder, decoder: found 'no/medvill', 'no/t5', of which one does not load; expected folders or "
-        "repository ids; check the names, or go online",
+        "encoder, decoder: found 'no/medvill', 'no/t5', of which one does not load; expected folders or repository "
+        "ids; check the names, or go online",
     ),
     (
         {"model": "no/radscribe", "encoder": "", "decoder": ""},
-        "model, encoder, decoder: found 'no/radscribe', of which one does not load; expected folders or repository "
-        "ids; check the names, or go online",
+        "model: found 'no/radscribe', which does not load; expected a folder or repository id; check the names, or go "
+        "online",
     ),
 ]
 # The same for parts that are loaded.
@@ -254,12 +254,12 @@ FROM_FOLDERS = [
     ({"fit": "squash"}, "fit: found 'squash'; expected one of stretch, pad, crop; choose one of them"),
     (
         {"tokenizer": "PARTS/medvill"},
-        "medvill: found padding 0 and end None; expected 0 and 0, as T5 has them; pass --tokenizer with the folder or "
+        "medvill: found padding 0 and end None; expected 0 and 0, as T5 has them; pass `tokenizer` with the folder or "
         "id of the T5 that was trained",
     ),
     (
         {"label_tokenizer": "PARTS/t5"},
-        "t5: found 257 words; expected PIECES, as the encoder has embeddings; pass --label_tokenizer with the folder "
+        "t5: found 257 words; expected PIECES, as the encoder has embeddings; pass `label_tokenizer` with the folder "
         "or id of bert-base-uncased",
     ),
     (
@@ -301,7 +301,7 @@ def test_folders_that_do_not_fit(corpus, parts, tmp_path, changes, message):
     assert str(error.value) == message.replace("PIECES", str(pieces)) and not (tmp_path / "run").exists()
 
 
-def test_a_bad_row_stops_the_run_or_is_left_out_on_request(corpus, tmp_path, capsys):
+def test_a_bad_row_stops_the_run_or_is_left_out_on_request(corpus, tmp_path, caplog):
     lines = (corpus / "train.jsonl").read_text().splitlines()
     broken = json.dumps(json.loads(lines[2]) | {"label": "'Edemma'"})
     table = tmp_path / "broken.jsonl"
@@ -315,4 +315,4 @@ def test_a_bad_row_stops_the_run_or_is_left_out_on_request(corpus, tmp_path, cap
         train_data=[str(table)], train_archives=[str(corpus / "train.tar.gz")], skip_bad_rows=True
     )
     records, _, _ = radscribe.load_data(data, 64, False)
-    assert len(records) == 7 and f"1 bad rows left out, first: {message}" in capsys.readouterr().out
+    assert len(records) == 7 and f"1 bad rows left out, first: {message}" in caplog.text

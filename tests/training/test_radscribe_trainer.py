@@ -13,7 +13,7 @@ from transformers.integrations import TrackioCallback, WandbCallback
 from hf_medreport.training.radscribe_freezing import FreezingByEpoch
 from hf_medreport.training.radscribe_metrics import OriginalFigures
 from hf_medreport.training.radscribe_trainer import EpochLosses, RadScribeTrainer
-from hf_medreport.training.trainer import ReportMetrics
+from hf_medreport.training.report_metrics import ReportMetrics
 from hf_medreport.training.two_rates import GroupRates, factor
 from tests.tiny import tiny_tokenizer
 from tests.training.radscribe_golden import tiny_radscribe

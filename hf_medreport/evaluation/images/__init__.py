@@ -120,7 +120,7 @@ def evaluate_images(
             picture outside of subfolders.
     """
     folders = {"real": real, "fake": fake}
-    listed = {label: list_pictures(folder, f"--{label}") for label, folder in folders.items()}
+    listed = {label: list_pictures(folder, label) for label, folder in folders.items()}
     modalities = _modalities(listed) if per_modality else []
     extractor, failures, sides = load_extractor(features, device), [], {}
     for label, names in listed.items():
@@ -181,7 +181,7 @@ def _read_side(label, folder, names: Iterable[str], extractor: Extractor, batch_
         found.append(extractor.images(waiting))
     if not read:
         none = f"no readable picture among {len(bad)} file{'s' * (len(bad) > 1)} (the first: {bad[0].message})"
-        raise InputError(f"--{label}", none, "a folder of pictures", "check the folder")
+        raise InputError(label, none, "a folder of pictures", "check the folder")
     failures += bad
     features = np.concatenate([vectors for vectors, _ in found])
     logits = None if found[0][1] is None else np.concatenate([logits for _, logits in found])

@@ -6,7 +6,8 @@ Two programs go by the name and give different numbers:
   table of paraphrases, which R2Gen and HistGen report. It runs here where its jar is named, by the option `jar` or the
   environment variable METEOR_JAR. pycocoevalcap ships the jar; its paraphrase table must stay beside it.
 - The formula of Banerjee and Lavie 2005 with the weights of Lavie and Agarwal 2007, which nltk and `evaluate` compute:
-  exact matches, then equal Porter stems, then WordNet synonyms if asked for. It is written out below.
+  exact matches, then equal Porter stems, then WordNet synonyms if asked for. It is written out below, but for the
+  stems, which nltk gives.
 
 What it misses: the second has no paraphrases, and without `synonyms` does not know "enlarged" for "big";
 `Score.details` lists what was lacking. Recall weighs nine times as much as precision, so added findings cost little.
@@ -45,11 +46,12 @@ def meteor(
 
     Args:
         jar: `meteor-1.5.jar`; by default the environment variable METEOR_JAR, and our own implementation without that.
-        synonyms: match WordNet synonyms too; needs nltk and its WordNet data. Not used by the jar, which has its own.
+        synonyms: match WordNet synonyms too; needs nltk's WordNet data. Not used by the jar, which has its own.
         tokenizer: of our own implementation.
 
     Raises:
-        InputError: see `check_texts`; a jar without Java, or that does not answer; `synonyms` without WordNet.
+        InputError: see `check_texts`; a jar without Java, or that does not answer; our own without nltk, or `synonyms`
+            without WordNet.
     """
     jar = jar or os.environ.get("METEOR_JAR")
     if jar:

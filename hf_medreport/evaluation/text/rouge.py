@@ -33,7 +33,7 @@ def rouge(predictions: list[str], references: list, *, kind: str = "rougeL", ste
         stemmer: compare Porter stems of words of more than three letters.
 
     Raises:
-        InputError: see `check_texts`; an unknown kind.
+        InputError: see `check_texts`; an unknown kind; a stemmer without nltk.
     """
     if kind not in KINDS:
         raise InputError("kind", f"'{kind}'", f"one of {', '.join(KINDS)}", "name the metric by one of these")

@@ -1,4 +1,4 @@
-"""What the verb `convert` offers of this system: its checkpoint, and that of its patch encoder -> folders that load anywhere."""
+"""What the verb `convert` offers of this system: its checkpoint and that of its patch encoder -> folders."""
 
 from collections.abc import Iterator
 from pathlib import Path

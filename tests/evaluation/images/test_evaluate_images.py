@@ -52,8 +52,8 @@ def test_scores_are_those_of_the_metrics(folders):
     expected = np.mean([contrast(picture(seed) / 255) for seed in range(5)])
     assert everything["contrast_real"] == pytest.approx(expected, rel=1e-5)
     assert everything["notes"] == {
-        "inception_score": "features without class probabilities; needs a classifier as --features",
-        "clip_score": "features of a model that reads no text; needs a CLIP-like model as --features",
+        "inception_score": "features without class probabilities; needs a classifier as `features`",
+        "clip_score": "features of a model that reads no text; needs a CLIP-like model as `features`",
     }
     assert [row["real"] for row in scores["pairs"]] == ["a.png", "b.png", "c.png"]
     assert scores["pairs"][2]["psnr"] is None and scores["pairs"][2]["ms_ssim_scales"] == 2
@@ -81,8 +81,8 @@ def test_unpaired_folders_have_no_pair_scores(tmp_path):
         **dict.fromkeys(("mse", "psnr", "ssim", "ms_ssim"), "no pair; needs at least one pair"),
         "fid": "1 in a set; needs at least 2",
         "kid": "1 in a set; needs at least 4",
-        "inception_score": "features without class probabilities; needs a classifier as --features",
-        "clip_score": "features of a model that reads no text; needs a CLIP-like model as --features",
+        "inception_score": "features without class probabilities; needs a classifier as `features`",
+        "clip_score": "features of a model that reads no text; needs a CLIP-like model as `features`",
         "diversity_real": "1 in the set; needs at least 2, to make a pair",
         "diversity_fake": "1 in the set; needs at least 2, to make a pair",
     }
@@ -110,8 +110,8 @@ def test_pictures_outside_of_modalities(folders):
     with pytest.raises(InputError) as error:
         evaluate_images(*folders, per_modality=True)
     assert str(error.value) == (
-        "--per-modality: found 5 of the files of --real in no subfolder (a.png); expected one subfolder a modality; "
-        "sort them, or leave out the flag"
+        "per_modality: found 5 of the files of `real` in no subfolder (a.png); expected one subfolder a modality; "
+        "sort them, or leave it out"
     )
 
 
@@ -150,7 +150,7 @@ def test_a_folder_without_a_readable_picture(folders, tmp_path):
     with pytest.raises(InputError) as error:
         evaluate_images(folders[0], tmp_path / "text")
     assert str(error.value) == (
-        "--fake: found no readable picture among 1 file (the first: a.png: found text; expected PNG, JPEG, TIFF or "
+        "fake: found no readable picture among 1 file (the first: a.png: found text; expected PNG, JPEG, TIFF or "
         "DICOM; give the image itself or convert it to PNG); expected a folder of pictures; check the folder"
     )
 
@@ -176,7 +176,7 @@ def test_a_classifier_gives_an_inception_score(folders, tmp_path):
 def test_a_clip_like_model_scores_captions(folders, tmp_path):
     real, fake = folders
     clip = save_clip(tmp_path / "clip")
-    note = "no captioned picture; needs a metadata.jsonl or metadata.csv in --fake"
+    note = "no captioned picture; needs a metadata.jsonl or metadata.csv in `fake`"
     assert evaluate_images(real, fake, features=clip, device="cpu")["all"]["notes"]["clip_score"] == note
     (fake / "metadata.csv").write_text("file_name,text\na.png,clear lungs\nx.png,left effusion\ngone.png,clear\n")
     scores = evaluate_images(real, fake, features=clip, device="cpu", batch_size=1)

@@ -155,7 +155,7 @@ def test_a_missing_package_is_said(inception, tmp_path, monkeypatch):
     with pytest.raises(InputError) as error:
         load_extractor(path, "cpu")
     assert str(error.value) == (
-        "--features: found the weights of FID's Inception, but no torch-fidelity to run them; expected torch-fidelity; "
+        "features: found the weights of FID's Inception, but no torch-fidelity to run them; expected torch-fidelity; "
         "pip install 'hf-medreport[evaluate]'"
     )
 
@@ -234,15 +234,15 @@ def test_what_is_no_extractor(name, message, tmp_path):
     (tmp_path / "x").mkdir()
     with pytest.raises(InputError) as error:
         load_extractor(broken(tmp_path / "x", name), "cpu")
-    assert str(error.value) == f"--features: {message}"
+    assert str(error.value) == f"features: {message}"
 
 
 def test_a_model_of_an_unknown_kind_runs_no_code(tmp_path):
-    with pytest.raises(InputError, match="^--features: found 'foreign', which does not load \\(.*no-such-model.*"):
+    with pytest.raises(InputError, match="^features: found 'foreign', which does not load \\(.*no-such-model.*"):
         load_extractor(broken(tmp_path, "foreign"), "cpu")
 
 
 def test_weights_that_do_not_fit(inception, tmp_path):
     save_file(load_file(inception[1]) | {"fc.weight": torch.zeros(1000, 3)}, tmp_path / "odd.safetensors")
-    with pytest.raises(InputError, match="^--features: found weights that do not fit .*size mismatch for fc.weight"):
+    with pytest.raises(InputError, match="^features: found weights that do not fit .*size mismatch for fc.weight"):
         load_extractor(tmp_path / "odd.safetensors", "cpu")

@@ -26,23 +26,23 @@ def test_every_file_counts_but_hidden_ones_and_captions(tmp_path):
     for name in ("b.png", "ct/a.dcm", "ct/deep/c", "notes.txt", ".DS_Store", ".git/x.png", "metadata.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert list_pictures(tmp_path, "--real") == ["b.png", "ct/a.dcm", "ct/deep/c", "notes.txt"]
+    assert list_pictures(tmp_path, "real") == ["b.png", "ct/a.dcm", "ct/deep/c", "notes.txt"]
     assert [modality(name) for name in ("b.png", "ct/a.dcm", "ct/deep/c")] == [None, "ct", "ct"]
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gone", "--real: found no folder 'gone'; expected a folder of pictures; check the path"),
-        ("file", "--real: found a file ('file'); expected a folder of pictures; check the path"),
-        ("empty", "--real: found no file in 'empty'; expected a folder of pictures; check the path"),
+        ("gone", "real: found no folder 'gone'; expected a folder of pictures; check the path"),
+        ("file", "real: found a file ('file'); expected a folder of pictures; check the path"),
+        ("empty", "real: found no file in 'empty'; expected a folder of pictures; check the path"),
     ],
 )
 def test_no_pictures(name, message, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as error:
-        list_pictures(tmp_path / name, "--real")
+        list_pictures(tmp_path / name, "real")
     assert str(error.value) == message
 
 

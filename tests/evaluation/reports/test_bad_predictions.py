@@ -72,7 +72,7 @@ MESSAGES = {
         "; expected 2, one for each row of predictions.csv; give both files ids, or the same rows"
     ),
     "no references at all": (
-        "predictions.jsonl: found the fields id, prediction; expected a field 'reference'; add it, or give --references"
+        "predictions.jsonl: found the fields id, prediction; expected a field 'reference'; add it, or give `references`"
     ),
     "no predictions at all": (
         "predictions.jsonl: found the fields id, reference; expected a field 'prediction'; name the field so"
@@ -193,7 +193,7 @@ MESSAGES = {
     ),
     "another system of other references": (
         "other.jsonl, id 'a': found another reference"
-        "; expected the reference that predictions.jsonl has; use the same --references"
+        "; expected the reference that predictions.jsonl has; use the same `references`"
     ),
 }
 

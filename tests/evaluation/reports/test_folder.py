@@ -54,7 +54,7 @@ def test_the_four_files(evaluation, tmp_path):
     with pytest.raises(InputError) as caught:
         write_evaluation(evaluation, folder, "org/data")
     assert str(caught.value) == (
-        "out: found a folder that is not empty; expected a new or empty one; choose another --out"
+        "out: found a folder that is not empty; expected a new or empty one; choose another `out`"
     )
 
 
@@ -175,10 +175,10 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(capsys, tmp_path):
         (["--metrics", "blue1"], "did you mean 'bleu1'?"),
         (["--option", "bertscore.model"], "--option: found 'bertscore.model'; expected METRIC.NAME=VALUE"),
         (["--option", "bertscor.model=x"], "did you mean 'bertscore'?"),
-        (["--option", "bertscore.model=x"], "options: found those of 'bertscore'; expected those of metrics that are"),
+        (["--option", "bertscore.model=x"], "--option: found those of 'bertscore'; expected those of metrics that are"),
         (["--metrics", "umls_f1"], "metric umls_f1: found no option 'linker'"),
-        (["--section", "finding"], "section: found 'finding'"),
-        (["--dataset", "x"], "dataset: found 'x'; expected ORG/NAME"),
+        (["--section", "finding"], "--section: found 'finding'"),
+        (["--dataset", "x"], "--dataset: found 'x'; expected ORG/NAME"),
         (["--compare", tmp_path / "gone.jsonl"], "gone.jsonl: found no such file"),
         (["--out", file], "p.jsonl: found a file; expected a new or empty folder; choose another --out"),
         (["--out", file / "in" / "it"], "p.jsonl: found a file; expected a new or empty folder"),

@@ -124,7 +124,7 @@ def test_a_section():
         pairs.section("technique")
     assert str(caught.value) == (
         "p.jsonl: found no reference with the section technique; expected at least one"
-        "; choose another --section, or none"
+        "; choose another `section`, or none"
     )
     with pytest.raises(InputError, match="section: found 'finding'"):
         pairs.section("finding")

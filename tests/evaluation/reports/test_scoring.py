@@ -122,7 +122,7 @@ def test_all_and_progress():
         (
             ["bertscore"],
             "metric bertscore: found no option 'model'; expected an encoder's folder, as the option model"
-            "; give model=..., or --option bertscore.model=... to the command",
+            "; give `model`, or the `option` bertscore.model=...",
         ),
     ],
 )
