@@ -31,6 +31,7 @@ from hf_medreport.data.radscribe_files import write_lines_and_films
 from hf_medreport.dataset_scripts.film_studies import Chosen, Rules, Source, choose
 from hf_medreport.dataset_scripts.iu_xray_crop import png
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
+from hf_medreport.files.items import why
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
@@ -157,13 +158,13 @@ def _read(cases, part: str, encode, embed: bool, problems: list[str], pool, work
     def attempt(case: Chosen):
         try:
             return encode(case, part, embed)
-        except InputError as error:
-            return error
+        except Exception as error:
+            return why(case.film.id, error)
 
     while batch := list(islice(waiting, 4 * workers)):
         for encoded in pool.map(attempt, batch):
-            if isinstance(encoded, InputError):
-                problems.append(str(encoded))
+            if isinstance(encoded, str):
+                problems.append(encoded)
             else:
                 yield encoded
 

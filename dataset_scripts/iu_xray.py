@@ -24,6 +24,7 @@ from pathlib import Path
 from hf_medreport.dataset_scripts.iu_xray_crop import crop_lungs, png
 from hf_medreport.dataset_scripts.iu_xray_sources import Sources, Study
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
+from hf_medreport.files.items import why
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
@@ -283,24 +284,24 @@ class _Reader:
         waiting = iter(cases)
         while batch := list(islice(waiting, 4 * workers)):
             for row in pool.map(self.row, batch):
-                if isinstance(row, InputError):
-                    self.problems.append(str(row))
+                if isinstance(row, str):
+                    self.problems.append(row)
                 elif self.segmenter is not None:
                     yield crop_lungs(row, self.segmenter, self.margin)
                 else:
                     yield row
 
-    def row(self, case: Labelled) -> dict | InputError:
+    def row(self, case: Labelled) -> dict | str:
         """The row of a case, or what is wrong with a film of it."""
         study, films = case.study, {}
         try:
             for view in ("frontal", "lateral"):
                 films[view] = self.film(case.film(view))
-        except InputError as error:
-            return error
+        except Exception as error:
+            return why(f"uid {study.uid}", error)
         if self.embed and films["frontal"]["bytes"] == films["lateral"]["bytes"]:
             found = f"{films['frontal']['path']} and {films['lateral']['path']} with the same bytes"
-            return InputError(f"uid {study.uid}", found, "two views", "copy the films again")
+            return str(InputError(f"uid {study.uid}", found, "two views", "copy the films again"))
         texts = {"findings": study.findings, "impression": study.impression}
         return {"uid": study.uid, **films, **texts, "mesh": list(study.mesh), "label": case.label}
 

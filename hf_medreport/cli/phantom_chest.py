@@ -41,9 +41,8 @@ def phantom_chest(
         raise InputError("prevalence", f"{prevalence} with --findings", "one of the two", "leave out the other")
     facts = None if findings is None else facts_from_text(findings)
     corpus = ChestCorpus(n, seed, size, split, prevalence, wordings, style, lateral, follow_up, bits, facts)
-    manifest = write_corpus(
-        out, corpus, format, workers, monochrome, lambda films: bar(films, n, "films"), resume, overwrite
-    )
+    options = {"progress": lambda films: bar(films, n, "films"), "resume": resume, "overwrite": overwrite}
+    manifest = write_corpus(out, corpus, format, workers, monochrome, **options)
     summary = {"out": str(out), "cases": n, "files": len(manifest["files"])}
     summary["bytes"] = sum(file["bytes"] for file in manifest["files"].values())
     line = f"written: {out} ({n} cases, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)"

@@ -27,9 +27,7 @@ from hf_medreport.registry import default_model
 @app.command()
 def segment(
     films: Annotated[list[Path], typer.Argument(help="Frontal films (PNG, JPEG, TIFF, DICOM).")],
-    out: Annotated[
-        Path, typer.Option(help="Folder for two masks and an overlay a film, records.jsonl and segment.json.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for two masks and an overlay a film, and segment.json.")],
     model: Annotated[
         str | None,
         typer.Option(
@@ -51,9 +49,8 @@ def segment(
     """Find lungs and heart in films, and the box around the lungs."""
     quiet()
     from hf_medreport.evaluation.segmentation import dice, read_reference
-    from hf_medreport.files.items import item_ids
+    from hf_medreport.files.items import item_ids, why
     from hf_medreport.files.run_folder import RunFolder
-    from hf_medreport.inference.batches import failed
     from hf_medreport.inference.loading import load_segmenter, model_revision
     from hf_medreport.inference.report import Failure
     from hf_medreport.inference.segment import SegmentFolder, segment_films
@@ -77,7 +74,7 @@ def segment(
                     reference, ignored = read_reference(truths[id], result.lungs.shape)
                     result.dice = dice(result.lungs | result.heart, reference, ignored)
                 except Exception as error:
-                    failure = failed(result.film, error).message
+                    failure = why(result.film, error)
             folder.add(id, result, digests[id], failure)
         record = folder.finish()
     for failure in record["failures"]:

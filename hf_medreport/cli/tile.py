@@ -14,9 +14,7 @@ from hf_medreport.processing.input_error import InputError
 @app.command()
 def tile(
     slides: Annotated[list[Path], typer.Argument(help="Slides (SVS, NDPI, MRXS, SCN, TIFF, DICOM, PNG) or folders.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder for a feature file a slide, overlays, records.jsonl and summary.json.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for a feature file a slide, overlays and summary.json.")],
     encoder: Annotated[
         str | None, typer.Option(help="Vision model of transformers or timm: folder or ORG/NAME. Default: the shipped.")
     ] = None,

@@ -1,6 +1,6 @@
 """A known-truth corpus on disk: films drawn by several processes, written in order, the same bytes for any number.
 
-The layouts are in `phantom_formats`, the files and their manifest in `files.run_folder`. Here is what all layouts share: a
+The layouts are in `phantom_formats`, the files and their manifest in `run_folder`. Here is what all layouts share: a
 bounded number of films in flight, so that memory stays flat however many are asked for.
 
     write_corpus("films", ChestCorpus(n=100, seed=0, size=224, split="test"))
@@ -87,8 +87,8 @@ def _arguments(corpus: ChestCorpus, format: str, monochrome: int | None) -> dict
 
 
 def draw_in_order(corpus, encode: Callable, workers: int, indices: Iterable[int] | None = None) -> Iterator:
-    """`encode(corpus, index)` for these cases, or all `corpus.n`, in their order; at most `IN_FLIGHT` a worker are drawn
-    ahead."""
+    """`encode(corpus, index)` for these cases, or all `corpus.n`, in their order; at most `IN_FLIGHT` a worker are
+    drawn ahead."""
     with ProcessPoolExecutor(workers, _start_method(), initializer=follow_parent) as pool:
         waiting: deque = deque()
         try:

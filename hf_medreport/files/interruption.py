@@ -1,17 +1,13 @@
 """How long work ends before it is done: signals become exceptions, and workers do not outlive who started them."""
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 __all__ = ["INTERRUPTIONS", "Terminated", "exit_code", "follow_parent", "terminable"]
-
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Terminated(BaseException):
@@ -44,11 +40,15 @@ def terminable() -> Iterator[None]:
 
 
 def follow_parent() -> None:
-    """The initializer of a pool's processes: they leave Ctrl-C to their parent and die with it, however it dies."""
+    """The initializer of a pool's processes: they leave Ctrl-C to their parent and die with it, however it dies.
+
+    A thread waits for the parent itself: the kernel's PR_SET_PDEATHSIG would tell of the fork server, which lives as long
+    as the workers do.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # each would print a traceback
-    if sys.platform == "linux":
-        # Of a process that a fork server started, the server, which ends with who started it.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():  # it died before the kernel knew that we follow it
-        os._exit(1)
+    threading.Thread(target=_die_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+
+
+def _die_with(parent) -> None:
+    parent.join()
+    os._exit(1)

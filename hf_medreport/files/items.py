@@ -1,12 +1,13 @@
-"""What the items of a run are called: names that tell `p1/view1.png` from `p2/view1.png`."""
+"""What the items of a run are called, so that `p1/view1.png` and `p2/view1.png` stay apart, and why one failed."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from hf_medreport.files.writing import readable, unique_stem
+from hf_medreport.processing.input_error import InputError
 
-__all__ = ["item_ids", "item_stems"]
+__all__ = ["item_ids", "item_stems", "why"]
 
 
 def item_ids(paths: Iterable[str | os.PathLike]) -> list[str]:
@@ -22,3 +23,12 @@ def item_stems(ids: Iterable[str]) -> dict[str, str]:
     """id -> how its files' names begin; the same for the same ids in their order, and none twice."""
     used: set[str] = set()
     return {name: unique_stem(name, used) for name in dict.fromkeys(ids)}
+
+
+def why(name: str, error: Exception) -> str:
+    """Why an item failed, in one line: an `InputError`'s own words, the system's reason, or the exception's type."""
+    if isinstance(error, OSError) and not isinstance(error, InputError):
+        reason = (error.strerror or "an error of the system").lower()
+        error = InputError(name, reason, "a file that can be read", "check it and its permissions")
+    words = " ".join(str(error).split())
+    return readable(words if isinstance(error, InputError) else f"{name}: {type(error).__name__}: {words}")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hf_medreport.inference.batches import failed
+from hf_medreport.files.items import why
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import Slide, open_slide
@@ -141,7 +141,7 @@ def encode_slides(
                 try:
                     ready.extend(zip([run] * len(indices), indices, future.result(), strict=True))
                 except Exception as error:
-                    run.fail(failed(run.path.name, error).message)
+                    run.fail(why(run.path.name, error))
                     yield run
             batch = [ready.popleft() for _ in range(min(batch_size, len(ready)))]
             yield from _encode_batch(batch, encoder, batch_size)
@@ -176,7 +176,7 @@ def _encode_batch(batch: list[tuple], encoder: PatchEncoder, batch_size: int) ->
         vectors = encoder.vectors(torch.from_numpy(full)).float().cpu().numpy()
     except Exception as error:
         for run in {id(run): run for run, _, _ in batch}.values():
-            run.fail(failed(run.path.name, error).message)
+            run.fail(why(run.path.name, error))
             yield run
         return
     for (run, index, _), vector in zip(batch, vectors, strict=False):  # the zeros at the end belong to nobody

@@ -20,10 +20,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from hf_medreport.files.items import item_ids
+from hf_medreport.files.items import item_ids, why
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import readable
-from hf_medreport.inference.batches import failed
 from hf_medreport.inference.tile import SlideRun, encode_slides
 from hf_medreport.inference.tile_overlay import overlay
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
@@ -165,7 +164,7 @@ def tile_cohort(
             folder.begun(f"{path.stem}{OVERLAY}")
             _prepare(run, processor, made, draw)
         except Exception as error:
-            run.fail(failed(path.name, error).message)
+            run.fail(why(path.name, error))
         return run
 
     def finished(run: SlideRun) -> SlideRun:

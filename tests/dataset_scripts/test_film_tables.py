@@ -118,9 +118,12 @@ def test_workers_and_a_killed_run_change_no_byte(mimic, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         prepare(MimicCxr(mimic), tmp_path / "two", workers=3, progress=killed)
-    assert set(contents(tmp_path / "two")) == {".unfinished.json", "train.parquet"}
+    assert set(contents(tmp_path / "two")) == {".records.jsonl", ".unfinished.jsonl", "train.parquet"}
     (tmp_path / "two" / ".validation.parquet.part").write_bytes(b"of a run that was killed")
-    prepare(MimicCxr(mimic), tmp_path / "two", workers=3)
+    again = []
+    count = lambda films, total: again.append(total) or films  # noqa: E731
+    prepare(MimicCxr(mimic), tmp_path / "two", workers=3, progress=count, resume=True)
+    assert again[-2:] == [3, 4]  # not the part that was whole
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -217,7 +220,11 @@ def test_every_flag(capsys, tmp_path):
     flags += ["--workers", 2, "--no-embed", "--json", "--images", folder, "--reports", folder]
     code, out, err = run(capsys, "prepare", "mimic-cxr", folder, *flags, "--out", tmp_path / "out")
     funnel = json.loads(out)
-    assert code == 0 and err == "" and funnel["parts"] == {"train": 1, "validation": 1, "test": 1}
+    assert (
+        code == 0
+        and err == "3 done, 0 failed, 0 left\n"
+        and funnel["parts"] == {"train": 1, "validation": 1, "test": 1}
+    )
     rules = {"sections": ["impression", "findings"], "views": "PA", "uncertain": "positive"}
     assert funnel["arguments"]["rules"] == rules and funnel["arguments"]["labels"] == "none"
     assert rows_of(tmp_path / "out" / "train.parquet")[0]["text"] == "Sit amet. Lorem ipsum dolor."

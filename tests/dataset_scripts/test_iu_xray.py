@@ -178,9 +178,9 @@ def test_workers_and_a_killed_run_change_no_byte(tree, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         prepare(sources, images, tmp_path / "two", workers=3, progress=killed)
-    assert set(contents(tmp_path / "two")) == {".unfinished.json"}
+    assert set(contents(tmp_path / "two")) == {".unfinished.jsonl"}
     (tmp_path / "two" / ".train.parquet.part").write_bytes(b"of a run that was killed")
-    prepare(sources, images, tmp_path / "two", workers=3)
+    prepare(sources, images, tmp_path / "two", workers=3, resume=True)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -365,7 +365,11 @@ def test_every_flag(capsys, tmp_path):
     flags += ["--xxxx-policy", "drop_token", "--split", "1:1:1", "--seed", 3, "--workers", 2, "--no-embed", "--json"]
     code, out, err = command(capsys, tables, tmp_path / "images", *flags, "--out", tmp_path / "out")
     funnel = json.loads(out)
-    assert code == 0 and err == "" and (funnel["steps"]["normal"], funnel["steps"]["abnormal"]) == (2, 2)
+    assert (
+        code == 0
+        and err == "4 done, 0 failed, 0 left\n"
+        and (funnel["steps"]["normal"], funnel["steps"]["abnormal"]) == (2, 2)
+    )
     assert funnel["arguments"]["rules"] == {
         "normal_rule": "no_lung",
         "unindexed": "abnormal",
