@@ -144,8 +144,8 @@ def test_bad_items_are_listed(capsys, model, films, tmp_path, what, spoil, messa
     flags = ["--model", model, "--masks", tmp_path / "masks", "--out", tmp_path / "out", "--json"]
     code, text, err = segment(capsys, *films, *flags)
     record = json.loads(text)
-    assert code == 1 and err == message.replace("`masks`", "--masks") + "\n"
-    assert record["failures"] == [{"film": "film0.png", "message": message}]
+    assert code == 1 and err == message.replace("`masks`", "--masks") + "\n1 done, 1 failed, 0 left\n"
+    assert record["failures"] == [{"id": "film0.png", "film": "film0.png", "message": message}]
     scored = {film["film"]: "dice" in film for film in record["films"]}
     assert scored == {"film1.png": True} | ({"film0.png": False} if what == "masks" else {})
     assert (tmp_path / "out" / "film0_lungs.png").exists() == (what == "masks")

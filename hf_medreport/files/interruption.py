@@ -42,8 +42,8 @@ def terminable() -> Iterator[None]:
 def follow_parent() -> None:
     """The initializer of a pool's processes: they leave Ctrl-C to their parent and die with it, however it dies.
 
-    A thread waits for the parent itself: the kernel's PR_SET_PDEATHSIG would tell of the fork server, which lives as long
-    as the workers do.
+    A thread waits for the parent itself: the kernel's PR_SET_PDEATHSIG would tell of the fork server, which lives as
+    long as the workers do.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # each would print a traceback
     threading.Thread(target=_die_with, args=(multiprocessing.parent_process(),), daemon=True).start()

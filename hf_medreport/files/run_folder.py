@@ -278,8 +278,13 @@ def _differences(older: dict, run: dict) -> tuple[str, str]:
     """What an older run has otherwise, and what this one has there."""
     flat = [{**{key: each[key] for key in each if key != "arguments"}, **each["arguments"]} for each in (older, run)]
     names = [name for name in dict.fromkeys([*flat[0], *flat[1]]) if flat[0].get(name) != flat[1].get(name)]
-    found, expected = (", ".join(f"{name} {json.dumps(each.get(name)):.60}" for name in names) for each in flat)
+    found, expected = (", ".join(f"{name} {_short(each.get(name))}" for name in names) for each in flat)
     return f"a run with {found}", f"{expected} as now"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _fingerprint(path: Path) -> dict:

@@ -204,7 +204,9 @@ def tile_cohort(
 def _keep(run: SlideRun, folder: RunFolder, id: str) -> None:
     """Note that a slide is done, with its files, or that it failed."""
     if run.state == "failed":
-        return folder.fail()
+        folder.fail()
+    if run.state not in ("done", "kept"):
+        return
     files, digest = [run.file.name], run.info["slide_fingerprint"]
     picture = f"{run.path.stem}{OVERLAY}"
     if (folder.path / picture).exists():

@@ -130,10 +130,11 @@ def test_a_run_of_other_settings_is_not_gone_on_with(cohort, tmp_path, settings,
 
 def test_any_exception_of_a_slide_is_its_failure(cohort, tmp_path, monkeypatch):
     slides, encoder, undisturbed = cohort
-    tile_slide = tile_cohort.tile_slide
+    tile_slide, calls = tile_cohort.tile_slide, []
 
     def broken(slide, processor):
-        if slide.path.name == "slide1.tiff":
+        calls.append(slide)
+        if len(calls) == 2:
             raise ZeroDivisionError("float division by zero")
         return tile_slide(slide, processor)
 
@@ -222,7 +223,8 @@ def test_a_full_disk_ends_the_run_and_the_next_goes_on(cohort, tmp_path, monkeyp
     monkeypatch.setattr(tile_cohort, "write_features", full)
     with pytest.raises(OSError, match="No space left"):
         run_cohort(slides, tmp_path / "out", encoder)
-    assert not list((tmp_path / "out").glob(".*"))  # neither claims nor half-written files
+    # neither claims nor half-written files
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == [".unfinished.jsonl"]
     monkeypatch.undo()
     assert states(run_cohort(slides, tmp_path / "out", encoder))["slide0.tiff"] == "kept"
     assert contents(tmp_path / "out") == undisturbed
@@ -286,7 +288,23 @@ def test_processes_started_together_share_the_list(cohort, tmp_path, monkeypatch
         done.append([run.path.name for run in run_cohort(slides, tmp_path / "out", encoder)])
     assert done == [["slide0.tiff", "slide2.tiff"], ["slide1.tiff"]]
     assert contents(tmp_path / "out") == undisturbed
-    assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"summary.json", "summary-1.json"}
+    assert {path.name for path in (tmp_path / "out").glob("*.json")} == {
+        "manifest.json",
+        "summary.json",
+        "summary-1.json",
+    }
+
+
+@pytest.mark.parametrize("options", [{"resume": False}, {"resume": False, "overwrite": True}])
+def test_processes_share_a_folder_with_resume_only(cohort, tmp_path, monkeypatch, options):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError) as raised:
+        run_cohort(cohort[0], tmp_path / "out", cohort[1], **options)
+    assert str(raised.value) == (
+        "resume: found none, in one of 2 processes; expected `resume`, with which they share a folder; "
+        "give it to all of them, and to a new folder too"
+    )
 
 
 def test_one_of_several_processes_that_does_not_know_which(cohort, tmp_path, monkeypatch):
@@ -364,9 +382,8 @@ def test_memory_is_flat_over_many_slides(cohort, tmp_path):
         (tmp_path / "slides" / f"{number:02}.tiff").hardlink_to(slide)
     model = tile_cohort.PatchEncoder.from_pretrained(cohort[1])
     processor = tile_cohort.tile_settings(model, patch_px=64, tissue="otsu", size=32)
-    for run in tile_cohort.tile_cohort(
-        [tmp_path / "slides"], tmp_path / "out", model, processor, workers=2, draw=False
-    ):
+    folder = tile_cohort.tile_folder(tmp_path / "out", model, processor)
+    for run in tile_cohort.tile_cohort([tmp_path / "slides"], folder, model, processor, workers=2, draw=False):
         assert run.state == "done" and run.features is None and run.tiling is None
         grown.append(process.memory_info().rss)
     assert grown[-1] < 1.05 * grown[9]
@@ -450,7 +467,7 @@ def test_out_is_a_file(cohort, tmp_path):
 
 
 def test_no_shipped_encoder(monkeypatch, tmp_path):
-    monkeypatch.setattr(tile_cohort, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(tile_cohort, "shipped", lambda: {tile_cohort.default_model("slide"): tmp_path})
     with pytest.raises(InputError) as raised:
         default_encoder()
     assert (
