@@ -20,7 +20,7 @@ _running: ContextVar["Verb"] = ContextVar("running")
 class Verb(TyperCommand):
     """A command that says by its own flags what cannot be used, and then exits with 2."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: typer.Context):
         _running.set(self)
         try:
             return super().invoke(ctx)

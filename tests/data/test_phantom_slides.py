@@ -216,9 +216,9 @@ def test_the_verb_writes_and_says_so(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (("--mpp", 9), "mpp: found 9.0; expected 0.2 to 4.0 um a pixel; choose another mpp\n"),
-        (("--size", 20), "size: found 20; expected 256 to 131072 whole px; choose another size\n"),
-        (("--style", "blue"), "style: found 'blue'; expected one of standard, held_back; name a known style\n"),
+        (("--mpp", 9), "--mpp: found 9.0; expected 0.2 to 4.0 um a pixel; choose another mpp\n"),
+        (("--size", 20), "--size: found 20; expected 256 to 131072 whole px; choose another size\n"),
+        (("--style", "blue"), "--style: found 'blue'; expected one of standard, held_back; name a known style\n"),
     ],
 )
 def test_the_verb_refuses_in_one_line(capsys, tmp_path, option, message):

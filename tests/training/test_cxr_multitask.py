@@ -469,7 +469,7 @@ WITH_TABLES = [
     (
         {"lateral_column": "side"},
         "train.csv: found columns frontal, lateral, impression, label; expected a column 'side'; name it with "
-        "--lateral_column",
+        "`lateral_column`",
     ),
 ]
 
