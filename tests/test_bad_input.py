@@ -258,7 +258,7 @@ MESSAGES = {
     ),
     ("model folder", "a system of somebody else"): (
         "FOLDER/model: found model_type 'bert', which this library does not have"
-        "; expected anatomical_report, histgen, cxr_multitask, radscribe; read its code, then pass `trust_remote_code`"
+        "; expected anatomical_report, cxr_multitask, histgen, radscribe; read its code, then pass `trust_remote_code`"
     ),
     ("model folder", "truncated weights"): (
         "FOLDER/model: found broken or truncated safetensors; expected whole files; copy the folder again"
@@ -282,12 +282,12 @@ MESSAGES = {
         "FOLDER: found no config.json; expected a model folder; give the folder that holds config.json"
     ),
     ("model name", "misspelt"): (
-        "anatomical-tyni: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny, "
-        "cxr-multitask-tiny, radscribe-tiny; did you mean 'anatomical-tiny'?"
+        "anatomical-tyni: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, "
+        "cxr-multitask-tiny, histgen-tiny, radscribe-tiny; did you mean 'anatomical-tiny'?"
     ),
     ("model name", "a path that is not there"): (
-        "./models/chest: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, histgen-tiny, "
-        "cxr-multitask-tiny, radscribe-tiny; check the path"
+        "./models/chest: found no such model; expected a folder, ORG/NAME or one of anatomical-tiny, "
+        "cxr-multitask-tiny, histgen-tiny, radscribe-tiny; check the path"
     ),
     ("repository", "does not exist, offline"): (
         "org/no-such-model: found no copy in the cache, offline"

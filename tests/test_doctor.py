@@ -165,7 +165,7 @@ class TestFolder:
                 "config.json",
                 '{"model_type": "bert"}',
                 "{}/config.json: found model_type 'bert', which this library does not have; expected "
-                "anatomical_report, histgen, cxr_multitask, radscribe, medvill, anatomy_segmenter, latent_gpt2, "
+                "anatomical_report, anatomy_segmenter, cxr_multitask, latent_gpt2, histgen, radscribe, medvill, "
                 "report_transformer; give a folder that this library wrote",
             ),
             (

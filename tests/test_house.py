@@ -13,6 +13,7 @@ PACKAGE = Path(hf_medreport.__file__).parent
 # From the ceiling to the floor. `hub` stands below `training`: it needs nothing of it, and training writes folders.
 FLOORS = [
     ["cli", "doctor"],
+    ["systems"],
     ["training"],
     ["evaluation"],
     ["inference"],

@@ -22,7 +22,7 @@ class Verb(TyperCommand):
     """A command that says by its own flags what cannot be used, and then exits with 2; after a signal it says what was
     done (the interruption's notes), and exits with 130 or 143."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: typer.Context):
         _running.set(self)
         try:
             with terminable():

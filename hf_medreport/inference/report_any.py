@@ -48,7 +48,7 @@ def report_any(
     """
     paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
     reads = system_of(pipe.model).reads
-    if labels is not None and (reads != "film" or pairs is not None):
+    if labels is not None and reads != "film":
         film_labels(labels, paths, pipe)  # no such model takes any
     if pairs is not None:
         _refuse_slide_mpp(slide_mpp, pipe)

@@ -54,7 +54,7 @@ def report_films(
         films = [case for _, case in batch]
         records = pipe(films, batch_size=len(batch), return_evidence=True, return_details=True)
         return [
-            _report(path, case["frontal"], record, pipe, revision)
+            _report(path, case, record, pipe, revision)
             for ((path, *_), case), (record,) in zip(batch, records, strict=True)
         ]
 
@@ -72,7 +72,8 @@ def film_masks(masks: Iterable | None, films: int, pipe: MedicalReportPipeline) 
     return one_mask_each(masks, films, "film")
 
 
-def _report(path: Path, film: np.ndarray, record: dict, pipe: MedicalReportPipeline, revision: str) -> Report:
+def _report(path: Path, case: dict, record: dict, pipe: MedicalReportPipeline, revision: str) -> Report:
+    film, prior = case["frontal"], record.get("prior")
     fields = report_fields(record, pipe, revision)
     for sentence in fields["sentences"]:
         sentence.evidence = on_film(pipe, sentence.evidence, film)
@@ -81,7 +82,7 @@ def _report(path: Path, film: np.ndarray, record: dict, pipe: MedicalReportPipel
         film_sha256=sha256(path),
         **fields,
         image=preview(film),
-        prior=on_film(pipe, record["prior"], film) if "prior" in record else None,
+        prior=case["mask"] if "mask" in case else None if prior is None else on_film(pipe, prior, film),
     )
 
 

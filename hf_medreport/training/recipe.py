@@ -104,7 +104,8 @@ class RunArguments:
     @property
     def command(self) -> str:
         """What starts the run, flags left out."""
-        return f"hf-medreport train {self.system}" + (f" --config {self.config}" if self.config else "")
+        flags = f" --config {self.config}" if self.config else ""
+        return f"hf-medreport train {self.system}{flags}"
 
 
 def check_source(data: ReportDataArguments) -> None:

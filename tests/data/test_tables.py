@@ -257,7 +257,7 @@ def test_columns_that_are_not_there(folder, role, column):
     with pytest.raises(InputError) as error:
         ReportDataset(save_pairs(folder, "csv", [PAIR]), **VIEWS | {f"{role}_column": column})
     present = "pairs.csv: found columns image, lateral, text, label"
-    assert str(error.value) == f"{present}; expected a column '{column}'; name it with --{role}_column"
+    assert str(error.value) == f"{present}; expected a column '{column}'; name it with `{role}_column`"
 
 
 def test_a_damaged_lateral_film_is_named_by_its_row(folder):

@@ -68,7 +68,7 @@ class Pipe:
 
     def __init__(self, *films):
         self.films = films
-        self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="stub"))
+        self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="stub"), takes=dict)
         self.most = max(len(film) for film in films)
 
     def preprocess(self, images):
@@ -83,7 +83,10 @@ class Pipe:
         sentences = self.films[outputs["ids"][0, 0, 0]]
         return [{"sentences": [{"text": text, "evidence": map_} for text, map_ in sentences]}]
 
-    def sentence_evidence(self, ids, sentence_of_token, pixel_values):
+    def see(self, pixel_values, evidence):
+        assert evidence
+
+    def sentence_evidence(self, ids, sentence_of_token, seen):
         return None, torch.full((len(ids), self.most, 6, 6), 1 / 36)
 
 
@@ -177,7 +180,7 @@ class TestFigures:
 def write(pipe, monkeypatch, text):
     """Let the pipeline's model write this text for every film."""
     ids = torch.tensor([pipe.tokenizer(text)["input_ids"] + [pipe.tokenizer.eos_token_id]])
-    monkeypatch.setattr(pipe.model, "generate", lambda pixel_values, **kwargs: ids.repeat(len(pixel_values), 1))
+    monkeypatch.setattr(pipe.model, "generate", lambda seen, **kwargs: ids.repeat(len(seen.embeddings), 1))
 
 
 class TestTinyModel:

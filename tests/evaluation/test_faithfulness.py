@@ -214,5 +214,5 @@ def test_films_have_no_scale(capsys, tiny_pipe_folder):
     code, _, err = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 2, "--mpp", 2)
     assert code == 2
     assert (
-        err == "mpp: found 2 for a model of films; expected none; leave it out: films are drawn at the model's size\n"
+        err == "--mpp: found 2 for a model of films; expected none; leave it out: films are drawn at the model's size\n"
     )

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hf_medreport.evaluation import phantom
+from hf_medreport.evaluation import multitask, phantom
 from hf_medreport.evaluation.phantom import (
     INTERVALS,
     constant_text,
@@ -32,13 +32,15 @@ class Stub:
 
     def __init__(self, cases, answer=lambda case: case.report, habit=NORMAL, **config):
         self.reports, self.habit = {case.image.tobytes(): answer(case) for case in cases}, habit
-        self.model = SimpleNamespace(config=SimpleNamespace(**{"name_or_path": "stub", "model_type": "stub"} | config))
+        needs = config.pop("needs", "optional")
+        config = SimpleNamespace(**{"name_or_path": "stub", "model_type": "stub"} | config)
+        self.model = SimpleNamespace(config=config, takes=lambda: {"mask": needs})
         self.processor = SimpleNamespace(image_processor=SimpleNamespace(size=64))
         self.masks = []
 
     def __call__(self, images, batch_size):
         assert batch_size == len(images)
-        self.masks += [image["mask"] for image in images if isinstance(image, dict)]
+        self.masks += [image["mask"] for image in images if isinstance(image, dict) and "mask" in image]
         films = [image["frontal"] if isinstance(image, dict) else image for image in images]
         assert all(film.shape == (64, 64) and film.dtype == np.uint8 for film in films)
         return [[{"generated_text": self.reports.get(film.tobytes(), self.habit)}] for film in films]
@@ -104,7 +106,7 @@ def test_counts_serve_intervals_and_paired_tests():
 
 
 def test_a_model_that_needs_masks_sees_true_ones_and_blinded_none():
-    pipe = Stub(cases(4), mask_mode="soft", segmenter=None)
+    pipe = Stub(cases(4), needs="required")
     evaluate(pipe, n=4, prevalence=None)
     for case, seen, blind in zip(cases(4), pipe.masks[:4], pipe.masks[4:], strict=True):
         assert np.array_equal(seen, case.lungs | case.heart) and not blind.any()
@@ -164,7 +166,7 @@ class PairStub(Stub):
 @pytest.fixture
 def no_tasks(monkeypatch):
     """The other tasks and the constant text have tests of their own."""
-    monkeypatch.setattr(phantom, "evaluate_multitask", lambda pipe, **options: options)
+    monkeypatch.setattr(multitask, "evaluate_multitask", lambda pipe, **options: options)
     monkeypatch.setattr(phantom, "constant_text", lambda: HABIT)
 
 

@@ -26,8 +26,9 @@ class Repeater:
     """A pipeline that is blind: it writes what it is told, or what its `head` names of a film."""
 
     def __init__(self, mode: str, head=lambda film: []):
-        encoder = SimpleNamespace(label_mode=mode)
-        self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="blind", model_type="stub", encoder=encoder))
+        taken = {"oracle": {"labels": "required"}, "predicted": {"labels": "optional"}}.get(mode, {})
+        config = SimpleNamespace(name_or_path="blind", model_type="radscribe" if mode else "stub")
+        self.model = SimpleNamespace(config=config, takes=lambda: taken)
         self.processor = SimpleNamespace(image_processor=SimpleNamespace(size=64))
         self.head, self.told = head, []
 
@@ -35,8 +36,8 @@ class Repeater:
         return [[self.report(image)] for image in images]
 
     def report(self, image) -> dict:
-        given = isinstance(image, dict)
-        labels = image["labels"] if given else self.head(image)
+        given = "labels" in image
+        labels = image["labels"] if given else self.head(image["frontal"])
         self.told.append(labels)
         text = " ".join(SAYS[name] for name in labels if name in SAYS)
         return {"generated_text": text, "labels": labels, "label_source": "oracle" if given else "predicted"}

@@ -105,14 +105,13 @@ def test_what_a_report_says_is_what_the_model_says(pipe, films):
 
 
 def test_a_perfect_reconstruction_has_ssim_1(pipe, films, monkeypatch):
-    real = pipe.model.forward
+    real = pipe.model.details
 
-    def perfect(**inputs):
-        output = real(**inputs)
-        output.frontal_reconstruction = output.frontal_target
-        return output
+    def perfect(seen, full):
+        details = real(seen, full)
+        return details | {"frontal_reconstruction": details["frontal_target"]}
 
-    monkeypatch.setattr(pipe.model, "forward", perfect)
+    monkeypatch.setattr(pipe.model, "details", perfect)
     report = next(report_pairs([(films["f0"], films["l0"])], pipe))
     assert report.ssim["frontal"] == pytest.approx(1, abs=1e-5) and report.ssim["lateral"] < 0.9
 

@@ -18,6 +18,7 @@ from hf_medreport.inference import tile_cohort
 from hf_medreport.inference.tile_cohort import default_encoder, slide_paths, take_claim
 from hf_medreport.processing.feature_files import read_features, validate_features
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import default_model
 from tests.inference.tiny_slides import contents, damage, run_cohort, save_encoder, tissue, write_cohort, write_slide
 
 
@@ -467,7 +468,7 @@ def test_out_is_a_file(cohort, tmp_path):
 
 
 def test_no_shipped_encoder(monkeypatch, tmp_path):
-    monkeypatch.setattr(tile_cohort, "shipped", lambda: {tile_cohort.default_model("slide"): tmp_path})
+    monkeypatch.setattr(tile_cohort, "shipped", lambda: {default_model("slide"): tmp_path})
     with pytest.raises(InputError) as raised:
         default_encoder()
     assert (

@@ -13,7 +13,8 @@ from hf_medreport.modeling.modeling_anatomical_report import (
     patch_features,
 )
 from hf_medreport.modeling.modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
-from hf_medreport.registry import TINY_GPT2, TINY_SEGMENTER, TINY_VIT, system
+from hf_medreport.registry import system
+from hf_medreport.systems.anatomical.row import TINY_GPT2, TINY_SEGMENTER, TINY_VIT
 from tests.modeling.golden import golden_inputs, golden_model, vectors
 from tests.tiny import film_array, tiny_model, tiny_processor
 

@@ -17,7 +17,8 @@ from hf_medreport.modeling.modeling_cxr_multitask import (
     reconstruction_loss,
 )
 from hf_medreport.processing.report_tokens import add_report_tokens
-from hf_medreport.registry import TINY_GPT2, TINY_SEGMENTER, system
+from hf_medreport.registry import system
+from hf_medreport.systems.anatomical.row import TINY_GPT2, TINY_SEGMENTER
 from tests.tiny import tiny_model, tiny_tokenizer
 
 ROW = system("cxr_multitask")

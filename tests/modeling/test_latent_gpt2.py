@@ -11,7 +11,8 @@ from hf_medreport.modeling.configuration_latent_gpt2 import INJECTIONS, LatentGP
 from hf_medreport.modeling.keywords import CACHE
 from hf_medreport.modeling.modeling_latent_gpt2 import LatentGPT2LMHeadModel
 from hf_medreport.processing.report_tokens import add_report_tokens
-from hf_medreport.registry import TINY_GPT2, system
+from hf_medreport.registry import system
+from hf_medreport.systems.cxr_multitask.row import TINY_GPT2
 from tests.tiny import tiny_model, tiny_tokenizer
 
 ROW = system("latent_gpt2")

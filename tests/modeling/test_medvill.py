@@ -12,7 +12,8 @@ from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.label_text import label_text
 from hf_medreport.processing.processing_medvill import MedViLLProcessor
 from hf_medreport.processing.processing_radscribe import RadScribeProcessor
-from hf_medreport.registry import TINY_BERT, TINY_MEDVILL, system
+from hf_medreport.registry import system
+from hf_medreport.systems.radscribe.row import TINY_BERT, TINY_MEDVILL
 from tests.tiny import tiny_config, tiny_label_tokenizer, tiny_model, tiny_tokenizer
 
 ROW = system("medvill")

@@ -11,7 +11,8 @@ from transformers.modeling_outputs import BaseModelOutput
 from hf_medreport.modeling.configuration_radscribe import RadScribeConfig
 from hf_medreport.modeling.modeling_medvill import MedViLLModel
 from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGeneration
-from hf_medreport.registry import TINY_MEDVILL, system
+from hf_medreport.registry import system
+from hf_medreport.systems.radscribe.row import TINY_MEDVILL
 from tests.tiny import tiny_config, tiny_model
 
 ROW = system("radscribe")

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, GPT2Config, GPT2LMHeadModel
 
 from hf_medreport.hub.publish import check_folder
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import TINY_GPT2, TINY_VIT
+from hf_medreport.systems.anatomical.row import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
 from hf_medreport.training.precision import processor
 from hf_medreport.training.samplers import WeightedDraws

@@ -20,7 +20,8 @@ from hf_medreport.hub.publish import check_folder
 from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import TINY_GPT2, system
+from hf_medreport.registry import system
+from hf_medreport.systems.anatomical.row import TINY_GPT2
 from hf_medreport.training import cxr_multitask, run
 from hf_medreport.training.multitask_trainer import TASK_LOSSES, MultitaskTrainer
 from tests.tiny import tiny_tokenizer
@@ -469,7 +470,7 @@ WITH_TABLES = [
     (
         {"lateral_column": "side"},
         "train.csv: found columns frontal, lateral, impression, label; expected a column 'side'; name it with "
-        "--lateral_column",
+        "`lateral_column`",
     ),
 ]
 

@@ -24,7 +24,8 @@ from transformers import (
 from hf_medreport.hub.publish import check_folder
 from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGeneration
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import TINY_BERT, system
+from hf_medreport.registry import system
+from hf_medreport.systems.radscribe.row import TINY_BERT
 from hf_medreport.training import medvill, run
 from hf_medreport.training.trainer import ReportTrainer
 from tests.tiny import save_tiny, tiny_label_tokenizer

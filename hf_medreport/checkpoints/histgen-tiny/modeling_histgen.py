@@ -551,8 +551,10 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             encoder_outputs = self.encode_patches(patch_features, patch_attention_mask, memory)
         # transformers guesses a mask, and warns, where none is given; the regions' own travels in encoder_outputs.
         mask = encoder_outputs.region_mask.long()
+        # A copy: transformers puts the rows that it repeats for beams into what it is given.
+        states = HistGenEncoderOutput(encoder_outputs.last_hidden_state, encoder_outputs.region_mask)
         return super().generate(
-            encoder_outputs=encoder_outputs, attention_mask=mask, memory_key_values=memory, **kwargs
+            encoder_outputs=states, attention_mask=mask, memory_key_values=memory, **kwargs
         )
 
     @cache_by_either_name

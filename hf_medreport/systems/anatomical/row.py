@@ -15,7 +15,7 @@ TINY_VIT = {
 }
 TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 TINY_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
-TINY_GPT2 |= {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+ONE_TOKEN = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 
 ROWS = (
     System(
@@ -29,7 +29,7 @@ ROWS = (
         reads="film",
         told=("mask",),
         card="hf_medreport.systems.anatomical.card:card",
-        tiny={"image_size": 32, "encoder": TINY_VIT, "decoder": TINY_GPT2, "segmenter": TINY_SEGMENTER},
+        tiny={"image_size": 32, "encoder": TINY_VIT, "decoder": TINY_GPT2 | ONE_TOKEN, "segmenter": TINY_SEGMENTER},
         checkpoint="anatomical-tiny",
         default=True,
         recipe="hf_medreport.training.anatomical",

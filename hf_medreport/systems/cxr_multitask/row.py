@@ -4,7 +4,7 @@ from hf_medreport.registry import System
 
 TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 TINY_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
-TINY_GPT2 |= {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+ONE_TOKEN = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 
 ROWS = (
     System(
@@ -26,7 +26,7 @@ ROWS = (
         tiny={
             "image_size": 64,
             "encoder": {"growth_rate": 4, "block_config": [2, 2, 2, 2], "num_init_features": 8, "bn_size": 2},
-            "decoder": TINY_GPT2,
+            "decoder": TINY_GPT2 | ONE_TOKEN,
             "segmenter": {"unet_channels": [4, 8], "unet_size": 16},
             "decoder_channels": [16, 8, 8, 8, 4],
             "classifier_channels": [16, 8],
@@ -46,6 +46,6 @@ ROWS = (
         config="hf_medreport.modeling.configuration_latent_gpt2:LatentGPT2Config",
         model="hf_medreport.modeling.modeling_latent_gpt2:LatentGPT2LMHeadModel",
         auto_classes=("AutoModel", "AutoModelForCausalLM"),
-        tiny={**TINY_GPT2, "latent_size": 8},
+        tiny=TINY_GPT2 | ONE_TOKEN | {"latent_size": 8},
     ),
 )
