@@ -32,7 +32,7 @@ from hf_medreport.dataset_scripts.film_studies import Chosen, Rules, Source, cho
 from hf_medreport.dataset_scripts.iu_xray_crop import png
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
 from hf_medreport.files.items import why
-from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.run_folder import RunFolder, refuse_older
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import checked_labels
@@ -82,6 +82,8 @@ def prepare(
     """
     rules, problems = rules or Rules(), []
     _check(source, out, format, split, embed, workers)
+    if out is not None:
+        refuse_older(out, resume, overwrite)
     cases, steps = choose(source, source.films(problems), rules, problems, progress)
     funnel = {"steps": steps, "problems": problems}
     if out is None:

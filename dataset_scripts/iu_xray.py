@@ -25,7 +25,7 @@ from hf_medreport.dataset_scripts.iu_xray_crop import crop_lungs, png
 from hf_medreport.dataset_scripts.iu_xray_sources import Sources, Study
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
 from hf_medreport.files.items import why
-from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.run_folder import RunFolder, refuse_older
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 
@@ -212,6 +212,8 @@ def prepare(
     rules, parts, problems = rules or CleaningRules(), read_split(split), []
     images = None if images is None else Path(images)
     _check(images, out, embed, segmenter, margin, workers)
+    if out is not None:
+        refuse_older(out, resume, overwrite)
     cases, funnel = clean(sources.read(images, problems), rules)
     described = {**asdict(rules), "lung_terms": list(rules.lung_terms)}
     arguments = {"sources": sources.digests(), "rules": described, "split": split, "seed": seed, "embed": embed}

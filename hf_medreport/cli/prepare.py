@@ -45,6 +45,7 @@ def tcga_reports(
     from hf_medreport.dataset_scripts.language_model import Endpoint, LocalModel
     from hf_medreport.dataset_scripts.tcga_reports import PROMPTS
     from hf_medreport.dataset_scripts.tcga_reports import prepare as write
+    from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.writing import output_folder
 
     model = None
@@ -55,7 +56,7 @@ def tcga_reports(
 
         quiet()
         model = LocalModel(llm, max_new_tokens)
-    output_folder(out)  # a wrong --out is said before the work
+    refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     funnel = write(
         *(source, slides, out, model, prompts or PROMPTS, on_loss, split, seed, workers),
         progress=lambda texts, total: bar(texts, total, "reports"),

@@ -50,14 +50,14 @@ def segment(
     quiet()
     from hf_medreport.evaluation.segmentation import dice, read_reference
     from hf_medreport.files.items import item_ids, why
-    from hf_medreport.files.run_folder import RunFolder
+    from hf_medreport.files.run_folder import RunFolder, refuse_older
     from hf_medreport.inference.loading import load_segmenter, model_revision
     from hf_medreport.inference.report import Failure
     from hf_medreport.inference.segment import SegmentFolder, segment_films
 
     if masks is not None and not masks.is_dir():
         raise InputError(masks.name, "no such folder", "a folder of masks", "correct --masks")
-    output_folder(out)  # a wrong --out is said before the work
+    refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     segmenter = load_segmenter(model, revision=revision, device=device)
     settings = {"model": segmenter.name, "revision": model_revision(segmenter), "scored": masks is not None}
     paths = dict(zip(item_ids(films), films, strict=True))

@@ -41,6 +41,7 @@ def tile(
     import torch
     from tqdm import tqdm
 
+    from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.writing import output_folder
     from hf_medreport.inference import tile_cohort as cohort
     from hf_medreport.inference.loading import checked_device
@@ -52,7 +53,7 @@ def tile(
     if revision is not None and (encoder is None or Path(encoder).is_dir()):
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
     paths = cohort.slide_paths(slides)
-    output_folder(out)  # a wrong --out is said before the work
+    refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     model = PatchEncoder.from_pretrained(
         encoder or cohort.default_encoder(), revision=revision, device=checked_device(device), dtype=dtypes[dtype]
     )

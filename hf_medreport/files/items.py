@@ -20,9 +20,9 @@ def item_ids(paths: Iterable[str | os.PathLike]) -> list[str]:
 
 
 def item_stems(ids: Iterable[str]) -> dict[str, str]:
-    """id -> how its files' names begin; the same for the same ids in their order, and none twice."""
+    """id -> how its files' names begin, `p1_view1` of `p1/view1.png`; the same for the same ids in their order."""
     used: set[str] = set()
-    return {name: unique_stem(name, used) for name in dict.fromkeys(ids)}
+    return {id: unique_stem(id.replace("/", "_"), used) for id in dict.fromkeys(ids)}
 
 
 def why(name: str, error: Exception) -> str:

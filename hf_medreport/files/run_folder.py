@@ -28,7 +28,7 @@ from hf_medreport.files.writing import open_whole, output_folder, sha256, write_
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "refuse_older"]
 
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished.jsonl"  # its first line says which run this is, the others which files it has begun
@@ -69,26 +69,20 @@ class RunFolder:
         records: str = RECORDS,
         alone: bool = False,
     ):
-        if resume and overwrite:
-            raise InputError("overwrite", "it beside `resume`", "one of the two", "leave out the other")
+        older = refuse_older(out, resume, overwrite)
         self.made = not Path(out).exists()
         self.path, self.name, self.records = output_folder(out), Path(out).absolute().name, records
         run = {"made_by": f"hf-medreport {command}", "hf_medreport": __version__, "arguments": arguments}
         self.run = json.loads(json.dumps(run))  # as it will be read back
         self.total = self.done_items = self.failed_items = 0
-        older = self._older()
         self.replaces = overwrite and older is not None
         if older is None:
             self._check_room(alone)
-        elif not resume and not overwrite:
-            found = "a finished run" if self._is_finished() else "an unfinished run"
-            remedy = "go on with `resume`, begin anew with `overwrite`, or choose another `out`"
-            raise InputError(self.name, found, "a new or empty folder", remedy)
         elif resume and older != self.run:
             found, expected = _differences(older, self.run)
             remedy = "give the same, begin anew with `overwrite`, or choose another `out`"
             raise InputError(self.name, found, expected, remedy)
-        self.entries = {} if self.replaces else {entry["id"]: entry for entry in self._lines(self.records)}
+        self.entries = {} if self.replaces else {entry["id"]: entry for entry in _lines(self.path / self.records)}
         self.files = {name: known for entry in self.entries.values() for name, known in entry["files"].items()}
 
     def __enter__(self) -> "RunFolder":
@@ -173,7 +167,7 @@ class RunFolder:
         Raises:
             InputError: a file is missing or differs from the manifest.
         """
-        if self.replaces or not self._is_finished():
+        if self.replaces or not (self.path / MANIFEST).is_file() or (self.path / UNFINISHED).exists():
             return None
         manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
         for name, known in manifest["files"].items():
@@ -189,7 +183,7 @@ class RunFolder:
             statement: what a reader must know of the results.
             packages: those whose versions decide about the bytes.
         """
-        entries = list(self._lines(self.records))  # other processes may have added to them
+        entries = list(_lines(self.path / self.records))  # other processes may have added to them
         files = {name: known for entry in entries for name, known in entry["files"].items()} | self.files
         manifest = {
             **self.run,
@@ -209,16 +203,6 @@ class RunFolder:
 
     # --- what is there ---
 
-    def _older(self) -> dict | None:
-        """What the run in the folder is, finished or not; None where there is none."""
-        with suppress(ValueError, KeyError, TypeError, OSError):
-            content = next(self._lines(UNFINISHED), None) or json.loads((self.path / MANIFEST).read_text("utf-8"))
-            return {key: content[key] for key in self.run}
-        return None
-
-    def _is_finished(self) -> bool:
-        return (self.path / MANIFEST).is_file() and not (self.path / UNFINISHED).exists()
-
     def _check_room(self, alone: bool) -> None:
         """Refuse to write among what no run of ours wrote, where it would be in the way."""
         if (self.path / MANIFEST).exists():
@@ -230,7 +214,7 @@ class RunFolder:
 
     def _remove_older(self) -> None:
         """Remove what an older run wrote or had begun to write, and the folders that it leaves empty."""
-        begun = [name for name in self._lines(UNFINISHED) if isinstance(name, str)]
+        begun = [name for name in _lines(self.path / UNFINISHED) if isinstance(name, str)]
         kept = json.loads((self.path / MANIFEST).read_text("utf-8"))["files"] if (self.path / MANIFEST).exists() else ()
         for name in {*begun, *kept, self.records, UNFINISHED, MANIFEST}:
             path = Path(os.path.normpath(self.path / name))
@@ -245,13 +229,6 @@ class RunFolder:
         path = self.path / name
         return path.is_file() and path.stat().st_size == known["bytes"] and _fingerprint(path) == known
 
-    def _lines(self, name: str) -> Iterator[Any]:
-        """The lines of a JSONL of this folder; a kill may have cut the last one."""
-        if (self.path / name).is_file():
-            for line in (self.path / name).read_text(encoding="utf-8").split("\n"):
-                with suppress(ValueError):
-                    yield json.loads(line)
-
     def _append(self, name: str, line: object) -> None:
         """Add a line at once, so that a kill leaves it or nothing, and other processes may add theirs."""
         if self.replaces:
@@ -260,6 +237,36 @@ class RunFolder:
         if not (self.path / UNFINISHED).exists():
             _write_line(self.path / UNFINISHED, self.run)
         _write_line(self.path / name, line)
+
+
+def refuse_older(out: str | os.PathLike, resume: bool = False, overwrite: bool = False) -> dict | None:
+    """Refuse a folder with an older run, unless it is to be gone on with or overwritten: a check before long work.
+
+    Returns:
+        what the older run is, None where there is none.
+
+    Raises:
+        InputError: an older run without `resume` and `overwrite`, or both of them.
+    """
+    if resume and overwrite:
+        raise InputError("overwrite", "it beside `resume`", "one of the two", "leave out the other")
+    folder, older = Path(out), None
+    with suppress(ValueError, KeyError, TypeError, OSError):
+        content = next(_lines(folder / UNFINISHED), None) or json.loads((folder / MANIFEST).read_text("utf-8"))
+        older = {key: content[key] for key in ("made_by", "hf_medreport", "arguments")}
+    if older is not None and not resume and not overwrite:
+        found = "an unfinished run" if (folder / UNFINISHED).exists() else "a finished run"
+        remedy = "go on with `resume`, begin anew with `overwrite`, or choose another `out`"
+        raise InputError(folder.absolute().name, found, "a new or empty folder", remedy)
+    return older
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    """The lines of a JSONL, of none where there is no file; a kill may have cut the last one."""
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            with suppress(ValueError):
+                yield json.loads(line)
 
 
 def _write_line(path: Path, line: object) -> None:
