@@ -132,8 +132,7 @@ def readable(text: str) -> str:
 
 
 def unique_stem(name: str, used: set[str]) -> str:
-    """How the names of an item's files begin: its own name's stem, made safe, and unlike those in `used`, to which it is
-    added."""
+    """How the names of an item's files begin: its stem, made safe, and unlike those in `used`, to which it is added."""
     stem = re.sub(r"[^\w.-]", "_", Path(name).stem).lstrip(".") or "film"
     stem = stem.encode("utf-8")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
     candidate, number = stem, 2
