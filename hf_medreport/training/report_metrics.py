@@ -72,7 +72,7 @@ def drop_samples_beyond(path: Path, step: int) -> None:
 
 
 def read_samples(path: Path) -> list[dict]:
-    """The rows of a sample table, none without a file; those of earlier versions, which lack their step, are left out."""
+    """The rows of a sample table, none without a file; those of earlier versions, which have no step, are left out."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [row for row in map(json.loads, lines) if "step" in row]
 
