@@ -31,11 +31,11 @@ from hf_medreport.data.radscribe_files import write_lines_and_films
 from hf_medreport.dataset_scripts.film_studies import Chosen, Rules, Source, choose
 from hf_medreport.dataset_scripts.iu_xray_crop import png
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.items import why
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import checked_labels
-from hf_medreport.version import __version__
 
 __all__ = ["FORMATS", "prepare"]
 
@@ -57,12 +57,14 @@ def prepare(
     embed: bool = True,
     workers: int = 1,
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> dict:
     """Write tables, funnel, card and manifest to `out`; without `out`, only count.
 
     Args:
         source: `MimicCxr` or `CheXpertPlus`.
-        out: new or empty, or the folder of this very run, which is then written again to the same bytes.
+        out: new or empty; see `RunFolder`.
         rules: None is `Rules()`.
         format: "parquet", or "radscribe": `SPLIT.jsonl` and `SPLIT.tar.gz` of JPEGs.
         split: parts of train, validation and test by patient, where the source publishes none.
@@ -70,6 +72,7 @@ def prepare(
         embed: films inside the tables, DICOM as 8-bit PNG; else their absolute paths. Each is read to its end before.
         workers: films read at once; the bytes do not depend on it.
         progress: wraps the films whose reports are read, and then those of a part as they are read themselves.
+        resume, overwrite: of `RunFolder`. A part that is whole is not read again.
 
     Returns:
         the funnel: `steps` (films left), rows by part (`parts`), and `problems`, one line a bad row, report or film.
@@ -88,26 +91,37 @@ def prepare(
 
     arguments = {"sources": source.digests(), "texts": _digest(cases), "labels": source.labels, "rules": asdict(rules)}
     arguments |= {"format": format, "split": split, "seed": seed, "embed": embed}
-    arguments = json.loads(json.dumps(arguments))  # as it will be read back
-    folder = CorpusFolder(out, {"hf_medreport": __version__, "arguments": arguments})
-    folder.begin()
     drawn = read_split(split) if split else None
     by_part: dict[str, list[Chosen]] = {part: [] for part in PARTS}
     for case in cases:
         part = case.film.split or split_of(case.film.patient_id, drawn, seed)
         by_part[DRAWN.get(part, part)].append(case)
-    encode, write = FORMATS[format]
-    funnel["parts"] = {}
-    with ThreadPoolExecutor(workers) as pool:
+    encode, write, names = FORMATS[format]
+    with (
+        RunFolder(out, f"prepare {source.name}", arguments, resume=resume, overwrite=overwrite, alone=True) as folder,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        if folder.finished() is not None:
+            return json.loads((folder.path / "funnel.json").read_text(encoding="utf-8"))
+        folder.total, funnel["parts"] = len(cases), {}
         for part, its_cases in by_part.items():
-            if its_cases:
-                read = _read(progress(its_cases, len(its_cases)), part, encode, embed, problems, pool, workers)
-                funnel["parts"][part] = write(folder, part, read)
-    steps["readable films"] = sum(funnel["parts"].values())
-    funnel["arguments"] = arguments
-    folder.write("funnel.json", (json.dumps(funnel, indent=2) + "\n").encode())
-    folder.write("README.md", _card(source, funnel).encode())
-    folder.finish(f"prepare {source.name}", source.statement, PACKAGES)
+            if not its_cases:
+                continue
+            record = folder.done(part)
+            if record is None:
+                bad: list[str] = []
+                read = _read(progress(its_cases, len(its_cases)), part, encode, embed, bad, pool, workers)
+                record = {"rows": write(folder, part, read), "problems": bad}
+                written = [name.format(part if format == "parquet" else _radscribe_split(part)) for name in names]
+                folder.add(part, record, written, count=record["rows"])
+            folder.failed_items += len(record["problems"])
+            funnel["parts"][part] = record["rows"]
+            problems += record["problems"]
+        steps["readable films"] = sum(funnel["parts"].values())
+        funnel["arguments"] = folder.run["arguments"]  # as they will be read back
+        folder.write_json("funnel.json", funnel)
+        folder.write("README.md", _card(source, funnel).encode())
+        folder.finish(source.statement, PACKAGES)
     return funnel
 
 
@@ -144,13 +158,13 @@ def _read(cases, part: str, encode, embed: bool, problems: list[str], pool, work
     def attempt(case: Chosen):
         try:
             return encode(case, part, embed)
-        except InputError as error:
-            return error
+        except Exception as error:
+            return why(case.film.id, error)
 
     while batch := list(islice(waiting, 4 * workers)):
         for encoded in pool.map(attempt, batch):
-            if isinstance(encoded, InputError):
-                problems.append(str(encoded))
+            if isinstance(encoded, str):
+                problems.append(encoded)
             else:
                 yield encoded
 
@@ -174,7 +188,7 @@ def encode_parquet(case: Chosen, part: str, embed: bool) -> dict:
     return row | {"study_id": film.study_id, "split": part}
 
 
-def write_parquet(folder: CorpusFolder, part: str, rows: Iterator[dict]) -> int:
+def write_parquet(folder: RunFolder, part: str, rows: Iterator[dict]) -> int:
     """`PART.parquet`, whose schema tells `datasets` what is a picture; returns the number of rows."""
     import pyarrow
     from datasets import Features, List, Value
@@ -207,7 +221,7 @@ class Line:
 def encode_radscribe(case: Chosen, part: str, embed: bool) -> Line:
     """A film as JPEG, and its line. Its label is the names in single quotes, `No Finding` among them as in the
     original's files; without labels the line has none."""
-    split = RADSCRIBE_SPLITS.get(part, part)
+    split = _radscribe_split(part)
     pixels = read_image(case.path, name=f"{case.film.id}{case.path.suffix}")
     content, member = case.path.read_bytes(), f"{split}/{case.film.id}.jpg"
     if not content.startswith(b"\xff\xd8\xff"):
@@ -220,20 +234,28 @@ def encode_radscribe(case: Chosen, part: str, embed: bool) -> Line:
     return Line({**row, "text": case.text, "img": RADSCRIBE_ROOT + member}, member, content)
 
 
-def write_radscribe(folder: CorpusFolder, part: str, lines: Iterator[Line]) -> int:
+def write_radscribe(folder: RunFolder, part: str, lines: Iterator[Line]) -> int:
     """`SPLIT.jsonl` and `SPLIT.tar.gz`; returns the number of lines."""
     films = ((line.row, {line.member: line.jpeg}) for line in lines)
-    return write_lines_and_films(folder, RADSCRIBE_SPLITS.get(part, part), films)
+    return write_lines_and_films(folder, _radscribe_split(part), films)
 
 
-FORMATS = {"parquet": (encode_parquet, write_parquet), "radscribe": (encode_radscribe, write_radscribe)}
+def _radscribe_split(part: str) -> str:
+    return RADSCRIBE_SPLITS.get(part, part)
+
+
+# How a row is made, how a part is written, and which files that makes.
+FORMATS = {
+    "parquet": (encode_parquet, write_parquet, ("{}.parquet",)),
+    "radscribe": (encode_radscribe, write_radscribe, ("{}.jsonl", "{}.tar.gz")),
+}
 
 
 def _card(source: Source, funnel: dict) -> str:
     """The text of README.md."""
     arguments = funnel["arguments"]
     steps = "\n".join(f"| {step} | {count} |" for step, count in funnel["steps"].items())
-    named = {part: RADSCRIBE_SPLITS.get(part, part) + ".jsonl" for part in PARTS}
+    named = {part: f"{_radscribe_split(part)}.jsonl" for part in PARTS}
     if arguments["format"] == "parquet":
         named = {part: f"{part}.parquet" for part in PARTS}
     parts = "\n".join(f"  - split: {part}\n    path: {named[part]}" for part, count in funnel["parts"].items() if count)

@@ -24,10 +24,10 @@ from pathlib import Path
 from hf_medreport.dataset_scripts.iu_xray_crop import crop_lungs, png
 from hf_medreport.dataset_scripts.iu_xray_sources import Sources, Study
 from hf_medreport.dataset_scripts.patient_split import read_split, split_of
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.items import why
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.version import __version__
 
 __all__ = ["LUNG_TERMS", "PARTS", "CleaningRules", "Labelled", "clean", "prepare", "table_features"]
 
@@ -185,13 +185,15 @@ def prepare(
     margin: float = 0.05,
     workers: int = 1,
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> dict:
     """Write the tables, funnel, card and manifest to `out`; without `out`, only count.
 
     Args:
         sources: where reports and views lie.
         images: folder of the films. Each is read once to the end before it goes in.
-        out: new or empty, or the folder of this very run, which is then written again to the same bytes.
+        out: new or empty; see `RunFolder`.
         rules: of the cleaning; None is `CleaningRules()`.
         split: parts of train, validation and test.
         seed: of the split. A patient's part depends on nothing else.
@@ -199,6 +201,7 @@ def prepare(
         segmenter, margin: crop frontal films, see `crop_lungs`.
         workers: films read at once; the bytes do not depend on it.
         progress: wraps the studies of a part as they are read.
+        resume, overwrite: of `RunFolder`. A part that is whole is not read again.
 
     Returns:
         the funnel: `steps`, `left_out`, rows by part (`parts`), and `problems`, one line a bad row, report or film.
@@ -220,20 +223,30 @@ def prepare(
     if not cases:
         raise InputError("rules", "no study left", "at least one", "see the funnel with `out=None`")
 
-    folder = CorpusFolder(out, {"hf_medreport": __version__, "arguments": arguments})
-    folder.begin()
     by_part = {part: [case for case in cases if split_of(case.study.uid, parts, seed) == part] for part in PARTS}
-    reader = _Reader(images, embed, segmenter, margin, problems)
-    funnel["parts"] = {}
-    with ThreadPoolExecutor(workers) as pool:
+    with (
+        RunFolder(out, "prepare iu-xray", arguments, resume=resume, overwrite=overwrite, alone=True) as folder,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        if folder.finished() is not None:
+            return json.loads((folder.path / "funnel.json").read_text(encoding="utf-8"))
+        folder.total, funnel["parts"] = len(cases), {}
         for part, its_cases in by_part.items():
-            rows = reader.rows(progress(its_cases, len(its_cases)), pool, workers)
-            funnel["parts"][PARTS[part]] = _write_table(folder, f"{PARTS[part]}.parquet", rows, segmenter is not None)
-    funnel["steps"]["readable films"] = sum(funnel["parts"].values())
-    funnel = {**funnel, "problems": problems, "arguments": arguments}
-    folder.write("funnel.json", (json.dumps(funnel, indent=2) + "\n").encode())
-    folder.write("README.md", _card(funnel).encode())
-    folder.finish("prepare iu-xray", STATEMENT, PACKAGES)
+            record, name = folder.done(part), f"{PARTS[part]}.parquet"
+            if record is None:
+                reader = _Reader(images, embed, segmenter, margin, [])
+                rows = reader.rows(progress(its_cases, len(its_cases)), pool, workers)
+                count = _write_table(folder, name, rows, segmenter is not None)
+                record = {"rows": count, "problems": reader.problems}
+                folder.add(part, record, [name], count=count)
+            folder.failed_items += len(record["problems"])
+            funnel["parts"][PARTS[part]] = record["rows"]
+            problems += record["problems"]
+        funnel["steps"]["readable films"] = sum(funnel["parts"].values())
+        funnel = {**funnel, "problems": problems, "arguments": folder.run["arguments"]}
+        folder.write_json("funnel.json", funnel)
+        folder.write("README.md", _card(funnel).encode())
+        folder.finish(STATEMENT, PACKAGES)
     return funnel
 
 
@@ -271,24 +284,24 @@ class _Reader:
         waiting = iter(cases)
         while batch := list(islice(waiting, 4 * workers)):
             for row in pool.map(self.row, batch):
-                if isinstance(row, InputError):
-                    self.problems.append(str(row))
+                if isinstance(row, str):
+                    self.problems.append(row)
                 elif self.segmenter is not None:
                     yield crop_lungs(row, self.segmenter, self.margin)
                 else:
                     yield row
 
-    def row(self, case: Labelled) -> dict | InputError:
+    def row(self, case: Labelled) -> dict | str:
         """The row of a case, or what is wrong with a film of it."""
         study, films = case.study, {}
         try:
             for view in ("frontal", "lateral"):
                 films[view] = self.film(case.film(view))
-        except InputError as error:
-            return error
+        except Exception as error:
+            return why(f"uid {study.uid}", error)
         if self.embed and films["frontal"]["bytes"] == films["lateral"]["bytes"]:
             found = f"{films['frontal']['path']} and {films['lateral']['path']} with the same bytes"
-            return InputError(f"uid {study.uid}", found, "two views", "copy the films again")
+            return str(InputError(f"uid {study.uid}", found, "two views", "copy the films again"))
         texts = {"findings": study.findings, "impression": study.impression}
         return {"uid": study.uid, **films, **texts, "mesh": list(study.mesh), "label": case.label}
 
@@ -313,7 +326,7 @@ def table_features(cropped: bool):
     return Features(columns | ({"mask": Image(), "box": List(Value("float32"), length=4)} if cropped else {}))
 
 
-def _write_table(folder: CorpusFolder, name: str, rows: Iterator[dict], cropped: bool) -> int:
+def _write_table(folder: RunFolder, name: str, rows: Iterator[dict], cropped: bool) -> int:
     """Write rows as they come; returns how many they were."""
     import pyarrow
     from pyarrow.parquet import ParquetWriter

@@ -19,6 +19,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +29,8 @@ from hf_medreport.dataset_scripts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.language_model import AnswerCache, LanguageModel, NoAnswer
 from hf_medreport.dataset_scripts.patient_split import PARTS, read_split, split_of
 from hf_medreport.files.rows import csv_lines, jsonl_lines, open_text
-from hf_medreport.files.writing import output_folder, write_json, write_text
+from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.writing import sha256
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
@@ -71,6 +73,8 @@ def prepare(
     seed: int = 0,
     workers: int = 1,
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> dict:
     """Write annotation, texts and funnel to `out`.
 
@@ -85,6 +89,7 @@ def prepare(
         seed: of the split. A patient's part depends on nothing else.
         workers: questions in flight.
         progress: wraps the texts as they are rewritten.
+        resume, overwrite: of `RunFolder`. Answers in `cache/` are used again by every run: a question is asked once.
 
     Returns:
         the funnel: how many texts were read, left out for which reason, flagged and kept, records by part, and
@@ -99,42 +104,62 @@ def prepare(
     parts, questions = read_split(split), read_prompts(prompts)
     names = read_slides(slides)
     texts, funnel, problems = _usable(read_texts(source), names)
-    out = output_folder(out)
-    if llm is not None:
-        llm = AnswerCache(llm, out / "cache")
+    arguments = {"source": _digest(source), "slides": sha256(json.dumps(names).encode()), "llm": llm and llm.name}
+    arguments |= {"prompts": questions, "on_loss": on_loss, "split": split, "seed": seed}
+    with RunFolder(out, "prepare tcga-reports", arguments, resume=resume, overwrite=overwrite) as folder:
+        folder.begun("texts.jsonl")
+        if llm is not None:
+            llm = AnswerCache(llm, folder.path / "cache")
+        folder.total = len(texts)
+        records, annotation = [], {part: [] for part in PARTS}
+        with _pool(workers) as pool:
+            rewritten = pool.map(lambda text: rewrite(text.text, llm, questions, on_loss), texts)
+            for text, record in progress(zip(texts, rewritten, strict=True), len(texts)):
+                records.append({"id": text.patient, **record})
+                if "problem" in record:
+                    folder.fail()
+                    problems.append(_no_answer(text, record["problem"]))
+                    funnel["no answer"] += 1
+                    continue
+                folder.done_items += 1
+                funnel["flagged"] += bool(record["lost"])
+                if record["used"] == "none":
+                    funnel["dropped"] += 1
+                    continue
+                funnel["kept"] += 1
+                part = split_of(text.patient, parts, seed)
+                report, images = record[record["used"]], names[text.patient]
+                annotation[part].append({"id": text.patient, "report": report, "image_path": images, "split": part})
 
-    records, annotation = [], {part: [] for part in PARTS}
-    with ThreadPoolExecutor(workers) as pool:
-        rewritten = pool.map(lambda text: rewrite(text.text, llm, questions, on_loss), texts)
-        for text, record in progress(zip(texts, rewritten, strict=True), len(texts)):
-            records.append({"id": text.patient, **record})
-            if "problem" in record:
-                funnel["no answer"] += 1
-                problems.append(
-                    str(
-                        InputError(
-                            text.where, record["problem"], "a rewritten report", "run again, or change model or prompt"
-                        )
-                    )
-                )
-                continue
-            funnel["flagged"] += bool(record["lost"])
-            if record["used"] == "none":
-                funnel["dropped"] += 1
-                continue
-            funnel["kept"] += 1
-            part = split_of(text.patient, parts, seed)
-            report, images = record[record["used"]], names[text.patient]
-            annotation[part].append({"id": text.patient, "report": report, "image_path": images, "split": part})
-
-    funnel |= {part: len(annotation[part]) for part in PARTS} | {"problems": problems}
-    funnel["arguments"] = {"llm": llm and llm.name, "prompts": questions, "on_loss": on_loss}
-    funnel["arguments"] |= {"split": split, "seed": seed}
-    funnel["hf_medreport"] = __version__
-    write_text(out / "texts.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-    write_json(out / "annotation.json", annotation, indent=1)
-    write_json(out / "funnel.json", funnel)
+        funnel |= {part: len(annotation[part]) for part in PARTS} | {"problems": problems}
+        asked = ("llm", "prompts", "on_loss", "split", "seed")
+        funnel |= {"arguments": {name: arguments[name] for name in asked}, "hf_medreport": __version__}
+        folder.write("texts.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
+        folder.write_json("annotation.json", annotation, indent=1)
+        folder.write_json("funnel.json", funnel)
+        folder.finish()
     return funnel
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads; what they have not begun when the block is left, they do not begin."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _no_answer(text: SourceText, problem: str) -> str:
+    remedy = "go on with `resume`, or change model or prompt"
+    return str(InputError(text.where, problem, "a rewritten report", remedy))
+
+
+def _digest(source: str | os.PathLike) -> str:
+    """SHA-256 of a file of texts, or over those of a folder."""
+    paths = sorted(Path(source).glob("*.txt")) if Path(source).is_dir() else [Path(source)]
+    return sha256("".join(f"{path.name} {sha256(path)}\n" for path in paths).encode())
 
 
 def _usable(texts: Iterable[SourceText | InputError], slides: dict) -> tuple[list[SourceText], dict, list[str]]:
@@ -178,8 +203,11 @@ def rewrite(text: str, llm: LanguageModel | None, prompts: dict[str, str], on_lo
         output = clean(llm.ask(prompts["system"], prompts["user"].replace("{text}", source)))
         if not output:
             raise NoAnswer("an empty answer")
-    except NoAnswer as error:
-        return {"source": source, "output": None, "lost": [], "used": "none", "problem": str(error)}
+    except InputError:  # of the endpoint as a whole
+        raise
+    except Exception as error:
+        problem = str(error) if isinstance(error, NoAnswer) else f"{type(error).__name__}: {error}"
+        return {"source": source, "output": None, "lost": [], "used": "none", "problem": problem}
     lost = lost_facts(source, output)
     used = {"source": "source", "keep": "output", "drop": "none"}[on_loss] if lost else "output"
     return {"source": source, "output": output, "lost": lost, "used": used}

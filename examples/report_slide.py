@@ -33,7 +33,7 @@ def ticked(text: str, truth: frozenset) -> list[tuple[str, str]]:
 def main(out: Path) -> None:
     corpus = SlideCorpus(n=1, seed=SEED, size=SIZE_PX, mpp=MPP, split="test")
     case, drawn = corpus[0], out / "drawn_slide"
-    write_slides(drawn, corpus, workers=1)
+    write_slides(drawn, corpus, workers=1, overwrite=True)
 
     logging.disable_progress_bar()
     (report,) = report_slides([drawn / "slides" / f"{case.case_id}.tiff"], load("histgen-tiny"))

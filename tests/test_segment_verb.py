@@ -42,8 +42,15 @@ def mask(path) -> np.ndarray:
 def test_masks_overlay_and_json(capsys, model, films, tmp_path):
     out = tmp_path / "out"
     code, text, err = segment(capsys, *films, "--model", model, "--out", out)
-    assert code == 0 and err == "" and "film0.png" in text and f"written: {out}" in text and "Dice" not in text
-    expected = [f"film{n}_{what}.png" for n in (0, 1) for what in ("heart", "lungs", "overlay")] + ["segment.json"]
+    assert (
+        code == 0
+        and err == "2 done, 0 failed, 0 left\n"
+        and "film0.png" in text
+        and f"written: {out}" in text
+        and "Dice" not in text
+    )
+    expected = [f"film{n}_{what}.png" for n in (0, 1) for what in ("heart", "lungs", "overlay")]
+    expected += ["manifest.json", "records.jsonl", "segment.json"]
     assert sorted(path.name for path in out.iterdir()) == expected
     record = json.loads((out / "segment.json").read_text())
     assert record["model"] == "tiny-segmenter" and len(record["revision"]) == 16 and record["failures"] == []
@@ -68,7 +75,7 @@ def test_dice_against_true_masks(capsys, model, films, tmp_path):
         scores.append(dice(found, truth == 255, truth == 127))
     assert [film["dice"] for film in record["films"]] == pytest.approx(scores, abs=1e-4)
     assert record["mean_dice"] == pytest.approx(np.mean(scores), abs=1e-4)
-    code, text, err = segment(capsys, *films, *flags)
+    code, text, err = segment(capsys, *films, *flags, "--overwrite")
     assert f"Dice {scores[0]:.4f}" in text and f"mean Dice of lungs or heart: {record['mean_dice']:.4f}" in text
 
 
@@ -77,8 +84,10 @@ def test_a_bad_film_is_told_and_the_other_done(capsys, model, films, tmp_path):
     sources = [tmp_path / "note.png", films[1]]
     code, text, err = segment(capsys, *sources, "--model", model, "--out", tmp_path / "out", "--json")
     record = json.loads(text)
-    assert code == 1 and err.count("\n") == 1 and [film["film"] for film in record["films"]] == ["film1.png"]
-    assert record["failures"] == [{"film": "note.png", "message": err.strip()}]
+    message, progress = err.splitlines()
+    assert code == 1 and progress == "1 done, 1 failed, 0 left"
+    assert [film["film"] for film in record["films"]] == ["film1.png"]
+    assert record["failures"] == [{"id": "note.png", "film": "note.png", "message": message}]
 
 
 def save(path, values):
@@ -135,8 +144,8 @@ def test_bad_items_are_listed(capsys, model, films, tmp_path, what, spoil, messa
     flags = ["--model", model, "--masks", tmp_path / "masks", "--out", tmp_path / "out", "--json"]
     code, text, err = segment(capsys, *films, *flags)
     record = json.loads(text)
-    assert code == 1 and err == message.replace("`masks`", "--masks") + "\n"
-    assert record["failures"] == [{"film": "film0.png", "message": message}]
+    assert code == 1 and err == message.replace("`masks`", "--masks") + "\n1 done, 1 failed, 0 left\n"
+    assert record["failures"] == [{"id": "film0.png", "film": "film0.png", "message": message}]
     scored = {film["film"]: "dice" in film for film in record["films"]}
     assert scored == {"film1.png": True} | ({"film0.png": False} if what == "masks" else {})
     assert (tmp_path / "out" / "film0_lungs.png").exists() == (what == "masks")

@@ -26,7 +26,7 @@ def tile(capsys, *arguments) -> tuple[int, str, str]:
 def test_a_folder_of_slides(capsys, cohort, tmp_path):
     slides, encoder = cohort
     code, out, err = tile(capsys, slides, "--encoder", encoder, *TINY, "--out", tmp_path / "out")
-    assert code == 0 and err == "" and "slide0.tiff" in out and "done" in out
+    assert code == 0 and err == "2 done, 0 failed, 0 left\n" and "slide0.tiff" in out and "done" in out
     names = ["slide0.safetensors", "slide0_tiles.png", "slide1.safetensors", "slide1_tiles.png"]
     assert sorted(contents(tmp_path / "out")) == names
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -55,9 +55,12 @@ def test_a_bad_slide_is_told_and_the_other_done(capsys, cohort, tmp_path):
     sources = [tmp_path / "note.svs", slides / "slide1.tiff"]
     code, out, err = tile(capsys, *sources, "--encoder", encoder, *TINY, "--out", tmp_path / "out", "--json")
     summary = json.loads(out)
-    assert code == 1 and err.startswith("note.svs: found text; ") and err.count("\n") == 1
+    message, progress = err.splitlines()
+    assert code == 1 and message.startswith("note.svs: found text; ") and progress == "1 done, 1 failed, 0 left"
     assert [slide["state"] for slide in summary["slides"]] == ["failed", "done"]
-    assert summary["slides"][0]["message"] == err.strip()
+    names = [slide["id"].rsplit("/")[-1] for slide in summary["slides"]]
+    assert names == ["note.svs", "slide1.tiff"] and summary["slides"][1]["id"].endswith("slides/slide1.tiff")
+    assert summary["slides"][0]["message"] == message
 
 
 BAD = {

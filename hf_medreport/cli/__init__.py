@@ -1,7 +1,8 @@
 """The command `hf-medreport`: one module a verb, each command a few lines over the library.
 
-Exit codes: 0 done, 1 the content of an item was bad (listed; the others are done), 2 wrong arguments. Heavy imports
-stand inside the commands, so that `--help` is instant.
+Exit codes: 0 done, 1 the content of an item was bad (listed; the others are done), 2 wrong arguments, 130 and 143
+interrupted by Ctrl-C or SIGTERM (what was done is kept). Heavy imports stand inside the commands, so that `--help` is
+instant.
 """
 
 import errno

@@ -33,6 +33,8 @@ Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a r
 Trust = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run the code that a model of an unknown system brings.")
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, of these same arguments.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove what an older run wrote to the folder.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when memory runs out.")]
 
 
@@ -45,6 +47,11 @@ def bar(items, total: int, unit: str):
     from tqdm import tqdm
 
     return tqdm(items, total=total, unit=unit, disable=total < 2 or not sys.stderr.isatty(), leave=False)
+
+
+def print_progress(progress: str) -> None:
+    """The last line of a long verb, on stderr: how many items are done, failed and left."""
+    typer.echo(progress, err=True)
 
 
 def quiet() -> None:

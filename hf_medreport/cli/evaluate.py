@@ -1,11 +1,25 @@
 """Score a model, its reports or its pictures."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import BatchSize, Device, Json, Model, Revision, bar, evaluate, print_json, quiet
+from hf_medreport.cli.app import (
+    BatchSize,
+    Device,
+    Json,
+    Model,
+    Overwrite,
+    Resume,
+    Revision,
+    bar,
+    evaluate,
+    print_json,
+    print_progress,
+    quiet,
+)
 from hf_medreport.cli.flags import as_flags, print_error
 from hf_medreport.processing.input_error import InputError
 
@@ -68,6 +82,8 @@ def evaluate_reports(
         list[str] | None, typer.Option(help="METRIC.NAME=VALUE, such as bertscore.model=DIR. Repeatable.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of intervals and tests.")] = 0,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """Score predicted reports: figures with intervals, a value a report, and a page to read."""
@@ -85,10 +101,10 @@ def evaluate_reports(
         options=read_options(option or []),
         seed=seed,
         progress=lambda rows: bar(rows, len(rows), "metrics"),
+        **{"resume": resume, "overwrite": overwrite},
     )
-    if as_json:
-        return print_json(evaluation.to_json())
-    typer.echo(f"{evaluation.table()}\nwritten: {out}")
+    print_json(evaluation.to_json()) if as_json else typer.echo(f"{evaluation.table()}\nwritten: {out}")
+    print_progress(f"{len(evaluation.pairs.ids)} done, 0 failed, 0 left")
 
 
 @evaluate.command("images")
@@ -104,22 +120,29 @@ def evaluate_images(
     batch_size: BatchSize = 16,
     device: Device = None,
     out: Annotated[Path | None, typer.Option(help="Folder for scores.json.")] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """Compare generated pictures with real ones: in pairs of one name, as sets, and each alone."""
     quiet()
     from hf_medreport.evaluation.images import evaluate_images as score
     from hf_medreport.evaluation.images import images_table
-    from hf_medreport.files.writing import output_folder, write_json
+    from hf_medreport.files.run_folder import RunFolder
 
-    folder = None if out is None else output_folder(out)  # a wrong --out is said before the work
-    options = {"features": features, "per_modality": per_modality, "seed": seed, "device": device}
-    scores = score(
-        real, fake, **options, batch_size=batch_size, progress=lambda items, total: bar(items, total, "pictures")
-    )
-    if folder is not None:
-        write_json(folder / "scores.json", scores)
+    options = {"features": features, "per_modality": per_modality, "seed": seed}
+    arguments = {"real": real.name, "fake": fake.name, **options, "features": features and features.name}
+    kept = {"resume": resume, "overwrite": overwrite}
+    with nullcontext() if out is None else RunFolder(out, "evaluate images", arguments, **kept) as folder:
+        progress = {"progress": lambda items, total: bar(items, total, "pictures")}
+        scores = score(real, fake, **options, device=device, batch_size=batch_size, **progress)
+        if folder is not None:
+            folder.write_json("scores.json", scores)
+            folder.finish()
     for failure in scores["failures"]:
         print_error(f"{failure['folder']}: {failure['message']}")
     print_json(scores) if as_json else typer.echo(as_flags(images_table(scores)))
+    if out is not None:
+        count = scores["all"]["n_real"] + scores["all"]["n_fake"]
+        print_progress(f"{count} done, {len(scores['failures'])} failed, 0 left")
     raise typer.Exit(1 if scores["failures"] else 0)

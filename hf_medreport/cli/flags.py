@@ -6,6 +6,7 @@ from contextvars import ContextVar
 import typer
 from typer.core import TyperCommand
 
+from hf_medreport.files.interruption import INTERRUPTIONS, exit_code, terminable
 from hf_medreport.processing.input_error import four_fields
 
 # What the library calls otherwise than a verb does: its name, or a value of it, and the verb's.
@@ -18,12 +19,17 @@ _running: ContextVar["Verb"] = ContextVar("running")
 
 
 class Verb(TyperCommand):
-    """A command that says by its own flags what cannot be used, and then exits with 2."""
+    """A command that says by its own flags what cannot be used, and then exits with 2; after a signal it says what was
+    done (the interruption's notes), and exits with 130 or 143."""
 
     def invoke(self, ctx: typer.Context):
         _running.set(self)
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
+        except INTERRUPTIONS as interruption:
+            print_error("; ".join(getattr(interruption, "__notes__", ["interrupted"])))
+            raise typer.Exit(exit_code(interruption)) from None
         except ValueError as error:
             if four_fields(error) is None:
                 raise

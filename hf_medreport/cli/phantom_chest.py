@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, bar, phantom, print_json
+from hf_medreport.cli.app import Json, Overwrite, Resume, bar, phantom, print_json, print_progress
 from hf_medreport.processing.input_error import InputError
 
 
@@ -28,6 +28,8 @@ def phantom_chest(
     format: Annotated[str, typer.Option(help="parquet, png, dicom or radscribe.")] = "parquet",
     monochrome: Annotated[int | None, typer.Option(help="Of DICOM: 1 or 2. Default: both in turns.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """Draw chest films with masks, facts and reports. The same arguments give the same bytes."""
@@ -39,9 +41,10 @@ def phantom_chest(
         raise InputError("prevalence", f"{prevalence} with --findings", "one of the two", "leave out the other")
     facts = None if findings is None else facts_from_text(findings)
     corpus = ChestCorpus(n, seed, size, split, prevalence, wordings, style, lateral, follow_up, bits, facts)
-    manifest = write_corpus(out, corpus, format, workers, monochrome, lambda films: bar(films, n, "films"))
+    options = {"progress": lambda films: bar(films, n, "films"), "resume": resume, "overwrite": overwrite}
+    manifest = write_corpus(out, corpus, format, workers, monochrome, **options)
     summary = {"out": str(out), "cases": n, "files": len(manifest["files"])}
     summary["bytes"] = sum(file["bytes"] for file in manifest["files"].values())
-    if as_json:
-        return print_json(summary)
-    typer.echo(f"written: {out} ({n} cases, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)")
+    line = f"written: {out} ({n} cases, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)"
+    print_json(summary) if as_json else typer.echo(line)
+    print_progress(f"{n} done, 0 failed, 0 left")

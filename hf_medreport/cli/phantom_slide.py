@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, bar, phantom, print_json
+from hf_medreport.cli.app import Json, Overwrite, Resume, bar, phantom, print_json, print_progress
 
 
 @phantom.command("slide")
@@ -21,6 +21,8 @@ def phantom_slide(
     wordings: Annotated[str | None, typer.Option(help="train or held_out. Default: the split's.")] = None,
     pen_share: Annotated[float, typer.Option(help="Share of the slides with a pen stroke on the glass, 0 to 1.")] = 0.0,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """Draw slides with facts and reports. The same arguments give the same bytes."""
@@ -28,9 +30,9 @@ def phantom_slide(
     from hf_medreport.phantom.slide.corpus import SlideCorpus
 
     corpus = SlideCorpus(n, seed, size, mpp, split, prevalence, wordings, style)
-    manifest = write_slides(out, corpus, workers, pen_share, lambda cases: bar(cases, n, "slides"))
+    manifest = write_slides(out, corpus, workers, pen_share, lambda cases: bar(cases, n, "slides"), resume, overwrite)
     summary = {"out": str(out), "cases": n, "files": len(manifest["files"])}
     summary["bytes"] = sum(file["bytes"] for file in manifest["files"].values())
-    if as_json:
-        return print_json(summary)
-    typer.echo(f"written: {out} ({n} slides, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)")
+    line = f"written: {out} ({n} slides, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)"
+    print_json(summary) if as_json else typer.echo(line)
+    print_progress(f"{n} done, 0 failed, 0 left")

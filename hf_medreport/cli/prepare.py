@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, bar, prepare, print_json
+from hf_medreport.cli.app import Json, Overwrite, Resume, bar, prepare, print_json, print_progress
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
@@ -16,7 +16,7 @@ def tcga_reports(
         Path, typer.Argument(help="CSV with patient_filename,text; JSONL with id, text; or a folder of .txt.")
     ],
     slides: Annotated[Path, typer.Option(help="Folder of slides or feature files, or a list of their names.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; answers of an earlier run in it are used again.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; answers in its cache/ are used again.")],
     llm: Annotated[
         str | None, typer.Option(help="Model of the endpoint; without one, folder of a causal language model.")
     ] = None,
@@ -33,6 +33,8 @@ def tcga_reports(
     workers: Annotated[int, typer.Option(min=1, help="Questions at once.")] = 4,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one attempt waits for the endpoint.")] = 120.0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer; a cut one is not used.")] = 512,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """TCGA's report texts, cleaned and rewritten under guard -> annotation.json with patient-level splits."""
@@ -57,6 +59,7 @@ def tcga_reports(
     funnel = write(
         *(source, slides, out, model, prompts or PROMPTS, on_loss, split, seed, workers),
         progress=lambda texts, total: bar(texts, total, "reports"),
+        **{"resume": resume, "overwrite": overwrite},
     )
     for problem in funnel["problems"]:
         print_error(problem)
@@ -66,4 +69,5 @@ def tcga_reports(
         for step in (step for step, count in funnel.items() if isinstance(count, int)):
             typer.echo(f"{step:10} {funnel[step]:7,}")
         typer.echo(f"written: {out}")
+    print_progress(f"{funnel['kept'] + funnel['dropped']} done, {len(funnel['problems'])} failed, 0 left")
     raise typer.Exit(1 if funnel["problems"] else 0)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, prepare
+from hf_medreport.cli.app import Json, Overwrite, Resume, prepare
 from hf_medreport.cli.prepare_films import (
     DryRun,
     Format,
@@ -41,6 +41,8 @@ def chexpert_plus(
     no_embed: NoEmbed = False,
     workers: Workers = 1,
     dry_run: DryRun = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """CheXpert Plus's films, reports and labels -> Parquet, or RadScribe's files, in the published parts."""
@@ -50,4 +52,5 @@ def chexpert_plus(
     write_films(
         *(CheXpertPlus(source, images, labels), out, sections, views, uncertain, as_json),
         **{"format": format, "split": split, "seed": seed, "embed": not no_embed, "workers": workers},
+        **{"resume": resume, "overwrite": overwrite},
     )

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import bar, print_json
+from hf_medreport.cli.app import bar, print_json, print_progress
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
-Out = Annotated[Path | None, typer.Option(help="Folder to write: new, empty, or this very run's.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write: new or empty.")]
 Sections = Annotated[
     str, typer.Option(help="What a report must have and the text becomes: findings, impression, or both with a comma.")
 ]
@@ -51,4 +51,6 @@ def write_films(source, out: Path | None, sections: str, views: str, uncertain: 
             typer.echo(f"{step:34} {count:9,}")
         if out is not None:
             typer.echo(f"written: {out}")
+    if out is not None:
+        print_progress(f"{sum(funnel['parts'].values())} done, {len(funnel['problems'])} failed, 0 left")
     raise typer.Exit(1 if funnel["problems"] else 0)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Device, Json, bar, prepare, print_json
+from hf_medreport.cli.app import Device, Json, Overwrite, Resume, bar, prepare, print_json, print_progress
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
@@ -22,7 +22,7 @@ def iu_xray(
         Path | None, typer.Option(help="For --xml, CSV of filename or imageid and projection or View Position.")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the films: .png, .jpg or .dcm.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write: new, empty, or this very run's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write: new or empty.")] = None,
     normal_rule: Annotated[
         str, typer.Option(help="mesh: the code normal alone; no_lung: also codes of other organs alone.")
     ] = "mesh",
@@ -47,6 +47,8 @@ def iu_xray(
     workers: Annotated[int, typer.Option(min=1, help="Films read at once; the bytes do not depend on it.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the funnel and write nothing.")] = False,
     device: Device = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """Indiana University's films and reports, cleaned by rules -> Parquet with patient-level splits."""
@@ -66,7 +68,7 @@ def iu_xray(
     funnel = write(
         *(sources, images, out, rules),
         **{"split": split, "seed": seed, "embed": not no_embed, "segmenter": segmenter, "margin": margin},
-        workers=workers,
+        **{"workers": workers, "resume": resume, "overwrite": overwrite},
         progress=lambda studies, total: bar(studies, total, "studies"),
     )
     for problem in funnel["problems"]:
@@ -78,4 +80,6 @@ def iu_xray(
             typer.echo(f"{step:34} {'not known' if count is None else format(count, ',')!s:>9}")
         if out is not None:
             typer.echo(f"written: {out}")
+    if out is not None:
+        print_progress(f"{sum(funnel['parts'].values())} done, {len(funnel['problems'])} failed, 0 left")
     raise typer.Exit(1 if funnel["problems"] else 0)

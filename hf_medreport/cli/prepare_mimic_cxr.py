@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, prepare
+from hf_medreport.cli.app import Json, Overwrite, Resume, prepare
 from hf_medreport.cli.prepare_films import (
     DryRun,
     Format,
@@ -42,6 +42,8 @@ def mimic_cxr(
     no_embed: NoEmbed = False,
     workers: Workers = 1,
     dry_run: DryRun = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """MIMIC-CXR's films, reports and labels -> Parquet, or RadScribe's files, in the published parts."""
@@ -51,4 +53,5 @@ def mimic_cxr(
     write_films(
         *(MimicCxr(source, images, reports, labels), out, sections, views, uncertain, as_json),
         **{"format": format, "split": split, "seed": seed, "embed": not no_embed, "workers": workers},
+        **{"resume": resume, "overwrite": overwrite},
     )

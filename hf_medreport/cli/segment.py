@@ -5,8 +5,21 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import BatchSize, Device, Json, Revision, app, bar, print_json, quiet
+from hf_medreport.cli.app import (
+    BatchSize,
+    Device,
+    Json,
+    Overwrite,
+    Resume,
+    Revision,
+    app,
+    bar,
+    print_json,
+    print_progress,
+    quiet,
+)
 from hf_medreport.cli.flags import print_error
+from hf_medreport.files.writing import output_folder, sha256
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import default_model
 
@@ -29,39 +42,57 @@ def segment(
     ] = None,
     device: Device = None,
     batch_size: BatchSize = 4,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """Find lungs and heart in films, and the box around the lungs."""
     quiet()
     from hf_medreport.evaluation.segmentation import dice, read_reference
-    from hf_medreport.inference.loading import load_segmenter
+    from hf_medreport.files.items import item_ids, why
+    from hf_medreport.files.run_folder import RunFolder
+    from hf_medreport.inference.loading import load_segmenter, model_revision
     from hf_medreport.inference.report import Failure
-    from hf_medreport.inference.segment import SegmentFolder, segment_films, to_json
+    from hf_medreport.inference.segment import SegmentFolder, segment_films
 
     if masks is not None and not masks.is_dir():
         raise InputError(masks.name, "no such folder", "a folder of masks", "correct --masks")
-    folder = SegmentFolder(out)  # a wrong --out is said before the work
+    output_folder(out)  # a wrong --out is said before the work
     segmenter = load_segmenter(model, revision=revision, device=device)
-    done, failures = [], []
-    results = segment_films(films, segmenter, batch_size=batch_size)
-    for path, result in zip(films, bar(results, len(films), "films"), strict=True):
-        if isinstance(result, Failure):
-            failures.append(result)
-            continue
-        if masks is not None:
-            try:
-                reference, ignored = read_reference(masks / f"{path.stem}.png", result.lungs.shape)
-                result.dice = dice(result.lungs | result.heart, reference, ignored)
-            except InputError as error:
-                failures.append(Failure(result.film, str(error)))
-        folder.add(result)
-        done.append(result.to_json())
-    record = to_json(done, failures, segmenter)
-    folder.finish(record)
-    for failure in failures:
-        print_error(failure.message)
+    settings = {"model": segmenter.name, "revision": model_revision(segmenter), "scored": masks is not None}
+    paths = dict(zip(item_ids(films), films, strict=True))
+    truths = {id: None if masks is None else _truth(masks, id) for id in paths}
+    with RunFolder(out, "segment", settings, resume=resume, overwrite=overwrite, records="records.jsonl") as run:
+        folder = SegmentFolder(run, paths, segmenter)
+        digests = {id: _digest(paths[id], truths[id]) for id in paths}
+        left = [id for id in paths if not folder.kept(id, digests[id])]
+        results = segment_films([paths[id] for id in left], segmenter, batch_size=batch_size)
+        for id, result in zip(left, bar(results, len(left), "films"), strict=True):
+            failure = None
+            if masks is not None and not isinstance(result, Failure):
+                try:
+                    reference, ignored = read_reference(truths[id], result.lungs.shape)
+                    result.dice = dice(result.lungs | result.heart, reference, ignored)
+                except Exception as error:
+                    failure = why(result.film, error)
+            folder.add(id, result, digests[id], failure)
+        record = folder.finish()
+    for failure in record["failures"]:
+        print_error(failure["message"])
     print_json(record) if as_json else _print_lines(record, out)
-    raise typer.Exit(1 if failures else 0)
+    print_progress(run.progress)
+    raise typer.Exit(1 if record["failures"] else 0)
+
+
+def _truth(masks: Path, id: str) -> Path:
+    """The true mask of a film: of its id, or of its name alone."""
+    of_id = masks / f"{id.removesuffix(Path(id).suffix)}.png"
+    return of_id if of_id.is_file() else masks / of_id.name
+
+
+def _digest(*files: Path | None) -> str:
+    """The digests of the film and of its true mask, of those that there are."""
+    return " ".join(sha256(file) for file in files if file is not None and file.is_file())
 
 
 def _print_lines(record: dict, out: Path) -> None:

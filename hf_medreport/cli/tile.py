@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Device, Json, Revision, app, print_json, quiet
+from hf_medreport.cli.app import Device, Json, Overwrite, Resume, Revision, app, print_json, print_progress, quiet
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
@@ -32,9 +32,11 @@ def tile(
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read tiles. Default: one a core.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
-    """Cut slides into tiles and encode them. The same command goes on where a killed one was."""
+    """Cut slides into tiles and encode them. Several processes may share a folder, each with --resume."""
     quiet()
     import torch
     from tqdm import tqdm
@@ -57,15 +59,19 @@ def tile(
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
     runs = []
-    with tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles:  # how many is known slide by slide
+    with (
+        cohort.tile_folder(out, model, processor, slide_mpp, resume=resume, overwrite=overwrite) as folder,
+        tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
+    ):
         options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
-        for run in cohort.tile_cohort(paths, out, model, processor, **options, on_batch=tiles.update):
+        for run in cohort.tile_cohort(paths, folder, model, processor, **options, on_batch=tiles.update):
             if run.state == "failed":
                 print_error(run.message)
             runs.append(run)
-    cohort.write_summary(out, runs)
-    print_json(cohort.to_json(runs)) if as_json else _print_table(runs)
-    raise typer.Exit(1 if any(run.state == "failed" for run in runs) else 0)
+        summary = cohort.finish_folder(folder, paths, runs)
+    print_json(summary) if as_json else _print_table(runs)
+    print_progress(folder.progress)
+    raise typer.Exit(1 if summary["failures"] else 0)
 
 
 def _print_table(runs: list) -> None:

@@ -1,6 +1,6 @@
 """A known-truth corpus on disk: films drawn by several processes, written in order, the same bytes for any number.
 
-The layouts are in `phantom_formats`, the files and their manifest in `corpus_folder`. Here is what all layouts share: a
+The layouts are in `phantom_formats`, the files and their manifest in `run_folder`. Here is what all layouts share: a
 bounded number of films in flight, so that memory stays flat however many are asked for.
 
     write_corpus("films", ChestCorpus(n=100, seed=0, size=224, split="test"))
@@ -18,14 +18,13 @@ from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
-from signal import SIG_IGN, SIGINT, signal
 
 from hf_medreport.data.phantom_card import STATEMENT, dataset_card
 from hf_medreport.data.phantom_formats import FORMATS, check_format
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.interruption import follow_parent
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.version import __version__
 
 __all__ = ["draw_in_order", "write_corpus"]
 
@@ -40,10 +39,10 @@ def write_corpus(
     workers: int | None = None,
     monochrome: int | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> dict:
     """Draw a corpus into a folder.
-
-    A folder that holds this very run is left alone where it is finished, and begun anew where it is not.
 
     Args:
         out: the folder; new or empty.
@@ -52,6 +51,7 @@ def write_corpus(
         workers: processes that draw; by default one a core.
         monochrome: of DICOM: 1 or 2 for all films; by default they take turns.
         progress: wraps the cases as they are written.
+        resume, overwrite: of `RunFolder`. What is whole is not drawn again: a case of PNG or DICOM, a shard of Parquet.
 
     Returns:
         the manifest: `{"made_by", "hf_medreport", "arguments", "versions", "statement", "files"}`.
@@ -65,17 +65,17 @@ def write_corpus(
     check_format(format, corpus, monochrome)
     if workers is not None and workers < 1:
         raise InputError("workers", str(workers), "at least 1 process", "leave it out for one a core")
-    folder = CorpusFolder(out, {"hf_medreport": __version__, "arguments": arguments})
-    if (manifest := folder.finished()) is not None:
-        return manifest
     layout = FORMATS[format]
     options = {} if format != "dicom" else {"monochrome": monochrome, "identity": json.dumps(arguments)}
-    folder.begin()
-    workers = min(workers or os.cpu_count() or 1, corpus.n)
-    with closing(draw_in_order(corpus, partial(layout.encode, **options), workers)) as records:
-        layout.write(progress(records), folder, corpus)
-    folder.write("README.md", dataset_card(format, corpus, arguments).encode())
-    return folder.finish("phantom chest", STATEMENT, PACKAGES)
+    with RunFolder(out, "phantom chest", arguments, resume=resume, overwrite=overwrite, alone=True) as folder:
+        if (manifest := folder.finished()) is not None:
+            return manifest
+        folder.total, left = corpus.n, layout.left(folder, corpus)
+        workers = min(workers or os.cpu_count() or 1, corpus.n)
+        with closing(draw_in_order(corpus, partial(layout.encode, **options), workers, left)) as records:
+            layout.write(progress(records), left, folder, corpus)
+        folder.write("README.md", dataset_card(format, corpus, arguments).encode())
+        return folder.finish(STATEMENT, PACKAGES)
 
 
 def _arguments(corpus: ChestCorpus, format: str, monochrome: int | None) -> dict:
@@ -86,13 +86,13 @@ def _arguments(corpus: ChestCorpus, format: str, monochrome: int | None) -> dict
     return {**arguments, "facts": facts, "format": format, "monochrome": monochrome}
 
 
-def draw_in_order(corpus, encode: Callable, workers: int) -> Iterator:
-    """`encode(corpus, index)` for all `corpus.n` cases in their order; at most `IN_FLIGHT` a worker are drawn ahead."""
-    # Ctrl-C is for the process that writes; the others would each print a traceback.
-    with ProcessPoolExecutor(workers, _start_method(), initializer=signal, initargs=(SIGINT, SIG_IGN)) as pool:
+def draw_in_order(corpus, encode: Callable, workers: int, indices: Iterable[int] | None = None) -> Iterator:
+    """`encode(corpus, index)` for these cases, or all `corpus.n`, in their order; at most `IN_FLIGHT` a worker are
+    drawn ahead."""
+    with ProcessPoolExecutor(workers, _start_method(), initializer=follow_parent) as pool:
         waiting: deque = deque()
         try:
-            for index in range(corpus.n):
+            for index in range(corpus.n) if indices is None else indices:
                 waiting.append(pool.submit(encode, corpus, index))
                 if len(waiting) == IN_FLIGHT * workers:
                     yield waiting.popleft().result()

@@ -1,7 +1,8 @@
 """The layouts in which a known-truth corpus is written: Parquet, PNG, DICOM, and RadScribe's JSONL with an archive.
 
-Each is a pair of functions. `encode(corpus, index)` runs in a process that draws: it turns a case into a `Record`.
-`write(records, folder, corpus)` runs in the one that writes: it takes the records in their order.
+Each is three functions. `encode(corpus, index)` runs in a process that draws: it turns a case into a `Record`.
+`write(records, left, folder, corpus)` runs in the one that writes: it takes the records of the cases that are `left`,
+in their order. Which are left, `left(folder, corpus)` says: those of what an earlier run has not written whole.
 """
 
 import io
@@ -16,6 +17,7 @@ from PIL import Image
 
 from hf_medreport.data.phantom_dicom import film_bytes
 from hf_medreport.data.radscribe_files import write_lines_and_films
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.findings import Fact, observations
 from hf_medreport.processing.input_error import InputError
@@ -43,6 +45,7 @@ class Format:
     """A layout; `data_files` is what the data set's card names as its data, for a split."""
 
     encode: Callable[..., Record]
+    left: Callable[..., list[int]]
     write: Callable[..., None]
     data_files: str
 
@@ -88,12 +91,17 @@ def _json_line(row: dict) -> bytes:
     return (json.dumps(row) + "\n").encode()
 
 
-def _write_files_and_table(records: Iterable[Record], folder, table: str) -> None:
-    with folder.open(table) as lines:
-        for record in records:
-            for name, content in record.files.items():
-                folder.write(name, content)
-            lines.write(_json_line(record.row))
+def cases_left(folder: RunFolder, corpus: ChestCorpus) -> list[int]:
+    """The cases whose files are not all there."""
+    return [index for index in range(corpus.n) if folder.done(str(index)) is None]
+
+
+def _write_files_and_table(records: Iterable[Record], left: list[int], folder, corpus, table: str) -> None:
+    for index, record in zip(left, records, strict=True):
+        for name, content in record.files.items():
+            folder.write(name, content)
+        folder.add(str(index), record.row, record.files)
+    folder.write(table, b"".join(_json_line(folder.entries[str(index)]["record"]) for index in range(corpus.n)))
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
@@ -114,7 +122,13 @@ def encode_parquet(corpus: ChestCorpus, index: int) -> Record:
     return Record({"patient_id": case.patient_id, **pictures, "finding_masks": masks, **_texts(case, corpus)}, {})
 
 
-def write_parquet(records: Iterable[Record], folder, corpus: ChestCorpus) -> None:
+def shards_left(folder: RunFolder, corpus: ChestCorpus) -> list[int]:
+    """The cases of the shards that are not there."""
+    shards = [range(start, min(start + SHARD_ROWS, corpus.n)) for start in range(0, corpus.n, SHARD_ROWS)]
+    return [index for shard in shards if folder.done(str(shard.start)) is None for index in shard]
+
+
+def write_parquet(records: Iterable[Record], left: list[int], folder, corpus: ChestCorpus) -> None:
     """Shards of `SHARD_ROWS` rows whose schema tells `datasets` which columns are pictures."""
     import pyarrow
     from pyarrow.parquet import ParquetWriter
@@ -122,11 +136,12 @@ def write_parquet(records: Iterable[Record], folder, corpus: ChestCorpus) -> Non
     rows = (record.row for record in records)
     schema = _features(corpus).arrow_schema
     shards = -(-corpus.n // SHARD_ROWS)
-    for shard in range(shards):
-        name = f"data/{corpus.split}-{shard:05d}-of-{shards:05d}.parquet"
+    for start in (index for index in left if index % SHARD_ROWS == 0):
+        name = f"data/{corpus.split}-{start // SHARD_ROWS:05d}-of-{shards:05d}.parquet"
         with folder.open(name) as file, ParquetWriter(file, schema) as table:
             for group in _row_groups(islice(rows, SHARD_ROWS)):
                 table.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+        folder.add(str(start), {}, [name], count=min(SHARD_ROWS, corpus.n - start))
 
 
 def _features(corpus: ChestCorpus):
@@ -179,9 +194,9 @@ def encode_png(corpus: ChestCorpus, index: int) -> Record:
     return Record(row | {"finding_masks_file_names": list(masks), **_texts(case, corpus)}, files | masks)
 
 
-def write_png(records: Iterable[Record], folder, corpus: ChestCorpus) -> None:
+def write_png(records: Iterable[Record], left: list[int], folder, corpus: ChestCorpus) -> None:
     """The pictures, and `metadata.jsonl`."""
-    _write_files_and_table(records, folder, "metadata.jsonl")
+    _write_files_and_table(records, left, folder, corpus, "metadata.jsonl")
 
 
 # --- DICOM ------------------------------------------------------------------------------------------------------------
@@ -210,9 +225,9 @@ def encode_dicom(corpus: ChestCorpus, index: int, monochrome: int | None, identi
     return Record(row | _texts(case, corpus), files)
 
 
-def write_dicom(records: Iterable[Record], folder, corpus: ChestCorpus) -> None:
+def write_dicom(records: Iterable[Record], left: list[int], folder, corpus: ChestCorpus) -> None:
     """The films, and `reports.jsonl`."""
-    _write_files_and_table(records, folder, "reports.jsonl")
+    _write_files_and_table(records, left, folder, corpus, "reports.jsonl")
 
 
 # --- RadScribe --------------------------------------------------------------------------------------------------------
@@ -235,7 +250,12 @@ def encode_radscribe(corpus: ChestCorpus, index: int) -> Record:
     return Record(row, {name: buffer.getvalue()})
 
 
-def write_radscribe(records: Iterable[Record], folder, corpus: ChestCorpus) -> None:
+def all_left(folder: RunFolder, corpus: ChestCorpus) -> list[int]:
+    """All cases: an archive is written in one go."""
+    return list(range(corpus.n))
+
+
+def write_radscribe(records: Iterable[Record], left: list[int], folder, corpus: ChestCorpus) -> None:
     """`SPLIT.jsonl` and `SPLIT.tar.gz`; see `write_lines_and_films`."""
     write_lines_and_films(folder, _radscribe_split(corpus), ((record.row, record.files) for record in records))
 
@@ -247,10 +267,10 @@ def _radscribe_split(corpus: ChestCorpus) -> str:
 # --- the table of layouts ---------------------------------------------------------------------------------------------
 
 FORMATS = {
-    "parquet": Format(encode_parquet, write_parquet, "data/{split}-*.parquet"),
-    "png": Format(encode_png, write_png, "**"),
-    "dicom": Format(encode_dicom, write_dicom, "reports.jsonl"),
-    "radscribe": Format(encode_radscribe, write_radscribe, "*.jsonl"),
+    "parquet": Format(encode_parquet, shards_left, write_parquet, "data/{split}-*.parquet"),
+    "png": Format(encode_png, cases_left, write_png, "**"),
+    "dicom": Format(encode_dicom, cases_left, write_dicom, "reports.jsonl"),
+    "radscribe": Format(encode_radscribe, all_left, write_radscribe, "*.jsonl"),
 }
 
 

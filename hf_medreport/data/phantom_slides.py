@@ -20,12 +20,11 @@ from importlib.util import find_spec
 import numpy as np
 
 from hf_medreport.data.phantom_files import draw_in_order
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.slide.chance import numbers, opencv
 from hf_medreport.phantom.slide.corpus import SlideCase, SlideCorpus
 from hf_medreport.phantom.slide.drawing import SlideDrawing
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.version import __version__
 
 __all__ = ["write_slides"]
 
@@ -43,10 +42,10 @@ def write_slides(
     workers: int | None = None,
     pen_share: float = 0.0,
     progress: Callable[[Iterable], Iterable] = iter,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> dict:
     """Draw a corpus of slides into a folder.
-
-    A folder that holds this very run is left alone where it is finished, and begun anew where it is not.
 
     Args:
         out: the folder; new or empty.
@@ -54,6 +53,7 @@ def write_slides(
         workers: processes that draw; by default one a core.
         pen_share: share of the slides with a pen stroke on the glass, 0 to 1.
         progress: wraps the cases as they are written.
+        resume, overwrite: of `RunFolder`. A slide that is whole is not drawn again.
 
     Returns:
         the manifest: `{"made_by", "hf_medreport", "arguments", "versions", "statement", "files"}`.
@@ -75,27 +75,38 @@ def write_slides(
     names = ("n", "seed", "size", "mpp", "split", "prevalence", "wordings", "style")
     facts = None if corpus.facts is None else asdict(corpus.facts)
     arguments = {name: getattr(corpus, name) for name in names} | {"facts": facts, "pen_share": pen_share}
-    folder = CorpusFolder(out, {"hf_medreport": __version__, "arguments": arguments})
-    if (manifest := folder.finished()) is not None:
-        return manifest
-    folder.begin()
-    bands = _Bands(corpus, pen_share)
-    workers = min(workers or os.cpu_count() or 1, bands.n)
-    reports, rows = [], []
-    with closing(draw_in_order(bands, _encode, workers)) as drawn:
-        for index in progress(range(corpus.n)):
+    with RunFolder(out, "phantom slide", arguments, resume=resume, overwrite=overwrite, alone=True) as folder:
+        if (manifest := folder.finished()) is not None:
+            return manifest
+        folder.total = corpus.n
+        _write_missing(corpus, folder, _Bands(corpus, pen_share), workers, progress)
+        rows = [folder.entries[str(index)]["record"] for index in range(corpus.n)]
+        split = SPLITS[corpus.split]
+        reports = [_annotation(row, split) for row in rows]
+        annotation = {each: reports if each == split else [] for each in ("train", "val", "test")}
+        folder.write_json("annotation.json", annotation, indent=1)
+        folder.write("facts.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        folder.write("README.md", _card(corpus, arguments).encode())
+        return folder.finish(STATEMENT, PACKAGES)
+
+
+def _write_missing(corpus: SlideCorpus, folder: RunFolder, bands: "_Bands", workers: int | None, progress) -> None:
+    """Draw the slides that an earlier run has not left whole."""
+    left = [index for index in range(corpus.n) if folder.done(str(index)) is None]
+    jobs = [index * bands.a_slide + band for index in left for band in range(bands.a_slide)]
+    workers = max(1, min(workers or os.cpu_count() or 1, len(jobs)))
+    with closing(draw_in_order(bands, _encode, workers, jobs)) as drawn:
+        for index in progress(left):
             case, name = corpus[index], f"slides/{corpus[index].case_id}.tiff"
             with folder.open(name) as file:
                 _write_pyramid(file, drawn, case.size, case.mpp)
-            split = SPLITS[corpus.split]
-            reports.append({"id": case.case_id, "report": case.report, "image_path": [name], "split": split})
             row = {"id": case.case_id, "file_name": name, "patient": str(case.patient), "report": case.report}
-            rows.append(row | {"pen": bands.has_pen(case), "facts": asdict(case.facts)})
-    annotation = {split: reports if split == SPLITS[corpus.split] else [] for split in ("train", "val", "test")}
-    folder.write("annotation.json", (json.dumps(annotation, indent=1) + "\n").encode())
-    folder.write("facts.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-    folder.write("README.md", _card(corpus, arguments).encode())
-    return folder.finish("phantom slide", STATEMENT, PACKAGES)
+            folder.add(str(index), row | {"pen": bands.has_pen(case), "facts": asdict(case.facts)}, [name])
+
+
+def _annotation(row: dict, split: str) -> dict:
+    """The entry of a slide as HistGen reads it."""
+    return {"id": row["id"], "report": row["report"], "image_path": [row["file_name"]], "split": split}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import json
 import tarfile
 from collections.abc import Iterable, Mapping
 
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.run_folder import RunFolder
 
 
-def write_lines_and_films(folder: CorpusFolder, split: str, records: Iterable[tuple[dict, Mapping[str, bytes]]]) -> int:
+def write_lines_and_films(folder: RunFolder, split: str, records: Iterable[tuple[dict, Mapping[str, bytes]]]) -> int:
     """Write `SPLIT.jsonl` and `SPLIT.tar.gz`; no time, owner or name of this machine is in the archive.
 
     Args:

@@ -1,60 +1,171 @@
-"""The folder that a run fills: files appear under their own name only when they are whole, and `manifest.json`, written
-last, holds all arguments, versions and the SHA-256 of every file.
+"""The folder that a long run fills: whole files, a line an item done, and last `manifest.json` with all arguments,
+versions and the SHA-256 of every file.
 
-    folder = CorpusFolder("films", {"hf_medreport": __version__, "arguments": arguments})
-    if folder.finished() is None:
-        folder.begin()
-        folder.write("README.md", b"...")
-        folder.finish("phantom chest", statement, packages=("numpy",))
+    with RunFolder("masks", "segment", {"model": "anatomical-tiny"}, resume=True, records="records.jsonl") as folder:
+        for id, path in films.items():
+            if folder.done(id, sha256(path)) is None:
+                folder.write(f"{id}.png", b"...")
+                folder.add(id, {"film": path.name}, [f"{id}.png"], sha256(path))
+        folder.finish()
+
+What a run has done is kept however it ends: `resume` goes on behind it, where nothing but the items has changed. An
+older run is never mixed with: `overwrite` removes what that one wrote, and nothing else.
 """
 
 import json
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from hf_medreport.files.writing import open_whole, output_folder, sha256
+from hf_medreport.files.interruption import INTERRUPTIONS
+from hf_medreport.files.writing import open_whole, output_folder, sha256, write_text
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.version import __version__
 
-__all__ = ["CorpusFolder"]
+__all__ = ["RunFolder"]
 
-MANIFEST, UNFINISHED = "manifest.json", ".unfinished.json"
+MANIFEST = "manifest.json"
+UNFINISHED = ".unfinished.jsonl"  # its first line says which run this is, the others which files it has begun
+RECORDS = ".records.jsonl"
 
 
-class CorpusFolder:
-    """The folder of one run. Its files appear whole or not at all, and the manifest comes last.
+class RunFolder:
+    """The folder of one run; a context manager that tells an interruption what was done.
+
+    Several processes may fill one folder together, each with `resume`.
 
     Args:
-        out: the folder.
-        run: what this run is; the same run may find its own folder again.
+        out: the folder, made when absent.
+        command: what fills it, such as "phantom chest".
+        arguments: all that the results depend on beside the items and versions; goes into JSON.
+        resume: go on with a run of the same arguments; where there is none, begin one.
+        overwrite: remove what an older run wrote, when this one begins to write.
+        records: the name of the JSONL that keeps a line an item done. A hidden one goes when the run is finished.
+        alone: whether files that no run wrote are refused.
+
+    Attributes:
+        path, name: of the folder.
+        total, done_items, failed_items: counts of this run's items; `total` is the caller's to set.
 
     Raises:
-        InputError: not a folder, not writable, or not empty and not of this run.
+        InputError: no folder that can be written to; one that holds something else, or an older run without `resume`
+            and `overwrite`; or, to be gone on with, one of other arguments.
     """
 
-    def __init__(self, out: str | os.PathLike, run: dict):
-        self.path, self.name, self.files = Path(out), Path(out).absolute().name, {}
+    def __init__(
+        self,
+        out: str | os.PathLike,
+        command: str,
+        arguments: dict,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        records: str = RECORDS,
+        alone: bool = False,
+    ):
+        if resume and overwrite:
+            raise InputError("overwrite", "it beside `resume`", "one of the two", "leave out the other")
+        self.made = not Path(out).exists()
+        self.path, self.name, self.records = output_folder(out), Path(out).absolute().name, records
+        run = {"made_by": f"hf-medreport {command}", "hf_medreport": __version__, "arguments": arguments}
         self.run = json.loads(json.dumps(run))  # as it will be read back
-        output_folder(self.path)
-        if any(self.path.iterdir()) and self._run_there() != self.run:
-            found = "a folder that is not empty" if self._run_there() is None else "a run of other arguments"
-            expected = "a new or empty folder, or this very run"
-            raise InputError(self.name, found, expected, "choose another `out` or delete the folder")
+        self.total = self.done_items = self.failed_items = 0
+        older = self._older()
+        self.replaces = overwrite and older is not None
+        if older is None:
+            self._check_room(alone)
+        elif not resume and not overwrite:
+            found = "a finished run" if self._is_finished() else "an unfinished run"
+            remedy = "go on with `resume`, begin anew with `overwrite`, or choose another `out`"
+            raise InputError(self.name, found, "a new or empty folder", remedy)
+        elif resume and older != self.run:
+            found, expected = _differences(older, self.run)
+            remedy = "give the same, begin anew with `overwrite`, or choose another `out`"
+            raise InputError(self.name, found, expected, remedy)
+        self.entries = {} if self.replaces else {entry["id"]: entry for entry in self._lines(self.records)}
+        self.files = {name: known for entry in self.entries.values() for name, known in entry["files"].items()}
 
-    def _run_there(self) -> dict | None:
-        """What the run in the folder is, finished or not; None where there is none."""
-        for name in (MANIFEST, UNFINISHED):
-            if (self.path / name).is_file():
-                try:
-                    content = json.loads((self.path / name).read_text(encoding="utf-8"))
-                    return {key: content[key] for key in self.run}
-                except (ValueError, KeyError, TypeError):
-                    return None
-        return None
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, INTERRUPTIONS):
+            error.add_note(f"interrupted: {self.progress}; `resume` goes on")
+        if self.made and not (self.path / UNFINISHED).exists() and not any(self.path.iterdir()):
+            self.path.rmdir()  # nothing was begun
+
+    @property
+    def progress(self) -> str:
+        """How many items are done, failed and left."""
+        left = max(0, self.total - self.done_items - self.failed_items)
+        return f"{self.done_items} done, {self.failed_items} failed, {left} left"
+
+    # --- items ---
+
+    def done(self, id: str, digest: str = "") -> Any | None:
+        """The record of an item that an earlier run has done: of this digest, and with files that are whole."""
+        entry = self.entries.get(id)
+        if entry is None or entry["digest"] != digest:
+            return None
+        if not all(self._is_whole(name, known) for name, known in entry["files"].items()):
+            return None
+        self.done_items += entry["count"]
+        return entry["record"]
+
+    def add(self, id: str, record: object, files: Iterable[str] = (), digest: str = "", count: int = 1) -> None:
+        """Keep that an item is done, once its files are written.
+
+        Args:
+            id: see `items.item_ids`.
+            record: what is known of it; goes into JSON.
+            files: the names of its files.
+            digest: of what it was made from; empty where the arguments say it.
+            count: as how many items it counts.
+        """
+        entry = {"id": id, "digest": digest, "count": count, "record": record}
+        entry["files"] = {name: self.files.get(name) or _fingerprint(self.path / name) for name in files}
+        self._append(self.records, entry)
+        self.entries[id] = json.loads(json.dumps(entry))
+        self.files |= entry["files"]
+        self.done_items += count
+
+    def fail(self) -> None:
+        """Count an item as failed; what was wrong with it is the caller's to say."""
+        self.failed_items += 1
+
+    # --- files ---
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """A file to write to, which appears as `name` when it is done."""
+        self.begun(name)
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open_whole(path) as file:
+            yield file
+        self.files[name] = _fingerprint(path)
+
+    def begun(self, name: str) -> None:
+        """Keep that a file is begun, which something else will write: `overwrite` will know that it is this run's."""
+        self._append(UNFINISHED, name)
+        self.files.pop(name, None)
+
+    def write(self, name: str, content: bytes | Callable[[BinaryIO], Any]) -> None:
+        """Write a whole file of these bytes, or of what a function writes to the open file."""
+        with self.open(name) as file:
+            content(file) if callable(content) else file.write(content)
+
+    def write_json(self, name: str, content: object, **options) -> None:
+        """Write a whole JSON file; `options` as of `json.dumps`, whose indent is 2 here."""
+        self.write(name, (json.dumps(content, **{"indent": 2} | options) + "\n").encode())
+
+    # --- the end ---
 
     def finished(self) -> dict | None:
         """The manifest of this run where it is finished, None where it is not.
@@ -62,52 +173,131 @@ class CorpusFolder:
         Raises:
             InputError: a file is missing or differs from the manifest.
         """
-        if not (self.path / MANIFEST).is_file():
+        if self.replaces or not self._is_finished():
             return None
         manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
         for name, known in manifest["files"].items():
-            path = self.path / name
-            if not path.is_file() or _fingerprint(path) != known:
-                state = "other content than its manifest says" if path.is_file() else "no such file"
-                raise InputError(f"{self.name}/{name}", state, "the file as written", "delete the folder")
+            if not self._is_whole(name, known):
+                found = "other content than its manifest says" if (self.path / name).is_file() else "no such file"
+                raise InputError(f"{self.name}/{name}", found, "the file as written", "begin anew with `overwrite`")
         return manifest
 
-    def begin(self) -> None:
-        """Mark the folder as this run's."""
-        self.write(UNFINISHED, json.dumps(self.run).encode())
-        self.files.clear()
+    def finish(self, statement: str = "", packages: Iterable[str] = ()) -> dict:
+        """Write the manifest and return it.
 
-    @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
-        """A file to write to, which appears as `name` when it is done."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_whole(path) as file:
-            yield file
-        self.files[name] = _fingerprint(path)
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a whole file."""
-        with self.open(name) as file:
-            file.write(content)
-
-    def finish(self, command: str, statement: str, packages: tuple[str, ...]) -> dict:
-        """Write the manifest and return it; `packages`: those whose versions decide about the bytes."""
+        Args:
+            statement: what a reader must know of the results.
+            packages: those whose versions decide about the bytes.
+        """
+        entries = list(self._lines(self.records))  # other processes may have added to them
+        files = {name: known for entry in entries for name, known in entry["files"].items()} | self.files
         manifest = {
-            "made_by": f"hf-medreport {command}",
             **self.run,
+            "settings_digest": sha256(json.dumps(self.run, sort_keys=True).encode())[:16],
+            "code_version": _code_version(),
             "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
             "statement": statement,
-            "files": dict(sorted(self.files.items())),
+            "inputs": {entry["id"]: entry["digest"] for entry in entries if entry["digest"]},
+            "files": dict(sorted(files.items())),
         }
         content = json.dumps(manifest, indent=2) + "\n"
-        self.write(MANIFEST, content.encode())
-        (self.path / UNFINISHED).unlink()
+        write_text(self.path / MANIFEST, content)
+        if self.records.startswith("."):
+            (self.path / self.records).unlink(missing_ok=True)
+        (self.path / UNFINISHED).unlink(missing_ok=True)
         return json.loads(content)
+
+    # --- what is there ---
+
+    def _older(self) -> dict | None:
+        """What the run in the folder is, finished or not; None where there is none."""
+        with suppress(ValueError, KeyError, TypeError, OSError):
+            content = next(self._lines(UNFINISHED), None) or json.loads((self.path / MANIFEST).read_text("utf-8"))
+            return {key: content[key] for key in self.run}
+        return None
+
+    def _is_finished(self) -> bool:
+        return (self.path / MANIFEST).is_file() and not (self.path / UNFINISHED).exists()
+
+    def _check_room(self, alone: bool) -> None:
+        """Refuse to write among what no run of ours wrote, where it would be in the way."""
+        if (self.path / MANIFEST).exists():
+            found, expected = f"a {MANIFEST} of something else", "a folder without"
+            raise InputError(self.name, found, expected, "choose another `out`")
+        if alone and any(self.path.iterdir()):
+            found, remedy = "a folder that is not empty", "choose another `out`"
+            raise InputError(self.name, found, "a new or empty folder", remedy)
+
+    def _remove_older(self) -> None:
+        """Remove what an older run wrote or had begun to write, and the folders that it leaves empty."""
+        begun = [name for name in self._lines(UNFINISHED) if isinstance(name, str)]
+        kept = json.loads((self.path / MANIFEST).read_text("utf-8"))["files"] if (self.path / MANIFEST).exists() else ()
+        for name in {*begun, *kept, self.records, UNFINISHED, MANIFEST}:
+            path = Path(os.path.normpath(self.path / name))
+            if path.is_relative_to(os.path.normpath(self.path)):  # not where a damaged manifest leads
+                path.unlink(missing_ok=True)
+                path.with_name(f".{path.name}.part").unlink(missing_ok=True)
+                for folder in path.relative_to(os.path.normpath(self.path)).parents[:-1]:
+                    with suppress(OSError):  # something else is in it
+                        (self.path / folder).rmdir()
+
+    def _is_whole(self, name: str, known: dict) -> bool:
+        path = self.path / name
+        return path.is_file() and path.stat().st_size == known["bytes"] and _fingerprint(path) == known
+
+    def _lines(self, name: str) -> Iterator[Any]:
+        """The lines of a JSONL of this folder; a kill may have cut the last one."""
+        if (self.path / name).is_file():
+            for line in (self.path / name).read_text(encoding="utf-8").split("\n"):
+                with suppress(ValueError):
+                    yield json.loads(line)
+
+    def _append(self, name: str, line: object) -> None:
+        """Add a line at once, so that a kill leaves it or nothing, and other processes may add theirs."""
+        if self.replaces:
+            self._remove_older()
+            self.replaces = False
+        if not (self.path / UNFINISHED).exists():
+            _write_line(self.path / UNFINISHED, self.run)
+        _write_line(self.path / name, line)
+
+
+def _write_line(path: Path, line: object) -> None:
+    cut = path.exists() and path.stat().st_size and not _ends_its_line(path)
+    with path.open("ab", buffering=0) as file:
+        file.write(("\n" * cut + json.dumps(line) + "\n").encode())
+
+
+def _ends_its_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def _differences(older: dict, run: dict) -> tuple[str, str]:
+    """What an older run has otherwise, and what this one has there."""
+    flat = [{**{key: each[key] for key in each if key != "arguments"}, **each["arguments"]} for each in (older, run)]
+    names = [name for name in dict.fromkeys([*flat[0], *flat[1]]) if flat[0].get(name) != flat[1].get(name)]
+    found, expected = (", ".join(f"{name} {_short(each.get(name))}" for name in names) for each in flat)
+    return f"a run with {found}", f"{expected} as now"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _fingerprint(path: Path) -> dict:
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+@cache
+def _code_version() -> str:
+    """The version, and twelve digits over the package's own code: they differ where it was edited."""
+    rooms = [find_spec(f"hf_medreport{room}") for room in ("", ".modeling", ".processing", ".dataset_scripts")]
+    folders = [Path(place) for room in rooms for place in room.submodule_search_locations]
+    sources = sorted({path for folder in folders for path in folder.rglob("*.py")})
+    return f"{__version__}+{sha256(b''.join(path.read_bytes() for path in sources))[:12]}"
 
 
 def _version(package: str) -> str | None:

@@ -132,8 +132,14 @@ def readable(text: str) -> str:
 
 
 def unique_stem(name: str, used: set[str]) -> str:
-    """A file name for an item's pictures: its stem, made safe, and unlike those in `used`, to which it is added."""
-    stem = re.sub(r"[^\w.-]", "_", Path(name).stem).lstrip(".") or "film"
+    """How the names of an item's files begin: its id without the ending, made safe, and unlike those in `used`.
+
+    Args:
+        name: a file's name, or a path whose folders tell it from others: `p1/view1.png` gives `p1_view1`.
+        used: the stems that are taken; this one is added.
+    """
+    path = Path(name)
+    stem = re.sub(r"[^\w.-]", "_", "_".join([*path.parts[:-1], path.stem])).lstrip(".") or "film"
     stem = stem.encode("utf-8")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
     candidate, number = stem, 2
     while candidate in used:

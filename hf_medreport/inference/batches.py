@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from hf_medreport.files.items import why
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.report import Failure
 from hf_medreport.processing.input_error import InputError
@@ -55,12 +56,7 @@ def _each(batch: list[tuple], name: Callable, write: Callable) -> list:
 
 def failed(name: str, error: Exception) -> Failure:
     """The failure of an item, in one line."""
-    if isinstance(error, OSError) and not isinstance(error, InputError):
-        reason = (error.strerror or "an error of the system").lower()
-        error = InputError(name, reason, "a file that can be read", "check it and its permissions")
-    words = " ".join(str(error).split())
-    message = words if isinstance(error, InputError) else f"{name}: {type(error).__name__}: {words}"
-    return Failure(readable(name), readable(message))
+    return Failure(readable(name), why(name, error))
 
 
 def one_mask_each(masks: Iterable[str | os.PathLike] | None, count: int, unit: str) -> list[Path | None]:

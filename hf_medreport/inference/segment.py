@@ -7,14 +7,16 @@ report model takes it.
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
-from hf_medreport.files.writing import output_folder, readable, sha256, unique_stem, write_json, write_whole
+from hf_medreport.files.items import item_stems
+from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import in_batches
 from hf_medreport.inference.loading import Segmenter, model_revision
 from hf_medreport.inference.report import Failure, preview
@@ -108,29 +110,69 @@ def _segmentation(path: Path, film: np.ndarray, logits: torch.Tensor) -> Segment
 
 
 class SegmentFolder:
-    """The folder of `--out`: `FILM_lungs.png`, `_heart.png` and `_overlay.png` for each film, and `segment.json`."""
+    """The results of a run over films, as they come: `STEM_lungs.png`, `_heart.png` and `_overlay.png` of each.
 
-    def __init__(self, out: str | os.PathLike):
-        self.folder, self.used = output_folder(out), set()
+    Args:
+        run: the run's folder.
+        ids: of all its films, see `item_ids`; their files are named from them.
+        segmenter: which found the masks.
+    """
 
-    def add(self, result: Segmentation) -> None:
-        """Write the masks, 0 and 255 and of the film's size, and the overlay."""
-        stem = unique_stem(result.film, self.used)
+    def __init__(self, run: RunFolder, ids: Iterable[str], segmenter: Segmenter):
+        self.run, self.stems, self.segmenter = run, item_stems(ids), segmenter
+        self.records: dict[str, dict] = {}
+        self.failures: dict[str, str] = {}
+        run.total = len(self.stems)
+
+    def kept(self, id: str, digest: str) -> bool:
+        """Whether an earlier run has done a film of this digest."""
+        record = self.run.done(id, digest)
+        if record is not None:
+            self.records[id] = record
+        return record is not None
+
+    def add(self, id: str, result: Segmentation | Failure, digest: str, failure: str | None = None) -> None:
+        """Write the masks, 0 and 255 and of the film's size, and the overlay.
+
+        Args:
+            id: of the film.
+            result: its masks, or why there are none.
+            digest: of what they were made from.
+            failure: what went wrong with the film beside its masks.
+        """
+        if isinstance(result, Failure):
+            failure = result.message
+        else:
+            self.records[id] = {"id": id, **result.to_json()}
+            files = self._write_pictures(self.stems[id], result)
+        if failure is None:
+            self.run.add(id, self.records[id], files, digest)
+        else:
+            self.failures[id] = failure
+            self.run.fail()
+
+    def _write_pictures(self, stem: str, result: Segmentation) -> list[str]:
         pictures = {
-            "lungs": Image.fromarray(result.lungs).convert("L"),
-            "heart": Image.fromarray(result.heart).convert("L"),
-            "overlay": result.overlay(),
+            f"{stem}_lungs.png": Image.fromarray(result.lungs).convert("L"),
+            f"{stem}_heart.png": Image.fromarray(result.heart).convert("L"),
+            f"{stem}_overlay.png": result.overlay(),
         }
-        for what, picture in pictures.items():
-            write_whole(self.folder / f"{stem}_{what}.png", lambda path, picture=picture: picture.save(path, "PNG"))
+        for name, picture in pictures.items():
+            self.run.write(name, lambda file, picture=picture: picture.save(file, "PNG"))
+        return list(pictures)
 
-    def finish(self, record: dict) -> Path:
-        """Write `segment.json`."""
-        return write_json(self.folder / "segment.json", record)
+    def finish(self) -> dict:
+        """Write `segment.json`, whose content is returned, and the manifest."""
+        films = [self.records[id] for id in self.stems if id in self.records]
+        failures = [{"id": id, "film": id.rsplit("/")[-1], "message": why} for id, why in self.failures.items()]
+        content = to_json(films, failures, self.segmenter)
+        self.run.write_json("segment.json", content)
+        self.run.finish(packages=("torch", "transformers", "numpy", "pillow"))
+        return content
 
 
-def to_json(films: list[dict], failures: list[Failure], segmenter: Segmenter) -> dict:
-    """What `segment.json` and `--json` hold; `films` are those of `Segmentation.to_json`."""
+def to_json(films: list[dict], failures: list[dict], segmenter: Segmenter) -> dict:
+    """What `segment.json` and a screen's JSON hold."""
     scores = [film["dice"] for film in films if "dice" in film]
     return {
         "model": segmenter.name,
@@ -139,5 +181,5 @@ def to_json(films: list[dict], failures: list[Failure], segmenter: Segmenter) ->
         "crop_margin": CROP_MARGIN,
         "films": films,
         "mean_dice": round(float(np.mean(scores)), 4) if scores else None,
-        "failures": [asdict(failure) for failure in failures],
+        "failures": failures,
     }

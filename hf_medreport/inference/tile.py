@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hf_medreport.files.items import why
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
-from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.processing.slide_tiling import Tiling, read_tile
@@ -140,8 +140,8 @@ def encode_slides(
                     continue
                 try:
                     ready.extend(zip([run] * len(indices), indices, future.result(), strict=True))
-                except (InputError, OSError) as error:
-                    run.fail(one_line(run.path, error))
+                except Exception as error:
+                    run.fail(why(run.path.name, error))
                     yield run
             batch = [ready.popleft() for _ in range(min(batch_size, len(ready)))]
             yield from _encode_batch(batch, encoder, batch_size)
@@ -172,17 +172,15 @@ def _encode_batch(batch: list[tuple], encoder: PatchEncoder, batch_size: int) ->
         return
     full = np.zeros((batch_size, *batch[0][2].shape), np.float32)
     full[: len(batch)] = [pixels for _, _, pixels in batch]
-    vectors = encoder.vectors(torch.from_numpy(full)).float().cpu().numpy()
+    try:
+        vectors = encoder.vectors(torch.from_numpy(full)).float().cpu().numpy()
+    except Exception as error:
+        for run in {id(run): run for run, _, _ in batch}.values():
+            run.fail(why(run.path.name, error))
+            yield run
+        return
     for (run, index, _), vector in zip(batch, vectors, strict=False):  # the zeros at the end belong to nobody
         run.features[index] = vector
         run.left -= 1
         if run.left == 0:
             yield run
-
-
-def one_line(path: Path, error: Exception) -> str:
-    """Why a slide failed; the system's errors (no permission, a disk that went away) in our form."""
-    if isinstance(error, OSError):
-        reason = (error.strerror or "an error of the system").lower()
-        error = InputError(path.name, reason, "a slide that can be read", "check the file and its permissions")
-    return str(error).encode("utf-8", "replace").decode("utf-8")

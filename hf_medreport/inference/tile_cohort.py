@@ -4,8 +4,8 @@
   else the slide is done again.
 - One bad slide never ends the cohort.
 - A process locks a slide before it works on it (`.STEM.claim`). The lock belongs to the system, so it goes with the
-  process, however that ends: nothing stale is left. Where processes were started together (torchrun, accelerate: RANK
-  and WORLD_SIZE) each takes its own share of the list.
+  process, however that ends: nothing stale is left. Processes share a folder where each is started with `resume`; where
+  they were started together (torchrun, accelerate: RANK and WORLD_SIZE) each takes its own share of the list.
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
@@ -20,8 +20,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from hf_medreport.files.writing import output_folder, readable, write_json, write_whole
-from hf_medreport.inference.tile import SlideRun, encode_slides, one_line
+from hf_medreport.files.items import item_ids, why
+from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.writing import readable
+from hf_medreport.inference.tile import SlideRun, encode_slides
 from hf_medreport.inference.tile_overlay import overlay
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
 from hf_medreport.processing.file_suffixes import PYRAMID_SUFFIXES
@@ -109,7 +111,7 @@ def _one_a_series(paths: Iterable[Path]) -> list[Path]:
 
 def tile_cohort(
     sources: Iterable[str | os.PathLike],
-    out: str | os.PathLike,
+    folder: RunFolder,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
     *,
@@ -123,7 +125,7 @@ def tile_cohort(
 
     Args:
         sources: slides, or folders of slides.
-        out: the folder, made when absent.
+        folder: of this run, from `tile_folder`.
         encoder: tile -> vector.
         processor: how to tile, from `tile_settings`.
         slide_mpp: microns per level-0 px of slides that do not say.
@@ -143,29 +145,32 @@ def tile_cohort(
         if value is not None and value < 1:
             raise InputError(name, str(value), "at least 1", "correct it")
     check_slide_mpp(slide_mpp)
-    folder = output_folder(out)
-    paths = own_share(slide_paths(sources))
+    paths = slide_paths(sources)
+    ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
+    folder.total = len(paths)
     made = _header(encoder, processor, slide_mpp)
     claims: dict[Path, FileLock] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
-        run = SlideRun(path, folder / f"{path.stem}.safetensors", slide_mpp, started=time.perf_counter())
-        claim = take_claim(folder / f".{path.stem}.claim")
+        run = SlideRun(path, folder.path / f"{path.stem}.safetensors", slide_mpp, started=time.perf_counter())
+        claim = take_claim(folder.path / f".{path.stem}.claim")
         if claim is None:
             run.state = "elsewhere"
             return run
         claims[path] = claim
         try:
+            folder.begun(run.file.name)
+            folder.begun(f"{path.stem}{OVERLAY}")
             _prepare(run, processor, made, draw)
-        except (InputError, OSError) as error:
-            run.fail(one_line(path, error))
+        except Exception as error:
+            run.fail(why(path.name, error))
         return run
 
     def finished(run: SlideRun) -> SlideRun:
         if run.picture is not None:
             picture, name = run.picture, f"{run.path.stem}{OVERLAY}"
-            write_whole(folder / name, lambda part: picture.save(part, format="PNG"))
+            folder.write(name, lambda file: picture.save(file, format="PNG"))
         if run.state == "encoding":
             try:
                 write_features(run.file, PatchFeatures(run.features, run.tiling.coordinates, run.info))
@@ -174,6 +179,7 @@ def tile_cohort(
                 run.fail(str(error))
         run.seconds = time.perf_counter() - run.started
         run.features = run.tiling = run.picture = None  # large, and on disk by now
+        _keep(run, folder, ids[run.path])
         if run.path in claims:
             drop_claim(claims.pop(run.path))
         return run
@@ -195,6 +201,23 @@ def tile_cohort(
             drop_claim(claim)
 
 
+def _keep(run: SlideRun, folder: RunFolder, id: str) -> None:
+    """Note that a slide is done, with its files, or that it failed."""
+    if run.state == "failed":
+        folder.fail()
+    if run.state not in ("done", "kept"):
+        return
+    files, digest = [run.file.name], run.info["slide_fingerprint"]
+    picture = f"{run.path.stem}{OVERLAY}"
+    if (folder.path / picture).exists():
+        files.append(picture)
+    known = folder.entries.get(id, {"digest": None, "files": ()})
+    if run.state == "kept" and known["digest"] == digest and set(known["files"]) == set(files):
+        folder.done_items += 1
+    else:
+        folder.add(id, slide_record(run, id), files, digest)
+
+
 def own_share(paths: list[Path]) -> list[Path]:
     """What this process is to do of the slides: every WORLD_SIZE-th, or all.
 
@@ -208,26 +231,61 @@ def own_share(paths: list[Path]) -> list[Path]:
     return paths[rank::world]
 
 
-def write_summary(out: str | os.PathLike, runs: list[SlideRun]) -> Path:
-    """`summary.json` (`summary-RANK.json` beside the first of several processes): what became of each slide."""
+def tile_folder(
+    out: str | os.PathLike,
+    encoder: PatchEncoder,
+    processor: TileImageProcessor,
+    slide_mpp: float | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> RunFolder:
+    """The folder of a run of these settings, a context manager.
+
+    Args:
+        out: the folder, made when absent.
+        encoder, processor, slide_mpp: as of `tile_cohort`.
+        resume, overwrite: of `RunFolder`. Processes that share the folder each need `resume`.
+
+    Raises:
+        InputError: as `RunFolder`; or one of several processes without `resume`.
+    """
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and not resume:
+        found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
+        raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
+    settings = {key: value for key, value in _header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
+    return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+
+
+def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike], runs: list[SlideRun]) -> dict:
+    """Write the manifest and `summary.json` (`summary-RANK.json` beside the first of several processes), whose content
+    is returned: what became of each slide."""
     rank = int(os.environ.get("RANK", 0))
-    path = Path(out) / (f"summary-{rank}.json" if rank else "summary.json")
-    return write_json(path, to_json(runs))
+    paths = slide_paths(sources)
+    content = to_json(runs, dict(zip(paths, item_ids(paths), strict=True)))
+    folder.write_json(f"summary-{rank}.json" if rank else "summary.json", content)
+    folder.finish(packages=("torch", "transformers", "numpy", "openslide-python", "tifffile"))
+    return content
 
 
-def to_json(runs: list[SlideRun]) -> dict:
-    """What `summary.json` and `--json` hold."""
-    slides = [
-        {
-            "slide": readable(run.path.name),
-            "state": run.state,
-            "tiles": run.tiles,
-            "seconds": round(run.seconds, 2),
-            "message": run.message,
-        }
-        for run in runs
-    ]
+def to_json(runs: list[SlideRun], ids: dict[Path, str]) -> dict:
+    """What `summary.json` and a screen's JSON hold."""
+    slides = [slide_record(run, ids[run.path]) for run in runs]
     return {"version": __version__, "slides": slides, "failures": sum(run.state == "failed" for run in runs)}
+
+
+def slide_record(run: SlideRun, id: str) -> dict:
+    """What became of a slide."""
+    return {
+        "id": id,
+        "slide": readable(run.path.name),
+        "fingerprint": run.info.get("slide_fingerprint"),
+        "state": run.state,
+        "tiles": run.tiles,
+        "seconds": round(run.seconds, 2),
+        "message": run.message,
+    }
 
 
 def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from hf_medreport.data import phantom_files, phantom_formats
 from hf_medreport.data.phantom_files import write_corpus
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.corpus import ChestCorpus
 from hf_medreport.phantom.findings import Fact
 from hf_medreport.processing.image_reading import read_image
@@ -197,43 +197,74 @@ def test_a_finished_run_is_left_alone_and_checked(tmp_path):
     manifest = write_corpus(out, ChestCorpus(**PLAIN))
     (shard,) = (out / "data").iterdir()
     before = shard.stat().st_mtime_ns
-    assert write_corpus(out, ChestCorpus(**PLAIN)) == manifest and shard.stat().st_mtime_ns == before
+    assert write_corpus(out, ChestCorpus(**PLAIN), resume=True) == manifest and shard.stat().st_mtime_ns == before
     shard.write_bytes(b"other")
     with pytest.raises(InputError, match="other content than its manifest says"):
-        write_corpus(out, ChestCorpus(**PLAIN))
+        write_corpus(out, ChestCorpus(**PLAIN), resume=True)
     shard.unlink()
     with pytest.raises(InputError, match="no such file"):
-        write_corpus(out, ChestCorpus(**PLAIN))
+        write_corpus(out, ChestCorpus(**PLAIN), resume=True)
+    assert write_corpus(out, ChestCorpus(**PLAIN), overwrite=True) == manifest
 
 
-def test_another_run_is_not_overwritten(tmp_path):
+def test_an_older_run_is_not_mixed_with(tmp_path):
     write_corpus(tmp_path / "out", ChestCorpus(**PLAIN))
-    with pytest.raises(InputError, match="out: found a run of other arguments"):
-        write_corpus(tmp_path / "out", ChestCorpus(**PLAIN | {"seed": 1}))
+    with pytest.raises(InputError, match="out: found a finished run; expected a new or empty folder; go on with"):
+        write_corpus(tmp_path / "out", ChestCorpus(**PLAIN))
+    with pytest.raises(InputError, match="out: found a run with seed 0; expected seed 1 as now"):
+        write_corpus(tmp_path / "out", ChestCorpus(**PLAIN | {"seed": 1}), resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(InputError, match="mine: found a folder that is not empty"):
         write_corpus(tmp_path / "mine", ChestCorpus(**PLAIN))
 
 
+@pytest.mark.parametrize("format", ["png", "parquet"])
+def test_what_is_whole_is_not_drawn_again(tmp_path, monkeypatch, format):
+    monkeypatch.setattr(phantom_formats, "SHARD_ROWS", 3)
+    corpus, drawn = ChestCorpus(**PLAIN | {"n": 7}), []
+    whole = write_corpus(tmp_path / "whole", corpus, format, workers=1)
+
+    def killed(films):
+        for number, record in enumerate(films):
+            if number == 5:
+                raise KeyboardInterrupt
+            yield record
+
+    def counted(films):
+        for record in films:
+            drawn.append(record)
+            yield record
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        write_corpus(tmp_path / "out", corpus, format, workers=1, progress=killed)
+    done = 5 if format == "png" else 3  # two shards of three rows and one of one; the second was not whole
+    assert raised.value.__notes__ == [f"interrupted: {done} done, 0 failed, {7 - done} left; `resume` goes on"]
+    assert write_corpus(tmp_path / "out", corpus, format, workers=1, progress=counted, resume=True) == whole
+    assert len(drawn) == 7 - done
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        path.name for path in (tmp_path / "whole").iterdir()
+    }
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_full_disk_leaves_nothing_half_written_and_the_run_begins_anew(tmp_path, monkeypatch, format):
     whole = write_corpus(tmp_path / "whole", ChestCorpus(**PLAIN), format)
-    monkeypatch.setattr(CorpusFolder, "open", full_after(4000, CorpusFolder.open))
+    monkeypatch.setattr(RunFolder, "open", full_after(4000, RunFolder.open))
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_corpus(tmp_path / "out", ChestCorpus(**PLAIN), format)
     assert caught.value.errno == 28
-    left = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name != ".unfinished.json"]
+    left = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and not path.name.startswith(".")]
     for path in left:
         name = str(path.relative_to(tmp_path / "out"))
         assert name in whole["files"] and path.stat().st_size == whole["files"][name]["bytes"]
     monkeypatch.undo()
-    assert write_corpus(tmp_path / "out", ChestCorpus(**PLAIN), format) == whole
-    assert not (tmp_path / "out" / ".unfinished.json").exists()
+    assert write_corpus(tmp_path / "out", ChestCorpus(**PLAIN), format, resume=True) == whole
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def full_after(capacity: int, open_):
-    """`CorpusFolder.open` on a disk that takes so many bytes."""
+    """`RunFolder.open` on a disk that takes so many bytes."""
     written = 0
 
     class Full:

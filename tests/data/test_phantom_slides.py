@@ -15,7 +15,8 @@ import tifffile
 import hf_medreport.cli.phantom_slide  # noqa: F401  (adds its verb)
 from hf_medreport.data import phantom_slides
 from hf_medreport.data.phantom_slides import write_slides
-from hf_medreport.files.run_folder import CorpusFolder
+from hf_medreport.files.interruption import Terminated
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.findings import SlideFacts
 from hf_medreport.processing.input_error import InputError
@@ -101,17 +102,17 @@ def test_a_finished_run_is_left_alone_and_checked(tmp_path):
     manifest = write_slides(out, SlideCorpus(**SMALL), 1)
     slide = out / rows_of(out)[0]["file_name"]
     before = slide.stat().st_mtime_ns
-    assert write_slides(out, SlideCorpus(**SMALL), 1) == manifest and slide.stat().st_mtime_ns == before
+    assert write_slides(out, SlideCorpus(**SMALL), 1, resume=True) == manifest and slide.stat().st_mtime_ns == before
     slide.write_bytes(slide.read_bytes()[:-1])
     with pytest.raises(InputError) as caught:
-        write_slides(out, SlideCorpus(**SMALL), 1)
+        write_slides(out, SlideCorpus(**SMALL), 1, resume=True)
     assert str(caught.value) == (
         "out/slides/phantom-slide-train-3-000000.tiff: found other content than its manifest says"
-        "; expected the file as written; delete the folder"
+        "; expected the file as written; begin anew with `overwrite`"
     )
 
 
-def test_a_killed_run_starts_again_to_the_same_bytes(tmp_path):
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     whole = write_slides(tmp_path / "whole", SlideCorpus(**SMALL), 1)
     code = (
         "from hf_medreport.data.phantom_slides import write_slides\n"
@@ -125,23 +126,23 @@ def test_a_killed_run_starts_again_to_the_same_bytes(tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "out" / "manifest.json").exists()
-    assert write_slides(tmp_path / "out", SlideCorpus(**SMALL), 1) == whole
-    assert not list(tmp_path.glob("out/**/*.part"))
+    assert write_slides(tmp_path / "out", SlideCorpus(**SMALL), 1, resume=True) == whole
+    assert not list(tmp_path.glob("out/**/.*"))
 
 
 @pytest.mark.parametrize("slides", [0.5, 1.5])
 def test_a_full_disk_leaves_nothing_half_written_and_the_run_begins_anew(tmp_path, monkeypatch, slides):
     whole = write_slides(tmp_path / "whole", SlideCorpus(**SMALL), 1)
     a_slide = np.mean([file["bytes"] for name, file in whole["files"].items() if name.endswith(".tiff")])
-    monkeypatch.setattr(CorpusFolder, "open", full_after(int(slides * a_slide), CorpusFolder.open))
+    monkeypatch.setattr(RunFolder, "open", full_after(int(slides * a_slide), RunFolder.open))
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_slides(tmp_path / "out", SlideCorpus(**SMALL), 1)
     assert caught.value.errno == 28
     for path in (tmp_path / "out").rglob("*"):
-        if path.is_file() and path.name != ".unfinished.json":
+        if path.is_file() and not path.name.startswith("."):
             assert path.stat().st_size == whole["files"][str(path.relative_to(tmp_path / "out"))]["bytes"]
     monkeypatch.undo()
-    assert write_slides(tmp_path / "out", SlideCorpus(**SMALL), 1) == whole
+    assert write_slides(tmp_path / "out", SlideCorpus(**SMALL), 1, resume=True) == whole
 
 
 def without(module: str):
@@ -190,14 +191,30 @@ def test_what_cannot_be_written_is_told_before_a_folder_is_made(tmp_path, monkey
     assert str(caught.value) == message and not (tmp_path / "out").exists()
 
 
+def test_a_slide_that_is_whole_is_not_drawn_again(tmp_path):
+    options, asked = SMALL | {"n": 3}, []
+    whole = write_slides(tmp_path / "whole", SlideCorpus(**options), 1)
+
+    def killed(slides):
+        for number, slide in enumerate(slides):
+            if number == 2:
+                raise Terminated
+            yield slide
+
+    with pytest.raises(Terminated) as raised:
+        write_slides(tmp_path / "out", SlideCorpus(**options), 1, progress=killed)
+    assert raised.value.__notes__ == ["interrupted: 2 done, 0 failed, 1 left; `resume` goes on"]
+    again = {"resume": True, "progress": lambda slides: asked.extend(slides) or slides}
+    assert write_slides(tmp_path / "out", SlideCorpus(**options), 1, **again) == whole and asked == [2]
+
+
 def test_another_run_is_not_overwritten(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(InputError) as caught:
         write_slides(tmp_path / "mine", SlideCorpus(**SMALL), 1)
     assert str(caught.value) == (
-        "mine: found a folder that is not empty; expected a new or empty folder, or this very run"
-        "; choose another `out` or delete the folder"
+        "mine: found a folder that is not empty; expected a new or empty folder; choose another `out`"
     )
 
 
@@ -206,7 +223,12 @@ def test_the_verb_writes_and_says_so(capsys, tmp_path):
     code, out, err = run(capsys, "phantom", "slide", *options, "--pen-share", 1, "--out", tmp_path / "a", "--json")
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     summary = json.loads(out)
-    assert code == 0 and err == "" and summary["cases"] == 1 and summary["files"] == len(manifest["files"]) == 4
+    assert (
+        code == 0
+        and err == "1 done, 0 failed, 0 left\n"
+        and summary["cases"] == 1
+        and summary["files"] == len(manifest["files"]) == 4
+    )
     expected = {"n": 1, "size": 512, "mpp": 1.0, "seed": 5, "split": "held_back_style", "style": "held_back"}
     assert expected.items() <= manifest["arguments"].items()
     code, out, err = run(capsys, "phantom", "slide", *options, "--style", "standard", "--out", tmp_path / "b")

@@ -118,9 +118,17 @@ def test_workers_and_a_killed_run_change_no_byte(mimic, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         prepare(MimicCxr(mimic), tmp_path / "two", workers=3, progress=killed)
-    assert set(contents(tmp_path / "two")) == {".unfinished.json", "train.parquet"}
+    assert set(contents(tmp_path / "two")) == {".records.jsonl", ".unfinished.jsonl", "train.parquet"}
     (tmp_path / "two" / ".validation.parquet.part").write_bytes(b"of a run that was killed")
-    prepare(MimicCxr(mimic), tmp_path / "two", workers=3)
+    read = []
+    prepare(
+        MimicCxr(mimic),
+        tmp_path / "two",
+        workers=3,
+        progress=lambda films, total: read.append(total) or films,
+        resume=True,
+    )
+    assert len(read) == 3  # the reports, and two parts: not the one that was whole
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -130,8 +138,8 @@ def test_other_reports_are_another_run(tmp_path):
     folder = write_mimic(tmp_path / "tree")
     prepare(MimicCxr(folder), tmp_path / "out")
     (folder / "files/p16/p16000038/s50000006.txt").write_text("FINDINGS: Other. IMPRESSION: Words.")
-    with pytest.raises(InputError, match="out: found a run of other arguments"):
-        prepare(MimicCxr(folder), tmp_path / "out")
+    with pytest.raises(InputError, match=r'out: found a run with texts "\w+\.\.\.; expected texts "\w+\.\.\. as now'):
+        prepare(MimicCxr(folder), tmp_path / "out", resume=True)
 
 
 def test_parts_of_ours_go_by_patient(tmp_path):
@@ -217,7 +225,11 @@ def test_every_flag(capsys, tmp_path):
     flags += ["--workers", 2, "--no-embed", "--json", "--images", folder, "--reports", folder]
     code, out, err = run(capsys, "prepare", "mimic-cxr", folder, *flags, "--out", tmp_path / "out")
     funnel = json.loads(out)
-    assert code == 0 and err == "" and funnel["parts"] == {"train": 1, "validation": 1, "test": 1}
+    assert (
+        code == 0
+        and err == "3 done, 0 failed, 0 left\n"
+        and funnel["parts"] == {"train": 1, "validation": 1, "test": 1}
+    )
     rules = {"sections": ["impression", "findings"], "views": "PA", "uncertain": "positive"}
     assert funnel["arguments"]["rules"] == rules and funnel["arguments"]["labels"] == "none"
     assert rows_of(tmp_path / "out" / "train.parquet")[0]["text"] == "Sit amet. Lorem ipsum dolor."
@@ -236,8 +248,9 @@ def test_a_bad_film_is_exit_code_1_and_the_others_are_written(capsys, tmp_path, 
     path = next(folder.rglob("aa-1.jpg" if verb == "mimic-cxr" else "patient42142/study5/view1_frontal.png"))
     path.write_bytes(path.read_bytes()[:100])
     name = "aa-1.jpg" if verb == "mimic-cxr" else "patient42142_study5_view1_frontal.png"
+    left = 4 if verb == "mimic-cxr" else 3
     code, out, err = run(capsys, "prepare", verb, folder, "--out", tmp_path / "out")
     kind = path.suffix.upper()[1:].replace("JPG", "JPEG")
     remedy = "expected a complete image; copy or export the file again"
-    assert (code, err) == (1, f"{name}: found a truncated {kind}; {remedy}\n")
-    assert f"readable films                     {4 if verb == 'mimic-cxr' else 3:9}\n" in out
+    assert (code, err) == (1, f"{name}: found a truncated {kind}; {remedy}\n{left} done, 1 failed, 0 left\n")
+    assert f"readable films                     {left:9}\n" in out

@@ -178,9 +178,9 @@ def test_workers_and_a_killed_run_change_no_byte(tree, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         prepare(sources, images, tmp_path / "two", workers=3, progress=killed)
-    assert set(contents(tmp_path / "two")) == {".unfinished.json"}
+    assert set(contents(tmp_path / "two")) == {".unfinished.jsonl"}
     (tmp_path / "two" / ".train.parquet.part").write_bytes(b"of a run that was killed")
-    prepare(sources, images, tmp_path / "two", workers=3)
+    prepare(sources, images, tmp_path / "two", workers=3, resume=True)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -244,7 +244,10 @@ def test_a_bad_film_is_told_and_the_others_are_written(capsys, tmp_path, spoil):
     tables = write_kaggle(tmp_path, {1: "normal", 2: "normal", 3: LUNG})
     message = spoil(tmp_path / "images")
     code, out, err = command(capsys, tables, tmp_path / "images", "--out", tmp_path / "out", "--split", "1:0:0")
-    assert (code, err) == (1, message + "\n") and "readable films                             2" in out
+    assert (code, err) == (
+        1,
+        message + "\n2 done, 1 failed, 0 left\n",
+    ) and "readable films                             2" in out
     assert [row["uid"] for row in rows_of(tmp_path / "out" / "train.parquet")] == ["1", "3"]
 
 
@@ -264,7 +267,7 @@ def file_in_the_way(folder: Path) -> dict:
 
 def other_run(folder: Path) -> dict:
     prepare(*given_tree(folder), folder / "out")
-    return prepare(*given_tree(folder), folder / "out", seed=1)
+    return prepare(*given_tree(folder), folder / "out", seed=1, resume=True)
 
 
 WRONG = {
@@ -326,8 +329,8 @@ WRONG = {
     ),
     "another run's folder": (
         other_run,
-        "out: found a run of other arguments; expected a new or empty folder, or this very run"
-        "; choose another `out` or delete the folder",
+        "out: found a run with seed 0; expected seed 1 as now"
+        "; give the same, begin anew with `overwrite`, or choose another `out`",
     ),
     "a margin beyond the film": (
         lambda f: prepare(*given_tree(f), f / "out", margin=0.6),
@@ -365,7 +368,11 @@ def test_every_flag(capsys, tmp_path):
     flags += ["--xxxx-policy", "drop_token", "--split", "1:1:1", "--seed", 3, "--workers", 2, "--no-embed", "--json"]
     code, out, err = command(capsys, tables, tmp_path / "images", *flags, "--out", tmp_path / "out")
     funnel = json.loads(out)
-    assert code == 0 and err == "" and (funnel["steps"]["normal"], funnel["steps"]["abnormal"]) == (2, 2)
+    assert (
+        code == 0
+        and err == "4 done, 0 failed, 0 left\n"
+        and (funnel["steps"]["normal"], funnel["steps"]["abnormal"]) == (2, 2)
+    )
     assert funnel["arguments"]["rules"] == {
         "normal_rule": "no_lung",
         "unindexed": "abnormal",
@@ -389,7 +396,10 @@ def test_a_bad_row_is_exit_code_1(capsys, tmp_path):
     tables = write_kaggle(tmp_path, {1: "normal"}, reports=[report_row(1), report_row(1)])
     code, out, err = command(capsys, tables, tmp_path / "images", "--out", tmp_path / "out", "--split", "1:0:0")
     assert code == 1 and "train                                      1" in out
-    assert err == "indiana_reports.csv, row 2: found uid 1 again; expected one report a uid; drop one of them\n"
+    assert err == (
+        "indiana_reports.csv, row 2: found uid 1 again; expected one report a uid; drop one of them\n"
+        "1 done, 1 failed, 0 left\n"
+    )
 
 
 @pytest.mark.parametrize(("arguments", "found"), [([], "none"), (["--out", "o", "--dry-run"], "--out with --dry-run")])

@@ -146,7 +146,7 @@ def test_a_second_run_asks_nothing_and_writes_the_same_bytes(source, slides, tmp
 
     prepare(source, slides, tmp_path / "out", Model(faithful))
     first, again = files(), Model(faithful)
-    prepare(source, slides, tmp_path / "out", again, workers=4)
+    prepare(source, slides, tmp_path / "out", again, workers=4, resume=True)
     assert again.asked == [] and files() == first
 
 
@@ -161,9 +161,9 @@ def test_a_killed_run_asks_only_what_it_had_no_answer_to(source, slides, tmp_pat
             time.sleep(0.01)
         process.kill()  # while it waits for the sixth answer
         assert process.wait() == -signal.SIGKILL
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cache"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".unfinished.jsonl", "cache"}
     rest = Model(faithful)
-    prepare(source, slides, tmp_path / "out", rest)
+    prepare(source, slides, tmp_path / "out", rest, resume=True)
     assert rest.asked == [CLEANED.format(number) for number in range(5, 12)]
     prepare(source, slides, tmp_path / "whole", Model(faithful))
     for name in ("annotation.json", "texts.jsonl", "funnel.json"):
@@ -189,7 +189,7 @@ def test_one_text_without_an_answer_leaves_the_others(source, slides, tmp_path):
 
     funnel = prepare(source, slides, tmp_path / "out", Model(answer))
     annotation, texts, _ = read(tmp_path / "out")
-    remedy = "expected a rewritten report; run again, or change model or prompt"
+    remedy = "expected a rewritten report; go on with `resume`, or change model or prompt"
     assert funnel["problems"] == [
         f"reports.csv, row 3: found status 500, 6 times; {remedy}",
         f"reports.csv, row 5: found an empty answer; {remedy}",
@@ -368,9 +368,9 @@ def test_the_command_rewrites_by_an_endpoint(capsys, monkeypatch, source, slides
         arguments = ["--slides", slides, "--out", tmp_path / "out", "--endpoint", server.url, "--llm", "small"]
         code, out, err = run(capsys, "prepare", "tcga-reports", source, *arguments, "--json")
         asked = len(server.requests)
-        again = run(capsys, "prepare", "tcga-reports", source, *arguments)
+        again = run(capsys, "prepare", "tcga-reports", source, *arguments, "--resume")
         assert len(server.requests) == asked == 14
-    assert (code, err) == (0, "") and json.loads(out) == read(tmp_path / "out")[2]
+    assert (code, err) == (0, "12 done, 0 failed, 0 left\n") and json.loads(out) == read(tmp_path / "out")[2]
     assert json.loads(out)["flagged"] == 1
     assert again[0] == 0 and re.search(r"^flagged +1$", again[1], re.M) and re.search(r"^kept +12$", again[1], re.M)
     for path in (tmp_path / "out").rglob("*"):
@@ -382,7 +382,9 @@ def test_bad_rows_are_exit_code_1_and_the_others_done(capsys, slides, tmp_path):
     code, out, err = run(
         capsys, "prepare", "tcga-reports", path, "--slides", slides, "--out", tmp_path / "o", "--no-llm"
     )
-    assert (code, err) == (1, "r.csv, row 2: found no text; expected a report; fill it in or drop it\n")
+    assert code == 1 and err == (
+        "r.csv, row 2: found no text; expected a report; fill it in or drop it\n1 done, 1 failed, 0 left\n"
+    )
     assert list(records_of(read(tmp_path / "o")[0])) == ["TCGA-ZZ-0001"]
 
 

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from transformers.modeling_outputs import SemanticSegmenterOutput
 
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference.loading import Segmenter, load, load_segmenter, model_revision
 from hf_medreport.inference.report import Failure
@@ -107,14 +108,16 @@ def test_overlay_shows_lungs_heart_and_box(tmp_path):
 
 
 def test_files(tmp_path):
-    folder = SegmentFolder(tmp_path / "out")
     (result,) = segment_films([film(tmp_path)], threshold())
-    folder.add(result)
-    folder.add(result)  # of the same name, from another folder
-    names = [f"film{number}_{what}.png" for number in ("-2", "") for what in ("heart", "lungs", "overlay")]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    ids = ["p1/film.png", "p2/film.png"]  # of the same name, from two folders
+    with RunFolder(tmp_path / "out", "segment", {}, records="records.jsonl") as run:
+        folder = SegmentFolder(run, ids, threshold())
+        for id in ids:
+            folder.add(id, result, "digest")
+    names = [f"p{number}_film_{what}.png" for number in (1, 2) for what in ("heart", "lungs", "overlay")]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == names
     for what in ("lungs", "heart"):
-        with Image.open(tmp_path / "out" / f"film_{what}.png") as picture:
+        with Image.open(tmp_path / "out" / f"p1_film_{what}.png") as picture:
             assert picture.mode == "L" and np.array_equal(np.asarray(picture), 255 * getattr(result, what))
 
 

@@ -97,29 +97,71 @@ def test_a_spoilt_file_is_made_anew(cohort, tmp_path, spoil, found):
     assert contents(tmp_path / "out") == undisturbed
 
 
-def test_another_encoder_makes_all_anew(cohort, tmp_path):
+def test_a_run_of_another_encoder_is_not_gone_on_with(cohort, tmp_path):
     slides, encoder, undisturbed = cohort
     run_cohort(slides, tmp_path / "out", save_encoder(tmp_path / "encoder", seed=1))
-    assert contents(tmp_path / "out") != undisturbed
-    runs = run_cohort(slides, tmp_path / "out", encoder)
-    assert all("found encoder_revision" in run.message for run in runs)
+    before = contents(tmp_path / "out")
+    assert before != undisturbed
+    with pytest.raises(InputError, match="out: found a run with encoder_revision .* as now; give the same"):
+        run_cohort(slides, tmp_path / "out", encoder)
+    with pytest.raises(InputError, match="out: found a finished run; expected a new or empty folder"):
+        run_cohort(slides, tmp_path / "out", encoder, resume=False)
+    assert contents(tmp_path / "out") == before
+    assert states(run_cohort(slides, tmp_path / "out", encoder, resume=False, overwrite=True)) == ALL_DONE
     assert contents(tmp_path / "out") == undisturbed
 
 
 @pytest.mark.parametrize(
     ("settings", "found"),
     [
-        ({"patch_px": 96}, "patch_px 64; expected 96"),
-        ({"overlap_px": 16}, "overlap_px 0; expected 16"),
-        ({"mpp": 0.5}, "cut_at level 0; expected mpp 0.5"),
-        ({"size": 32}, "input_px 224; expected 32"),
+        ({"patch_px": 96}, 'patch_px "64"; expected patch_px "96" as now'),
+        ({"overlap_px": 16}, 'overlap_px "0"; expected overlap_px "16" as now'),
+        ({"mpp": 0.5}, 'cut_at "level 0"; expected cut_at "mpp 0.5" as now'),
+        ({"size": 32}, 'input_px "224"; expected input_px "32" as now'),
     ],
 )
-def test_other_settings_make_all_anew(cohort, tmp_path, settings, found):
+def test_a_run_of_other_settings_is_not_gone_on_with(cohort, tmp_path, settings, found):
     slides, encoder, _ = cohort
     run_cohort(slides[:1], tmp_path / "out", encoder)
-    [run] = run_cohort(slides[:1], tmp_path / "out", encoder, settings=settings)
-    assert run.message == f"made anew: slide0.safetensors: found {found}; tile the slide again"
+    with pytest.raises(InputError) as raised:
+        run_cohort(slides[:1], tmp_path / "out", encoder, settings=settings)
+    remedy = "give the same, begin anew with `overwrite`, or choose another `out`"
+    assert str(raised.value) == f"out: found a run with {found}; {remedy}"
+
+
+def test_any_exception_of_a_slide_is_its_failure(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+    tile_slide, calls = tile_cohort.tile_slide, []
+
+    def broken(slide, processor):
+        calls.append(slide)
+        if len(calls) == 2:
+            raise ZeroDivisionError("float division by zero")
+        return tile_slide(slide, processor)
+
+    monkeypatch.setattr(tile_cohort, "tile_slide", broken)
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert {run.path.name: run.message for run in runs if run.state == "failed"} == {
+        "slide1.tiff": "slide1.tiff: ZeroDivisionError: float division by zero"
+    }
+    monkeypatch.undo()
+    assert states(run_cohort(slides, tmp_path / "out", encoder)) == {
+        "slide0.tiff": "kept",
+        "slide1.tiff": "done",
+        "slide2.tiff": "kept",
+    }
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def test_the_manifest_names_slides_and_files(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    run_cohort(slides, tmp_path / "out", encoder)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert set(manifest["inputs"]) == {"slide0.tiff", "slide1.tiff", "slide2.tiff"}
+    assert set(manifest["files"]) == {*undisturbed, "summary.json"}
+    lines = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
+    run_cohort(slides, tmp_path / "out", encoder)
+    assert (tmp_path / "out" / "records.jsonl").read_text().splitlines() == lines  # nothing new of what is kept
 
 
 def test_a_changed_slide_is_done_again(tmp_path, cohort):
@@ -182,7 +224,8 @@ def test_a_full_disk_ends_the_run_and_the_next_goes_on(cohort, tmp_path, monkeyp
     monkeypatch.setattr(tile_cohort, "write_features", full)
     with pytest.raises(OSError, match="No space left"):
         run_cohort(slides, tmp_path / "out", encoder)
-    assert not list((tmp_path / "out").glob(".*"))  # neither claims nor half-written files
+    # neither claims nor half-written files
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == [".unfinished.jsonl"]
     monkeypatch.undo()
     assert states(run_cohort(slides, tmp_path / "out", encoder))["slide0.tiff"] == "kept"
     assert contents(tmp_path / "out") == undisturbed
@@ -246,7 +289,23 @@ def test_processes_started_together_share_the_list(cohort, tmp_path, monkeypatch
         done.append([run.path.name for run in run_cohort(slides, tmp_path / "out", encoder)])
     assert done == [["slide0.tiff", "slide2.tiff"], ["slide1.tiff"]]
     assert contents(tmp_path / "out") == undisturbed
-    assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"summary.json", "summary-1.json"}
+    assert {path.name for path in (tmp_path / "out").glob("*.json")} == {
+        "manifest.json",
+        "summary.json",
+        "summary-1.json",
+    }
+
+
+@pytest.mark.parametrize("options", [{"resume": False}, {"resume": False, "overwrite": True}])
+def test_processes_share_a_folder_with_resume_only(cohort, tmp_path, monkeypatch, options):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError) as raised:
+        run_cohort(cohort[0], tmp_path / "out", cohort[1], **options)
+    assert str(raised.value) == (
+        "resume: found none, in one of 2 processes; expected `resume`, with which they share a folder; "
+        "give it to all of them, and to a new folder too"
+    )
 
 
 def test_one_of_several_processes_that_does_not_know_which(cohort, tmp_path, monkeypatch):
@@ -324,9 +383,8 @@ def test_memory_is_flat_over_many_slides(cohort, tmp_path):
         (tmp_path / "slides" / f"{number:02}.tiff").hardlink_to(slide)
     model = tile_cohort.PatchEncoder.from_pretrained(cohort[1])
     processor = tile_cohort.tile_settings(model, patch_px=64, tissue="otsu", size=32)
-    for run in tile_cohort.tile_cohort(
-        [tmp_path / "slides"], tmp_path / "out", model, processor, workers=2, draw=False
-    ):
+    folder = tile_cohort.tile_folder(tmp_path / "out", model, processor)
+    for run in tile_cohort.tile_cohort([tmp_path / "slides"], folder, model, processor, workers=2, draw=False):
         assert run.state == "done" and run.features is None and run.tiling is None
         grown.append(process.memory_info().rss)
     assert grown[-1] < 1.05 * grown[9]

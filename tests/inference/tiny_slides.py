@@ -7,7 +7,7 @@ import tifffile
 import torch
 from transformers import ResNetConfig, ResNetModel
 
-from hf_medreport.inference.tile_cohort import tile_cohort, tile_settings, write_summary
+from hf_medreport.inference.tile_cohort import finish_folder, tile_cohort, tile_folder, tile_settings
 from hf_medreport.processing.patch_encoder import PatchEncoder
 
 SIZE, PATCH = 512, 64
@@ -57,11 +57,14 @@ def run_cohort(slides, out, encoder, **options) -> list:
     model = PatchEncoder.from_pretrained(encoder)
     settings = {"patch_px": PATCH, "tissue": "otsu", **options.pop("settings", {})}
     processor = tile_settings(model, **settings)
-    runs = list(tile_cohort(slides, out, model, processor, **{"batch_size": 8, "workers": 2, **options}))
-    write_summary(out, runs)
+    run = {"resume": True} | {name: options.pop(name) for name in ("resume", "overwrite") if name in options}
+    with tile_folder(out, model, processor, options.get("slide_mpp"), **run) as folder:
+        runs = list(tile_cohort(slides, folder, model, processor, **{"batch_size": 8, "workers": 2, **options}))
+        finish_folder(folder, slides, runs)
     return runs
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """Every file of a folder but the summary, which holds times."""
-    return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if not path.name.startswith("summary")}
+    """Every file of a folder but those that hold times."""
+    times = ("summary", "records", "manifest")
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if not path.name.startswith(times)}

@@ -17,13 +17,14 @@ from hf_medreport.evaluation.reports.page import evaluation_page, worst_samples
 from hf_medreport.evaluation.reports.plots import distribution_plot
 from hf_medreport.evaluation.reports.predictions import ReportPairs
 from hf_medreport.evaluation.reports.scoring import Settings, evaluate_reports
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.input_error import InputError
 from tests.evaluation.reports.pairs import two_systems
 from tests.test_cli import run
 
 QUICK = Settings(resamples=50, randomisations=50)
 METRICS = ["bleu1", "rougeL", "chexpert_f1"]
-FILES = [".eval_results/reports.yaml", "page.html", "per_sample.parquet", "scores.json"]
+FILES = [".eval_results/reports.yaml", "manifest.json", "page.html", "per_sample.parquet", "scores.json"]
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +45,43 @@ def save(pairs: ReportPairs, path):
 
 
 def test_the_four_files(evaluation, tmp_path):
-    folder = write_evaluation(evaluation, tmp_path / "new" / "out", "org/data")
+    with RunFolder(tmp_path / "new" / "out", "evaluate reports", {}) as run_folder:
+        write_evaluation(evaluation, run_folder, "org/data")
+    folder = run_folder.path
     assert written(folder) == FILES and [path.name for path in folder.parent.iterdir()] == ["out"]
     assert json.loads((folder / "scores.json").read_text()) == evaluation.to_json()
     table = pyarrow.parquet.read_table(folder / "per_sample.parquet").to_pydict()
     assert table["id"] == evaluation.pairs.ids and table["references"] == evaluation.pairs.references
     assert table["rougeL"] == evaluation.results["rougeL"].score.per_sample.tolist()
     assert table["other.rougeL"] == evaluation.results["rougeL"].other.per_sample.tolist()
-    with pytest.raises(InputError) as caught:
-        write_evaluation(evaluation, folder, "org/data")
-    assert str(caught.value) == (
-        "out: found a folder that is not empty; expected a new or empty one; choose another `out`"
-    )
 
 
-def test_nothing_is_left_of_a_failed_write(evaluation, tmp_path, monkeypatch):
-    def full(*args):
-        raise OSError(28, "No space left on device")
+def test_nothing_is_left_of_a_page_that_cannot_be_made(evaluation, tmp_path, monkeypatch):
+    def broken(*args):
+        raise RuntimeError("no page")
 
-    monkeypatch.setattr("hf_medreport.evaluation.reports.folder.evaluation_page", full)
-    with pytest.raises(OSError, match="No space"):
-        write_evaluation(evaluation, tmp_path / "out", "org/data")
+    monkeypatch.setattr("hf_medreport.evaluation.reports.folder.evaluation_page", broken)
+    with (
+        pytest.raises(RuntimeError, match="no page"),
+        RunFolder(tmp_path / "out", "evaluate reports", {}) as run_folder,
+    ):
+        write_evaluation(evaluation, run_folder, "org/data")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_evaluation_is_not_mixed_with(tmp_path):
+    file, options = save(two_systems(6)[0], tmp_path / "p.jsonl"), {"metrics": ["bleu1"]}
+    evaluate_files(file, tmp_path / "out", **options)
+    first = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
+    with pytest.raises(InputError, match="out: found a finished run; expected a new or empty folder"):
+        evaluate_files(file, tmp_path / "out", **options)
+    with pytest.raises(InputError, match=r'out: found a run with metrics \["bleu1"\]; expected metrics \["rougeL"\]'):
+        evaluate_files(file, tmp_path / "out", metrics=["rougeL"], resume=True)
+    with pytest.raises(InputError, match="did you mean"):
+        evaluate_files(file, tmp_path / "out", metrics=["blue1"], overwrite=True)
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == first
+    evaluate_files(file, tmp_path / "out", metrics=["rougeL"], overwrite=True)
+    assert written(tmp_path / "out") == FILES
 
 
 def test_without_pyarrow(tmp_path, monkeypatch):
@@ -180,8 +196,8 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(capsys, tmp_path):
         (["--section", "finding"], "--section: found 'finding'"),
         (["--dataset", "x"], "--dataset: found 'x'; expected ORG/NAME"),
         (["--compare", tmp_path / "gone.jsonl"], "gone.jsonl: found no such file"),
-        (["--out", file], "p.jsonl: found a file; expected a new or empty folder; choose another --out"),
-        (["--out", file / "in" / "it"], "p.jsonl: found a file; expected a new or empty folder"),
+        (["--out", file], "p.jsonl: found a file; expected a folder to write to; choose another --out"),
+        (["--out", file / "in" / "it"], "it: found a file; expected a folder to write to"),
     ):
         code, out, err = run(capsys, "evaluate", "reports", file, "--out", tmp_path / "out", *flags)
         assert code == 2 and message in err and len(err.splitlines()) == 1 and not (tmp_path / "out").exists()

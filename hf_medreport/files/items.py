@@ -1,0 +1,34 @@
+"""What the items of a run are called, so that `p1/view1.png` and `p2/view1.png` stay apart, and why one failed."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from hf_medreport.files.writing import readable, unique_stem
+from hf_medreport.processing.input_error import InputError
+
+__all__ = ["item_ids", "item_stems", "why"]
+
+
+def item_ids(paths: Iterable[str | os.PathLike]) -> list[str]:
+    """The id of each item: its path below the common root of all, `/`-separated; of one alone its file's name."""
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    if not absolute:
+        return []
+    root = os.path.commonpath([path.parent for path in absolute])
+    return [readable(path.relative_to(root).as_posix()) for path in absolute]
+
+
+def item_stems(ids: Iterable[str]) -> dict[str, str]:
+    """id -> how its files' names begin; the same for the same ids in their order, and none twice."""
+    used: set[str] = set()
+    return {name: unique_stem(name, used) for name in dict.fromkeys(ids)}
+
+
+def why(name: str, error: Exception) -> str:
+    """Why an item failed, in one line: an `InputError`'s own words, the system's reason, or the exception's type."""
+    if isinstance(error, OSError) and not isinstance(error, InputError):
+        reason = (error.strerror or "an error of the system").lower()
+        error = InputError(name, reason, "a file that can be read", "check it and its permissions")
+    words = " ".join(str(error).split())
+    return readable(words if isinstance(error, InputError) else f"{name}: {type(error).__name__}: {words}")

@@ -1,0 +1,153 @@
+"""Long verbs end in order after a signal, keep what they did, and go on with it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from hf_medreport.files.interruption import Terminated
+from hf_medreport.inference import segment as segmenting
+from hf_medreport.inference import tile_cohort as tiling
+from hf_medreport.registry import system
+from tests.inference.tiny_slides import save_encoder, write_cohort
+from tests.test_cli import run
+from tests.tiny import film_array, save_tiny
+
+CHEST = ["phantom", "chest", "--n", 40, "--size", 96, "--format", "png"]
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The corpus that an undisturbed run draws."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    main = "from hf_medreport.cli import main; main()"
+    subprocess.run([sys.executable, "-c", main, *map(str, CHEST), "--out", out], check=True, capture_output=True)
+    return contents(out)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["TERM", "INT", "KILL"]
+)
+def test_a_signal_leaves_what_is_done_and_no_workers(capsys, tmp_path, whole, number, code):
+    out, main = tmp_path / "drawn", "from hf_medreport.cli import main; main()"
+    command = [sys.executable, "-c", main, *map(str, CHEST), "--out", out, "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(out.glob("images/*.png")):
+        time.sleep(0.005)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    err = process.stderr.read()
+    assert process.wait() == code and "Traceback" not in err
+    assert len(family) >= 2 and not psutil.wait_procs(family, timeout=10)[1]
+    if code > 0:
+        done, failed, left = map(int, np.array(err.split())[[1, 3, 5]])
+        assert err == f"interrupted: {done} done, {failed} failed, {left} left; --resume goes on\n"
+        assert failed == 0 and done > 0 and left > 0 and done + left == 40
+    code, _, err = run(capsys, *CHEST, "--out", out)
+    assert code == 2 and err == (
+        "drawn: found an unfinished run; expected a new or empty folder; "
+        "go on with --resume, begin anew with --overwrite, or choose another --out\n"
+    )
+    code, _, err = run(capsys, *CHEST, "--out", out, "--resume")
+    assert (code, err) == (0, "40 done, 0 failed, 0 left\n") and contents(out) == whole
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Two patients' films of one name."""
+    paths = [tmp_path / patient / "view1_frontal.png" for patient in ("p1", "p2", "p3")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        Image.fromarray(film_array()[: 64 - 4 * number]).save(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny(system("anatomy_segmenter"), tmp_path_factory.mktemp("segmenter") / "tiny-segmenter")
+
+
+def names(out) -> list[str]:
+    return sorted(path.name for path in out.glob("*.png"))
+
+
+def test_films_of_one_name_stay_apart(capsys, films, model, tmp_path):
+    code, text, err = run(capsys, "segment", *films, "--model", model, "--out", tmp_path / "out", "--json")
+    record = json.loads(text)
+    assert (code, err) == (0, "3 done, 0 failed, 0 left\n")
+    assert [film["id"] for film in record["films"]] == [f"p{number}/view1_frontal.png" for number in (1, 2, 3)]
+    assert {film["film"] for film in record["films"]} == {"view1_frontal.png"}
+    assert names(tmp_path / "out")[::3] == [f"p{number}_view1_frontal_heart.png" for number in (1, 2, 3)]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["inputs"] == {film["id"]: film["film_sha256"] for film in record["films"]}
+
+
+@pytest.mark.parametrize(("interruption", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_an_interrupted_segmentation_goes_on(capsys, films, model, tmp_path, monkeypatch, interruption, code):
+    logits, seen = segmenting._logits, []
+
+    def interrupted(batch, segmenter):
+        seen.append(len(batch))
+        if len(seen) == 2:
+            raise interruption
+        return logits(batch, segmenter)
+
+    monkeypatch.setattr(segmenting, "_logits", interrupted)
+    flags = ["--model", model, "--batch-size", 1, "--out", tmp_path / "out"]
+    assert run(capsys, "segment", *films, *flags) == (
+        code,
+        "",
+        "interrupted: 1 done, 0 failed, 2 left; --resume goes on\n",
+    )
+    assert not (tmp_path / "out" / "segment.json").exists() and len(names(tmp_path / "out")) == 3
+    assert run(capsys, "segment", *films, *flags, "--resume")[0] == 0 and len(seen) == 4  # two more, not three
+    assert run(capsys, "segment", *films, *flags[:-1], tmp_path / "whole")[0] == 0
+    for name in [*names(tmp_path / "whole"), "segment.json", "manifest.json", "records.jsonl"]:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_any_exception_is_the_failure_of_its_film_alone(capsys, films, model, tmp_path, monkeypatch):
+    logits = segmenting._logits
+
+    def broken(batch, segmenter):
+        if any(len(film) == 60 for film in batch):
+            raise RuntimeError("a tensor of\nanother shape")
+        return logits(batch, segmenter)
+
+    monkeypatch.setattr(segmenting, "_logits", broken)
+    code, _, err = run(capsys, "segment", *films, "--model", model, "--out", tmp_path / "out")
+    assert code == 1
+    assert err == "view1_frontal.png: RuntimeError: a tensor of another shape\n2 done, 1 failed, 0 left\n"
+
+
+def test_an_interrupted_cohort_goes_on(capsys, tmp_path, monkeypatch):
+    write_cohort(tmp_path / "slides", 2)
+    write, begun = tiling.write_features, []
+
+    def interrupted(path, bag):
+        begun.append(path.name)
+        if len(begun) == 2:
+            raise Terminated
+        return write(path, bag)
+
+    monkeypatch.setattr(tiling, "write_features", interrupted)
+    flags = ["--encoder", save_encoder(tmp_path / "encoder"), "--patch-px", 64, "--tissue", "otsu", "--workers", 1]
+    command = ["tile", tmp_path / "slides", *flags, "--out", tmp_path / "tiled"]
+    code, _, err = run(capsys, *command)
+    assert (code, err) == (143, "interrupted: 1 done, 0 failed, 1 left; --resume goes on\n")
+    assert not list((tmp_path / "tiled").glob(".*.claim"))
+    code, out, err = run(capsys, *command, "--resume", "--json")
+    assert (code, err) == (0, "2 done, 0 failed, 0 left\n")
+    assert [slide["state"] for slide in json.loads(out)["slides"]] == ["kept", "done"]
+    code, _, err = run(capsys, *command, "--patch-px", 96, "--resume")
+    assert code == 2 and err.startswith('tiled: found a run with patch_px "64"; expected patch_px "96" as now; give')

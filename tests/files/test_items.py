@@ -1,0 +1,33 @@
+"""Names that tell items apart, and why one failed."""
+
+import pytest
+
+from hf_medreport.files.items import item_ids, item_stems, why
+from hf_medreport.processing.input_error import InputError
+
+
+def test_ids_are_paths_below_the_common_root(tmp_path):
+    assert item_ids([tmp_path / "p1" / "view1.png"]) == ["view1.png"]
+    assert item_ids([tmp_path / "a.png", tmp_path / "b.png"]) == ["a.png", "b.png"]
+    ids = item_ids([tmp_path / "p1" / "view1.png", f"{tmp_path}/x/../p2/view1.png"])
+    assert ids == ["p1/view1.png", "p2/view1.png"] and item_ids([]) == []
+
+
+def test_stems_are_made_from_ids_and_none_comes_twice():
+    ids = ["p1/view1.png", "p2/view1.png", "p1_view1.dcm", "p1/view1.png"]
+    assert item_stems(ids) == {"p1/view1.png": "p1_view1", "p2/view1.png": "p2_view1", "p1_view1.dcm": "p1_view1-2"}
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InputError("a.png", "text", "an image", "convert it"), "a.png: found text; expected an image; convert it"),
+        (
+            PermissionError(13, "Permission denied"),
+            "a.png: found permission denied; expected a file that can be read; check it and its permissions",
+        ),
+        (RuntimeError("out of\n  memory"), "a.png: RuntimeError: out of memory"),
+    ],
+)
+def test_why_an_item_failed_is_one_line(error, line):
+    assert why("a.png", error) == line
