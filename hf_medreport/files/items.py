@@ -1,6 +1,7 @@
 """What the items of a run are called, so that `p1/view1.png` and `p2/view1.png` stay apart, and why one failed."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from hf_medreport.files.writing import readable, unique_stem
 from hf_medreport.processing.input_error import InputError
 
+PAIRED = re.compile(r"\.\w+ \+ ")  # between the two names in the id of a pair
 __all__ = ["item_ids", "item_stems", "numbered", "why"]
 
 
@@ -36,7 +38,7 @@ def numbered(ids: Iterable[str]) -> list[str]:
 def item_stems(ids: Iterable[str]) -> dict[str, str]:
     """id -> how its files' names begin; the same for the same ids in their order, and none twice."""
     used: set[str] = set()
-    return {name: unique_stem(name, used) for name in dict.fromkeys(ids)}
+    return {name: unique_stem(PAIRED.sub("_", name), used) for name in dict.fromkeys(ids)}
 
 
 def why(name: str, error: Exception) -> str:
