@@ -29,18 +29,17 @@ def main(out: Path, model: str) -> None:
     Image.fromarray(case.image).save(film)
 
     logging.disable_progress_bar()
-    pipe, reports = load(model), []
+    pipe = load(model)
     for name, labels in (("own", None), ("true", ", ".join(observations(case.facts))), ("absent", ABSENT)):
-        folder = ReportFolder(out / f"labels_{name}")
         (report,) = report_films([film], pipe, labels=None if labels is None else [labels])
         facts = ticked(report.text, case.facts)
-        folder.add(report, facts)
-        folder.finish([report])
-        reports.append(report)
+        with ReportFolder(out / f"labels_{name}", {"labels": labels}, overwrite=True) as folder:
+            folder.add(report, facts)
+            folder.finish()
         print(f"\n{report.to_text()}")
         for state, fact in facts:
             print(f"  [{state}] {fact}")
-    print(f"\n({reports[0].statement})\nPictures and report.json: {out}/labels_own, labels_true, labels_absent")
+    print(f"\n({report.statement})\nPictures and report.json: {out}/labels_own, labels_true, labels_absent")
 
 
 if __name__ == "__main__":

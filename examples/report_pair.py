@@ -24,16 +24,15 @@ def main(out: Path, model: str) -> None:
     Image.fromarray(case.lateral.image).save(lateral)
 
     logging.disable_progress_bar()
-    folder = ReportFolder(out / "pairs")
-    reports = list(report_pairs([(frontal, lateral), (REAL_FILM, None)], load(model)))
-    for report in reports:
-        facts = ticked(report.text, case.facts) if report.film == frontal.name else None
-        folder.add(report, facts)
-        print(f"\n{report.to_text()}")
-        for state, fact in facts or ():
-            print(f"  [{state}] {fact}")
-    folder.finish(reports)
-    print(f"\n({reports[0].statement})\nPictures and report.json: {folder.folder}/")
+    with ReportFolder(out / "pairs", overwrite=True) as folder:
+        for report in report_pairs([(frontal, lateral), (REAL_FILM, None)], load(model)):
+            facts = ticked(report.text, case.facts) if report.film == frontal.name else None
+            folder.add(report, facts)
+            print(f"\n{report.to_text()}")
+            for state, fact in facts or ():
+                print(f"  [{state}] {fact}")
+        folder.finish()
+    print(f"\n({report.statement})\nPictures and report.json: {out / 'pairs'}/")
 
 
 if __name__ == "__main__":

@@ -38,11 +38,13 @@ def main(out: Path) -> None:
     logging.disable_progress_bar()
     (report,) = report_slides([drawn / "slides" / f"{case.case_id}.tiff"], load("histgen-tiny"))
     facts = ticked(report.text, case.facts.facts)
-    ReportFolder(out).add(report, facts)
+    with ReportFolder(out / "slides", overwrite=True) as folder:
+        folder.add(report, facts)
+        folder.finish()
     print(f"\n{report.film}\n  {report.text}")
     for state, fact in facts:
         print(f"  [{state}] {fact}")
-    print(f"\n({report.statement})\nPicture: {out}/")
+    print(f"\n({report.statement})\nPicture and report.json: {out / 'slides'}/")
 
 
 if __name__ == "__main__":

@@ -40,16 +40,15 @@ def main(out: Path) -> None:
 
     logging.disable_progress_bar()
     pipe = load()
-    folder = ReportFolder(out)
-    reports = list(report_films([phantom_film, REAL_FILM], pipe))
-    for report in reports:
-        facts = ticked(report.text, case.facts) if report.film == phantom_film.name else None
-        folder.add(report, facts)
-        print(f"\n{report.film}\n  {report.text}")
-        for state, fact in facts or ():
-            print(f"  [{state}] {fact}")
-    folder.finish(reports)
-    print(f"\n({reports[0].statement})\nPictures and report.json: {out}/")
+    with ReportFolder(out, overwrite=True) as folder:
+        for report in report_films([phantom_film, REAL_FILM], pipe):
+            facts = ticked(report.text, case.facts) if report.film == phantom_film.name else None
+            folder.add(report, facts)
+            print(f"\n{report.film}\n  {report.text}")
+            for state, fact in facts or ():
+                print(f"  [{state}] {fact}")
+        folder.finish()
+    print(f"\n({report.statement})\nPictures and report.json: {out}/")
 
 
 if __name__ == "__main__":

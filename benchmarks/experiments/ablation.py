@@ -88,10 +88,9 @@ def summary(results: Results) -> tuple[dict, str]:
         if adjusted.get((name, figure), 1) < 0.05 and same_sign(arms[name], arms[against], figure)
     }
     rows = {name: figures_of(of_arm) for name, of_arm in arms.items()}
+    p_by_holm = {f"{name}, {figure}": p for (name, figure), p in adjusted.items()}
     draw(arms)
-    return {"rows": rows, "p_by_holm": {f"{name}, {figure}": p for (name, figure), p in adjusted.items()}}, table(
-        rows, starred
-    )
+    return {"rows": rows, "p_by_holm": p_by_holm}, table(rows, starred)
 
 
 def legacy(result: dict) -> dict:

@@ -5,8 +5,22 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import BatchSize, Device, Json, Revision, Trust, app, bar, print_json, quiet
+from hf_medreport.cli.app import (
+    BatchSize,
+    Device,
+    Json,
+    Overwrite,
+    Resume,
+    Revision,
+    Trust,
+    app,
+    bar,
+    print_json,
+    print_progress,
+    quiet,
+)
 from hf_medreport.cli.flags import print_error
+from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import default_model
 
 
@@ -43,42 +57,61 @@ def report(
         ),
     ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json and one picture a film or slide.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for one picture a film or slide, records.jsonl and report.json.")
+    ] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     device: Device = None,
     batch_size: BatchSize = 4,
     as_json: Json = False,
 ):
     """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
+    from hf_medreport.files.writing import output_folder
+    from hf_medreport.inference.asked import Asked
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.pairs import asked_pairs
-    from hf_medreport.inference.report import Failure
+    from hf_medreport.inference.report import Failure, source_of
     from hf_medreport.inference.report_any import default_for, report_any
     from hf_medreport.inference.report_folder import ReportFolder, to_json
 
-    images = images or []
-    asked = asked_pairs(images, frontal, lateral, pairs)
-    folder = None if out is None else ReportFolder(out)  # a wrong --out is said before the work
-    model = model or default_for(images, asked)
+    asked = Asked(images or [], asked_pairs(images or [], frontal, lateral, pairs), mask or None, labels or None)
+    if out is None and (resume or overwrite):
+        raise InputError("resume" if resume else "overwrite", "it without `out`", "a folder", "give `out`")
+    if out is not None:
+        output_folder(out)  # a wrong --out is said before the work
+    model = model or default_for(asked.paths, asked.pairs)
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
-    results = []
-    given = {"masks": mask or None, "labels": labels or None, "slide_mpp": slide_mpp}
-    reports = report_any(images, pipe, **given, batch_size=batch_size, pairs=asked)
-    for result in bar(reports, len(asked or images), "images"):
-        if isinstance(result, Failure):
-            print_error(result.message)
-        else:
-            if folder is not None:
-                folder.add(result)
-            result.release()
-            if not as_json:
+
+    def reports(of: Asked):
+        """The reports of these items, each printed as it comes."""
+        told = {"masks": of.masks, "labels": of.labels, "slide_mpp": slide_mpp}
+        results = report_any(of.paths, pipe, **told, pairs=of.pairs, batch_size=batch_size)
+        for result in bar(results, len(of.ids), "images"):
+            if isinstance(result, Failure):
+                print_error(result.message)
+            elif not as_json:
                 typer.echo(result.to_text())
-        results.append(result)
-    if folder is not None:
-        folder.finish(results)
-    if as_json:
-        print_json(to_json(results))
+            yield result
+
+    if out is None:
+        record = to_json(asked.ids, reports(asked))
     else:
-        for statement in sorted({result.statement for result in results if not isinstance(result, Failure)} - {""}):
-            typer.echo(f"({statement})")
-    raise typer.Exit(1 if any(isinstance(result, Failure) for result in results) else 0)
+        report_any(asked.paths, pipe, masks=asked.masks, labels=asked.labels, slide_mpp=slide_mpp, pairs=asked.pairs)
+        settings = source_of(pipe) | {"slide_mpp": slide_mpp}
+        with ReportFolder(out, settings, ids=asked.ids, resume=resume, overwrite=overwrite) as folder:
+            digests = [asked.digest(index) for index in range(len(asked.ids))]
+            left = [index for index, id in enumerate(asked.ids) if not folder.kept(id, digests[index])]
+            for index, result in zip(left, reports(asked.only(left)), strict=True):
+                folder.add(result, id=asked.ids[index], digest=digests[index])
+                if not isinstance(result, Failure):
+                    result.release()
+            record = folder.finish()
+    if as_json:
+        print_json(record)
+    for statement in sorted({each["statement"] for each in record["reports"]} - {""}) if not as_json else ():
+        typer.echo(f"({statement})")
+    if out is not None:
+        print_progress(folder.run.progress)
+    raise typer.Exit(1 if record["failures"] else 0)

@@ -1,28 +1,44 @@
 """What the items of a run are called, so that `p1/view1.png` and `p2/view1.png` stay apart, and why one failed."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from hf_medreport.files.writing import readable, unique_stem
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["item_ids", "item_stems", "why"]
+PAIRED = re.compile(r"\.\w+ \+ ")  # between the two names in the id of a pair
+__all__ = ["item_ids", "item_stems", "numbered", "why"]
 
 
 def item_ids(paths: Iterable[str | os.PathLike]) -> list[str]:
-    """The id of each item: its path below the common root of all, `/`-separated; of one alone its file's name."""
+    """The id of each item: its path below the common root of all, `/`-separated; of one alone its file's name.
+
+    What is given again is another item: its id ends with #2, #3, ...
+    """
     absolute = [Path(os.path.abspath(path)) for path in paths]
     if not absolute:
         return []
     root = os.path.commonpath([path.parent for path in absolute])
-    return [readable(path.relative_to(root).as_posix()) for path in absolute]
+    return numbered(readable(path.relative_to(root).as_posix()) for path in absolute)
+
+
+def numbered(ids: Iterable[str]) -> list[str]:
+    """Ids of which none comes twice: #2, #3, ... stand behind those that would."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in ids:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return unique
 
 
 def item_stems(ids: Iterable[str]) -> dict[str, str]:
     """id -> how its files' names begin, `p1_view1` of `p1/view1.png`; the same for the same ids in their order."""
     used: set[str] = set()
-    return {id: unique_stem(id.replace("/", "_"), used) for id in dict.fromkeys(ids)}
+    return {name: unique_stem(PAIRED.sub("_", name), used) for name in dict.fromkeys(ids)}
 
 
 def why(name: str, error: Exception) -> str:

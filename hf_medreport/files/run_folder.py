@@ -28,7 +28,7 @@ from hf_medreport.files.writing import open_whole, output_folder, sha256, write_
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 
-__all__ = ["RunFolder", "refuse_older"]
+__all__ = ["RunFolder", "code_version", "refuse_older"]
 
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished.jsonl"  # its first line says which run this is, the others which files it has begun
@@ -188,7 +188,7 @@ class RunFolder:
         manifest = {
             **self.run,
             "settings_digest": sha256(json.dumps(self.run, sort_keys=True).encode())[:16],
-            "code_version": _code_version(),
+            "code_version": code_version(),
             "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
             "statement": statement,
             "inputs": {entry["id"]: entry["digest"] for entry in entries if entry["digest"]},
@@ -299,7 +299,7 @@ def _fingerprint(path: Path) -> dict:
 
 
 @cache
-def _code_version() -> str:
+def code_version() -> str:
     """The version, and twelve digits over the package's own code: they differ where it was edited."""
     rooms = [find_spec(f"hf_medreport{room}") for room in ("", ".modeling", ".processing", ".dataset_scripts")]
     folders = [Path(place) for room in rooms for place in room.submodule_search_locations]

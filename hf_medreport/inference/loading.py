@@ -4,13 +4,12 @@ A model of a system that this library has is loaded with the installed classes: 
 when the user asks for it.
 """
 
-import hashlib
+import json
 import os
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from safetensors import SafetensorError
@@ -25,13 +24,17 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import cached_file
 
 from hf_medreport.files.nearest import did_you_mean
+from hf_medreport.files.writing import sha256
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
 from hf_medreport.processing.input_error import InputError, four_fields
+from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.slide_sources import openslide
 from hf_medreport.registry import System, default_model, find_system, register_auto_classes, shipped, systems
 
+# What a configuration says of where it lies and who wrote it.
+NOT_SETTINGS = ("_name_or_path", "transformers_version", "auto_map", "custom_pipelines", "architectures", "dtype")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # torch's and transformers' words for weights that do not fit their configuration.
 MISMATCH = ("mismatched", "size mismatch", "shape")
@@ -236,19 +239,35 @@ def _load_foreign(name: str, config: dict, revision: str | None, device, trust_r
     return pipeline("image-to-text", model=name, revision=revision, device=device, trust_remote_code=True)
 
 
-def model_name(pipe) -> str:
+def model_name(pipe: MedicalReportPipeline) -> str:
     """A repository's id, or the folder's name."""
     path = pipe.model.config.name_or_path
     return Path(path).name if Path(path).is_dir() else path
 
 
-def model_revision(pipe) -> str:
+def model_revision(pipe: MedicalReportPipeline) -> str:
     """The first 16 digits of the SHA-256 of all weights, whatever files they came from."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(pipe.model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
-    return digest.hexdigest()[:16]
+    return weights_revision(pipe.model)
+
+
+def settings_digest(pipe: MedicalReportPipeline) -> str:
+    """The first 16 digits of the SHA-256 of what decides, beside the weights, what is written: configuration,
+    generation settings, tokenizers and preprocessing."""
+    settings = [pipe.model.config.to_dict(), pipe.model.generation_config.to_dict(), _preprocessing(pipe.processor)]
+    for of_part in settings:
+        for name in NOT_SETTINGS:
+            of_part.pop(name, None)
+    return sha256(json.dumps(settings, sort_keys=True, default=str).encode())[:16]
+
+
+def _preprocessing(processor) -> dict:
+    """What a processor's parts are set to, its tokenizers with all their words."""
+    settings = processor.to_dict()
+    for name in processor.get_attributes():
+        part = getattr(processor, name)
+        words = getattr(part, "backend_tokenizer", None)
+        settings[name] = words.to_str() if words is not None else part.to_dict()
+    return settings
 
 
 def checked_device(device: str | None) -> torch.device:

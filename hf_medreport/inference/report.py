@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from hf_medreport.files.run_folder import code_version
 from hf_medreport.inference.figure import report_figure
 from hf_medreport.inference.film_labels import label_words
-from hf_medreport.inference.loading import model_name
+from hf_medreport.inference.loading import model_name, model_revision, settings_digest
 from hf_medreport.processing import report_object
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.report_object import ReportObject
-from hf_medreport.version import __version__
 
 PREVIEW_PX = 1024  # longest side of the picture that a report keeps: a film may be many times larger
 
@@ -32,15 +33,18 @@ class Sentence(report_object.Sentence):
 class Report(ReportObject):
     """What a model wrote for one film, and what is needed to say where it came from.
 
-    `labels` are the findings that the model was told before it wrote, `label_source` says by whom: `"oracle"`, the
-    user, or `"predicted"`, its own head; both None for a model that is told none.
+    `revision` is the digest of the weights, `settings_digest` that of what else in the model's folder decides what is
+    written, `code_version` that of this library. `labels` are the findings that the model was told before it wrote,
+    `label_source` says by whom: `"oracle"`, the user, or `"predicted"`, its own head; both None for a model that is
+    told none.
     """
 
     film: str
     film_sha256: str
     model: str
     revision: str
-    version: str = __version__
+    settings_digest: str = ""
+    code_version: str = field(default_factory=code_version)
     statement: str = ""
     labels: list[str] | None = None
     label_source: str | None = None
@@ -74,7 +78,8 @@ class Report(ReportObject):
             **parts,
             "model": self.model,
             "revision": self.revision,
-            "version": self.version,
+            "settings_digest": self.settings_digest,
+            "code_version": self.code_version,
             "statement": self.statement,
             "labels": self.labels,
             "label_source": self.label_source,
@@ -97,15 +102,22 @@ class Failure:
     message: str
 
 
-def report_fields(record: dict, pipe, revision: str) -> dict:
-    """The fields of a `Report` that a pipeline's record fills, and those that say which model wrote it."""
+def source_of(pipe: MedicalReportPipeline) -> dict:
+    """The fields of a `Report` that say which model wrote it."""
+    return {
+        "model": model_name(pipe),
+        "revision": model_revision(pipe),
+        "settings_digest": settings_digest(pipe),
+        "statement": getattr(pipe.model.config, "statement", ""),  # models of other libraries have none
+    }
+
+
+def written_of(record: dict) -> dict:
+    """The fields of a `Report` that a pipeline's record fills."""
     return {
         "text": record["generated_text"],
         "sections": ReportObject.parse(record["generated_text"]).sections,
         "sentences": [Sentence(**sentence) for sentence in record["sentences"]],
-        "model": model_name(pipe),
-        "revision": revision,
-        "statement": getattr(pipe.model.config, "statement", ""),  # models of other libraries have none
         "labels": record.get("labels"),
         "label_source": record.get("label_source"),
     }

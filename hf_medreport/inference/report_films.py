@@ -9,8 +9,8 @@ import numpy as np
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import in_batches, one_mask_each
 from hf_medreport.inference.film_labels import film_labels
-from hf_medreport.inference.loading import model_name, model_revision
-from hf_medreport.inference.report import Failure, Report, preview, report_fields
+from hf_medreport.inference.loading import model_name
+from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
@@ -43,7 +43,7 @@ def report_films(
     paths = list(map(Path, paths))
     labels = film_labels(labels, paths, pipe)
     masks = film_masks(masks, len(paths), pipe)
-    revision = model_revision(pipe)
+    source = source_of(pipe)
 
     def read(item: tuple[Path, Path | None, list[str] | None]) -> dict:
         path, mask, names = item
@@ -54,7 +54,7 @@ def report_films(
         films = [case for _, case in batch]
         records = pipe(films, batch_size=len(batch), return_evidence=True, return_details=True)
         return [
-            _report(path, case, record, pipe, revision)
+            _report(path, case, record, pipe, source)
             for ((path, *_), case), (record,) in zip(batch, records, strict=True)
         ]
 
@@ -72,15 +72,16 @@ def film_masks(masks: Iterable | None, films: int, pipe: MedicalReportPipeline) 
     return one_mask_each(masks, films, "film")
 
 
-def _report(path: Path, case: dict, record: dict, pipe: MedicalReportPipeline, revision: str) -> Report:
+def _report(path: Path, case: dict, record: dict, pipe: MedicalReportPipeline, source: dict) -> Report:
     film, prior = case["frontal"], record.get("prior")
-    fields = report_fields(record, pipe, revision)
+    fields = written_of(record)
     for sentence in fields["sentences"]:
         sentence.evidence = on_film(pipe, sentence.evidence, film)
     return Report(
         film=readable(path.name),
         film_sha256=sha256(path),
         **fields,
+        **source,
         image=preview(film),
         prior=case["mask"] if "mask" in case else None if prior is None else on_film(pipe, prior, film),
     )

@@ -1,35 +1,114 @@
-"""The folder of a run of reports: `FILM_report.png` for each and `report.json`, each whole or not there at all."""
+"""The folder of a run of reports: `NAME_report.png` and a line of `records.jsonl` for each, at the end `report.json`.
+
+with ReportFolder("reports", overwrite=True) as folder:
+    for report in report_any(films, pipe):
+        folder.add(report)
+    folder.finish()
+"""
 
 import os
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 
-from hf_medreport.files.writing import output_folder, unique_stem, write_json, write_whole
+from hf_medreport.files.items import item_stems
+from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.inference.report import Failure, Report
 
 
 class ReportFolder:
-    """Args:
-    out: the folder, made when absent.
+    """A context manager; see `files.run_folder.RunFolder` for what becomes of a run that ends early.
+
+    Args:
+        out: the folder, made when absent.
+        arguments: all that the reports depend on beside their images; goes into JSON.
+        ids: of all images, see `files.items.item_ids`; by default each is called as its file, as it comes.
+        resume: go on with a run of the same arguments.
+        overwrite: remove what an older run wrote.
     """
 
-    def __init__(self, out: str | os.PathLike):
-        self.folder, self.used = output_folder(out), set()
+    def __init__(
+        self,
+        out: str | os.PathLike,
+        arguments: dict | None = None,
+        *,
+        ids: Iterable[str] = (),
+        resume: bool = False,
+        overwrite: bool = False,
+    ):
+        options = {"resume": resume, "overwrite": overwrite, "records": "records.jsonl"}
+        self.run = RunFolder(out, "report", arguments or {}, **options)
+        self.ids = list(ids)
+        self.run.total = len(self.ids)
+        self.records: dict[str, dict] = {}
+        self.failures: dict[str, Failure] = {}
 
-    def add(self, report: Report, facts: list[tuple[str, str]] | None = None) -> Path:
-        """Draw one report; `facts` as in `report_figure`."""
-        figure = report.figure(facts)
-        picture = self.folder / f"{unique_stem(report.name, self.used)}_report.png"
-        return write_whole(picture, lambda path: figure.savefig(path, format="png"))
+    def __enter__(self) -> "ReportFolder":
+        self.run.__enter__()
+        return self
 
-    def finish(self, results: list[Report | Failure]) -> Path:
-        """Write `report.json`."""
-        return write_json(self.folder / "report.json", to_json(results))
+    def __exit__(self, *error) -> None:
+        self.run.__exit__(*error)
+
+    def kept(self, id: str, digest: str) -> bool:
+        """Whether an earlier run has reported an image of this digest."""
+        record = self.run.done(id, digest)
+        if record is not None:
+            self.records[id] = record
+        return record is not None
+
+    def add(
+        self,
+        result: Report | Failure,
+        facts: list[tuple[str, str]] | None = None,
+        *,
+        id: str | None = None,
+        digest: str = "",
+    ) -> Path | None:
+        """Draw a report and keep its record; or count a failure.
+
+        Args:
+            result: of one image.
+            facts: as in `report_figure`.
+            id: of the image; by default its file's name.
+            digest: of what the report was made from.
+
+        Returns:
+            The picture; None of a failure.
+        """
+        id = (result.film if isinstance(result, Failure) else result.name) if id is None else id
+        if id not in self.ids:
+            self.ids.append(id)
+        if isinstance(result, Failure):
+            self.failures[id] = result
+            return self.run.fail()
+        picture = f"{item_stems(self.ids)[id]}_report.png"
+        figure = result.figure(facts)
+        self.run.write(picture, lambda file: figure.savefig(file, format="png"))
+        self.records[id] = {"id": id, "picture": picture, **result.to_json()}
+        self.run.add(id, self.records[id], [picture], digest)
+        return self.run.path / picture
+
+    def finish(self) -> dict:
+        """Write `report.json`, whose content is returned, and the manifest."""
+        content = {
+            "reports": [self.records[id] for id in self.ids if id in self.records],
+            "failures": [{"id": id, **failure_json(failure)} for id, failure in self.failures.items()],
+        }
+        self.run.write_json("report.json", content)
+        statements = {record["statement"] for record in self.records.values()} - {""}
+        self.run.finish("; ".join(sorted(statements)), ("torch", "transformers", "numpy", "pillow", "matplotlib"))
+        return content
 
 
-def to_json(results: list[Report | Failure]) -> dict:
-    """What `report.json` and a screen's JSON hold."""
+def to_json(ids: Iterable[str], results: Iterable[Report | Failure]) -> dict:
+    """What `report.json` holds, of reports that no folder keeps; no pictures."""
+    pairs = list(zip(ids, results, strict=True))
     return {
-        "reports": [result.to_json() for result in results if isinstance(result, Report)],
-        "failures": [asdict(result) for result in results if isinstance(result, Failure)],
+        "reports": [{"id": id, **result.to_json()} for id, result in pairs if isinstance(result, Report)],
+        "failures": [{"id": id, **failure_json(result)} for id, result in pairs if isinstance(result, Failure)],
     }
+
+
+def failure_json(failure: Failure) -> dict:
+    """A failure's fields."""
+    return {"film": failure.film, "message": failure.message}

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import in_batches, one_mask_each
 from hf_medreport.inference.figure_pair import pair_figure
-from hf_medreport.inference.loading import model_name, model_revision
+from hf_medreport.inference.loading import model_name
 from hf_medreport.inference.pairs import VIEWS, Pair, read_pair
-from hf_medreport.inference.report import Failure, Report, preview, report_fields
+from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
 from hf_medreport.modeling.structural_similarity import structural_similarity
 from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
@@ -145,14 +145,14 @@ def report_pairs(
     if alone:
         found = f"one for {alone[0].name or 'no film'}, without a frontal film"
         raise InputError("masks", found, "lungs of frontal films", "give `frontal`, or leave out `masks`")
-    revision = model_revision(pipe)
+    source = source_of(pipe)
 
     def write(batch: list[tuple[tuple, dict]]) -> list[PairReport]:
         cases = [case for _, case in batch]
         records = pipe(cases, batch_size=len(cases), return_evidence=True, return_details=True)
         rows = zip(batch, records, strict=True)
         return [
-            _report(pair, case, report_fields(record, pipe, revision) | _details(record))
+            _report(pair, case, written_of(record) | _details(record) | source)
             for ((_, pair, _), case), (record,) in rows
         ]
 

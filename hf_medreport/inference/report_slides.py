@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import failed
 from hf_medreport.inference.figure_slide import evidence_map, slide_figure, tile_pictures
-from hf_medreport.inference.loading import model_revision
-from hf_medreport.inference.report import Failure, Report, Sentence, report_fields
+from hf_medreport.inference.report import Failure, Report, Sentence, source_of, written_of
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
@@ -97,24 +96,24 @@ def report_slides(
     Yields:
         A `SlideReport` or `Failure` for each path, in their order.
     """
-    revision = model_revision(pipe)
+    source = source_of(pipe)
     for path in map(Path, paths):
         try:
-            result = _report(path, pipe, slide_mpp, revision)
+            result = _report(path, pipe, slide_mpp, source)
         except Exception as error:
             result = failed(path.name, error)
         yield result
 
 
-def _report(path: Path, pipe: MedicalReportPipeline, slide_mpp: float | None, revision: str) -> SlideReport:
+def _report(path: Path, pipe: MedicalReportPipeline, slide_mpp: float | None, source: dict) -> SlideReport:
     if path.suffix.lower() in FEATURE_SUFFIXES:
         bag = read_features(path, pipe.model.config.feature_size)
-        report = _written(path, sha256(path), bag, pipe, revision)
+        report = _written(path, sha256(path), bag, pipe, source)
         _draw_beside(report, path, bag)
         return report
     with open_slide(path, slide_mpp) as slide:
         bag = _encoded(path, slide, pipe)
-        report = _written(path, slide.fingerprint(), bag, pipe, revision)
+        report = _written(path, slide.fingerprint(), bag, pipe, source)
         _draw(report, bag, int(bag.info["level0_px"]), slide)
     return report
 
@@ -138,7 +137,7 @@ def _encoded(path: Path, slide: Slide, pipe: MedicalReportPipeline) -> PatchFeat
 
 
 def _written(
-    path: Path, fingerprint: str, bag: PatchFeatures, pipe: MedicalReportPipeline, revision: str
+    path: Path, fingerprint: str, bag: PatchFeatures, pipe: MedicalReportPipeline, source: dict
 ) -> SlideReport:
     """The report of a bag, without its picture."""
     (record,) = pipe([{"slides": [bag]}], batch_size=1, return_evidence=True)[0]
@@ -149,7 +148,7 @@ def _written(
     return SlideReport(
         film=readable(path.name),
         film_sha256=fingerprint,
-        **report_fields(record, pipe, revision) | {"sentences": sentences},
+        **written_of(record) | source | {"sentences": sentences},
         patches=len(bag.features),
         tiles=top_tiles(_heat(sentences, bag), bag.coordinates),
     )

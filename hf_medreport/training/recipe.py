@@ -219,7 +219,7 @@ def finish(
     Args:
         metrics: what `fit` gave.
         model: what is saved: the trainer's own, without what wraps it, or a part of that.
-        evaluate: folder -> {split: scores}, {} where nothing is known to score it by.
+        evaluate: folder -> {split: scores}; asked where phantoms were trained on, whose truth is known.
         described: `base` and `data` of the card.
         generation: how reports are to be generated, such as `max_new_tokens`; None of a model that writes none.
 
@@ -233,7 +233,7 @@ def finish(
         ends = {name: getattr(model.generation_config, name) for name in ENDS}
         model.generation_config = GenerationConfig(**generation, **ends)  # not what a schedule has left there
     save_weights(model, processor, folder, asked.training.half_precision_weights)
-    evaluation = evaluate(folder)
+    evaluation = evaluate(folder) if asked.data.phantom_cases else {}
     if evaluation:
         write_json(folder / "evaluation.json", evaluation)
     write_model_card(folder, evaluation, asked, described)

@@ -67,15 +67,14 @@ class ReportMetrics:
 def drop_samples_beyond(path: Path, step: int) -> None:
     """Leave out of a sample table what an earlier run wrote after the step that this one goes on from, 0 at its
     start."""
-    rows = read_samples(path)
-    kept = [row for row in rows if row["step"] <= step] if step else []
-    if len(kept) < len(rows):
-        write_samples(path, kept)
+    if path.exists():
+        write_samples(path, [row for row in read_samples(path) if step and row["step"] <= step])
 
 
 def read_samples(path: Path) -> list[dict]:
-    """The rows of a sample table, none where there is no file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """The rows of a sample table, none without a file; those of earlier versions, which have no step, are left out."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [row for row in map(json.loads, lines) if "step" in row]
 
 
 def write_samples(path: Path, rows: list[dict]) -> None:

@@ -158,8 +158,8 @@ BAD = {
     "another kind": (
         {},
         {"model_type": "anatomical_report"},
-        "stub: found model_type 'anatomical_report'; expected a model of film pairs; give a model that reconstructs its "
-        "films",
+        "stub: found model_type 'anatomical_report'; expected a model of film pairs"
+        "; give a model that reconstructs its films",
     ),
     "no cases": ({"n": 0}, {}, "n: found 0; expected at least 1 case; ask for one or more cases"),
     "half a case": ({"n": 1.5}, {}, "n: found 1.5; expected at least 1 case; ask for one or more cases"),

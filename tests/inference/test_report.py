@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_medreport.files.writing import unique_stem
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference import report_films as module
-from hf_medreport.inference.loading import load
+from hf_medreport.inference.loading import load, model_revision
 from hf_medreport.inference.report import Failure, Report
 from hf_medreport.inference.report_films import report_films
 from hf_medreport.inference.report_folder import ReportFolder
@@ -60,33 +59,34 @@ def test_a_report_says_where_it_came_from(pipe, films):
 
 
 def test_revision_follows_the_weights(pipe):
-    before = module.model_revision(pipe)
+    before = model_revision(pipe)
     weight = pipe.model.projection.bias.data
     weight[0] += 1
-    changed = module.model_revision(pipe)
+    changed = model_revision(pipe)
     weight[0] -= 1
     assert changed != before
 
 
 def test_pictures_and_json(pipe, films, tmp_path):
     folder = ReportFolder(tmp_path / "out")
-    report, failure = report_films(films[:2], pipe)
-    written = [folder.add(report), folder.finish([report, failure])]
-    assert [path.name for path in written] == ["0_report.png", "report.json"]
-    assert sorted((tmp_path / "out").iterdir()) == written  # no unfinished file beside them
-    assert Image.open(written[0]).size[0] > 500
-    assert json.loads(written[1].read_text())["failures"][0]["film"] == "1.png"
+    written = [folder.add(result) for result in report_films(films[:2], pipe)]
+    content = folder.finish()
+    assert written == [tmp_path / "out/0_report.png", None] and Image.open(written[0]).size[0] > 500
+    names = ["0_report.png", "manifest.json", "records.jsonl", "report.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names  # no unfinished file beside them
+    assert json.loads((tmp_path / "out/report.json").read_text()) == content
+    assert content["reports"][0]["picture"] == "0_report.png" and content["failures"][0]["id"] == "1.png"
 
 
 def test_nothing_half_written_when_drawing_fails(pipe, films, tmp_path, monkeypatch):
     def full_disk(self, path, **kwargs):
-        path.write_bytes(b"half")
+        path.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full_disk)
     with pytest.raises(OSError, match="No space left"):
         ReportFolder(tmp_path / "out").add(next(report_films(films[:1], pipe)))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".unfinished.jsonl"]
 
 
 def test_a_picture_never_overwrites_its_film(pipe, films):
@@ -115,12 +115,6 @@ def test_a_model_without_segmenter_asks_for_masks(films, tmp_path):
     with pytest.raises(InputError, match="masks: found none, and model has no segmenter to draw them"):
         next(report_films(films[:1], without))
     assert isinstance(next(report_films(films[:1], without, masks=films[2:3])), Report)
-
-
-def test_stems_are_safe_and_unique():
-    used = set()
-    names = ["a.png", "a.dcm", "../../etc/passwd", "..png", "a b/c?.png"]
-    assert [unique_stem(name, used) for name in names] == ["a", "a-2", "passwd", "film", "c_"]
 
 
 def test_figure_shows_film_prior_sentences_and_facts():

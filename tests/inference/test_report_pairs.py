@@ -205,10 +205,11 @@ class TestCommand:
     def test_a_pair(self, capsys, model, films, tmp_path):
         flags = ["--frontal", films["f0"], "--lateral", films["l0"], "--model", model, "--out", tmp_path / "out"]
         code, out, err = self.report(capsys, *flags)
-        assert code == 0 and err == "" and out.startswith("f0.png + l0.png\n") and "probability of abnormal: 0." in out
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["f0_report.png", "report.json"]
+        assert code == 0 and out.startswith("f0.png + l0.png\n") and "probability of abnormal: 0." in out
+        assert err == "1 done, 0 failed, 0 left\n" and (tmp_path / "out" / "f0_l0_report.png").is_file()
         (record,) = json.loads((tmp_path / "out" / "report.json").read_text())["reports"]
         code, out, err = self.report(capsys, *flags[:-2], "--json")
+        assert record.pop("picture") == "f0_l0_report.png" and record["id"] == "f0.png + l0.png"
         assert json.loads(out)["reports"] == [record]
 
     def test_one_view(self, capsys, model, films, tmp_path):

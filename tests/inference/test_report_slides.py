@@ -211,9 +211,10 @@ class TestPictures:
     def test_pictures_and_json_are_written_whole(self, pipe, slide, tmp_path):
         (report,) = report_slides([slide], pipe)
         folder = ReportFolder(tmp_path / "out")
-        written = [folder.add(report), folder.finish([report])]
-        assert sorted((tmp_path / "out").iterdir()) == sorted(written) and Image.open(written[0]).size[0] > 1000
-        assert json.loads(written[1].read_text())["reports"][0]["tiles"][0]["index"] == report.tiles[0].index
+        picture, content = folder.add(report), folder.finish()
+        assert Image.open(picture).size[0] > 1000
+        assert json.loads((tmp_path / "out/report.json").read_text()) == content
+        assert content["reports"][0]["tiles"][0]["index"] == report.tiles[0].index
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
@@ -477,7 +478,7 @@ class TestCommand:
         assert code == 0, err
         seen, read = json.loads(printed)["reports"]
         assert seen["text"] == read["text"] and seen["tiles"] == read["tiles"]
-        names = ["report.json", "slide-2_report.png", "slide_report.png"]
+        names = [*["manifest.json", "records.jsonl", "report.json"], "slide-2_report.png", "slide_report.png"]
         assert sorted(path.name for path in out.iterdir()) == names
 
     def test_a_bad_slide_is_exit_code_1(self, capsys, model_folder, slide):

@@ -16,7 +16,6 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.anatomical.row import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
 from hf_medreport.training.precision import processor
-from hf_medreport.training.samplers import WeightedDraws
 from hf_medreport.training.trainer import ReportTrainer
 from tests.tiny import film_array, tiny_tokenizer
 
@@ -258,16 +257,6 @@ def test_bfloat16_trains(tmp_path):
 def test_early_stopping(tables):
     flags = paper_flags(tables, max_steps=50, learning_rate=0, early_stopping_patience=2)
     assert run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), flags)["global_step"] == 3
-
-
-def test_weighted_draws_of_a_resumed_epoch_are_those_of_an_uninterrupted_run():
-    whole, resumed = WeightedDraws([0.7] * 6 + [0.3] * 6, seed=3), WeightedDraws([0.7] * 6 + [0.3] * 6, seed=3)
-    epochs = []
-    for epoch in range(2):
-        whole.set_epoch(epoch)
-        epochs.append(list(whole))
-    resumed.set_epoch(1)
-    assert list(resumed) == epochs[1] != epochs[0]
 
 
 def test_a_finished_run_resumed_ends_with_its_best_weights(tables):

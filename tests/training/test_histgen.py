@@ -18,7 +18,6 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from hf_medreport.training import run
 from hf_medreport.training.patch_encoder import restained
-from hf_medreport.training.samplers import LikeLengths
 from hf_medreport.training.trainer import ReportTrainer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -183,17 +182,6 @@ def test_tables_and_going_on_from_a_folder(tmp_path):
     again = {**changes, "model": str(first), "output_dir": str(tmp_path / "again"), "max_steps": 1}
     run("histgen", configuration(tmp_path, **again), [])
     assert AutoModel.from_pretrained(tmp_path / "again" / "model", trust_remote_code=True).config.feature_size == 16
-
-
-def test_batches_of_like_lengths_depend_on_seed_and_epoch():
-    lengths = [5, 100] * 32
-    sampler = LikeLengths(lengths, batch_size=2, seed=1)
-    first = list(sampler)
-    assert sorted(first) == list(range(64)) and list(LikeLengths(lengths, 2, 1)) == first
-    alike = sum(lengths[one] == lengths[two] for one, two in zip(first[::2], first[1::2], strict=True))
-    assert alike >= 27  # of 32; by chance 16
-    sampler.set_epoch(1)
-    assert list(sampler) != first
 
 
 @pytest.mark.parametrize(

@@ -553,9 +553,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
         mask = encoder_outputs.region_mask.long()
         # A copy: transformers puts the rows that it repeats for beams into what it is given.
         states = HistGenEncoderOutput(encoder_outputs.last_hidden_state, encoder_outputs.region_mask)
-        return super().generate(
-            encoder_outputs=states, attention_mask=mask, memory_key_values=memory, **kwargs
-        )
+        return super().generate(encoder_outputs=states, attention_mask=mask, memory_key_values=memory, **kwargs)
 
     @cache_by_either_name
     def prepare_inputs_for_generation(
