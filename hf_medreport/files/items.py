@@ -9,8 +9,9 @@ from pathlib import Path
 from hf_medreport.files.writing import readable, unique_stem
 from hf_medreport.processing.input_error import InputError
 
-PAIRED = re.compile(r"\.\w+ \+ ")  # between the two names in the id of a pair
 __all__ = ["item_ids", "item_stems", "numbered", "why"]
+
+PAIRED = re.compile(r"\.\w+ \+ ")  # between the two names in the id of a pair
 
 
 def item_ids(paths: Iterable[str | os.PathLike]) -> list[str]:
@@ -38,7 +39,7 @@ def numbered(ids: Iterable[str]) -> list[str]:
 def item_stems(ids: Iterable[str]) -> dict[str, str]:
     """id -> how its files' names begin, `p1_view1` of `p1/view1.png`; the same for the same ids in their order."""
     used: set[str] = set()
-    return {name: unique_stem(PAIRED.sub("_", name), used) for name in dict.fromkeys(ids)}
+    return {name: unique_stem(PAIRED.sub("_", name).replace("/", "_"), used) for name in dict.fromkeys(ids)}
 
 
 def why(name: str, error: Exception) -> str:

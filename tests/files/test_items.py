@@ -14,6 +14,7 @@ def test_ids_are_paths_below_the_common_root(tmp_path):
 
 
 def test_stems_are_made_from_ids_and_none_comes_twice():
+    assert item_stems(["a/1.png + a/2.png"]) == {"a/1.png + a/2.png": "a_1_a_2"}
     ids = ["p1/view1.png", "p2/view1.png", "p1_view1.dcm", "p1/view1.png"]
     assert item_stems(ids) == {"p1/view1.png": "p1_view1", "p2/view1.png": "p2_view1", "p1_view1.dcm": "p1_view1-2"}
 
