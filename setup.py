@@ -4,6 +4,7 @@ from setuptools import find_namespace_packages, setup
 
 TOP_FOLDERS = {"hf_medreport.modeling": "modeling", "hf_medreport.processing": "processing"}
 TOP_FOLDERS |= {"hf_medreport.dataset_scripts": "dataset_scripts", "hf_medreport.model_cards": "model_cards"}
+TOP_FOLDERS |= {"hf_medreport.dataset_scripts.parts": "dataset_scripts/parts"}
 TOP_FOLDERS |= {"hf_medreport.constraints": "constraints"}
 
 EXTRAS = {

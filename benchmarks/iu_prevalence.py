@@ -13,7 +13,7 @@ from pathlib import Path
 from iu_agreement import MEMBER, read_reports
 from speed.measure import write_result
 
-from hf_medreport.phantom.findings import KINDS
+from hf_medreport.phantom.chest.findings import KINDS
 
 CONSOLIDATIONS = ("consolidation", "airspace disease", "pneumonia", "infiltrate")
 EDEMAS = ("pulmonary edema", "pulmonary congestion")

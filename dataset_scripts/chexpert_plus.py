@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hf_medreport.dataset_scripts.film_studies import (
+from hf_medreport.dataset_scripts.parts.films import (
     GROUPS,
     VIEWS,
     Film,

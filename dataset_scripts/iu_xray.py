@@ -21,9 +21,9 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-from hf_medreport.dataset_scripts.iu_xray_crop import crop_lungs, png
-from hf_medreport.dataset_scripts.iu_xray_sources import Sources, Study
-from hf_medreport.dataset_scripts.patient_split import read_split, split_of
+from hf_medreport.dataset_scripts.parts.iu_xray_sources import Sources, Study
+from hf_medreport.dataset_scripts.parts.lung_crop import crop_lungs, png
+from hf_medreport.dataset_scripts.parts.patient_split import read_split, split_of
 from hf_medreport.files.items import why
 from hf_medreport.files.run_folder import RunFolder, refuse_older
 from hf_medreport.processing.image_reading import read_image

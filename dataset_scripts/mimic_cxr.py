@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hf_medreport.dataset_scripts.film_studies import (
+from hf_medreport.dataset_scripts.parts.films import (
     VIEWS,
     Film,
     film_file,

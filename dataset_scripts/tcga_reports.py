@@ -25,9 +25,9 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from hf_medreport.dataset_scripts.fact_guard import lost_facts
-from hf_medreport.dataset_scripts.language_model import AnswerCache, LanguageModel, NoAnswer
-from hf_medreport.dataset_scripts.patient_split import PARTS, read_split, split_of
+from hf_medreport.dataset_scripts.parts.fact_guard import lost_facts
+from hf_medreport.dataset_scripts.parts.language_model import AnswerCache, LanguageModel, NoAnswer
+from hf_medreport.dataset_scripts.parts.patient_split import PARTS, read_split, split_of
 from hf_medreport.files.rows import csv_lines, jsonl_lines, open_text
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import sha256

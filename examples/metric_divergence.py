@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from hf_medreport.evaluation.divergence import divergence, table
+from hf_medreport.evaluation.phantom.divergence import divergence, table
 from hf_medreport.files.writing import write_json
 
 # The rows of the picture, from counting words to reading facts; the JSON holds all.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from hf_medreport.phantom.frontal import draw_frontal
-from hf_medreport.phantom.lateral import draw_lateral
-from hf_medreport.phantom.parser import facts_from_text
+from hf_medreport.phantom.chest.frontal import draw_frontal
+from hf_medreport.phantom.chest.lateral import draw_lateral
+from hf_medreport.phantom.chest.parser import facts_from_text
 
 SIZE = 384
 # (title, how it is drawn, visit, findings)

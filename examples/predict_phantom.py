@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from hf_medreport import load
-from hf_medreport.phantom.corpus import ChestCorpus
+from hf_medreport.phantom.chest.corpus import ChestCorpus
 
 BATCH = 50
 

@@ -12,8 +12,8 @@ from report_two_films import FILMS, SEED, ticked
 from transformers.utils import logging
 
 from hf_medreport import ReportFolder, load, report_films
-from hf_medreport.phantom.corpus import ChestCorpus
-from hf_medreport.phantom.findings import observations
+from hf_medreport.phantom.chest.corpus import ChestCorpus
+from hf_medreport.phantom.chest.findings import observations
 
 ABSENT = "Pneumothorax, Fracture"
 

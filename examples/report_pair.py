@@ -11,7 +11,7 @@ from report_two_films import FILMS, REAL_FILM, SEED, ticked
 from transformers.utils import logging
 
 from hf_medreport import ReportFolder, load, report_pairs
-from hf_medreport.phantom.corpus import ChestCorpus
+from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.registry import default_model
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from hf_medreport import ReportFolder, load, report_slides
-from hf_medreport.data.phantom_slides import write_slides
+from hf_medreport.data.drawn.slides import write_slides
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.parser import parse_slide_report
 

@@ -10,8 +10,8 @@ from PIL import Image
 from transformers.utils import logging
 
 from hf_medreport import ReportFolder, load, report_films
-from hf_medreport.phantom.corpus import ChestCorpus
-from hf_medreport.phantom.parser import parse_report
+from hf_medreport.phantom.chest.corpus import ChestCorpus
+from hf_medreport.phantom.chest.parser import parse_report
 
 REAL_FILM = Path(__file__).parent / "films" / "nih_00000001_000.png"
 SEED, FILMS = 1, 50

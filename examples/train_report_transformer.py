@@ -40,8 +40,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from hf_medreport.dataset_scripts.iu_xray_sources import read_archive
-from hf_medreport.dataset_scripts.patient_split import split_of
+from hf_medreport.dataset_scripts.parts.iu_xray_sources import read_archive
+from hf_medreport.dataset_scripts.parts.patient_split import split_of
 from hf_medreport.evaluation.text.bleu import bleu
 from hf_medreport.evaluation.text.ngrams import count_ngrams
 from hf_medreport.evaluation.text.words import coco_words
@@ -50,7 +50,7 @@ from hf_medreport.modeling.configuration_report_transformer import ReportTransfo
 from hf_medreport.modeling.modeling_report_transformer import ReportTransformerForCausalLM
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.report_tokens import add_report_tokens
-from hf_medreport.training.noam import noam_schedule
+from hf_medreport.systems.report_transformer.noam import noam_schedule
 from hf_medreport.training.tokenizer import train_tokenizer
 
 PARTS = (8, 1, 1)

@@ -22,9 +22,9 @@ _LAZY = {
     "report_slides": "hf_medreport.inference.report_slides",
     "segment_films": "hf_medreport.inference.segment",
     "ReportFolder": "hf_medreport.inference.report_folder",
-    "evaluate_drawn": "hf_medreport.evaluation.phantom_any",
-    "evaluate_phantom": "hf_medreport.evaluation.phantom",
-    "evaluate_slides": "hf_medreport.evaluation.phantom_slides",
+    "evaluate_drawn": "hf_medreport.evaluation.phantom.evaluate",
+    "evaluate_phantom": "hf_medreport.evaluation.phantom.films",
+    "evaluate_slides": "hf_medreport.evaluation.phantom.slides",
 }
 __all__ = ["__version__", *_LAZY]
 

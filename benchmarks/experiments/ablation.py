@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from runner import Experiment, Results, command_line
 
-from hf_medreport.evaluation.evidence import COUNTS as EVIDENCE
-from hf_medreport.evaluation.evidence import evidence_counts
-from hf_medreport.evaluation.phantom import phantom_counts
+from hf_medreport.evaluation.phantom.evidence import COUNTS as EVIDENCE
+from hf_medreport.evaluation.phantom.evidence import evidence_counts
+from hf_medreport.evaluation.phantom.films import phantom_counts
 from hf_medreport.evaluation.significance import bootstrap_interval, holm, paired_randomisation
-from hf_medreport.phantom.corpus import ChestCorpus
-from hf_medreport.phantom.score import COUNTS
+from hf_medreport.phantom.chest.corpus import ChestCorpus
+from hf_medreport.phantom.chest.score import COUNTS
 
 MODES, SEEDS = ("none", "soft", "strict"), (0, 1, 2)
 CONFIG = Path("examples/anatomical_ablation.yaml")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from runner import Experiment, Results, Table, averaged, command_line, figure_of, markdown, shown
 
-from hf_medreport.evaluation.phantom import evaluate_phantom
-from hf_medreport.training import cxr_multitask as recipe
+from hf_medreport.evaluation.phantom.films import evaluate_phantom
+from hf_medreport.systems.cxr_multitask import recipe
 
 CONFIG = Path("examples/cxr_multitask_ablation.yaml")
 CASES, CASE_SEED = 500, 1

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from runner import Experiment, Results, Table, averaged, command_line, figure_of, markdown, shown
 
-from hf_medreport.evaluation.phantom import evaluate_phantom
-from hf_medreport.training import radscribe as recipe
+from hf_medreport.evaluation.phantom.films import evaluate_phantom
+from hf_medreport.systems.radscribe import recipe
 
 CONFIG, WITH_VIT = Path("examples/radscribe_ablation.yaml"), Path("examples/radscribe_ablation_vit.yaml")
 FILMS, FILM_SEED = 500, 1

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from hf_medreport.evaluation.registry import METRICS
 from hf_medreport.evaluation.reports.predictions import ReportPairs
 from hf_medreport.evaluation.reports.scoring import evaluate_reports
-from hf_medreport.phantom.grammar import write_report
-from hf_medreport.phantom.patients import draw_facts
+from hf_medreport.phantom.chest.grammar import write_report
+from hf_medreport.phantom.chest.patients import draw_facts
 
 PAIRS, BOUND_SECONDS = 20_000, 120
 NOT_RUN = ("meteor",)

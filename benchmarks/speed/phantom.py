@@ -18,11 +18,11 @@ import time
 import numpy as np
 import psutil
 
-from hf_medreport.data.phantom_files import write_corpus
-from hf_medreport.phantom.corpus import ChestCorpus
-from hf_medreport.phantom.frontal import draw_frontal
-from hf_medreport.phantom.lateral import draw_lateral
-from hf_medreport.phantom.patients import draw_facts
+from hf_medreport.data.drawn.corpus import write_corpus
+from hf_medreport.phantom.chest.corpus import ChestCorpus
+from hf_medreport.phantom.chest.frontal import draw_frontal
+from hf_medreport.phantom.chest.lateral import draw_lateral
+from hf_medreport.phantom.chest.patients import draw_facts
 
 SIZE, FILMS, ROUNDS, TARGET = 224, 20, 5, 30
 WORKERS, FEW, MANY = 2, 200, 800

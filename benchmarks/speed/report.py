@@ -19,7 +19,7 @@ FILM = Path(__file__).parents[2] / "examples" / "films" / "nih_00000001_000.png"
 IMPORTS = """
 import matplotlib.figure
 import hf_medreport.cli
-import hf_medreport.inference.loading, hf_medreport.inference.report, hf_medreport.inference.figure
+import hf_medreport.inference.loading, hf_medreport.inference.report, hf_medreport.inference.figures.film
 from hf_medreport.registry import register_auto_classes
 register_auto_classes()
 from transformers import AutoModel, AutoProcessor, ResNetModel, GPT2LMHeadModel, PreTrainedTokenizerFast

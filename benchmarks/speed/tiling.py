@@ -22,8 +22,8 @@ import tifffile
 from measure import write_result
 from transformers import ResNetConfig, ResNetModel
 
-from hf_medreport.data.phantom_slides import write_slides
-from hf_medreport.inference.tile import READ_TOGETHER, SlideRun, TileReaders, encode_slides
+from hf_medreport.data.drawn.slides import write_slides
+from hf_medreport.inference.tiles.encode import READ_TOGETHER, SlideRun, TileReaders, encode_slides
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder

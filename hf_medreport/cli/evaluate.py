@@ -50,7 +50,7 @@ def evaluate_phantom(
     Of a model of film pairs, its words, its classification and its reconstructed films too.
     """
     quiet()
-    from hf_medreport.evaluation.phantom_any import check_options, drawn_table, evaluate_drawn
+    from hf_medreport.evaluation.phantom.evaluate import check_options, drawn_table, evaluate_drawn
     from hf_medreport.files.writing import output_folder, write_json
     from hf_medreport.inference.loading import load
 
@@ -126,8 +126,8 @@ def evaluate_images(
 ):
     """Compare generated pictures with real ones: in pairs of one name, as sets, and each alone."""
     quiet()
-    from hf_medreport.evaluation.images import evaluate_images as score
-    from hf_medreport.evaluation.images import images_table
+    from hf_medreport.evaluation.images.evaluate import evaluate_images as score
+    from hf_medreport.evaluation.images.evaluate import images_table
     from hf_medreport.files.run_folder import RunFolder
 
     options = {"features": features, "per_modality": per_modality, "seed": seed}

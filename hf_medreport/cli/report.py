@@ -71,7 +71,7 @@ def report(
     from hf_medreport.files.writing import output_folder
     from hf_medreport.inference.asked import Asked
     from hf_medreport.inference.loading import load
-    from hf_medreport.inference.pairs import asked_pairs
+    from hf_medreport.inference.read_pairs import asked_pairs
     from hf_medreport.inference.report import Failure, source_of
     from hf_medreport.inference.report_any import default_for, report_any
     from hf_medreport.inference.report_folder import ReportFolder, to_json

@@ -43,8 +43,8 @@ def tile(
 
     from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.writing import output_folder
-    from hf_medreport.inference import tile_cohort as cohort
     from hf_medreport.inference.loading import checked_device
+    from hf_medreport.inference.tiles import cohort
     from hf_medreport.processing.patch_encoder import PatchEncoder
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -9,7 +9,7 @@ from pathlib import Path
 from hf_medreport.files.items import item_ids, numbered
 from hf_medreport.files.writing import sha256
 from hf_medreport.inference.loading import shows_slide
-from hf_medreport.inference.pairs import Pair
+from hf_medreport.inference.read_pairs import Pair
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hf_medreport.files.run_folder import code_version
-from hf_medreport.inference.figure import report_figure
-from hf_medreport.inference.film_labels import label_words
+from hf_medreport.inference.figures.film import report_figure
+from hf_medreport.inference.labels import label_words
 from hf_medreport.inference.loading import model_name, model_revision, settings_digest
 from hf_medreport.processing import report_object
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline

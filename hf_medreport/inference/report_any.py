@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hf_medreport.files.writing import readable
-from hf_medreport.inference.film_labels import film_labels
+from hf_medreport.inference.labels import film_labels
 from hf_medreport.inference.loading import model_name, shows_slide
 from hf_medreport.inference.report import Failure, Report
 from hf_medreport.inference.report_films import report_films

@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import in_batches, one_mask_each
-from hf_medreport.inference.film_labels import film_labels
+from hf_medreport.inference.labels import film_labels
 from hf_medreport.inference.loading import model_name
 from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
 from hf_medreport.processing.image_reading import read_image, read_mask

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import in_batches, one_mask_each
-from hf_medreport.inference.figure_pair import pair_figure
+from hf_medreport.inference.figures.pair import pair_figure
 from hf_medreport.inference.loading import model_name
-from hf_medreport.inference.pairs import VIEWS, Pair, read_pair
+from hf_medreport.inference.read_pairs import VIEWS, Pair, read_pair
 from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
 from hf_medreport.modeling.structural_similarity import structural_similarity
 from hf_medreport.processing.image_reading import read_mask

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import failed
-from hf_medreport.inference.figure_slide import evidence_map, slide_figure, tile_pictures
+from hf_medreport.inference.figures.slide import evidence_map, slide_figure, tile_pictures
 from hf_medreport.inference.report import Failure, Report, Sentence, source_of, written_of
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES

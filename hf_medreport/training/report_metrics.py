@@ -9,8 +9,8 @@ import numpy as np
 import sacrebleu
 
 from hf_medreport.files.writing import write_text
-from hf_medreport.phantom.parser import parse_report
-from hf_medreport.phantom.score import score_facts
+from hf_medreport.phantom.chest.parser import parse_report
+from hf_medreport.phantom.chest.score import score_facts
 from hf_medreport.phantom.slide.parser import parse_slide_report
 
 

@@ -18,7 +18,7 @@ from tqdm import trange
 from transformers import set_seed
 
 from hf_medreport.files.writing import write_whole
-from hf_medreport.phantom.findings import Fact
+from hf_medreport.phantom.chest.findings import Fact
 from hf_medreport.training.recipe import RunArguments, fingerprint
 
 SIZE_STEP_MM = 9  # steps of size that the head tells apart

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hf_medreport.phantom.findings import KINDS
-from hf_medreport.phantom.patients import IU_REPORTS
+from hf_medreport.phantom.chest.findings import KINDS
+from hf_medreport.phantom.chest.patients import IU_REPORTS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

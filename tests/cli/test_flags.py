@@ -5,7 +5,7 @@ import pytest
 from hf_medreport.inference import loading
 from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.processing.input_error import InputError
-from tests.test_cli import run
+from tests.cli.test_cli import run
 
 
 @pytest.fixture

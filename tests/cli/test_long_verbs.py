@@ -13,10 +13,10 @@ from PIL import Image
 
 from hf_medreport.files.interruption import Terminated
 from hf_medreport.inference import segment as segmenting
-from hf_medreport.inference import tile_cohort as tiling
+from hf_medreport.inference.tiles import cohort as tiling
 from hf_medreport.registry import system
-from tests.inference.tiny_slides import save_encoder, write_cohort
-from tests.test_cli import run
+from tests.cli.test_cli import run
+from tests.inference.tiles.tiny_slides import save_encoder, write_cohort
 from tests.tiny import film_array, save_tiny
 
 CHEST = ["phantom", "chest", "--n", 40, "--size", 96, "--format", "png"]

@@ -10,9 +10,10 @@ from PIL import Image
 
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.dataset_scripts.iu_xray import CleaningRules, clean, prepare, without_token
-from hf_medreport.dataset_scripts.iu_xray_sources import Sources, Study
-from hf_medreport.dataset_scripts.patient_split import split_of
+from hf_medreport.dataset_scripts.parts.iu_xray_sources import Sources, Study
+from hf_medreport.dataset_scripts.parts.patient_split import split_of
 from hf_medreport.processing.input_error import InputError
+from tests.cli.test_cli import run
 from tests.dataset_scripts.iu_xray_trees import (
     film,
     ids_of,
@@ -23,7 +24,6 @@ from tests.dataset_scripts.iu_xray_trees import (
     write_tgz,
     xml,
 )
-from tests.test_cli import run
 
 PAIR = (("f.png", "frontal"), ("l.png", "lateral"))
 LUNG, SPINE = "Opacity/lung/base", "Scoliosis"
@@ -196,7 +196,7 @@ def test_open_is_form_writes_the_same_tables(tree, tmp_path):
 
 def test_dicom_films_are_embedded_as_png(tmp_path):
     pytest.importorskip("pydicom")
-    from hf_medreport.data.phantom_dicom import film_bytes
+    from hf_medreport.data.drawn.dicom import film_bytes
 
     (tmp_path / "films").mkdir()
     for number, (view, name) in enumerate(zip(("frontal", "lateral"), ids_of(1), strict=True)):

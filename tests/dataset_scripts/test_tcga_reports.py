@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hf_medreport.cli.prepare  # noqa: F401  (adds its verb)
-from hf_medreport.dataset_scripts.fact_guard import lost_facts
-from hf_medreport.dataset_scripts.language_model import NoAnswer
-from hf_medreport.dataset_scripts.patient_split import split_of
+from hf_medreport.dataset_scripts.parts.fact_guard import lost_facts
+from hf_medreport.dataset_scripts.parts.language_model import NoAnswer
+from hf_medreport.dataset_scripts.parts.patient_split import split_of
 from hf_medreport.dataset_scripts.tcga_reports import (
     PROMPTS,
     clean,
@@ -25,8 +25,8 @@ from hf_medreport.dataset_scripts.tcga_reports import (
     read_texts,
 )
 from hf_medreport.processing.input_error import InputError
+from tests.cli.test_cli import run
 from tests.dataset_scripts.chat_server import chat_server
-from tests.test_cli import run
 
 PATIENTS = [f"TCGA-ZZ-{number:04}" for number in range(12)]
 TEXT = "Kidney, right: carcinoma of {} cm.\n\n____\nMargins negative."
@@ -355,7 +355,7 @@ def test_the_command_rewrites_by_an_endpoint(capsys, monkeypatch, source, slides
     """One request too many, one answer that is no JSON, one report that lost its size; the rest goes well."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
-    monkeypatch.setattr("hf_medreport.dataset_scripts.language_model.LONGEST_WAIT_S", 0.0)
+    monkeypatch.setattr("hf_medreport.dataset_scripts.parts.language_model.LONGEST_WAIT_S", 0.0)
 
     def answer(number, report):
         if number == 2:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.test_medvill import table, table_configuration  # noqa: F401 (a fixture)
+from tests.systems.radscribe.test_pretrain_medvill import table, table_configuration  # noqa: F401 (a fixture)
 
 SCRIPT = str(Path(__file__).parents[2] / "examples" / "train.py")
 

@@ -7,9 +7,9 @@ import torch
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.feature_files import read_features
 from hf_medreport.registry import CHECKPOINTS, systems
-from tests.inference.tiny_slides import PATCH, save_encoder, write_cohort
+from tests.cli.test_cli import run
+from tests.inference.tiles.tiny_slides import PATCH, save_encoder, write_cohort
 from tests.samples import shipped_inputs
-from tests.test_cli import run
 
 DEVICE = "cuda"
 pytestmark = [

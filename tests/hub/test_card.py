@@ -8,8 +8,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from hf_medreport.hub.card import write_card
-from hf_medreport.phantom.findings import Fact
-from hf_medreport.phantom.score import score_facts
+from hf_medreport.phantom.chest.findings import Fact
+from hf_medreport.phantom.chest.score import score_facts
 from hf_medreport.processing.input_error import InputError
 
 COMMAND = "hf-medreport evaluate phantom --n 200 --seed 1 --json"

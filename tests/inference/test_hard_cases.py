@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from hf_medreport.cli import main
 from hf_medreport.files.writing import unique_stem
-from hf_medreport.inference.figure import report_figure
+from hf_medreport.inference.figures.film import report_figure
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.report import PREVIEW_PX, preview
 from hf_medreport.inference.report_films import report_films

@@ -118,7 +118,7 @@ def test_a_model_without_segmenter_asks_for_masks(films, tmp_path):
 
 
 def test_figure_shows_film_prior_sentences_and_facts():
-    from hf_medreport.inference.figure import report_figure
+    from hf_medreport.inference.figures.film import report_figure
 
     sentences = [a_sentence(f"Sentence {n}.", -0.1 * n) for n in range(3)]
     report = a_report("t", sentences, statement="a test bench", prior=np.eye(8))

@@ -11,14 +11,14 @@ from PIL import Image
 
 from hf_medreport.inference import report_pairs as module
 from hf_medreport.inference.loading import load
-from hf_medreport.inference.pairs import Pair, read_pairs
+from hf_medreport.inference.read_pairs import Pair, read_pairs
 from hf_medreport.inference.report import Failure
 from hf_medreport.inference.report_any import report_any
 from hf_medreport.inference.report_pairs import PairReport, report_pairs
 from hf_medreport.registry import shipped, system
 from tests.bad_input import cut, png_claiming
+from tests.cli.test_cli import run
 from tests.processing.dicom_files import write_dicom
-from tests.test_cli import run
 from tests.tiny import film_array, save_tiny
 
 MISSING = "{} view missing: its learned substitute was used"

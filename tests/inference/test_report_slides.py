@@ -13,7 +13,7 @@ from PIL import Image
 
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference import report_slides as module
-from hf_medreport.inference.figure_slide import MAP_PX, TILE_PX, evidence_map, tile_pictures
+from hf_medreport.inference.figures.slide import MAP_PX, TILE_PX, evidence_map, tile_pictures
 from hf_medreport.inference.loading import load, shows_slide
 from hf_medreport.inference.report import Failure
 from hf_medreport.inference.report_any import default_for, report_any
@@ -29,8 +29,8 @@ from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
 from hf_medreport.registry import system, system_of
-from tests.inference.tiny_slides import PATCH, SIZE, tissue, write_slide
-from tests.test_cli import run
+from tests.cli.test_cli import run
+from tests.inference.tiles.tiny_slides import PATCH, SIZE, tissue, write_slide
 from tests.tiny import tiny_model, tiny_patch_encoder, tiny_processor
 
 WIDTH = 16  # of the tiny encoder

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from hf_medreport.hub.convert_anatomical import rename_keys
 from hf_medreport.modeling.configuration_anatomical_report import AnatomicalReportConfig
 from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration
+from hf_medreport.systems.anatomical.convert import rename_keys
 
 FOLDER = Path(__file__).parents[1] / "golden" / "anatomical"
 # Stands in for the encoder, which the golden set leaves out: only its output width of 20 matters.

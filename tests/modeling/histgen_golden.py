@@ -6,9 +6,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from hf_medreport.hub.convert_histgen import read_sizes, rename_keys
 from hf_medreport.modeling.configuration_histgen import HistGenConfig
 from hf_medreport.modeling.modeling_histgen import HistGenForConditionalGeneration
+from hf_medreport.systems.histgen.convert import read_sizes, rename_keys
 
 FOLDER = Path(__file__).parents[1] / "golden" / "histgen"
 OPTIONS = {"num_attention_heads": 4, "region_size": 16, "memory_top_k": 6, "num_prototypes": 24}

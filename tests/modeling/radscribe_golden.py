@@ -3,7 +3,7 @@
 import torch
 from safetensors.torch import save_file
 
-from hf_medreport.hub.convert_radscribe import read_radscribe
+from hf_medreport.systems.radscribe.convert import read_radscribe
 from tests.training.radscribe_golden import golden
 
 CASES = ("vit_label", "vit_nolabel", "chexnet121_label", "chexnet121_nolabel")

@@ -15,7 +15,7 @@ from hf_medreport.modeling.modeling_report_transformer import (
 )
 from hf_medreport.modeling.sinusoids import sinusoids
 from hf_medreport.registry import system
-from hf_medreport.training.noam import noam_schedule
+from hf_medreport.systems.report_transformer.noam import noam_schedule
 from tests.tiny import tiny_model, tiny_tokenizer
 
 ROW = system("report_transformer")

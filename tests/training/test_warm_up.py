@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hf_medreport.phantom.findings import Fact
+from hf_medreport.phantom.chest.findings import Fact
 from hf_medreport.training.warm_up import minimise, traits, warm_up_encoder, warm_up_segmenter, warmed
 
 SIDE = 8

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 
 from hf_medreport.evaluation.score import Score, check_texts
-from hf_medreport.phantom.parser import parse_report
+from hf_medreport.phantom.chest.parser import parse_report
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["FIGURES", "LEVELS", "facts"]

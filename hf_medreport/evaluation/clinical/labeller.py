@@ -28,9 +28,9 @@ from itertools import pairwise
 import numpy as np
 
 from hf_medreport.evaluation.clinical.observations import CONCEPTS, OBSERVATIONS, PATHOLOGIES, STATUSES
-from hf_medreport.phantom.findings import SIDES, ZONES
-from hf_medreport.phantom.parser import Named, clauses, named_in, pieces, places
-from hf_medreport.phantom.vocabulary import ASKS, CONJUNCTION, NEGATES_AFTER, NEGATES_BEFORE, sentences
+from hf_medreport.phantom.chest.findings import SIDES, ZONES
+from hf_medreport.phantom.chest.parser import Named, clauses, named_in, pieces, places
+from hf_medreport.phantom.chest.vocabulary import ASKS, CONJUNCTION, NEGATES_AFTER, NEGATES_BEFORE, sentences
 from hf_medreport.processing.report_sections import section_spans
 
 __all__ = ["READ", "Mention", "find_mentions", "label_report", "label_reports"]

@@ -21,8 +21,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hf_medreport.phantom.findings import KINDS, SIDES, ZONES
-from hf_medreport.phantom.vocabulary import KIND_WORDS
+from hf_medreport.phantom.chest.findings import KINDS, SIDES, ZONES
+from hf_medreport.phantom.chest.vocabulary import KIND_WORDS
 from hf_medreport.processing.label_text import LABELS
 
 __all__ = ["CONCEPTS", "FIVE", "OBSERVATIONS", "PATHOLOGIES", "STATUSES", "Concept"]

@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 
 from hf_medreport.evaluation.score import Score, check_texts
-from hf_medreport.phantom.vocabulary import SIZE
+from hf_medreport.phantom.chest.vocabulary import SIZE
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.report_sections import section_spans, split_sentences
 

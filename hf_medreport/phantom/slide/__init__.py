@@ -1,6 +1,6 @@
 """The known-truth slide: sections drawn in the colours of H&E from one record of findings, with a report and a score.
 
-As the chest of `hf_medreport.phantom`, for whole slides: `findings` says what a slide can show, `patients` chooses it,
+As `hf_medreport.phantom.chest`, for whole slides: `findings` says what a slide can show, `patients` chooses it,
 `drawing` paints it tile by tile, `grammar` words it, `parser` reads such a text back, `score` compares what a model
 said with what was drawn, and `corpus` strings these into splits whose patients never meet.
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from hf_medreport.phantom.parser import clauses, is_negated, named_in, pieces
+from hf_medreport.phantom.chest.parser import clauses, is_negated, named_in, pieces
+from hf_medreport.phantom.chest.vocabulary import ASKS, GRADE_WORDS, HEDGES, SIZE, sentences
 from hf_medreport.phantom.slide.findings import BENIGN
-from hf_medreport.phantom.vocabulary import ASKS, GRADE_WORDS, HEDGES, SIZE, sentences
 
 __all__ = ["parse_slide_report"]
 

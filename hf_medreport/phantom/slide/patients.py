@@ -6,7 +6,7 @@ more positive nodes and margins. The shares are set by hand to be plausible, not
 
 import numpy as np
 
-from hf_medreport.phantom.patients import PREVALENCES
+from hf_medreport.phantom.chest.patients import PREVALENCES
 from hf_medreport.phantom.slide.findings import (
     BENIGN,
     DIAGNOSES,

@@ -17,7 +17,7 @@ def anatomical(
     mask_mode: Annotated[str, typer.Option(help="none, soft or strict: how it was trained.")] = "soft",
 ) -> Iterator[dict | str]:
     """A checkpoint of the UDEM thesis, layer-wise anatomical attention."""
-    from hf_medreport.hub.convert_anatomical import convert as write
+    from hf_medreport.systems.anatomical.convert import convert as write
 
     result = write(checkpoint, out, encoder, tokenizer, num_heads, image_size, mask_mode)
     yield result

@@ -32,7 +32,7 @@ ROWS = (
         tiny={"image_size": 32, "encoder": TINY_VIT, "decoder": TINY_GPT2 | ONE_TOKEN, "segmenter": TINY_SEGMENTER},
         checkpoint="anatomical-tiny",
         default=True,
-        recipe="hf_medreport.training.anatomical",
+        recipe="hf_medreport.systems.anatomical.recipe",
         converters={"anatomical": "hf_medreport.systems.anatomical.command:anatomical"},
     ),
     System(

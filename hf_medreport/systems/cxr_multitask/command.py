@@ -18,7 +18,7 @@ def chexnet(
     seed: Annotated[int, typer.Option(help="Of the weights that no checkpoint has.")] = 0,
 ) -> Iterator[dict | str]:
     """A DenseNet as the encoder of a multi-task model; the rest of it is fresh."""
-    from hf_medreport.hub.convert_chexnet import convert as write
+    from hf_medreport.systems.cxr_multitask.convert_chexnet import convert as write
 
     result = write(checkpoint, out, decoder, tokenizer, image_size, seed)
     yield result

@@ -19,8 +19,8 @@ ROWS = (
         told=("mask",),
         text_metrics=("bleu4", "rougeL"),
         tasks=(
-            "hf_medreport.evaluation.multitask:evaluate_multitask",
-            "hf_medreport.evaluation.multitask:tasks_table",
+            "hf_medreport.evaluation.phantom.tasks:evaluate_multitask",
+            "hf_medreport.evaluation.phantom.tasks:tasks_table",
         ),
         card="hf_medreport.systems.cxr_multitask.card:card",
         tiny={
@@ -37,7 +37,7 @@ ROWS = (
         checkpoint="cxr-multitask-tiny",
         default=True,
         extras=("cxr",),
-        recipe="hf_medreport.training.cxr_multitask",
+        recipe="hf_medreport.systems.cxr_multitask.recipe",
         converters={"chexnet": "hf_medreport.systems.cxr_multitask.command:chexnet"},
     ),
     System(

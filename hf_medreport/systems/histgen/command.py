@@ -21,7 +21,7 @@ def histgen(
     max_length: Annotated[int, typer.Option(min=2, help="Tokens of the longest report.")] = 100,
 ) -> Iterator[dict | str]:
     """A checkpoint of HistGen. What the tensors' shapes tell is not asked for."""
-    from hf_medreport.hub.convert_histgen import convert as write
+    from hf_medreport.systems.histgen.convert import convert as write
 
     result = write(checkpoint, out, vocabulary, num_heads, region_size, top_k, num_prototypes, max_length)
     yield result
@@ -37,7 +37,7 @@ def dinov2(
     num_heads: Annotated[int | None, typer.Option(help="Of its attention. Default: its width / 64.")] = None,
 ) -> Iterator[dict | str]:
     """A DINOv2 with SwiGLU, as HistGen encodes its tiles with."""
-    from hf_medreport.hub.convert_dinov2 import convert as write
+    from hf_medreport.systems.histgen.convert_dinov2 import convert as write
 
     result = write(checkpoint, out, num_heads)
     yield result

@@ -32,7 +32,7 @@ ROWS = (
         checkpoint="histgen-tiny",
         default=True,
         extras=("wsi",),
-        recipe="hf_medreport.training.histgen",
+        recipe="hf_medreport.systems.histgen.recipe",
         converters={
             "histgen": "hf_medreport.systems.histgen.command:histgen",
             "dinov2": "hf_medreport.systems.histgen.command:dinov2",

@@ -25,7 +25,7 @@ def radscribe(
     mask_mode: Annotated[str, typer.Option(help="legacy, as trained; full or bar to train on.")] = "legacy",
 ) -> Iterator[dict | str]:
     """A checkpoint of RadScribe. What the tensors' shapes tell is not asked for."""
-    from hf_medreport.hub.convert_radscribe import convert as write
+    from hf_medreport.systems.radscribe.convert import convert as write
 
     result = write(
         checkpoint, out, tokenizer, label_tokenizer, image_encoder, image_size, num_image_embeds, max_text_tokens,
@@ -60,7 +60,7 @@ def medvill(
     seed: Annotated[int, typer.Option(help="Of the weights that no file has.")] = 0,
 ) -> Iterator[dict | str]:
     """The encoder of RadScribe; what no file has weights for is fresh."""
-    from hf_medreport.hub.convert_medvill import convert as write
+    from hf_medreport.systems.radscribe.convert_medvill import convert as write
 
     result = write(
         checkpoint, out, tokenizer, image_weights, image_encoder, image_size, num_image_embeds, max_text_tokens,

@@ -42,7 +42,7 @@ ROWS = (
         tiny={"encoder": TINY_MEDVILL, "decoder": TINY_T5},
         checkpoint="radscribe-tiny",
         extras=("cxr",),
-        recipe="hf_medreport.training.radscribe",
+        recipe="hf_medreport.systems.radscribe.recipe",
         converters={"radscribe": "hf_medreport.systems.radscribe.command:radscribe"},
     ),
     System(
@@ -54,7 +54,7 @@ ROWS = (
         processor="hf_medreport.processing.processing_medvill:MedViLLProcessor",
         card="hf_medreport.systems.radscribe.card:medvill_card",
         tiny=TINY_MEDVILL,
-        recipe="hf_medreport.training.medvill",
+        recipe="hf_medreport.systems.radscribe.pretrain_medvill",
         converters={"medvill": "hf_medreport.systems.radscribe.command:medvill"},
     ),
 )

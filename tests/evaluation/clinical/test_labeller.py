@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from hf_medreport.evaluation.clinical.labeller import find_mentions, label_report, label_reports
 from hf_medreport.evaluation.clinical.observations import CONCEPTS, OBSERVATIONS, PATHOLOGIES, STATUSES
-from hf_medreport.phantom.findings import KINDS, Fact
-from hf_medreport.phantom.grammar import WORDINGS, write_report
-from hf_medreport.phantom.patients import PREVALENCES, draw_facts, draw_follow_up
-from hf_medreport.phantom.vocabulary import KIND_WORDS
+from hf_medreport.phantom.chest.findings import KINDS, Fact
+from hf_medreport.phantom.chest.grammar import WORDINGS, write_report
+from hf_medreport.phantom.chest.patients import PREVALENCES, draw_facts, draw_follow_up
+from hf_medreport.phantom.chest.vocabulary import KIND_WORDS
 
 ROWS = [json.loads(line) for line in (Path(__file__).parent / "sentences.jsonl").open(encoding="utf-8")]
 

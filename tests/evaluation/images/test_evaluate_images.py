@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_medreport.evaluation.images import evaluate_images, images_table
 from hf_medreport.evaluation.images.distribution import frechet_distance, kernel_distance
+from hf_medreport.evaluation.images.evaluate import evaluate_images, images_table
 from hf_medreport.evaluation.images.features import grid_statistics, load_extractor
 from hf_medreport.evaluation.images.pixels import ms_ssim, mse, psnr, ssim
 from hf_medreport.evaluation.images.quality import contrast
 from hf_medreport.processing.input_error import InputError
+from tests.cli.test_cli import run
 from tests.evaluation.images.models import save_classifier, save_clip
 from tests.processing.dicom_files import write_dicom
-from tests.test_cli import run
 
 
 def picture(seed: int, side: int = 24) -> np.ndarray:

@@ -19,8 +19,8 @@ from hf_medreport.evaluation.reports.predictions import ReportPairs
 from hf_medreport.evaluation.reports.scoring import Settings, evaluate_reports
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.input_error import InputError
+from tests.cli.test_cli import run
 from tests.evaluation.reports.pairs import two_systems
-from tests.test_cli import run
 
 QUICK = Settings(resamples=50, randomisations=50)
 METRICS = ["bleu1", "rougeL", "chexpert_f1"]

@@ -1,0 +1,1 @@
+"""Films and reports that lie in archives, read where they lie."""

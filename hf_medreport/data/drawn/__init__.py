@@ -1,0 +1,1 @@
+"""The drawn corpora as data sets and as files."""

@@ -1,0 +1,1 @@
+"""Scores of models on drawn images, whose truth is known."""

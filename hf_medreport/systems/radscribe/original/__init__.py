@@ -1,0 +1,1 @@
+"""What is of RadScribe's own code: its YAML, its metrics' names, the names and sizes in its checkpoints."""

@@ -1,0 +1,496 @@
+"""A folder of feature files: resumed, shared, and never ended by one bad slide."""
+
+import json
+import multiprocessing
+import random
+import threading
+import time
+from multiprocessing.forkserver import ForkServer
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from hf_medreport.inference.tiles import cohort as tile_cohort
+from hf_medreport.inference.tiles.cohort import default_encoder, slide_paths, take_claim
+from hf_medreport.processing.feature_files import read_features, validate_features
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import default_model
+from tests.inference.tiles.tiny_slides import (
+    contents,
+    damage,
+    run_cohort,
+    save_encoder,
+    tissue,
+    write_cohort,
+    write_slide,
+)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """Three slides, an encoder, and what an undisturbed run makes of them."""
+    folder = tmp_path_factory.mktemp("cohort")
+    slides, encoder = write_cohort(folder / "slides"), save_encoder(folder / "encoder")
+    run_cohort(slides, folder / "out", encoder)
+    return slides, encoder, contents(folder / "out")
+
+
+def states(runs) -> dict[str, str]:
+    return {run.path.name: run.state for run in runs}
+
+
+ALL_DONE = dict.fromkeys(("slide0.tiff", "slide1.tiff", "slide2.tiff"), "done")
+
+
+def test_what_is_written(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    assert states(run_cohort(slides, tmp_path / "out", encoder)) == ALL_DONE
+    assert contents(tmp_path / "out") == undisturbed  # the same bytes again, and no claim is left
+    assert sorted(undisturbed) == [
+        f"slide{number}{end}" for number in range(3) for end in (".safetensors", "_tiles.png")
+    ]
+    bag = read_features(tmp_path / "out" / "slide1.safetensors")
+    assert bag.features.shape == (len(bag.coordinates), 16) and np.isfinite(bag.features).all()
+    wanted = {"slide": "slide1.tiff", "level": "0", "mpp": "0.5", "patch_px": "64", "level0_px": "64", "tissue": "otsu"}
+    assert wanted.items() <= bag.info.items()
+
+
+@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 4}, {"batch_size": 5}, {"batch_size": 64}])
+def test_features_do_not_depend_on_workers_or_batches(cohort, tmp_path, options):
+    slides, encoder, undisturbed = cohort
+    run_cohort(slides, tmp_path / "out", encoder, **options)
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def test_a_finished_file_is_kept(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    first = run_cohort(slides[:2], tmp_path / "out", encoder)
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(runs) == {**ALL_DONE, "slide0.tiff": "kept", "slide1.tiff": "kept"}
+    assert runs[0].tiles == first[0].tiles and contents(tmp_path / "out") == undisturbed
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 4
+    path.write_bytes(content)
+
+
+SPOILT = {
+    "truncated": (
+        lambda path: path.write_bytes(path.read_bytes()[:-9]),
+        "found broken or truncated safetensors; expected features in safetensors, .pt or .h5",
+    ),
+    "empty": (
+        lambda path: path.write_bytes(b""),
+        "found an empty file; expected features in safetensors, .pt or .h5",
+    ),
+    "flipped bit": (flip, "found content that differs from its digest; expected the bytes as written"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "found"), SPOILT.values(), ids=SPOILT)
+def test_a_spoilt_file_is_made_anew(cohort, tmp_path, spoil, found):
+    slides, encoder, undisturbed = cohort
+    run_cohort(slides, tmp_path / "out", encoder)
+    spoil(tmp_path / "out" / "slide1.safetensors")
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert {run.path.name: run.message for run in runs if run.state == "done"} == {
+        "slide1.tiff": f"made anew: slide1.safetensors: {found}; tile the slide again"
+    }
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def test_a_run_of_another_encoder_is_not_gone_on_with(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    run_cohort(slides, tmp_path / "out", save_encoder(tmp_path / "encoder", seed=1))
+    before = contents(tmp_path / "out")
+    assert before != undisturbed
+    with pytest.raises(InputError, match="out: found a run with encoder_revision .* as now; give the same"):
+        run_cohort(slides, tmp_path / "out", encoder)
+    with pytest.raises(InputError, match="out: found a finished run; expected a new or empty folder"):
+        run_cohort(slides, tmp_path / "out", encoder, resume=False)
+    assert contents(tmp_path / "out") == before
+    assert states(run_cohort(slides, tmp_path / "out", encoder, resume=False, overwrite=True)) == ALL_DONE
+    assert contents(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"patch_px": 96}, 'patch_px "64"; expected patch_px "96" as now'),
+        ({"overlap_px": 16}, 'overlap_px "0"; expected overlap_px "16" as now'),
+        ({"mpp": 0.5}, 'cut_at "level 0"; expected cut_at "mpp 0.5" as now'),
+        ({"size": 32}, 'input_px "224"; expected input_px "32" as now'),
+    ],
+)
+def test_a_run_of_other_settings_is_not_gone_on_with(cohort, tmp_path, settings, found):
+    slides, encoder, _ = cohort
+    run_cohort(slides[:1], tmp_path / "out", encoder)
+    with pytest.raises(InputError) as raised:
+        run_cohort(slides[:1], tmp_path / "out", encoder, settings=settings)
+    remedy = "give the same, begin anew with `overwrite`, or choose another `out`"
+    assert str(raised.value) == f"out: found a run with {found}; {remedy}"
+
+
+def test_any_exception_of_a_slide_is_its_failure(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+    tile_slide, calls = tile_cohort.tile_slide, []
+
+    def broken(slide, processor):
+        calls.append(slide)
+        if len(calls) == 2:
+            raise ZeroDivisionError("float division by zero")
+        return tile_slide(slide, processor)
+
+    monkeypatch.setattr(tile_cohort, "tile_slide", broken)
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert {run.path.name: run.message for run in runs if run.state == "failed"} == {
+        "slide1.tiff": "slide1.tiff: ZeroDivisionError: float division by zero"
+    }
+    monkeypatch.undo()
+    assert states(run_cohort(slides, tmp_path / "out", encoder)) == {
+        "slide0.tiff": "kept",
+        "slide1.tiff": "done",
+        "slide2.tiff": "kept",
+    }
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def test_the_manifest_names_slides_and_files(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    run_cohort(slides, tmp_path / "out", encoder)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert set(manifest["inputs"]) == {"slide0.tiff", "slide1.tiff", "slide2.tiff"}
+    assert set(manifest["files"]) == {*undisturbed, "summary.json"}
+    lines = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
+    run_cohort(slides, tmp_path / "out", encoder)
+    assert (tmp_path / "out" / "records.jsonl").read_text().splitlines() == lines  # nothing new of what is kept
+
+
+def test_a_changed_slide_is_done_again(tmp_path, cohort):
+    path = write_slide(tmp_path / "slide.tiff", tissue(5))
+    run_cohort([path], tmp_path / "out", cohort[1])
+    write_slide(path, tissue(6))
+    [run] = run_cohort([path], tmp_path / "out", cohort[1], draw=False)
+    assert run.state == "done" and "found slide_fingerprint" in run.message
+    assert not list((tmp_path / "out").glob("*.png"))  # the overlay showed the slide as it was
+
+
+def test_an_overlay_that_is_asked_for_later(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    run_cohort(slides, tmp_path / "out", encoder, draw=False)
+    assert not list((tmp_path / "out").glob("*.png"))
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert set(states(runs).values()) == {"kept"} and contents(tmp_path / "out") == undisturbed
+
+
+def test_bad_slides_are_listed_and_the_others_done(cohort, tmp_path):
+    _, encoder, undisturbed = cohort
+    slides = write_cohort(tmp_path / "slides")
+    damage(slides[1])
+    (tmp_path / "slides" / "note.svs").write_text("grade 2")
+    write_slide(tmp_path / "slides" / "glass.tiff", np.full((512, 512, 3), 250, np.uint8))
+    runs = run_cohort([tmp_path / "slides", tmp_path / "slides" / "absent.svs"], tmp_path / "out", encoder)
+    failures = {run.path.name: run.message for run in runs if run.state == "failed"}
+    assert sorted(failures) == ["absent.svs", "glass.tiff", "note.svs", "slide1.tiff"]
+    assert all(message.startswith(f"{name}: found ") for name, message in failures.items())
+    whole = {name: content for name, content in undisturbed.items() if "slide1" not in name}
+    assert contents(tmp_path / "out") == whole  # nothing of a slide that failed, no claims
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["failures"] == 4 and len(summary["slides"]) == 6
+
+
+def test_nan_features_are_no_file(cohort, tmp_path, monkeypatch):
+    slides, encoder, _ = cohort
+    monkeypatch.setattr(
+        "hf_medreport.processing.patch_encoder.PatchEncoder.vectors",
+        lambda self, pixels: pixels.new_full((len(pixels), 16), float("nan")),
+    )
+    monkeypatch.setattr("hf_medreport.processing.patch_encoder.PatchEncoder._probe", lambda self: 16)
+    [run] = run_cohort(slides[:1], tmp_path / "out", encoder, draw=False)
+    assert run.message == (
+        f"slide0.safetensors: found {run.tiles * 16} of {run.tiles * 16} values NaN or infinite; "
+        "expected finite features; encode the slide again"
+    )
+    assert contents(tmp_path / "out") == {}
+
+
+def test_a_full_disk_ends_the_run_and_the_next_goes_on(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+    write = tile_cohort.write_features
+
+    def full(path, bag):
+        if path.stem == "slide1":
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, bag)
+
+    monkeypatch.setattr(tile_cohort, "write_features", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_cohort(slides, tmp_path / "out", encoder)
+    # neither claims nor half-written files
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == [".unfinished.jsonl"]
+    monkeypatch.undo()
+    assert states(run_cohort(slides, tmp_path / "out", encoder))["slide0.tiff"] == "kept"
+    assert contents(tmp_path / "out") == undisturbed
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_is_one_processs(tmp_path):
+    first = take_claim(tmp_path / "claim")
+    assert take_claim(tmp_path / "claim") is None
+    tile_cohort.drop_claim(first)
+    assert not (tmp_path / "claim").exists()
+    tile_cohort.drop_claim(take_claim(tmp_path / "claim"))
+
+
+def test_a_claim_that_a_dead_process_left_is_nobodys(tmp_path):
+    (tmp_path / "claim").write_text("thishost 99999999\n")
+    claim = take_claim(tmp_path / "claim")
+    assert claim is not None
+    tile_cohort.drop_claim(claim)
+
+
+def test_many_threads_never_hold_one_claim_together(tmp_path):
+    holding, most = [], []
+
+    def work():
+        for _ in range(200):
+            claim = take_claim(tmp_path / "claim")
+            if claim is not None:
+                holding.append(1)
+                most.append(len(holding))
+                holding.pop()
+                tile_cohort.drop_claim(claim)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1 and not (tmp_path / "claim").exists()
+
+
+def test_a_slide_that_another_process_has(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    (tmp_path / "out").mkdir()
+    claim = take_claim(tmp_path / "out" / ".slide1.claim")
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(runs) == {**ALL_DONE, "slide1.tiff": "elsewhere"}
+    tile_cohort.drop_claim(claim)
+    run_cohort(slides, tmp_path / "out", encoder)
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def test_processes_started_together_share_the_list(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+    done = []
+    for rank in range(2):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        done.append([run.path.name for run in run_cohort(slides, tmp_path / "out", encoder)])
+    assert done == [["slide0.tiff", "slide2.tiff"], ["slide1.tiff"]]
+    assert contents(tmp_path / "out") == undisturbed
+    assert {path.name for path in (tmp_path / "out").glob("*.json")} == {
+        "manifest.json",
+        "summary.json",
+        "summary-1.json",
+    }
+
+
+@pytest.mark.parametrize("options", [{"resume": False}, {"resume": False, "overwrite": True}])
+def test_processes_share_a_folder_with_resume_only(cohort, tmp_path, monkeypatch, options):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError) as raised:
+        run_cohort(cohort[0], tmp_path / "out", cohort[1], **options)
+    assert str(raised.value) == (
+        "resume: found none, in one of 2 processes; expected `resume`, with which they share a folder; "
+        "give it to all of them, and to a new folder too"
+    )
+
+
+def test_one_of_several_processes_that_does_not_know_which(cohort, tmp_path, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError) as raised:
+        run_cohort(cohort[0], tmp_path / "out", cohort[1])
+    assert str(raised.value) == (
+        "RANK: found none beside WORLD_SIZE=2; expected which of the processes this is; "
+        "start with torchrun, set RANK, or unset WORLD_SIZE"
+    )
+
+
+SERVER = ForkServer()  # our own: one that an earlier test started has not imported what we need
+SERVER.set_forkserver_preload(["tests.inference.tiles.tiny_slides"])
+
+
+def forked(*arguments) -> multiprocessing.Process:
+    """`run_cohort` in a process of its own, started from a server that has imported everything once."""
+    process = multiprocessing.get_context("forkserver").Process(target=run_cohort, args=arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("multiprocessing.forkserver.connect_to_new_process", SERVER.connect_to_new_process)
+        process.start()
+    return process
+
+
+def test_two_processes_do_no_slide_twice(cohort, tmp_path):
+    slides, encoder, undisturbed = cohort
+    processes = [forked(slides, tmp_path / "out", encoder) for _ in range(2)]
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def kill_at_random(cohort, out: Path, kills: int) -> int:
+    """Run, kill at a random moment, run again, ...; returns how many were hit before they had finished."""
+    slides, encoder, undisturbed = cohort
+    generator, hits = random.Random(kills), 0
+    forked(slides, out.with_name("first"), encoder).join()  # waits for the server's imports
+    start = time.perf_counter()
+    forked(slides, out.with_name("timed"), encoder).join()
+    duration = time.perf_counter() - start
+    for _ in range(kills):
+        process = forked(slides, out, encoder)
+        time.sleep(generator.uniform(0, duration))
+        hits += process.is_alive()
+        process.kill()  # SIGKILL
+        process.join()
+        for path in out.glob("*.safetensors"):
+            validate_features(path, {})  # what bears its own name is whole
+        if generator.random() < 0.3:  # or all slides are done after the first few
+            for path in out.glob("slide*.safetensors"):
+                path.unlink()
+    last = forked(slides, out, encoder)
+    last.join(60)
+    assert last.exitcode == 0 and contents(out) == undisturbed
+    return hits
+
+
+def test_killed_runs_go_on_to_the_same_bytes(cohort, tmp_path):
+    assert kill_at_random(cohort, tmp_path / "out", 3) >= 1
+
+
+@pytest.mark.slow
+def test_thirty_kills(cohort, tmp_path):
+    assert kill_at_random(cohort, tmp_path / "out", 30) >= 15
+
+
+def test_memory_is_flat_over_many_slides(cohort, tmp_path):
+    """40 slides of one content under many names: from the tenth on the process grows by less than 5 %."""
+    slide, process, grown = cohort[0][0], psutil.Process(), []
+    (tmp_path / "slides").mkdir()
+    for number in range(40):
+        (tmp_path / "slides" / f"{number:02}.tiff").hardlink_to(slide)
+    model = tile_cohort.PatchEncoder.from_pretrained(cohort[1])
+    processor = tile_cohort.tile_settings(model, patch_px=64, tissue="otsu", size=32)
+    folder = tile_cohort.tile_folder(tmp_path / "out", model, processor)
+    for run in tile_cohort.tile_cohort([tmp_path / "slides"], folder, model, processor, workers=2, draw=False):
+        assert run.state == "done" and run.features is None and run.tiling is None
+        grown.append(process.memory_info().rss)
+    assert grown[-1] < 1.05 * grown[9]
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_stands_for_its_slides(tmp_path):
+    for name in ("b.svs", "a.TIFF", "notes.txt", "c.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "deeper.svs").mkdir()
+    assert [path.name for path in slide_paths([tmp_path, tmp_path / "b.svs"])] == ["a.TIFF", "b.svs", "c.png"]
+
+
+def test_overlays_beside_the_slides_are_not_slides(cohort, tmp_path):
+    slides = write_cohort(tmp_path / "slides", 2)
+    folder = slides[0].parent
+    assert set(states(run_cohort([folder], folder, cohort[1])).values()) == {"done"}
+    assert states(run_cohort([folder], folder, cohort[1])) == {"slide0.tiff": "kept", "slide1.tiff": "kept"}
+
+
+def test_a_dicom_series_is_one_slide(tmp_path):
+    for name, series, size in (("a", "1.2.3", 8), ("b", "1.2.3", 64), ("c", "1.2.4", 8)):
+        write_series_file(tmp_path / f"{name}.dcm", series, size)
+    (tmp_path / "broken.dcm").touch()
+    assert [path.name for path in slide_paths([tmp_path])] == ["b.dcm", "broken.dcm", "c.dcm"]
+
+
+def write_series_file(path: Path, series: str, pixels: int) -> None:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.5"
+    dataset.SeriesInstanceUID, dataset.PixelData = series, bytes(pixels)
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def test_a_folder_without_slides(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as raised:
+        slide_paths([tmp_path / "empty"])
+    assert str(raised.value) == (
+        "empty: found a folder without slides; expected files that end in .svs, .ndpi, .mrxs, .scn, .bif, .svslide, "
+        ".vms, .vmu, .tif, .tiff, .dcm, .png, .jpg, .jpeg; give the slides themselves"
+    )
+
+
+def test_two_slides_of_one_name(tmp_path):
+    with pytest.raises(InputError) as raised:
+        slide_paths([tmp_path / "a.svs", tmp_path / "other" / "a.tiff"])
+    assert str(raised.value) == (
+        "a: found 2 slides of one name (a.svs, a.tiff); expected one slide for each file of features; "
+        "tile them into another `out`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct it"),
+        (
+            {"slide_mpp": -0.5},
+            "slide_mpp: found -0.5; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+        ),
+        ({"workers": 0}, "workers: found 0; expected at least 1; correct it"),
+    ],
+)
+def test_bad_arguments(cohort, tmp_path, option, message):
+    with pytest.raises(InputError) as raised:
+        run_cohort(cohort[0], tmp_path / "out", cohort[1], **option)
+    assert str(raised.value) == message
+
+
+def test_out_is_a_file(cohort, tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(InputError) as raised:
+        run_cohort(cohort[0], tmp_path / "out", cohort[1])
+    assert str(raised.value) == "out: found a file; expected a folder to write to; choose another `out`"
+
+
+def test_no_shipped_encoder(monkeypatch, tmp_path):
+    monkeypatch.setattr(tile_cohort, "shipped", lambda: {default_model("slide"): tmp_path})
+    with pytest.raises(InputError) as raised:
+        default_encoder()
+    assert (
+        str(raised.value)
+        == "encoder: found none shipped with this version; expected a folder or ORG/NAME; pass `encoder`"
+    )
+
+
+def test_settings_of_the_encoders_folder_are_the_default(tmp_path):
+    folder = save_encoder(tmp_path / "encoder")
+    saved = {"patch_px": 128, "level": None, "mpp": 1.0, "tissue": "otsu", "size": 64}
+    (folder / "preprocessor_config.json").write_text(json.dumps(saved))
+    encoder = tile_cohort.PatchEncoder.from_pretrained(folder)
+    processor = tile_cohort.tile_settings(encoder, level=None, patch_px=None)
+    assert (processor.patch_px, processor.level, processor.mpp, processor.size) == (128, None, 1.0, 64)
+    other = tile_cohort.tile_settings(encoder, level=2, patch_px=96)
+    assert (other.patch_px, other.level, other.mpp, other.tissue) == (96, 2, None, "otsu")

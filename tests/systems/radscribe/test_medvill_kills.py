@@ -1,0 +1,44 @@
+"""Pre-training that is killed at any moment ends with the bytes of a run that never was."""
+
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.systems.histgen.test_kills import wait_for_work
+from tests.systems.radscribe.test_pretrain_medvill import configuration, files
+
+KILLS = 8
+LONGER = {"max_steps": 40, "save_steps": 5, "eval_steps": 20}
+
+
+def started(config: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "hf_medreport.cli", "train", "medvill", "--config", config]
+    command += ["--resume_from_checkpoint", "true"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_eight_kills(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir(), parts.mkdir()
+    since, process = time.time(), started(configuration(whole, **LONGER))
+    wait_for_work(process, whole / "run" / "manifest.json", since)
+    begun = time.monotonic()
+    assert process.wait() == 0
+    seconds = time.monotonic() - begun  # of training, saving and evaluating
+
+    config, chance, cut_late = configuration(parts, **LONGER), random.Random(0), 0
+    for kill in range(KILLS):
+        since, process = time.time(), started(config)
+        if kill % 4:  # every fourth falls anywhere, imports, drawing and the tokenizer's training included
+            wait_for_work(process, parts / "run" / "manifest.json", since)
+        time.sleep(chance.uniform(0, 0.4) * seconds)
+        process.kill()
+        process.wait()
+        cut_late += any((parts / "run").glob("checkpoint-*"))
+    assert cut_late > KILLS // 3  # most kills fell where there was something to lose
+    assert started(config).wait() == 0
+    assert files(parts / "run" / "model") == files(whole / "run" / "model")
