@@ -42,7 +42,8 @@ def test_a_signal_leaves_what_is_done_and_no_workers(capsys, tmp_path, whole, nu
     out, main = tmp_path / "drawn", "from hf_medreport.cli import main; main()"
     command = [sys.executable, "-c", main, *map(str, CHEST), "--out", out, "--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not (out / ".records.jsonl").exists():
+    records = out / ".records.jsonl"
+    while process.poll() is None and not (records.exists() and records.read_bytes().count(b"\n") > 1):
         time.sleep(0.005)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
