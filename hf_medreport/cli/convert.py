@@ -10,6 +10,7 @@ import inspect
 import typer
 
 from hf_medreport.cli.app import Json, convert, print_json, quiet
+from hf_medreport.cli.flags import as_flags
 from hf_medreport.registry import named, systems
 
 
@@ -23,7 +24,7 @@ def command_of(converter):
         if as_json:
             return print_json(result)
         for line in lines:
-            typer.echo(line)
+            typer.echo(as_flags(line))
 
     own = inspect.signature(converter)
     as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)

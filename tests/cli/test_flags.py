@@ -105,4 +105,5 @@ LISTED = {
 def test_what_is_said_of_one_item(capsys, film_png, tmp_path, verb):
     flags, remedy = LISTED[verb]
     code, _, err = run(capsys, verb, film_png, *[tmp_path / "out" if flag == "OUT" else flag for flag in flags])
-    assert code == 1 and err.startswith("film.png: found ") and err.splitlines()[0].endswith(f"; {remedy}")
+    first = err.splitlines()[0]
+    assert code == 1 and first.startswith("film.png: found ") and first.endswith(f"; {remedy}")

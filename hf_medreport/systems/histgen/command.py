@@ -28,7 +28,7 @@ def histgen(
     yield f"written: {result['out']}"
     yield f"unexpected keys: {', '.join(result['unexpected']) or 'none'}"
     if result["vocabulary"] is None:
-        yield "no vocabulary: words are shown as their ids, <1> and so on; pass --vocabulary for words"
+        yield "no vocabulary: words are shown as their ids, <1> and so on; pass `vocabulary` for words"
 
 
 def dinov2(

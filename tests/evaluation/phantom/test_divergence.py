@@ -80,7 +80,7 @@ def test_who_notices_a_wrong_side():
 
 
 def test_the_example_draws_and_writes(tmp_path):
-    script = Path(__file__).parents[2] / "examples" / "metric_divergence.py"
+    script = Path(__file__).parents[3] / "examples" / "metric_divergence.py"
     main = runpy.run_path(str(script))["main"]
     main(3, 0, tmp_path / "new" / "sheet.png", tmp_path / "figures.json")
     written = json.loads((tmp_path / "figures.json").read_text())

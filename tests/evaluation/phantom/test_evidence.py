@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from hf_medreport.evaluation.phantom import evidence
 from hf_medreport.evaluation.phantom.evidence import (
     COUNTS,
     ROWS,
@@ -16,7 +17,6 @@ from hf_medreport.evaluation.phantom.evidence import (
     patches,
     randomised,
 )
-from hf_medreport.evaluation.phantom.films import evidence
 from hf_medreport.inference.loading import load
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.phantom.chest.findings import KINDS, Fact

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from hf_medreport.evaluation.phantom import faithfulness
 from hf_medreport.evaluation.phantom.faithfulness import (
     Explained,
     evaluate_deletion,
@@ -15,7 +16,6 @@ from hf_medreport.evaluation.phantom.faithfulness import (
     log_probabilities,
     tumour_mass,
 )
-from hf_medreport.evaluation.phantom.films import faithfulness
 from hf_medreport.inference.loading import load
 from hf_medreport.phantom.slide.findings import BENIGN
 from hf_medreport.processing.feature_files import PatchFeatures

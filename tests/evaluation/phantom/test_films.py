@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hf_medreport.evaluation.phantom import films as phantom
+from hf_medreport.evaluation.phantom import tasks as multitask
 from hf_medreport.evaluation.phantom.films import (
     INTERVALS,
     constant_text,
@@ -14,8 +16,6 @@ from hf_medreport.evaluation.phantom.films import (
     phantom_counts,
     score_table,
 )
-from hf_medreport.evaluation.phantom.films import films as phantom
-from hf_medreport.evaluation.phantom.films import tasks as multitask
 from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.significance import bootstrap_interval, paired_randomisation
 from hf_medreport.phantom.chest.corpus import ChestCorpus

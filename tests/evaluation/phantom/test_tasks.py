@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_medreport.evaluation.phantom.films import films as phantom
+from hf_medreport.evaluation.phantom import films as phantom
 from hf_medreport.evaluation.phantom.tasks import VIEWS, evaluate_multitask, tasks_table
 from hf_medreport.inference.loading import load
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskOutput

@@ -19,7 +19,7 @@ from hf_medreport.training.precision import processor
 from hf_medreport.training.trainer import ReportTrainer
 from tests.tiny import film_array, tiny_tokenizer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 PHANTOM = str(EXAMPLES / "anatomical_phantom.yaml")
 TINY = {
     "encoder": {**TINY_VIT, "image_size": 64, "patch_size": 16},

@@ -14,9 +14,10 @@ from transformers import AutoModel, AutoProcessor, BertConfig, BertModel, GPT2Co
 from typer.testing import CliRunner
 
 from hf_medreport.cli import app
+from hf_medreport.hub.densenet_keys import SCALES, read_densenet, three_channels
 from hf_medreport.modeling.densenet_encoder import DenseNetEncoder
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.systems.cxr_multitask.convert_chexnet import SCALES, convert, read_densenet, three_channels
+from hf_medreport.systems.cxr_multitask.convert_chexnet import convert
 from tests.tiny import tiny_tokenizer
 
 SIZES = {"growth_rate": 4, "block_config": [2, 1, 3, 2], "num_init_features": 8, "bn_size": 3}

@@ -27,7 +27,7 @@ from hf_medreport.systems.cxr_multitask.trainer import TASK_LOSSES, MultitaskTra
 from hf_medreport.training import run
 from tests.tiny import tiny_tokenizer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 PAPER = str(EXAMPLES / "cxr_multitask_paper.yaml")
 DENSENET = system("cxr_multitask").tiny["encoder"]
 WRITER = {**TINY_GPT2, "n_layer": 2, "n_positions": 160}

@@ -20,7 +20,7 @@ from hf_medreport.systems.histgen.train_patch_encoder import restained
 from hf_medreport.training import run
 from hf_medreport.training.trainer import ReportTrainer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 SIZES = {**system("histgen").tiny}
 del SIZES["feature_size"]
 TINY = {

@@ -19,7 +19,7 @@ from hf_medreport.systems.histgen.tokenizer import (
     read_vocabulary,
 )
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "histgen" / "tokenizer.json"
+GOLDEN = Path(__file__).parents[2] / "golden" / "histgen" / "tokenizer.json"
 golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
 REPORTS = {record["id"]: record["report"] for part in golden["annotation"].values() for record in part}
 

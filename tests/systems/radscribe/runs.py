@@ -17,7 +17,7 @@ from hf_medreport.processing.processing_medvill import MedViLLProcessor, film_pr
 from hf_medreport.training.tokenizer import train_word_pieces
 from tests.tiny import tiny_tokenizer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 BERT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 48}
 BERT |= {"max_position_embeddings": 32}  # with its dropout: random numbers, which a resumed run has to go on with
 VIT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 48}

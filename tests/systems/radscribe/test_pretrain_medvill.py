@@ -31,7 +31,7 @@ from hf_medreport.training import run
 from hf_medreport.training.trainer import ReportTrainer
 from tests.tiny import save_tiny, tiny_label_tokenizer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 PAPER = str(EXAMPLES / "medvill_paper.yaml")
 DENSENET = {"growth_rate": 4, "block_config": [1, 1, 1, 1], "num_init_features": 8, "bn_size": 2}
 TINY = {
