@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import requires
 
 import pytest
 
@@ -122,28 +121,6 @@ def test_evaluate_phantom(capsys, tiny_pipe_folder, tmp_path):
     assert {"exact", "kind", "hallucination_rate", "wrong_side_rate", "constant_report", "command"} <= set(scores)
     code, out, err = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 0)
     assert code == 2 and "expected" in err
-
-
-def test_doctor(capsys):
-    code, out, err = run(capsys, "doctor", "--json")
-    state = json.loads(out)
-    assert code == 0 and state["packages"]["torch"]
-    assert set(state["extras"]) == {"clinical", "cxr", "dicom", "evaluate", "quantize", "train", "wsi"}
-    code, out, err = run(capsys, "doctor")
-    assert code == 0 and "torch" in out
-
-
-def test_doctor_says_what_to_type(monkeypatch):
-    from hf_medreport import doctor
-
-    real, others = doctor.installed, {"pydicom": None, "torch": "1.13"}
-    monkeypatch.setattr(doctor, "installed", lambda name: others.get(name, real(name)))
-    assert doctor.examine()["missing"] == [
-        next(line for line in requires("hf-medreport") if line.startswith("torch>="))
-    ]
-    assert doctor.examine()["extras"]["dicom"]["missing"] == ["pydicom>=3.0.2"]
-    assert doctor.examine()["extras"]["train"]["install"] is None
-    assert doctor.examine()["extras"]["dicom"]["install"] == 'pip install "hf-medreport[dicom]"'
 
 
 def test_the_command_is_installed():
