@@ -123,6 +123,21 @@ def test_evaluate_phantom(capsys, tiny_pipe_folder, tmp_path):
     assert code == 2 and "expected" in err
 
 
+@pytest.mark.parametrize(
+    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/s.json"]]
+)
+def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkeypatch, command):
+    monkeypatch.setattr("hf_medreport.inference.loading.load", lambda *_, **__: pytest.fail("loaded first"))
+    code, out, err = run(capsys, *(str(part).replace("FILM", str(film_png)) for part in command))
+    assert code == 2 and out == "" and "found a file; expected a folder to write to" in err
+
+
+def test_scores_appear_in_a_new_folder(capsys, tiny_pipe_folder, tmp_path):
+    out = tmp_path / "new" / "scores.json"
+    code, *_ = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 2, "--out", out)
+    assert code == 0 and json.loads(out.read_text())["n"] == 2 and len(list(out.parent.iterdir())) == 1
+
+
 def test_the_command_is_installed():
     environment = {**os.environ, "COLUMNS": "80"}
     command = [os.path.join(os.path.dirname(sys.executable), "hf-medreport"), "--help"]
