@@ -17,9 +17,7 @@ from hf_medreport.dataset_scripts.parts.films import Rules
 from hf_medreport.dataset_scripts.parts.patient_split import split_of
 from hf_medreport.dataset_scripts.parts.tables import prepare
 from tests.dataset_scripts.iu_xray_trees import film
-from tests.dataset_scripts.mimic_trees import mimic_rows, write_mimic, write_plus
-
-TEXT = "Lorem ipsum dolor. Sit amet."
+from tests.dataset_scripts.mimic_trees import TEXT, mimic_rows, write_mimic, write_plus
 
 
 @pytest.fixture(scope="module")
