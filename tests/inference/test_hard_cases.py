@@ -11,13 +11,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from hf_medreport.files.writing import unique_stem
-from hf_medreport.inference.figures.film import report_figure
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.report import PREVIEW_PX, preview
 from hf_medreport.inference.report_films import report_films
 from hf_medreport.processing.input_error import InputError
 from tests.cli.test_cli import run
-from tests.reports import a_report, a_sentence
 from tests.tiny import film_array
 
 
@@ -46,12 +44,6 @@ def test_a_report_keeps_a_small_picture():
     assert preview(np.zeros((64, 4096, 3), np.float32)).shape == (16, PREVIEW_PX, 3)
     film = film_array() / np.float32(255)
     assert preview(film) is film
-
-
-def test_a_long_sentence_keeps_its_score():
-    figure = report_figure(a_report("t", [a_sentence("word " * 60, -0.12)]))
-    title = figure.axes[-1].get_title(loc="left")
-    assert title.endswith("\N{HORIZONTAL ELLIPSIS}  [-0.12]") and title.count("\n") == 2
 
 
 def test_a_pickle_is_not_read_even_beside_other_safetensors(tiny_pipe_folder, tmp_path):
