@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModel, AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
 
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.anatomical.convert import convert, rename_keys
@@ -13,16 +13,18 @@ from tests.modeling.golden import ENCODER, FOLDER, golden_inputs, state_dict, ve
 from tests.tiny import tiny_tokenizer
 
 
-@pytest.fixture
-def parts(tmp_path):
+def write_parts(folder) -> dict[str, str]:
     """A tokenizer folder and an encoder folder."""
-    from transformers import AutoConfig
-
-    tiny_tokenizer().save_pretrained(tmp_path / "words")
+    tiny_tokenizer().save_pretrained(folder / "words")
     torch.manual_seed(0)
     encoder = AutoModel.from_config(AutoConfig.for_model(**ENCODER))
-    encoder.save_pretrained(tmp_path / "encoder")
-    return {"tokenizer": str(tmp_path / "words"), "encoder": str(tmp_path / "encoder")}
+    encoder.save_pretrained(folder / "encoder")
+    return {"tokenizer": str(folder / "words"), "encoder": str(folder / "encoder")}
+
+
+@pytest.fixture
+def parts(tmp_path):
+    return write_parts(tmp_path)
 
 
 def test_the_golden_checkpoint_gives_the_golden_logits(parts, tmp_path):
@@ -92,8 +94,6 @@ def test_refusals(parts, tmp_path, name, message):
 
 
 def test_an_encoder_of_another_width(parts, tmp_path):
-    from transformers import AutoConfig
-
     AutoModel.from_config(AutoConfig.for_model(**{**ENCODER, "hidden_size": 16})).save_pretrained(tmp_path / "narrow")
     with pytest.raises(InputError, match="found an encoder of width 16; expected width 20"):
         convert(
