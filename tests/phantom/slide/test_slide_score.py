@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_medreport.phantom.counting import breakdown, mean_of_defined, plain, ratio
 from hf_medreport.phantom.slide.findings import BENIGN, FIELDS, SlideFacts
 from hf_medreport.phantom.slide.patients import draw_slide_facts
 from hf_medreport.phantom.slide.score import COUNTS, measure_slides, score_slides, slide_counts, slide_figures
@@ -95,12 +94,3 @@ def test_many_sums_are_measured_at_once():
                 one = one[step]
             assert one == row if one is not None else np.isnan(row)
     assert np.isnan(measure_slides(sums, "grade_accuracy")[1])  # three times the benign slide
-
-
-def test_the_shared_arithmetic():
-    # Two rows, the second never stated: its precision is left out of the mean.
-    found = plain(breakdown(np.array([1, 0]), np.array([2, 0]), np.array([1, 3]), rows=("a", "b"), by="by_row"))
-    assert found["precision"] == 0.5 and found["recall"] == 0.25 and found["f1"] == pytest.approx(1 / 3)
-    assert found["macro"] == {"precision": 0.5, "recall": 0.5, "f1": pytest.approx(1 / 3)}
-    assert found["by_row"]["b"] == {"precision": None, "recall": 0.0, "f1": 0.0}
-    assert np.isnan(ratio(np.array(0.0), np.array(0.0))) and np.isnan(mean_of_defined(np.array([np.nan])))

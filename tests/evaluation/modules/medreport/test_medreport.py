@@ -29,3 +29,14 @@ def test_the_default_and_an_unknown_name(evaluate, tmp_path):
     assert set(module.compute(predictions=SAID, references=TRUE)) == {"bleu4", "per_sample", "convention"}
     with pytest.raises(ValueError, match="metric: found 'blue4'"):
         evaluate.load(MODULE, "blue4", cache_dir=str(tmp_path))
+
+
+def test_what_the_module_says_of_itself(evaluate, tmp_path):
+    """`evaluate` runs a copy of the file; this is the file itself."""
+    from hf_medreport.evaluation.modules.medreport.medreport import MedReport
+
+    module = MedReport("rougeL", cache_dir=str(tmp_path))
+    assert module.inputs_description == "rougeL: predictions, strings; references, strings or lists of strings."
+    assert [type(features["references"]).__name__ for features in module.features] == ["List", "Value"]
+    score = metric("rougeL")(SAID, TRUE)
+    assert module.compute(predictions=SAID, references=TRUE)["rougeL"] == score.value
