@@ -59,7 +59,8 @@ def test_prompts_are_padded_on_the_left(processor):
 
 def test_a_path_an_image_and_a_case_are_the_same(processor, film_png):
     expected = processor(str(film_png))["pixel_values"]
-    for same in (film_png, Image.open(film_png), {"frontal": film_png}, {"images": [film_png], "lateral": film_png}):
+    cases = {"frontal": film_png}, {"images": [film_png], "lateral": film_png}, {"images": film_array()}
+    for same in (film_png, Image.open(film_png), *cases):
         assert torch.equal(processor(same)["pixel_values"], expected)
 
 
@@ -69,6 +70,7 @@ def test_a_path_an_image_and_a_case_are_the_same(processor, film_png):
         ({"frontl": "a.png"}, r"case: found unknown keys \['frontl'\]"),
         ({"lateral": "a.png"}, r"case: found keys \['lateral'\] without one frontal film"),
         ({"images": ["a.png", "b.png"]}, r"case: found keys \['images'\] without one frontal film"),
+        ({"images": None}, r"case: found keys \['images'\] without one frontal film"),
     ],
 )
 def test_cases_that_it_does_not_take(processor, case, message):

@@ -27,10 +27,10 @@ def test_labels_of_a_case_are_text_of_the_encoder():
     assert inputs["pixel_values"].shape == (2, 3, 16, 16)
 
 
-def test_every_way_to_name_a_film_is_the_same(film_png):
+def test_every_way_to_name_a_film_is_the_same():
     expected = PROCESSOR(case("'Edema'"))
     for same in (
-        {"images": film_png, "labels": ["Edema"]},
+        {"images": FILM, "labels": ["Edema"]},
         {"images": [FILM], "labels": "Edema", "lateral": OTHER},
     ):
         inputs = PROCESSOR(same)

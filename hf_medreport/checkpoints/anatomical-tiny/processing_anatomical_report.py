@@ -86,7 +86,7 @@ def frontal_film(case):
     if not isinstance(case, dict):
         return case
     unknown = set(case) - set(VIEWS)
-    images = case.get("images") or []
+    images = [] if case.get("images") is None else case["images"]
     images = list(images) if isinstance(images, (list, tuple)) else [images]
     film = case.get("frontal", images[0] if len(images) == 1 else None)
     if unknown or film is None:

@@ -151,7 +151,7 @@ def checked_case(case) -> dict:
     """A case as a dict with `frontal` and `labels` (a list of names, or None)."""
     case = dict(case) if isinstance(case, dict) else {"frontal": case}
     unknown = set(case) - set(CASE_KEYS)
-    films = case.get("images") or []
+    films = [] if case.get("images") is None else case["images"]
     films = list(films) if isinstance(films, (list, tuple)) else [films]
     film = case.get("frontal", films[0] if len(films) == 1 else None)
     if unknown or film is None:
