@@ -59,15 +59,14 @@ def test_help_imports_no_torch(command, helped):
     assert code == 0 and "Usage:" in text and imported == []
 
 
-KEPT = ["manifest.json", "records.jsonl", "report.json"]
-
-
 def test_report_writes_text_json_and_pictures(capsys, tiny_pipe_folder, film_png, tmp_path):
     code, out, err = run(capsys, "report", film_png, "--model", tiny_pipe_folder, "--out", tmp_path / "out")
     assert code == 0 and out.startswith("film.png\n")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "film_report.png",
-        *["manifest.json", "records.jsonl", "report.json"],
+        "manifest.json",
+        "records.jsonl",
+        "report.json",
     ]
     (report,) = json.loads((tmp_path / "out" / "report.json").read_text())["reports"]
     assert {"text", "sections", "sentences", "model", "revision", "film_sha256"} <= set(report)

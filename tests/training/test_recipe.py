@@ -207,26 +207,25 @@ def test_samples_of_a_resumed_run_stand_there_once(tmp_path, monkeypatch):
 
 def test_early_stopping(tables):
     flags = paper_flags(tables, max_steps=50, learning_rate=0, early_stopping_patience=2)
-    assert run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), flags)["global_step"] == 3
+    assert run("anatomical", PAPER, flags)["global_step"] == 3
 
 
 def test_a_finished_run_resumed_ends_with_its_best_weights(tables):
-    config = str(EXAMPLES / "anatomical_paper.yaml")
     flags = paper_flags(tables, max_steps=3, learning_rate=0.5)  # each step makes it worse
-    run("anatomical", config, flags)
+    run("anatomical", PAPER, flags)
     expected = weights(tables / "run")
-    run("anatomical", config, [*flags, "--resume_from_checkpoint", "true"])
+    run("anatomical", PAPER, [*flags, "--resume_from_checkpoint", "true"])
     resumed = weights(tables / "run")
     assert all(torch.equal(expected[key], resumed[key]) for key in expected)
 
 
 def test_tensorboard_gets_the_log(tables):
-    run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), paper_flags(tables, report_to="tensorboard"))
+    run("anatomical", PAPER, paper_flags(tables, report_to="tensorboard"))
     assert list((tables / "run").rglob("events.out.tfevents*"))
 
 
 @pytest.mark.slow
 def test_trackio_keeps_its_own_log(tables, monkeypatch):
     monkeypatch.setenv("TRACKIO_DIR", str(tables / "trackio"))
-    run("anatomical", str(EXAMPLES / "anatomical_paper.yaml"), paper_flags(tables, report_to="trackio"))
+    run("anatomical", PAPER, paper_flags(tables, report_to="trackio"))
     assert list((tables / "trackio").rglob("*.db"))
