@@ -46,6 +46,7 @@ from .keywords import (
     known_keywords,
     refuse_cache_under_checkpointing,
 )
+from .sentence_maps import sentence_maps
 from .sinusoids import sinusoids
 from .whole_linear import linear
 
@@ -606,12 +607,12 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=encoded, memory_key_values=memory).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[:, 1:, None])[..., 0]
             scores = pad(scores, (1, 0))
-            maps = []
-            for sentence in range(int(sentence_of_token.max()) + 1):
-                total = scores[sentence_of_token == sentence].sum()
-                (gradient,) = torch.autograd.grad(total, patches, retain_graph=True)
-                relevance = ((gradient * patches).sum(-1).clamp(min=0) * mask).detach().float()
-                maps.append(relevance / relevance.sum(-1, keepdim=True).clamp(min=1e-30))
+            maps = sentence_maps(
+                scores,
+                sentence_of_token,
+                [patches],
+                lambda gradient: (gradient * patches).sum(-1).clamp(min=0) * mask,
+            )
         evidence = torch.stack(maps, dim=1) if maps else patches.new_zeros(len(generated), 0, mask.shape[1])
         return scores.detach(), evidence
 

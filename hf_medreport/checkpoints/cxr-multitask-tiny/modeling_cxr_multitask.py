@@ -24,6 +24,7 @@ What differs from the notebook, and why:
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -38,6 +39,7 @@ from .keywords import known_generation_keywords, known_keywords
 from .lung_crop import crop_boxes, crop_to_boxes, largest_components
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .modeling_latent_gpt2 import LatentGPT2LMHeadModel
+from .sentence_maps import sentence_maps
 from .structural_similarity import structural_similarity
 from .unet_decoder import UNetDecoder
 from .whole_linear import linear
@@ -511,16 +513,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             ids, mask = self.after_start(generated[:, :-1], None)
             logits = self.decoder(ids, self.latent_of(seen), attention_mask=mask, use_cache=False).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[..., None])[..., 0]
-            maps = []
-            for sentence in range(int(sentence_of_token.max()) + 1):
-                total = scores[sentence_of_token == sentence].sum()
-                gradients = torch.autograd.grad(total, seen.activations, retain_graph=True)
-                halves = [
-                    scattered((gradient * activations).sum(1).clamp(min=0).detach().float(), rows, missing=0.0)
-                    for gradient, activations, rows in zip(gradients, seen.activations, seen.views.T, strict=True)
-                ]
-                relevance = torch.cat(halves, dim=-1)
-                maps.append(relevance / relevance.sum(dim=(1, 2), keepdim=True).clamp(min=1e-30))
+            maps = sentence_maps(scores, sentence_of_token, seen.activations, partial(side_by_side, seen))
         side = self.config.image_size // 32
         evidence = torch.stack(maps, dim=1) if maps else scores.new_zeros(len(generated), 0, side, 2 * side)
         return scores.detach(), evidence
@@ -574,6 +567,15 @@ def checked_views(given: list[torch.Tensor | None], views: torch.Tensor | None, 
         rows = (~views.any(dim=1)).nonzero().flatten().tolist()
         raise ConfigError("views", f"no film in cases {rows}", "one or two", "leave these cases out")
     return views
+
+
+def side_by_side(seen: SeenViews, *gradients: torch.Tensor) -> torch.Tensor:
+    """Positive gradient times activation of both films, (batch, rows, 2 x columns); 0 of one that is missing."""
+    halves = [
+        scattered((gradient * activations).sum(1).clamp(min=0).float(), rows, missing=0.0)
+        for gradient, activations, rows in zip(gradients, seen.activations, seen.views.T, strict=True)
+    ]
+    return torch.cat(halves, dim=-1)
 
 
 def scattered(values: torch.Tensor, rows: torch.Tensor, missing: float = torch.nan) -> torch.Tensor:

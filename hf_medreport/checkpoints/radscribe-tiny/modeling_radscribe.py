@@ -22,6 +22,7 @@ from .config_error import ConfigError
 from .configuration_radscribe import RadScribeConfig
 from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
 from .modeling_medvill import UNKNOWN, MedViLLModel, MedViLLOutput
+from .sentence_maps import sentence_maps
 
 
 @dataclass
@@ -365,12 +366,12 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=states, use_cache=False).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[:, 1:, None])[..., 0]
             scores = nn.functional.pad(scores, (1, 0))
-            maps = []
-            for sentence in range(int(sentence_of_token.max()) + 1):
-                total = scores[sentence_of_token == sentence].sum()
-                (gradient,) = torch.autograd.grad(total, features, retain_graph=True)
-                relevance = (gradient * features).sum(-1).clamp(min=0).detach().float().unflatten(1, (side, side))
-                maps.append(relevance / relevance.sum((-2, -1), keepdim=True).clamp(min=1e-30))
+            maps = sentence_maps(
+                scores,
+                sentence_of_token,
+                [features],
+                lambda gradient: (gradient * features).sum(-1).clamp(min=0).unflatten(1, (side, side)),
+            )
         evidence = torch.stack(maps, dim=1) if maps else features.new_zeros(len(generated), 0, side, side)
         return scores.detach(), evidence
 
