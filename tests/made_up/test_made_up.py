@@ -12,12 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
+from hf_medreport import registry
 from hf_medreport.registry import System
 from tests.contract import test_report_contract as contract
 from tests.fresh import FreshProcesses
 from tests.hub_server import HubServer, client_command
 from tests.made_up.installed import SOURCE, install, install_broken
-from tests.tiny import film_array, tiny_model
+from tests.tiny import film_array, save_tiny, tiny_model
 
 YAML = SOURCE.parent / "made_up.yaml"
 REPO = "org/made-up-tiny"
@@ -144,27 +145,36 @@ def test_it_is_published_and_loads_where_nothing_of_it_is_installed(command, pro
 
 @pytest.fixture(scope="module")
 def row() -> System:
-    """The made-up row, with its code in this process; the registry does not know it."""
+    """The made-up row, with its code in this process, which the registry knows meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(SOURCE.parent))
         from made_up_report.row import ROWS
 
+        rows = (*registry.systems(), *ROWS)
+        patch.setattr(registry, "systems", lambda: rows)
         yield ROWS[0]
     for name in [name for name in sys.modules if name.split(".")[0] == SOURCE.name]:
         del sys.modules[name]
 
 
-# Those of the suite that ask for nothing but a row.
-CONTRACT = [
-    test
+@pytest.fixture(scope="module")
+def folders(row, tmp_path_factory) -> dict[str, Path]:
+    """As the suite has them."""
+    return {row.model_type: save_tiny(row, tmp_path_factory.mktemp("contract"))}
+
+
+# What is tried once and not by several ways; the process without any of the packages is tried above.
+CONTRACT = {
+    test: list(inspect.signature(test).parameters)
     for name, test in vars(contract).items()
-    if name.startswith("test_") and list(inspect.signature(test).parameters) == ["row"]
-]
+    if name.startswith("test_") and {*inspect.signature(test).parameters} <= {"row", "folders", "sample_png"}
+}
 
 
 @pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__)
-def test_contract(test, row):
-    test(row)
+def test_contract(test, row, folders, film):
+    given = {"row": row, "folders": folders, "sample_png": film}
+    test(**{name: given[name] for name in CONTRACT[test]})
 
 
 def test_evidence_adds_up(row):

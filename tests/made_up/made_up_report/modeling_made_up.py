@@ -37,19 +37,20 @@ class MadeUpForConditionalGeneration(GPT2LMHeadModel):
         """Nothing is said beside the words."""
         return {}
 
-    def forward(self, input_ids=None, pixel_values=None, inputs_embeds=None, labels=None, **kwargs):
+    def forward(self, input_ids=None, pixel_values=None, inputs_embeds=None, labels=None, position_ids=None, **kwargs):
         """GPT-2's, and with `pixel_values` over film and text.
 
         Args:
             pixel_values: (batch, 3, height, width).
             input_ids: (batch, text) after the film; taken from `labels` where absent.
             labels: (batch, text), -100 where nothing is to be learned; the last patch predicts `labels[:, 0]`.
+            position_ids: named, or `generate` would not count them, and padding before a prompt would have places.
 
         Returns:
             `logits` (batch, patches + text, vocabulary), with labels (batch, text, vocabulary) and the `loss`.
         """
         if pixel_values is None:
-            return super().forward(input_ids, inputs_embeds=inputs_embeds, **kwargs)
+            return super().forward(input_ids, inputs_embeds=inputs_embeds, position_ids=position_ids, **kwargs)
         if labels is not None:
             input_ids = labels.clamp(min=0)
         patches = self._patches(pixel_values)
@@ -61,11 +62,21 @@ class MadeUpForConditionalGeneration(GPT2LMHeadModel):
         return CausalLMOutputWithPast(loss=loss, logits=logits)
 
     @torch.no_grad()
-    def generate(self, pixel_values=None, seen=None, labels=None, **kwargs):
-        """Token ids of the report, the new ones only; `labels` are ignored, which Trainer passes along."""
+    def generate(self, pixel_values=None, input_ids=None, attention_mask=None, seen=None, labels=None, **kwargs):
+        """Token ids of the report, the new ones only.
+
+        Args:
+            input_ids, attention_mask: (batch, prompt) text to continue, padded on the left.
+            seen: of `see`, in place of `pixel_values`.
+            labels: ignored; Trainer passes the whole batch.
+        """
         patches = self.see(pixel_values) if seen is None else seen
-        everywhere = patches.new_ones(patches.shape[:2], dtype=torch.long)
-        return super().generate(inputs_embeds=patches, attention_mask=everywhere, **kwargs)
+        embeds = self._with_text(patches, input_ids)
+        if attention_mask is None:
+            attention_mask = embeds.new_ones(embeds.shape[:2], dtype=torch.long)
+        else:
+            attention_mask = nn.functional.pad(attention_mask, (patches.shape[1], 0), value=1)
+        return super().generate(inputs_embeds=embeds, attention_mask=attention_mask, **kwargs)
 
     def sentence_evidence(self, generated, sentence_of_token, pixel_values=None, seen=None):
         """How sure the model is of each token, and which patches spoke for each sentence.
