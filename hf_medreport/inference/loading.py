@@ -118,7 +118,8 @@ def load_segmenter(
         pipe = load(model, revision=revision, device=device)
         loaded, processor = pipe.model.segmenter, pipe.processor.image_processor
     else:
-        expected = f"an anatomy_segmenter, or a report model with one inside such as {default_model('film')}"
+        known = " or ".join(row.model_type for row in systems() if row.kind == "segmenter")
+        expected = f"an {known}, or a report model with one inside such as {default_model('film')}"
         raise InputError(name, f"no segmenter ({config.get('model_type')})", expected, "give another `model`")
     return Segmenter(loaded, processor, name if folder is None else folder.resolve().name)
 

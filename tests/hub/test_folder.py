@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 import hf_medreport.constraints
 import hf_medreport.modeling
 import hf_medreport.processing
-from hf_medreport.hub.folder import copy_code
-from hf_medreport.registry import CHECKPOINTS, systems
+from hf_medreport.hub.folder import copy_code, travelling_files
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import CHECKPOINTS, system, systems
 from hf_medreport.version import __version__
 from tests.tiny import save_tiny
 
@@ -67,6 +69,23 @@ def test_a_folder_records_what_it_was_tested_with(row, tmp_path):
     assert f"on Python {record.pop('python')}.\n" in pins
     assert set(record) == {"huggingface_hub", "numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers"}
     assert all(f"\n{package}=={version}\n" in pins for package, version in record.items())
+
+
+def test_two_packages_with_files_of_one_name(tmp_path, monkeypatch):
+    """A folder is flat: what one package calls `input_error.py` must be what the other does."""
+    (tmp_path / "other_report").mkdir()
+    other = tmp_path / "other_report" / "modeling_other.py"
+    other.write_text("from .input_error import InputError\n")
+    sibling = other.with_name("input_error.py")
+    sibling.write_text("class InputError(ValueError): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    row = replace(system("anatomical_report"), model="other_report.modeling_other:Model")
+    ours = Path(hf_medreport.processing.__path__[0])
+    message = "input_error.py: found one in hf_medreport.processing and another in other_report; expected one file of a"
+    with pytest.raises(InputError, match=message):
+        travelling_files(row)
+    sibling.write_bytes((ours / "input_error.py").read_bytes())
+    assert {"modeling_other.py", "input_error.py", "pipeline_image_to_text.py"} < set(travelling_files(row))
 
 
 @pytest.mark.parametrize("row", SHIPPED, ids=lambda row: row.checkpoint)
