@@ -95,25 +95,22 @@ def named(name: str):
 
 @cache
 def systems() -> tuple[System, ...]:
-    """The rows of all systems: of this library's rooms, then of other packages. One of these that does not give its
-    rows is left out with a warning.
+    """The rows of all systems: of this library's rooms, then of other packages.
 
-    Raises:
-        InputError: two rows of one model type.
+    What another package announces is left out with a warning where it gives no rows, or a model type that is taken.
     """
     rooms = importlib.import_module(GROUP)
-    found = [f"{GROUP}.{room.name}.row:ROWS" for room in pkgutil.iter_modules(rooms.__path__) if room.ispkg]
-    tables = {source: named(source) for source in found}
-    tables |= {point.value: _rows_of(point) for point in entry_points(group=GROUP)}
-    rows, sources = [], {}
-    for source, table in tables.items():
-        for row in table:
-            if row.model_type in sources:
-                expected = f"one row of it, and {sources[row.model_type]} has one"
-                raise InputError(source, f"model_type '{row.model_type}'", expected, "uninstall one of the two")
-            sources[row.model_type] = source
-            rows.append(row)
-    return tuple(rows)
+    rows = {}
+    for room in pkgutil.iter_modules(rooms.__path__):
+        if room.ispkg:
+            rows |= {row.model_type: row for row in named(f"{GROUP}.{room.name}.row:ROWS")}
+    for point in entry_points(group=GROUP):
+        for row in _rows_of(point):
+            if row.model_type in rows:
+                _leave_out(point, f"there is a system of model_type '{row.model_type}' already")
+            else:
+                rows[row.model_type] = row
+    return tuple(rows.values())
 
 
 def _rows_of(point: EntryPoint) -> tuple[System, ...]:
@@ -125,9 +122,13 @@ def _rows_of(point: EntryPoint) -> tuple[System, ...]:
         rows, reason = None, f"{type(error).__name__}: {error}"
     if isinstance(rows, tuple) and all(isinstance(row, System) for row in rows):
         return rows
+    _leave_out(point, reason)
+    return ()
+
+
+def _leave_out(point: EntryPoint, reason: str) -> None:
     package = point.dist.name if point.dist else "?"
     logger.warning("systems of the package %s (entry point '%s') are left out: %s", package, point.name, reason)
-    return ()
 
 
 def find_system(model_type: object) -> System | None:

@@ -12,7 +12,6 @@ import pytest
 
 import hf_medreport
 from hf_medreport import registry
-from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, systems
 
 OTHER = System("other", "report", "other_report.configuration:Other", "other_report.modeling:Other", ())
@@ -65,10 +64,10 @@ def test_one_row_is_no_tuple(announced, caplog):
     assert announced(other=module) == OWN and "is no tuple" in caplog.text
 
 
-def test_two_rows_of_one_model_type_are_refused(announced):
-    message = "two:ROWS: found model_type 'other'; expected one row of it, and one:ROWS has one; uninstall one of the"
-    with pytest.raises(InputError, match=message):
-        announced(one=Module(OTHER), two=Module(OTHER))
+def test_a_model_type_that_is_taken_is_left_out(announced, caplog):
+    assert announced(one=Module(OTHER), two=Module(OTHER)) == (*OWN, OTHER)
+    expected = "(entry point 'point_two') are left out: there is a system of model_type 'other' already"
+    assert [record.getMessage().split("? ")[1] for record in caplog.records] == [expected]
 
 
 def test_a_row_whose_code_is_not_there_disturbs_no_other(monkeypatch, caplog):
