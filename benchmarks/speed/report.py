@@ -69,7 +69,13 @@ def over_imports() -> dict:
 def beside(before: Path) -> dict:
     """Of drawn films and pairs with their pictures, here and in the checkout `before`."""
     commit = subprocess.run(["git", "-C", before, "rev-parse", "--short", "HEAD"], check=True, capture_output=True)
-    figures = {"commit": commit.stdout.decode().strip(), "films": FILMS, "pairs": PAIRS, "side_px": SIDE_PX, "threads": 1}
+    figures = {
+        "commit": commit.stdout.decode().strip(),
+        "films": FILMS,
+        "pairs": PAIRS,
+        "side_px": SIDE_PX,
+        "threads": 1,
+    }
     with tempfile.TemporaryDirectory() as folder:
         for what, images in drawn(Path(folder)).items():
             commands = {
