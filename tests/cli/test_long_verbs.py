@@ -12,6 +12,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from hf_medreport.evaluation.phantom import films as phantom_films
 from hf_medreport.files.interruption import Terminated
 from hf_medreport.inference import segment as segmenting
 from hf_medreport.inference.tiles import cohort as tiling
@@ -201,6 +202,64 @@ def test_settings_beyond_the_model_are_refused(capsys, films, tiny_pipe_folder, 
     file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
     code, _, err = run(capsys, "report", films[0], "--model", tmp_path / "odd")
     assert code == 2 and f"odd/generation_config.json: found {name} {value}; expected a whole number" in err
+
+
+@pytest.fixture
+def evaluated(tiny_pipe_folder):
+    return ["evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 4, "--batch-size", 2, "--out"]
+
+
+def test_a_killed_evaluation_goes_on(capsys, evaluated, tmp_path):
+    out = tmp_path / "killed"
+    killed_after(2, out / "records.jsonl", [*evaluated, out])
+    assert not (out / "scores.json").exists()
+    code, _, err = run(capsys, *evaluated, out)
+    assert code == 2 and err.startswith("killed: found an unfinished run; expected a new or empty folder; go on with")
+    code, _, err = run(capsys, *evaluated, out, "--seed", 2, "--resume")
+    assert code == 2 and err.startswith("killed: found a run with seed 1; expected seed 2 as now;")
+    code, _, err = run(capsys, *evaluated, out, "--resume")
+    assert (code, err.splitlines()[-1]) == (0, "4 done, 0 failed, 0 left")
+    assert run(capsys, *evaluated, tmp_path / "whole")[0] == 0
+    assert contents(out) == contents(tmp_path / "whole")
+    entries = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
+    assert [entry["id"] for entry in entries] == [f"case {index}" for index in range(4)]
+    assert set(entries[0]["record"]) == {"model", "blinded", "told"}
+
+
+def after_a_batch(failure: BaseException):
+    """`_write` of films, which fails at the second batch."""
+    write, begun = phantom_films._write, []
+
+    def failing(*arguments):
+        begun.append(arguments)
+        if len(begun) == 2:
+            raise failure
+        return write(*arguments)
+
+    return failing
+
+
+def test_an_interrupted_evaluation_goes_on(capsys, evaluated, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(phantom_films, "_write", after_a_batch(Terminated()))
+        code, _, err = run(capsys, *evaluated, tmp_path / "out")
+    assert code == 143 and err.splitlines()[-1] == "interrupted: 2 done, 0 failed, 2 left; --resume goes on"
+    written, write = [], phantom_films._write
+    monkeypatch.setattr(phantom_films, "_write", lambda *args: written.append(list(args[2])) or write(*args))
+    assert run(capsys, *evaluated, tmp_path / "out", "--resume")[0] == 0
+    assert written == [[2, 3]]
+
+
+def test_a_case_that_fails_stops_an_evaluation_and_what_is_done_is_kept(capsys, evaluated, tmp_path, monkeypatch):
+    monkeypatch.setattr(phantom_films, "_write", after_a_batch(RuntimeError("a tensor of\nanother shape")))
+    code, out, err = run(capsys, *evaluated, tmp_path / "out")
+    assert (code, out) == (1, "") and err.splitlines()[-2:] == [
+        "cases 2 to 3: RuntimeError: a tensor of another shape",
+        "2 done, 0 failed, 2 left; --resume goes on",
+    ]
+    assert not (tmp_path / "out" / "scores.json").exists()
+    monkeypatch.undo()
+    assert run(capsys, *evaluated, tmp_path / "out", "--resume")[0] == 0
 
 
 def test_an_interrupted_cohort_goes_on(capsys, tmp_path, monkeypatch):
