@@ -115,13 +115,18 @@ def test_wrong_arguments_exit_with_2(capsys, arguments, message):
 
 
 def test_evaluate_phantom(capsys, tiny_pipe_folder, tmp_path):
-    flags = ["--model", tiny_pipe_folder, "--n", 4, "--seed", 1, "--json", "--out", tmp_path / "scores.json"]
+    flags = ["--model", tiny_pipe_folder, "--n", 4, "--seed", 1, "--json", "--out", tmp_path / "scores"]
     code, out, err = run(capsys, "evaluate", "phantom", *flags)
     scores = json.loads(out)
-    assert code == 0 and scores["n"] == 4 and scores == json.loads((tmp_path / "scores.json").read_text())
+    assert code == 0 and scores["n"] == 4 and scores == json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert {"exact", "kind", "hallucination_rate", "wrong_side_rate", "constant_report", "command"} <= set(scores)
     code, out, err = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 0)
     assert code == 2 and "expected" in err
+    code, out, err = run(capsys, "evaluate", "phantom", "--out", tmp_path / "scores.json")
+    assert code == 2 and err == (
+        "scores.json: found the name of a file; expected a folder, which gets scores.json and what was written; "
+        "choose another --out\n"
+    )
 
 
 def test_doctor(capsys):

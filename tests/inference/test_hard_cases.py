@@ -100,7 +100,7 @@ def test_the_statement_travels_with_a_copy(tiny_pipe_folder, film_png, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/s.json"]]
+    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/below"]]
 )
 def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkeypatch, command):
     monkeypatch.setattr("hf_medreport.inference.loading.load", lambda *_, **__: pytest.fail("loaded first"))
@@ -109,9 +109,10 @@ def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkey
 
 
 def test_scores_appear_in_a_new_folder(capsys, tiny_pipe_folder, tmp_path):
-    out = tmp_path / "new" / "scores.json"
+    out = tmp_path / "new" / "scores"
     code, *_ = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 2, "--out", out)
-    assert code == 0 and json.loads(out.read_text())["n"] == 2 and len(list(out.parent.iterdir())) == 1
+    assert code == 0 and json.loads((out / "scores.json").read_text())["n"] == 2
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "records.jsonl", "scores.json"]
 
 
 def test_training_prints_nothing_but_its_json(capsys, monkeypatch):

@@ -202,11 +202,11 @@ def test_a_real_model(model_folder):
 
 def test_the_command(capsys, model_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    options = ("--n", 2, "--size", 512, "--mpp", 2, "--evidence", "--out", tmp_path / "scores.json")
+    options = ("--n", 2, "--size", 512, "--mpp", 2, "--evidence", "--out", tmp_path / "scores")
     code, printed, err = run(capsys, "evaluate", "phantom", "--model", model_folder, *options)
     assert code == 0, err
     assert "diagnosis accuracy" in printed and "fall of log-probability" in printed
-    scores = json.loads((tmp_path / "scores.json").read_text())
+    scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert {"exact", "blinded", "constant_report", "intervals", "evidence", "command"} <= set(scores)
 
 
