@@ -6,10 +6,8 @@ import shutil
 from importlib.metadata import requires
 
 import pytest
-from typer.testing import CliRunner
 
 from hf_medreport import doctor, version
-from hf_medreport.cli.app import app
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import CHECKPOINTS, systems
 from tests.tiny import save_tiny
@@ -19,14 +17,8 @@ PINS = version.tested_versions()
 CLEAN = {"differs": [], "missing": [], "extra": []}
 
 
-@pytest.fixture
-def narrow(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    """The doctor on a machine where everything is as tested but for what a test changes."""
+def as_tested(monkeypatch) -> dict:
+    """The doctor on a machine where everything is as tested but for what a test changes: the versions there."""
     versions = {**PINS, "hf-medreport": "0.1.0", "hf_medreport": "0.1.0"}
     versions |= {"pyyaml": versions["PyYAML"], "torch-fidelity": versions["torch_fidelity"], "scispacy": "0.6.2"}
     versions["torch"] += "+cu130"
@@ -35,13 +27,14 @@ def installed(monkeypatch):
 
 
 @pytest.fixture
+def installed(monkeypatch):
+    return as_tested(monkeypatch)
+
+
+@pytest.fixture
 def folder(tmp_path):
     """A copy of a shipped model, in a folder whose name a shell would split."""
     return shutil.copytree(CHECKPOINTS / "histgen-tiny", tmp_path / "my model")
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["doctor", *map(str, arguments)])
 
 
 def refusal(name):
@@ -53,6 +46,17 @@ def refusal(name):
 def test_every_extra_is_explained():
     extras = importlib.metadata.metadata("hf-medreport").get_all("Provides-Extra")
     assert set(doctor.PURPOSE) == set(extras) - {"all", "dev", "docs"}
+
+
+def test_what_is_missing_and_what_installs_it(monkeypatch):
+    real, others = doctor.installed, {"pydicom": None, "torch": "1.13"}
+    monkeypatch.setattr(doctor, "installed", lambda name: others.get(name, real(name)))
+    assert doctor.examine()["missing"] == [
+        next(line for line in requires("hf-medreport") if line.startswith("torch>="))
+    ]
+    assert doctor.examine()["extras"]["dicom"]["missing"] == ["pydicom>=3.0.2"]
+    assert doctor.examine()["extras"]["train"]["install"] is None
+    assert doctor.examine()["extras"]["dicom"]["install"] == 'pip install "hf-medreport[dicom]"'
 
 
 class TestVersions:
@@ -76,27 +80,6 @@ class TestVersions:
         assert {"torch", "pyyaml", "bitsandbytes", "torch-fidelity"} <= set(versions)
         assert not {"timm", "scispacy", "pytest"} & set(versions)  # missing, not pinned, not needed
 
-    def test_nothing_to_type_where_all_is_as_tested(self, installed):
-        output = run().output
-        assert f"{PINS['torch']}+cu130, tested" in output and "pip install" not in output
-
-    def test_what_differs_is_said_and_what_to_type(self, installed, narrow):
-        installed |= {"transformers": "99.0", "timm": "1.0"}
-        output = run().output
-        assert output.endswith(
-            "Other versions than the tested ones should do. Where something fails, install those:\n"
-            f"  pip install 'transformers=={PINS['transformers']}' 'timm=={PINS['timm']}'\n"
-        )
-        assert "99.0, newer than" in output and "…" not in output
-
-    def test_what_is_missing_can_be_copied_from_a_narrow_terminal(self, installed, narrow):
-        del installed["pydicom"]
-        installed["torch"] = "1.13"
-        output = run().output
-        (torch,) = (line for line in requires("hf-medreport") if line.startswith("torch>="))
-        install = f"To install what is missing:\n  pip install '{torch}'\n  pip install \"hf-medreport[dicom]\"\n"
-        assert install in output and "…" not in output
-
 
 class TestFolder:
     @pytest.mark.parametrize("row", systems(), ids=lambda row: row.model_type)
@@ -108,34 +91,21 @@ class TestFolder:
 
     @pytest.mark.parametrize("name", [row.checkpoint for row in systems() if row.checkpoint])
     def test_a_shipped_name(self, name):
-        done = run(name, "--json")
-        found = json.loads(done.output)
-        assert done.exit_code == 0 and found["folder"] == str(CHECKPOINTS / name) and found["code"] == CLEAN
+        found = doctor.examine_folder(name)
+        assert found["folder"] == str(CHECKPOINTS / name) and found["code"] == CLEAN
 
-    def test_other_code_is_told_and_how_to_renew_it(self, folder, narrow):
+    def test_code_that_differs_is_missing_or_is_not_ours(self, folder):
         (folder / "sinusoids.py").write_text("")
         (folder / "mine.py").write_text("")
-        done = run(folder)
-        assert done.exit_code == 0  # it still loads
-        assert "sinusoids.py" in done.output and "mine.py" in done.output
-        assert done.output.endswith(
-            "Save the model again, or publish it, which puts this installation's code and versions into the commit:\n"
-            f"  hf-medreport publish '{folder}' ORG/NAME\n"
-        )
-        assert doctor.examine_folder(str(folder))["code"] == CLEAN | {"differs": ["sinusoids.py"], "extra": ["mine.py"]}
+        (folder / "slide_tiling.py").unlink()
+        differing = {"differs": ["sinusoids.py"], "missing": ["slide_tiling.py"], "extra": ["mine.py"]}
+        assert doctor.examine_folder(str(folder))["code"] == differing
 
-    def test_missing_code_is_bad_content(self, folder):
-        (folder / "sinusoids.py").unlink()
-        done = run(folder, "--json")
-        assert done.exit_code == 1 and json.loads(done.output)["code"] == CLEAN | {"missing": ["sinusoids.py"]}
-
-    def test_a_report_without_a_length_is_bad_content(self, folder):
+    def test_a_report_without_a_length(self, folder):
         (folder / "generation_config.json").write_text('{"eos_token_id": 0}')
-        done = run(folder)
-        assert done.exit_code == 1
-        assert done.output.endswith(
+        assert doctor.examine_folder(str(folder))["generation"] == (
             f"{folder}/generation_config.json: found no max_new_tokens; expected the most tokens of a report; "
-            "set it, to 128 for instance\n"
+            "set it, to 128 for instance"
         )
 
     def test_versions_of_yesterday_and_tomorrow(self, folder, installed):
@@ -148,8 +118,6 @@ class TestFolder:
 
     def test_a_folder_that_does_not_say(self, folder):
         (folder / "tested_with.json").unlink()
-        done = run(folder)
-        assert done.exit_code == 0 and "not recorded" in done.output and "hf-medreport publish" in done.output
         assert doctor.examine_folder(str(folder))["tested_with"] is None
 
     @pytest.mark.parametrize(

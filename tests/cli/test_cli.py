@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import requires
 
 import pytest
 
@@ -129,26 +128,20 @@ def test_evaluate_phantom(capsys, tiny_pipe_folder, tmp_path):
     )
 
 
-def test_doctor(capsys):
-    code, out, err = run(capsys, "doctor", "--json")
-    state = json.loads(out)
-    assert code == 0 and state["packages"]["torch"]
-    assert set(state["extras"]) == {"clinical", "cxr", "dicom", "evaluate", "quantize", "train", "wsi"}
-    code, out, err = run(capsys, "doctor")
-    assert code == 0 and "torch" in out
+@pytest.mark.parametrize(
+    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/below"]]
+)
+def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkeypatch, command):
+    monkeypatch.setattr("hf_medreport.inference.loading.load", lambda *_, **__: pytest.fail("loaded first"))
+    code, out, err = run(capsys, *(str(part).replace("FILM", str(film_png)) for part in command))
+    assert code == 2 and out == "" and "found a file; expected a folder to write to" in err
 
 
-def test_doctor_says_what_to_type(monkeypatch):
-    from hf_medreport import doctor
-
-    real, others = doctor.installed, {"pydicom": None, "torch": "1.13"}
-    monkeypatch.setattr(doctor, "installed", lambda name: others.get(name, real(name)))
-    assert doctor.examine()["missing"] == [
-        next(line for line in requires("hf-medreport") if line.startswith("torch>="))
-    ]
-    assert doctor.examine()["extras"]["dicom"]["missing"] == ["pydicom>=3.0.2"]
-    assert doctor.examine()["extras"]["train"]["install"] is None
-    assert doctor.examine()["extras"]["dicom"]["install"] == 'pip install "hf-medreport[dicom]"'
+def test_scores_appear_in_a_new_folder(capsys, tiny_pipe_folder, tmp_path):
+    out = tmp_path / "new" / "scores"
+    code, *_ = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 2, "--out", out)
+    assert code == 0 and json.loads((out / "scores.json").read_text())["n"] == 2
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "records.jsonl", "scores.json"]
 
 
 def test_the_command_is_installed():

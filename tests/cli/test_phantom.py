@@ -131,3 +131,36 @@ assert "torch" not in sys.modules and "transformers" not in sys.modules
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+# --- slides ---
+
+
+def test_the_verb_slide_writes_and_says_so(capsys, tmp_path):
+    options = ["--n", 1, "--size", 512, "--mpp", 1, "--seed", 5, "--split", "held_back_style", "--workers", 1]
+    code, out, err = run(capsys, "phantom", "slide", *options, "--pen-share", 1, "--out", tmp_path / "a", "--json")
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    summary = json.loads(out)
+    assert (
+        code == 0
+        and err == "1 done, 0 failed, 0 left\n"
+        and summary["cases"] == 1
+        and summary["files"] == len(manifest["files"]) == 4
+    )
+    expected = {"n": 1, "size": 512, "mpp": 1.0, "seed": 5, "split": "held_back_style", "style": "held_back"}
+    assert expected.items() <= manifest["arguments"].items()
+    code, out, err = run(capsys, "phantom", "slide", *options, "--style", "standard", "--out", tmp_path / "b")
+    assert code == 0 and out.startswith("written: ") and "1 slides, 4 files" in out
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--mpp", 9), "--mpp: found 9.0; expected 0.2 to 4.0 um a pixel; choose another mpp\n"),
+        (("--size", 20), "--size: found 20; expected 256 to 131072 whole px; choose another size\n"),
+        (("--style", "blue"), "--style: found 'blue'; expected one of standard, held_back; name a known style\n"),
+    ],
+)
+def test_the_verb_slide_refuses_in_one_line(capsys, tmp_path, option, message):
+    code, out, err = run(capsys, "phantom", "slide", "--n", 1, *option, "--out", tmp_path / "out")
+    assert (code, out, err) == (2, "", message) and not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""`hf-medreport tile` and `hf-medreport convert dinov2`: what they write, print and refuse."""
+"""`hf-medreport tile`: what it writes, prints and refuses."""
 
 import json
 
@@ -80,10 +80,9 @@ def test_wrong_arguments(capsys, cohort, tmp_path, flags, message):
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
-def test_convert_dinov2(capsys, cohort, tmp_path):
+def test_a_converted_dinov2_encodes_tiles(capsys, cohort, tmp_path):
     checkpoint = save_checkpoint(tmp_path / "dinov2.pth")
-    code, out, err = run(capsys, "convert", "dinov2", checkpoint, "--num-heads", 3, "--out", tmp_path / "encoder")
-    assert code == 0 and "ignored keys: dino_head.mlp.0.weight" in out and "unexpected keys: none" in out
+    run(capsys, "convert", "dinov2", checkpoint, "--num-heads", 3, "--out", tmp_path / "encoder")
     code, out, err = tile(
         capsys, cohort[0], "--encoder", tmp_path / "encoder", *TINY, "--out", tmp_path / "out", "--json"
     )

@@ -1,4 +1,4 @@
-"""Training ends in order after a signal, goes on, and mixes with no older run."""
+"""Training says its figures, ends in order after a signal, goes on, and mixes with no older run."""
 
 import json
 
@@ -68,3 +68,28 @@ def test_an_older_run_is_overwritten(capsys, tmp_path):
 
 def test_resume_begins_where_there_is_nothing(capsys, tmp_path):
     assert train(capsys, tmp_path, "--resume", "--max_steps", 1)[::2] == (0, "1 steps done, 0 left")
+
+
+@pytest.fixture
+def noisy(monkeypatch):
+    """A run that prints as Trainer does; what it was asked for."""
+    asked = []
+
+    def noisy(*arguments):
+        asked.extend(arguments)
+        print("{'loss': '6.45'}")
+        return {"global_step": 1, "eval_loss": 0.5}
+
+    monkeypatch.setattr("hf_medreport.training.run", noisy)
+    return asked
+
+
+def test_with_json_nothing_else_is_printed(capsys, noisy):
+    code, out, err = run(capsys, "train", "anatomical", "--json")
+    assert code == 0 and json.loads(out) == {"global_step": 1, "eval_loss": 0.5} and "6.45" in err
+
+
+def test_a_figure_a_line_after_what_the_run_says(capsys, noisy):
+    code, out, err = run(capsys, "train", "anatomical", "--config", "a.yaml", "--learning_rate", "1e-4")
+    assert code == 0 and out.splitlines() == ["{'loss': '6.45'}", "global_step: 1", "eval_loss: 0.5"]
+    assert noisy == ["anatomical", "a.yaml", ["--learning_rate", "1e-4"]]

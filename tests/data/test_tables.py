@@ -1,6 +1,5 @@
 """Tables of films and reports: the same records whatever the format."""
 
-import gzip
 import json
 
 import numpy as np
@@ -11,7 +10,6 @@ from PIL import Image
 
 from hf_medreport.data.collator import StudyCollator
 from hf_medreport.data.tables import ReportDataset, observations, verdict
-from hf_medreport.files.rows import csv_rows
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from tests.tiny import tiny_processor
@@ -74,16 +72,6 @@ def test_films_stored_by_datasets_as_bytes(folder):
     assert ReportDataset(folder / "bytes.parquet")[0]["image"].shape == (16, 16)
 
 
-def test_a_folder_of_parquet_files_is_one_table(folder):
-    (folder / "parts").mkdir()
-    for index, row in enumerate(ROWS):
-        row = {**row, "image": str(folder / row["image"])}
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), folder / "parts" / f"{index}.parquet")
-    assert [record["text"] for record in map(ReportDataset(folder / "parts").__getitem__, range(2))] == [
-        row["text"] for row in ROWS
-    ]
-
-
 def test_bad_rows_are_skipped_on_request_and_told(folder):
     rows = [*ROWS, {"image": "0.png", "text": " "}, {"image": "9.png", "text": "Gone."}]
     (folder / "some.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -105,20 +93,6 @@ def test_a_path_does_not_leave_the_tables_folder(folder, path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("blank.csv", b"image,text\n\n0.png,Bright.\n\n"),
-        ("windows.csv", b"\xef\xbb\xbfimage,text\r\n0.png,Bright.\r\n"),
-        ("CAPITALS.CSV", b"image,text\n0.png,Bright.\n"),
-        ("marked.jsonl", b'\xef\xbb\xbf{"image": "0.png", "text": "Bright."}\n\n'),
-    ],
-)
-def test_what_other_programs_write_is_read(folder, name, content):
-    (folder / name).write_bytes(content)
-    assert [ReportDataset(folder / name)[0]["text"]] == ["Bright."]
-
-
-@pytest.mark.parametrize(
     ("name", "content", "found"),
     [
         ("mark.csv", b"\xef\xbb\xbf", "no rows"),
@@ -132,24 +106,6 @@ def test_odd_tables_end_in_a_message(folder, name, content, found):
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name}.*: found {found}"):
         ReportDataset(folder / name)
-
-
-def test_folders_that_are_not_one_table(folder):
-    datasets = pytest.importorskip("datasets")
-    datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}).save_to_disk(folder / "splits")
-    with pytest.raises(InputError, match="splits: found a folder of several splits"):
-        ReportDataset(folder / "splits")
-    (folder / "broken").mkdir()
-    (folder / "broken" / "state.json").write_text("{")
-    with pytest.raises(InputError, match="broken: found a damaged datasets folder"):
-        ReportDataset(folder / "broken")
-    (folder / "mixed").mkdir()
-    for index, column in enumerate(("text", "report")):
-        pyarrow.parquet.write_table(
-            pyarrow.table({"image": ["0.png"], column: ["x"]}), folder / f"mixed/{index}.parquet"
-        )
-    with pytest.raises(InputError, match="mixed: found Parquet files of different columns"):
-        ReportDataset(folder / "mixed")
 
 
 def test_a_damaged_film_is_named_by_its_row_where_it_has_no_file(folder):
@@ -360,36 +316,3 @@ def test_a_column_of_labels_that_is_not_there(folder):
         ReportDataset(save_pairs(folder, "csv", [PAIR]), labels_column="labels")
     present = "pairs.csv: found columns image, lateral, text, label"
     assert str(error.value) == f"{present}; expected a column 'labels'; name it with `labels_column`"
-
-
-# --- compressed tables, row by row ---
-
-
-def test_rows_of_a_compressed_table(tmp_path):
-    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b'a,b\n1,"x,\ny"\n\n2,z\n'))
-    assert list(csv_rows(tmp_path / "a.csv.gz")) == [{"a": "1", "b": "x,\ny"}, {"a": "2", "b": "z"}]
-
-
-def test_rows_come_before_a_table_is_read_to_its_end(tmp_path):
-    (tmp_path / "a.csv").write_text("a,b\n1,x\n2\n")
-    rows = csv_rows(tmp_path / "a.csv")
-    assert next(rows) == {"a": "1", "b": "x"}
-    with pytest.raises(InputError) as error:
-        next(rows)
-    assert str(error.value) == "a.csv, line 3: found 1 fields; expected 2 as in the header; mend the line"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"a,b\n1,x\n", "found a damaged gzip file; expected a complete one; download it again"),
-        (gzip.compress(b"a,b\n1,x\n")[:-9], "found a damaged gzip file; expected a complete one; download it again"),
-        (gzip.compress(b"a\n\xe9\n"), "found text that is not UTF-8; expected UTF-8; save the table as UTF-8"),
-    ],
-    ids=["no gzip", "cut", "Latin-1"],
-)
-def test_damaged_compressed_tables(tmp_path, content, message):
-    (tmp_path / "a.csv.gz").write_bytes(content)
-    with pytest.raises(InputError) as error:
-        list(csv_rows(tmp_path / "a.csv.gz"))
-    assert str(error.value) == f"a.csv.gz: {message}"

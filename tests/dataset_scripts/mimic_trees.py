@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_medreport.dataset_scripts.parts.films import Rules, choose
 from hf_medreport.processing.label_text import LABELS
 from tests.dataset_scripts.iu_xray_trees import film
+
+TEXT = "Lorem ipsum dolor. Sit amet."  # of the first film of either
 
 
 @dataclass
@@ -134,3 +137,14 @@ def write_plus(folder: Path, studies=PLUS, suffix=".png", root="PNG", rows=None,
     for number, row in enumerate(made):
         save_film(folder / root / Path(row["path_to_image"]).with_suffix(suffix), number)
     return folder
+
+
+def chosen(source, problems=None, **rules) -> tuple[list, dict]:
+    """What rules choose of the films of a copy, and the funnel."""
+    problems = [] if problems is None else problems
+    return choose(source, source.films(problems), Rules(**rules), problems)
+
+
+def names(source, **rules) -> list[str]:
+    """The last names of the films that rules choose."""
+    return [case.film.stem.rsplit("/", 1)[1] for case in chosen(source, **rules)[0]]

@@ -1,4 +1,4 @@
-"""From films and reports to tables of pairs: the rules, the funnel, the bytes, the command. No report here is real."""
+"""From films and reports to tables of pairs: the rules, the funnel, the bytes. No report here is real."""
 
 import io
 import json
@@ -13,12 +13,10 @@ from hf_medreport.dataset_scripts.iu_xray import CleaningRules, clean, prepare, 
 from hf_medreport.dataset_scripts.parts.iu_xray_sources import Sources, Study
 from hf_medreport.dataset_scripts.parts.patient_split import split_of
 from hf_medreport.processing.input_error import InputError
-from tests.cli.test_cli import run
 from tests.dataset_scripts.iu_xray_trees import (
     film,
     ids_of,
     names_of,
-    report_row,
     write_csv,
     write_kaggle,
     write_tgz,
@@ -240,14 +238,11 @@ def shrink(images: Path) -> str:
 
 
 @pytest.mark.parametrize("spoil", [damage, remove, repeat, shrink])
-def test_a_bad_film_is_told_and_the_others_are_written(capsys, tmp_path, spoil):
+def test_a_bad_film_is_told_and_the_others_are_written(tmp_path, spoil):
     tables = write_kaggle(tmp_path, {1: "normal", 2: "normal", 3: LUNG})
     message = spoil(tmp_path / "images")
-    code, out, err = command(capsys, tables, tmp_path / "images", "--out", tmp_path / "out", "--split", "1:0:0")
-    assert (code, err) == (
-        1,
-        message + "\n2 done, 1 failed, 0 left\n",
-    ) and "readable films                             2" in out
+    funnel = prepare(Sources(**tables), tmp_path / "images", tmp_path / "out", split="1:0:0")
+    assert funnel["problems"] == [message] and funnel["steps"]["readable films"] == 2
     assert [row["uid"] for row in rows_of(tmp_path / "out" / "train.parquet")] == ["1", "3"]
 
 
@@ -352,58 +347,3 @@ def test_what_cannot_be_begun_is_refused(tmp_path, act, message):
     with pytest.raises(InputError) as caught:
         act(tmp_path)
     assert str(caught.value) == message
-
-
-# --- the command ---
-
-
-def command(capsys, tables: dict, images: Path, *arguments) -> tuple[int, str, str]:
-    paths = [part for name, path in tables.items() for part in (f"--{name.replace('_', '-')}", path)]
-    return run(capsys, "prepare", "iu-xray", *paths, "--images", images, *arguments)
-
-
-def test_every_flag(capsys, tmp_path):
-    tables = write_kaggle(tmp_path, {1: "normal", 2: SPINE, 3: "No Indexing", 4: LUNG})
-    flags = ["--normal-rule", "no_lung", "--unindexed", "abnormal", "--lung-rule", "every", "--lung-term", "opacity"]
-    flags += ["--xxxx-policy", "drop_token", "--split", "1:1:1", "--seed", 3, "--workers", 2, "--no-embed", "--json"]
-    code, out, err = command(capsys, tables, tmp_path / "images", *flags, "--out", tmp_path / "out")
-    funnel = json.loads(out)
-    assert (
-        code == 0
-        and err == "4 done, 0 failed, 0 left\n"
-        and (funnel["steps"]["normal"], funnel["steps"]["abnormal"]) == (2, 2)
-    )
-    assert funnel["arguments"]["rules"] == {
-        "normal_rule": "no_lung",
-        "unindexed": "abnormal",
-        "lung_rule": "every",
-        "lung_terms": ["opacity"],
-        "xxxx_policy": "drop_token",
-    }
-    assert (funnel["arguments"]["seed"], funnel["arguments"]["embed"]) == (3, False)
-
-
-def test_a_dry_run_counts_and_writes_nothing(capsys, tmp_path):
-    archive = write_tgz(tmp_path / "r.tgz", {"1.xml": xml(1), "2.xml": xml(2, [LUNG])})
-    code, out, err = run(capsys, "prepare", "iu-xray", "--xml", archive, "--dry-run")
-    assert code == 0 and err == "" and list(tmp_path.iterdir()) == [archive]
-    assert "one frontal and one lateral        not known\n" in out and out.endswith(
-        "abnormal                                   1\n"
-    )
-
-
-def test_a_bad_row_is_exit_code_1(capsys, tmp_path):
-    tables = write_kaggle(tmp_path, {1: "normal"}, reports=[report_row(1), report_row(1)])
-    code, out, err = command(capsys, tables, tmp_path / "images", "--out", tmp_path / "out", "--split", "1:0:0")
-    assert code == 1 and "train                                      1" in out
-    assert err == (
-        "indiana_reports.csv, row 2: found uid 1 again; expected one report a uid; drop one of them\n"
-        "1 done, 1 failed, 0 left\n"
-    )
-
-
-@pytest.mark.parametrize(("arguments", "found"), [([], "none"), (["--out", "o", "--dry-run"], "--out with --dry-run")])
-def test_out_or_a_dry_run(capsys, arguments, found):
-    code, out, err = run(capsys, "prepare", "iu-xray", *arguments)
-    assert (code, out) == (2, "")
-    assert err == f"--out: found {found}; expected --out or --dry-run; choose one of them\n"

@@ -25,7 +25,6 @@ from hf_medreport.dataset_scripts.tcga_reports import (
     read_texts,
 )
 from hf_medreport.processing.input_error import InputError
-from tests.cli.test_cli import run
 from tests.dataset_scripts.chat_server import chat_server
 
 PATIENTS = [f"TCGA-ZZ-{number:04}" for number in range(12)]
@@ -33,19 +32,15 @@ TEXT = "Kidney, right: carcinoma of {} cm.\n\n____\nMargins negative."
 CLEANED = "Kidney, right: carcinoma of {} cm. Margins negative."
 
 
-@pytest.fixture
-def source(tmp_path):
+def write_reports(path):
     """Twelve patients with reports."""
-    path = tmp_path / "reports.csv"
     rows = [(f"{patient}.0ABC-1", TEXT.format(number)) for number, patient in enumerate(PATIENTS)]
     write_csv(path, rows)
     return path
 
 
-@pytest.fixture
-def slides(tmp_path):
-    """A slide of each, two of the first."""
-    folder = tmp_path / "slides"
+def write_slides(folder):
+    """A slide of each patient, two of the first."""
     folder.mkdir()
     for patient in PATIENTS:
         (folder / f"{patient}-01Z-00-DX1.aaaa.svs").touch()
@@ -53,6 +48,16 @@ def slides(tmp_path):
     (folder / "again" / f"{PATIENTS[0]}-01Z-00-DX2.bbbb.svs").touch()
     (folder / "logs.txt").touch()
     return folder
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_reports(tmp_path / "reports.csv")
+
+
+@pytest.fixture
+def slides(tmp_path):
+    return write_slides(tmp_path / "slides")
 
 
 def write_csv(path, rows, header=("patient_filename", "text")):
@@ -346,63 +351,6 @@ def test_cleaning_by_example():
 def test_the_prompts_inside_are_usable():
     prompts = read_prompts(PROMPTS)
     assert prompts["user"].count("{text}") == 1 and "side" in prompts["user"]
-
-
-# --- the command ---
-
-
-def test_the_command_rewrites_by_an_endpoint(capsys, monkeypatch, source, slides, tmp_path):
-    """One request too many, one answer that is no JSON, one report that lost its size; the rest goes well."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
-    monkeypatch.setattr("hf_medreport.dataset_scripts.parts.language_model.LONGEST_WAIT_S", 0.0)
-
-    def answer(number, report):
-        if number == 2:
-            return 429, b""
-        if number == 5:
-            return 200, b'{"choices": ['
-        return faithful(report).replace(" 7 cm", "")
-
-    with chat_server(answer) as server:
-        arguments = ["--slides", slides, "--out", tmp_path / "out", "--endpoint", server.url, "--llm", "small"]
-        code, out, err = run(capsys, "prepare", "tcga-reports", source, *arguments, "--json")
-        asked = len(server.requests)
-        again = run(capsys, "prepare", "tcga-reports", source, *arguments, "--resume")
-        assert len(server.requests) == asked == 14
-    assert (code, err) == (0, "12 done, 0 failed, 0 left\n") and json.loads(out) == read(tmp_path / "out")[2]
-    assert json.loads(out)["flagged"] == 1
-    assert again[0] == 0 and re.search(r"^flagged +1$", again[1], re.M) and re.search(r"^kept +12$", again[1], re.M)
-    for path in (tmp_path / "out").rglob("*"):
-        assert path.is_dir() or b"secret-key" not in path.read_bytes()
-
-
-def test_bad_rows_are_exit_code_1_and_the_others_done(capsys, slides, tmp_path):
-    path = file(tmp_path, "r.csv", "patient_filename,text\nTCGA-ZZ-0001,Tumor.\nTCGA-ZZ-0002,\n")
-    code, out, err = run(
-        capsys, "prepare", "tcga-reports", path, "--slides", slides, "--out", tmp_path / "o", "--no-llm"
-    )
-    assert code == 1 and err == (
-        "r.csv, row 2: found no text; expected a report; fill it in or drop it\n1 done, 1 failed, 0 left\n"
-    )
-    assert list(records_of(read(tmp_path / "o")[0])) == ["TCGA-ZZ-0001"]
-
-
-CHOICES = {
-    "none": [],
-    "--endpoint": ["--endpoint", "http://127.0.0.1:9"],
-    "--llm with --no-llm": ["--llm", "a", "--no-llm"],
-    "--endpoint with --no-llm": ["--endpoint", "http://127.0.0.1:9", "--no-llm"],
-}
-
-
-@pytest.mark.parametrize(("found", "flags"), CHOICES.items(), ids=CHOICES)
-def test_which_model_is_the_users_choice(capsys, source, slides, tmp_path, found, flags):
-    out = tmp_path / "out"
-    code, _, err = run(capsys, "prepare", "tcga-reports", source, "--slides", slides, "--out", out, *flags)
-    expected = "--llm FOLDER, --endpoint URL --llm NAME, or --no-llm"
-    assert (code, err) == (2, f"--llm: found {found}; expected {expected}; choose one of the three\n")
-    assert not out.exists()
 
 
 def test_nothing_here_imports_torch():

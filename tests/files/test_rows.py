@@ -1,8 +1,11 @@
-"""Lines of tables: what is wrong with one is said in its place. Whole tables are in `tests/data/test_tables.py`."""
+"""Rows of tables: the same ones whatever the format; what is wrong with a line is said in its place."""
 
 import gzip
 import io
+import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from hf_medreport.files.rows import csv_lines, csv_rows, jsonl_lines, open_text, read_rows, read_text
@@ -97,3 +100,124 @@ def test_text_of_other_encodings(tmp_path):
 def test_columns_that_lines_of_jsonl_lack_are_none(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
     assert read_rows(tmp_path / "t.jsonl") == [{"a": 1, "b": None}, {"a": None, "b": 2}]
+
+
+ROWS = [{"image": "0.png", "text": "Bright."}, {"image": "1.png", "text": 'Right, "bright".'}]
+
+
+def save(folder, kind):
+    """`ROWS` as a table of this kind."""
+    path = folder / f"table.{kind}"
+    if kind == "csv":
+        path.write_text('image,text\n0.png,Bright.\n1.png,"Right, ""bright""."\n')
+    elif kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    elif kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    else:
+        pytest.importorskip("datasets").Dataset.from_list(ROWS).save_to_disk(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "datasets"])
+def test_every_format_gives_the_same_rows(tmp_path, kind):
+    rows = read_rows(save(tmp_path, kind))
+    assert len(rows) == 2 and list(rows) == ROWS
+
+
+def test_one_cell_of_a_mapped_table(tmp_path):
+    rows = read_rows(save(tmp_path, "parquet"))
+    assert rows.cell(1, "image") == "1.png"
+    with pytest.raises(IndexError):
+        rows[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.txt", b"a", "found a '.txt' file; expected a .csv, .jsonl or .parquet file, or a folder of datasets or"),
+        ("t.csv", b"", "found an empty file; expected a .csv, .jsonl or .parquet file, or a folder of datasets or"),
+        ("t.parquet", b"PAR1", "found a damaged Parquet file; expected a complete one; copy or write it again"),
+    ],
+)
+def test_files_that_are_no_table(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        read_rows(tmp_path / name)
+    assert str(raised.value).startswith(f"{name}: {message}")
+
+
+def test_a_table_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="t.csv: found no such file"):
+        read_rows(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("blank.csv", b"image,text\n\n0.png,Bright.\n\n"),
+        ("windows.csv", b"\xef\xbb\xbfimage,text\r\n0.png,Bright.\r\n"),
+        ("CAPITALS.CSV", b"image,text\n0.png,Bright.\n"),
+        ("marked.jsonl", b'\xef\xbb\xbf{"image": "0.png", "text": "Bright."}\n\n'),
+    ],
+)
+def test_what_other_programs_write_is_read(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert read_rows(tmp_path / name) == ROWS[:1]
+
+
+def test_a_folder_of_parquet_files_is_one_table(tmp_path):
+    for index, row in enumerate(ROWS):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / f"{index}.parquet")
+    assert list(read_rows(tmp_path)) == ROWS
+
+
+def test_folders_that_are_not_one_table(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}).save_to_disk(tmp_path / "splits")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "state.json").write_text("{")
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "mixed").mkdir()
+    for column in ("text", "report"):
+        table = pyarrow.table({"image": ["0.png"], column: ["x"]})
+        pyarrow.parquet.write_table(table, tmp_path / f"mixed/{column}.parquet")
+    found = {
+        "splits": "a folder of several splits",
+        "broken": "a damaged datasets folder",
+        "bare": "a folder without tables",
+        "mixed": "Parquet files of different columns",
+    }
+    for name, problem in found.items():
+        with pytest.raises(InputError, match=f"{name}: found {problem}"):
+            read_rows(tmp_path / name)
+
+
+def test_rows_of_a_compressed_table(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b'a,b\n1,"x,\ny"\n\n2,z\n'))
+    assert list(csv_rows(tmp_path / "a.csv.gz")) == [{"a": "1", "b": "x,\ny"}, {"a": "2", "b": "z"}]
+
+
+def test_rows_come_before_a_table_is_read_to_its_end(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n2\n")
+    rows = csv_rows(tmp_path / "a.csv")
+    assert next(rows) == {"a": "1", "b": "x"}
+    with pytest.raises(InputError) as error:
+        next(rows)
+    assert str(error.value) == "a.csv, line 3: found 1 fields; expected 2 as in the header; mend the line"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1,x\n", "found a damaged gzip file; expected a complete one; download it again"),
+        (gzip.compress(b"a,b\n1,x\n")[:-9], "found a damaged gzip file; expected a complete one; download it again"),
+        (gzip.compress(b"a\n\xe9\n"), "found text that is not UTF-8; expected UTF-8; save the table as UTF-8"),
+    ],
+    ids=["no gzip", "cut", "Latin-1"],
+)
+def test_damaged_compressed_tables(tmp_path, content, message):
+    (tmp_path / "a.csv.gz").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        list(csv_rows(tmp_path / "a.csv.gz"))
+    assert str(error.value) == f"a.csv.gz: {message}"

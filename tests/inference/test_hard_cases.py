@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -11,24 +10,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from hf_medreport.cli import main
 from hf_medreport.files.writing import unique_stem
-from hf_medreport.inference.figures.film import report_figure
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.report import PREVIEW_PX, preview
 from hf_medreport.inference.report_films import report_films
 from hf_medreport.processing.input_error import InputError
-from tests.reports import a_report, a_sentence
+from tests.cli.test_cli import run
 from tests.tiny import film_array
-
-
-def run(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command in this process."""
-    with pytest.raises(SystemExit) as exit_, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["hf-medreport", *map(str, arguments)])
-        main()
-    captured = capsys.readouterr()
-    return exit_.value.code or 0, captured.out, captured.err
 
 
 @pytest.mark.parametrize(
@@ -56,12 +44,6 @@ def test_a_report_keeps_a_small_picture():
     assert preview(np.zeros((64, 4096, 3), np.float32)).shape == (16, PREVIEW_PX, 3)
     film = film_array() / np.float32(255)
     assert preview(film) is film
-
-
-def test_a_long_sentence_keeps_its_score():
-    figure = report_figure(a_report("t", [a_sentence("word " * 60, -0.12)]))
-    title = figure.axes[-1].get_title(loc="left")
-    assert title.endswith("\N{HORIZONTAL ELLIPSIS}  [-0.12]") and title.count("\n") == 2
 
 
 def test_a_pickle_is_not_read_even_beside_other_safetensors(tiny_pipe_folder, tmp_path):
@@ -97,29 +79,3 @@ def test_the_statement_travels_with_a_copy(tiny_pipe_folder, film_png, tmp_path)
     config = json.loads((folder / "config.json").read_text()) | {"statement": "a test bench"}
     (folder / "config.json").write_text(json.dumps(config))
     assert next(report_films([film_png], load(folder))).statement == "a test bench"
-
-
-@pytest.mark.parametrize(
-    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/below"]]
-)
-def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkeypatch, command):
-    monkeypatch.setattr("hf_medreport.inference.loading.load", lambda *_, **__: pytest.fail("loaded first"))
-    code, out, err = run(capsys, *(str(part).replace("FILM", str(film_png)) for part in command))
-    assert code == 2 and out == "" and "found a file; expected a folder to write to" in err
-
-
-def test_scores_appear_in_a_new_folder(capsys, tiny_pipe_folder, tmp_path):
-    out = tmp_path / "new" / "scores"
-    code, *_ = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 2, "--out", out)
-    assert code == 0 and json.loads((out / "scores.json").read_text())["n"] == 2
-    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "records.jsonl", "scores.json"]
-
-
-def test_training_prints_nothing_but_its_json(capsys, monkeypatch):
-    def noisy(system, config, flags):
-        print("{'loss': '6.45'}")
-        return {"global_step": 1}
-
-    monkeypatch.setattr("hf_medreport.training.run", noisy)
-    code, out, err = run(capsys, "train", "anatomical", "--json")
-    assert code == 0 and json.loads(out) == {"global_step": 1} and "6.45" in err

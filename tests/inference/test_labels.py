@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from hf_medreport.cli import main
-from hf_medreport.inference.figures.film import report_figure
 from hf_medreport.inference.labels import label_words
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.report_films import on_film, report_films
@@ -48,24 +47,15 @@ class TestWords:
         assert label_words([], "oracle") == "labels: none (oracle: given by the user)"
         assert label_words(None, None) == ""
 
-    def test_text_json_and_picture_carry_them(self):
+    def test_text_and_json_carry_them(self):
         told = {"labels": ["Edema"], "label_source": "oracle"}
         report = a_report("Clear.", [a_sentence("Clear.")], **told)
         assert report.to_text() == "f.png\nlabels: Edema (oracle: given by the user)\nClear.\n"
         assert {name: report.to_json()[name] for name in told} == told
-        assert "labels: Edema (oracle: given by the user)" in [text.get_text() for text in report_figure(report).texts]
 
     def test_a_model_without_labels_has_none_anywhere(self):
         report = a_report()
         assert report.to_text() == "f.png\n\n" and report.to_json()["labels"] is None
-        assert not any("labels" in text.get_text() for text in report_figure(report).texts)
-
-    def test_many_labels_have_a_line_more(self):
-        reports = [
-            a_report(labels=names, label_source="oracle") for names in (["Edema"], ["Enlarged Cardiomediastinum"] * 13)
-        ]
-        heights = [report_figure(report).get_figheight() for report in reports]
-        assert heights[1] > heights[0]
 
 
 class TestVerb:

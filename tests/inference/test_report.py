@@ -15,7 +15,6 @@ from hf_medreport.inference.report_films import report_films
 from hf_medreport.inference.report_folder import ReportFolder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
-from tests.reports import a_report, a_sentence
 from tests.tiny import film_array, tiny_model, tiny_processor
 
 
@@ -115,15 +114,3 @@ def test_a_model_without_segmenter_asks_for_masks(films, tmp_path):
     with pytest.raises(InputError, match="masks: found none, and model has no segmenter to draw them"):
         next(report_films(films[:1], without))
     assert isinstance(next(report_films(films[:1], without, masks=films[2:3])), Report)
-
-
-def test_figure_shows_film_prior_sentences_and_facts():
-    from hf_medreport.inference.figures.film import report_figure
-
-    sentences = [a_sentence(f"Sentence {n}.", -0.1 * n) for n in range(3)]
-    report = a_report("t", sentences, statement="a test bench", prior=np.eye(8))
-    figure = report_figure(report, [("correct", "left effusion"), ("wrong", "nodule")])
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["film", "anatomical prior", *(f"Sentence {n}.  [{-0.1 * n:.2f}]" for n in range(3))]
-    texts = [text.get_text() for text in figure.texts]
-    assert {"\N{CHECK MARK} left effusion (correct)", "\N{BALLOT X} nodule (wrong)", "a test bench"} <= set(texts)

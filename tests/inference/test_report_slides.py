@@ -13,7 +13,7 @@ from PIL import Image
 
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference import report_slides as module
-from hf_medreport.inference.figures.slide import MAP_PX, TILE_PX, evidence_map, tile_pictures
+from hf_medreport.inference.figures.slide import MAP_PX
 from hf_medreport.inference.loading import load, shows_slide
 from hf_medreport.inference.report import Failure
 from hf_medreport.inference.report_any import default_for, report_any
@@ -179,34 +179,6 @@ class TestPictures:
         assert report.note == "tiles only: the file holds no coordinates" and report.image is None
         assert all(tile.x is None and tile.y is None for tile in report.tiles)
         assert ReportFolder(tmp_path / "out").add(report).name == "a_report.png"
-
-    def test_the_tile_of_most_evidence_is_laid_over(self):
-        pixels = np.full((256, 256, 3), 200, np.uint8)
-        corners = np.array([[0, 0], [128, 128]])
-        with open_slide(pixels) as slide:
-            drawn = evidence_map(slide, corners, 128, np.array([0.0, 1.0]), [])
-        assert drawn.shape == (256, 256, 3)
-        assert (drawn[:128] == 200).all()
-        # three quarters of pale yellow over a quarter of grey: (252, 255, 164) * 0.75 + 200 * 0.25
-        assert drawn[192, 192].tolist() == [239, 241, 173]
-
-    def test_tiles_are_enlarged_where_they_lie(self):
-        pixels = np.zeros((512, 512, 3), np.uint8)
-        pixels[64:128, 128:192] = (200, 10, 90)
-        with open_slide(pixels) as slide:
-            (tile,) = tile_pictures(slide, np.array([[128, 64]]), 64)
-        assert tile.shape == (TILE_PX, TILE_PX, 3) and (tile == (200, 10, 90)).all()
-
-    def test_the_figure_shows_map_tiles_sentences_and_statement(self, pipe, slide):
-        report = next(report_slides([slide], pipe))
-        figure = report.figure([("correct", "grade 2")])
-        labels = [axes.get_title(loc="left") for axes in figure.axes]
-        assert labels[1:] == [
-            f"{rank}.  {tile.share:.1%}\nat ({tile.x}, {tile.y})" for rank, tile in enumerate(report.tiles, start=1)
-        ]
-        words = [text.get_text() for text in figure.texts]
-        assert {"a test bench", "\N{CHECK MARK} grade 2 (correct)"} <= set(words)
-        assert any(f"[{report.sentences[0].mean_logprob:.2f}]" in line for line in words)
 
     def test_pictures_and_json_are_written_whole(self, pipe, slide, tmp_path):
         (report,) = report_slides([slide], pipe)

@@ -1,5 +1,7 @@
 """Films to masks: of the film's own size, the same alone as in a batch, and with a box around the lungs."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference.loading import Segmenter, load, load_segmenter, model_revision
 from hf_medreport.inference.report import Failure
-from hf_medreport.inference.segment import SegmentFolder, segment_films
+from hf_medreport.inference.segment import CROP_MARGIN, SegmentFolder, segment_films
 from hf_medreport.modeling.lung_crop import crop_boxes, largest_components
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.image_reading import read_image
@@ -110,15 +112,35 @@ def test_overlay_shows_lungs_heart_and_box(tmp_path):
 def test_files(tmp_path):
     (result,) = segment_films([film(tmp_path)], threshold())
     ids = ["p1/film.png", "p2/film.png"]  # of the same name, from two folders
+    result.dice = 0.5
     with RunFolder(tmp_path / "out", "segment", {}, records="records.jsonl") as run:
-        folder = SegmentFolder(run, ids, threshold())
+        folder = SegmentFolder(run, [*ids, "p3/note.png"], threshold())
         for id in ids:
             folder.add(id, result, "digest")
+        folder.add("p3/note.png", Failure("note.png", "note.png: found text"), "")
+        content = folder.finish()
     names = [f"p{number}_film_{what}.png" for number in (1, 2) for what in ("heart", "lungs", "overlay")]
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == names
     for what in ("lungs", "heart"):
         with Image.open(tmp_path / "out" / f"p1_film_{what}.png") as picture:
             assert picture.mode == "L" and np.array_equal(np.asarray(picture), 255 * getattr(result, what))
+    assert json.loads((tmp_path / "out" / "segment.json").read_text()) == content
+    assert [(film["id"], film["film"]) for film in content["films"]] == [(id, "film.png") for id in ids]
+    assert content["mean_dice"] == 0.5 and content["crop_margin"] == CROP_MARGIN
+    assert content["failures"] == [{"id": "p3/note.png", "film": "note.png", "message": "note.png: found text"}]
+
+
+def test_a_film_of_an_earlier_run_is_kept_unless_it_has_changed(tmp_path):
+    (result,) = segment_films([film(tmp_path)], threshold())
+    options = {"records": "records.jsonl"}
+    with pytest.raises(RuntimeError, match="cut short"), RunFolder(tmp_path / "out", "segment", {}, **options) as run:
+        SegmentFolder(run, ["film.png", "other.png"], threshold()).add("film.png", result, "digest")
+        raise RuntimeError("cut short")
+    with RunFolder(tmp_path / "out", "segment", {}, resume=True, **options) as run:
+        folder = SegmentFolder(run, ["film.png", "other.png"], threshold())
+        assert not folder.kept("film.png", "another digest") and not folder.kept("other.png", "digest")
+        assert folder.kept("film.png", "digest")
+        assert [row["film"] for row in folder.finish()["films"]] == ["film.png"]
 
 
 # --- loading ---

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hf_medreport.training.tokenizer import END, train_tokenizer
+from hf_medreport.training.tokenizer import END, train_tokenizer, train_word_pieces
 
 REPORTS = ["Grade 2. Tumor size: 1.5 cm. Nodes 0/3 positive.", "Grade 12 of 2012. 12 of 12 nodes, >= 90%, pT1b."] * 5
 SPELLING = train_tokenizer(REPORTS, 400, digits=True)
@@ -37,3 +37,17 @@ def test_a_saved_one_is_the_same(tmp_path):
     SPELLING.save_pretrained(tmp_path)
     text = "Size 3.14 cm, 15/159."
     assert type(SPELLING).from_pretrained(tmp_path)(text)["input_ids"] == SPELLING(text)["input_ids"]
+
+
+def test_word_pieces_of_a_bert_are_lower_case_and_spell_every_letter():
+    pieces = train_word_pieces(["Edema, edema.", "No EDEMA: zx"], 60)
+    assert pieces.convert_ids_to_tokens(range(5)) == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert pieces.convert_ids_to_tokens(range(5, 9)) == [",", ".", ":", "a"]  # then the letters, in order
+    assert pieces.tokenize("EDEMA, No.") == ["edema", ",", "no", "."] and len(pieces) <= 60
+    assert pieces.tokenize("xz") == ["x", "##z"] and pieces.tokenize("q") == ["[UNK]"]
+
+
+def test_word_pieces_are_the_same_each_time():
+    texts = [f"word{letter} {letter * 3}" for letter in "qwertyuiopas"]
+    one, other = train_word_pieces(texts, 90), train_word_pieces(iter(texts), 90)
+    assert one.get_vocab() == other.get_vocab()

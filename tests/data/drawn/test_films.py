@@ -27,10 +27,3 @@ def test_records_become_a_batch():
     batch = ReportCollator(tiny_processor(system("anatomical_report")), max_length=12)([records[0], records[1]])
     assert batch["pixel_values"].shape == (2, 3, 32, 32) and batch["labels"].shape == (2, 12)
     assert "anatomical_masks" not in batch  # the segmenter draws them, as it will when the model is used
-
-
-def test_a_record_without_a_mask_beside_one_with_a_mask_gets_an_empty_one():
-    film = np.eye(16, dtype=np.float32)
-    rows = [{"image": film, "text": "a", "mask": mask} for mask in (film, None)]
-    masks = ReportCollator(tiny_processor(system("anatomical_report")))(rows)["anatomical_masks"]
-    assert masks[0].max() == 1 and masks[1].max() == 0

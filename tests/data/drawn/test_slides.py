@@ -12,7 +12,6 @@ import openslide
 import pytest
 import tifffile
 
-import hf_medreport.cli.phantom  # noqa: F401  (adds its verb)
 from hf_medreport.data.drawn import slides as phantom_slides
 from hf_medreport.data.drawn.slides import write_slides
 from hf_medreport.files.interruption import Terminated
@@ -20,7 +19,6 @@ from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.findings import SlideFacts
 from hf_medreport.processing.input_error import InputError
-from tests.cli.test_cli import run
 from tests.data.drawn.test_corpus import full_after
 
 SMALL = {"n": 2, "seed": 3, "size": 700, "mpp": 0.5}
@@ -216,33 +214,3 @@ def test_another_run_is_not_overwritten(tmp_path):
     assert str(caught.value) == (
         "mine: found a folder that is not empty; expected a new or empty folder; choose another `out`"
     )
-
-
-def test_the_verb_writes_and_says_so(capsys, tmp_path):
-    options = ["--n", 1, "--size", 512, "--mpp", 1, "--seed", 5, "--split", "held_back_style", "--workers", 1]
-    code, out, err = run(capsys, "phantom", "slide", *options, "--pen-share", 1, "--out", tmp_path / "a", "--json")
-    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
-    summary = json.loads(out)
-    assert (
-        code == 0
-        and err == "1 done, 0 failed, 0 left\n"
-        and summary["cases"] == 1
-        and summary["files"] == len(manifest["files"]) == 4
-    )
-    expected = {"n": 1, "size": 512, "mpp": 1.0, "seed": 5, "split": "held_back_style", "style": "held_back"}
-    assert expected.items() <= manifest["arguments"].items()
-    code, out, err = run(capsys, "phantom", "slide", *options, "--style", "standard", "--out", tmp_path / "b")
-    assert code == 0 and out.startswith("written: ") and "1 slides, 4 files" in out
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        (("--mpp", 9), "--mpp: found 9.0; expected 0.2 to 4.0 um a pixel; choose another mpp\n"),
-        (("--size", 20), "--size: found 20; expected 256 to 131072 whole px; choose another size\n"),
-        (("--style", "blue"), "--style: found 'blue'; expected one of standard, held_back; name a known style\n"),
-    ],
-)
-def test_the_verb_refuses_in_one_line(capsys, tmp_path, option, message):
-    code, out, err = run(capsys, "phantom", "slide", "--n", 1, *option, "--out", tmp_path / "out")
-    assert (code, out, err) == (2, "", message) and not (tmp_path / "out").exists()

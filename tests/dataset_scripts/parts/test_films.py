@@ -1,182 +1,19 @@
-"""MIMIC-CXR and CheXpert Plus become the same films; rules choose among them. No report here is real."""
+"""Rules choose among films, and each film has its file. No report here is real."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hf_medreport.dataset_scripts.chexpert_plus import CheXpertPlus
 from hf_medreport.dataset_scripts.mimic_cxr import MimicCxr
-from hf_medreport.dataset_scripts.parts.films import Film, Rules, choose, film_file, label_values
+from hf_medreport.dataset_scripts.parts.films import Film, film_file, label_values
 from hf_medreport.processing.input_error import InputError
-from tests.dataset_scripts.mimic_trees import PLUS, STUDIES, MadeUp, mimic_rows, plus_rows, write_mimic, write_plus
-
-TEXT = "Lorem ipsum dolor. Sit amet."
-
-
-def chosen(source, problems=None, **rules) -> tuple[list, dict]:
-    problems = [] if problems is None else problems
-    return choose(source, source.films(problems), Rules(**rules), problems)
-
-
-def names(source, **rules) -> list[str]:
-    """The films' last names."""
-    return [case.film.stem.rsplit("/", 1)[1] for case in chosen(source, **rules)[0]]
+from tests.dataset_scripts.mimic_trees import STUDIES, MadeUp, chosen, names, write_mimic
 
 
 @pytest.fixture(scope="module")
 def mimic(tmp_path_factory) -> Path:
     return write_mimic(tmp_path_factory.mktemp("trees") / "mimic")
-
-
-@pytest.fixture(scope="module")
-def plus(tmp_path_factory) -> Path:
-    return write_plus(tmp_path_factory.mktemp("trees") / "plus")
-
-
-# --- MIMIC-CXR ---
-
-
-def test_a_film_of_mimic(mimic):
-    (case, *_), _ = chosen(MimicCxr(mimic))
-    assert case.film == Film(
-        stem="p10/p10000032/s50414267/aa-1",
-        id="aa-1",
-        patient_id="10000032",
-        study_id="50414267",
-        view="PA",
-        split="train",
-        report=None,
-        labels={"Edema": 1, "Cardiomegaly": -1, "Fracture": 0},
-    )
-    assert case.path == mimic / "files/p10/p10000032/s50414267/aa-1.jpg"
-    assert (case.findings, case.impression, case.text) == ("Lorem ipsum dolor.", "Sit amet.", TEXT)
-    assert case.positives == ("Edema",)
-
-
-def test_the_funnel_of_mimic(mimic):
-    problems = []
-    cases, steps = chosen(MimicCxr(mimic), problems)
-    assert problems == [] and [case.film.id for case in cases] == ["aa-1", "cc-1", "cc-2", "ff-1", "hh-1"]
-    assert steps == {
-        "films in the tables": 10,
-        "in a published part": 10,
-        "of a wanted view (frontal)": 7,  # without aa-2 (lateral), dd-1 (not noted), gg-1 (axial)
-        "with a report": 7,
-        "with findings and impression": 5,  # without bb-1, ee-1
-        "whose file is there": 5,
-        "of these labelled": 4,  # hh-1 has no row
-    }
-
-
-@pytest.mark.parametrize("root", ["files", "images", "."])
-@pytest.mark.parametrize("suffix", [".jpg", ".dcm"])
-@pytest.mark.parametrize("tables", [".csv", ".csv.gz"])
-def test_every_layout_of_mimic(tmp_path, mimic, root, suffix, tables):
-    folder = write_mimic(tmp_path / "tree", suffix=suffix, root=root, tables=tables)
-    assert names(MimicCxr(folder)) == names(MimicCxr(mimic))
-
-
-def test_films_and_reports_of_mimic_in_other_folders(tmp_path, mimic):
-    (tmp_path / "tables").mkdir()
-    for table in mimic.glob("*.csv.gz"):
-        (tmp_path / "tables" / table.name).write_bytes(table.read_bytes())
-    source = MimicCxr(tmp_path / "tables", images=mimic / "files", reports=mimic)
-    assert names(source) == names(MimicCxr(mimic))
-
-
-def test_the_labeller_of_mimic_is_chosen(tmp_path):
-    rows = mimic_rows()
-    rows["negbio"] = [{**row, "Edema": "", "Fracture": 1.0} for row in rows["chexpert"]]
-    folder = write_mimic(tmp_path, rows=rows)
-    found = [chosen(MimicCxr(folder, labels=name))[0][0].positives for name in ("chexpert", "negbio", "none")]
-    assert found == [("Edema",), ("Fracture",), None]
-
-
-@pytest.mark.parametrize("style", ["{}", "{}.0", " {} "])
-def test_identifiers_however_a_table_writes_them(tmp_path, mimic, style):
-    rows = mimic_rows()
-    for row in rows["chexpert"]:
-        row.update({column: style.format(row[column]) for column in ("subject_id", "study_id")})
-    rows["split"] = [
-        {**row, "subject_id": f"p{row['subject_id']}", "study_id": f"s{row['study_id']}"} for row in rows["split"]
-    ]
-    problems = []
-    cases, _ = chosen(MimicCxr(write_mimic(tmp_path, rows=rows)), problems)
-    assert problems == [] and [case.positives for case in cases[:2]] == [("Edema",), ("No Finding",)]
-
-
-def test_without_the_table_of_parts_none_is_published(tmp_path):
-    rows = mimic_rows()
-    del rows["split"]
-    source = MimicCxr(write_mimic(tmp_path, rows=rows))
-    cases, steps = chosen(source)
-    assert not source.published and "in a published part" not in steps
-    assert len(cases) == 5 and {case.film.split for case in cases} == {None}
-
-
-# --- CheXpert Plus ---
-
-
-def test_a_film_of_chexpert_plus(plus):
-    (case, *_), _ = chosen(CheXpertPlus(plus))
-    assert case.film == Film(
-        stem="train/patient42142/study5/view1_frontal",
-        id="patient42142_study5_view1_frontal",
-        patient_id="patient42142",
-        study_id="patient42142_study5",
-        view="AP",
-        split="train",
-        report=PLUS[0].report,
-        labels={"Edema": 1, "Cardiomegaly": -1},
-    )
-    assert case.path == plus / "PNG/train/patient42142/study5/view1_frontal.png"  # the table says .jpg
-    assert (case.text, case.positives) == (TEXT, ("Edema",))
-
-
-def test_the_funnel_of_chexpert_plus(plus):
-    problems = []
-    cases, steps = chosen(CheXpertPlus(plus), problems)
-    assert problems == [] and list(steps.values()) == [7, 7, 6, 5, 4, 4, 3]
-    assert [case.film.patient_id for case in cases] == ["patient42142", "patient42142", "patient00007", "patient00008"]
-    assert [case.film.view for case in cases] == ["AP", "PA", "FRONTAL", "AP"]
-    assert cases[2].text == "Lorem. 1. Ipsum."  # the heading NARRATIVE and the code under SUMMARY are no part of it
-    assert [case.film.split for case in cases] == ["train"] * 3 + ["validation"]
-    assert [case.positives for case in cases] == [("Edema",), ("No Finding",), (), None]
-
-
-@pytest.mark.parametrize("root", ["PNG", "PNG/PNG", "DICOM", "."])
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".dcm"])
-def test_every_layout_of_chexpert_plus(tmp_path, root, suffix):
-    source = CheXpertPlus(write_plus(tmp_path, suffix=suffix, root=root))
-    assert len(chosen(source)[0]) == 4
-
-
-@pytest.mark.parametrize(
-    ("named", "view", "found"),
-    [
-        ("Frontal", "PA", "PA"),
-        ("frontal ", " ap", "AP"),
-        ("Frontal", "", "FRONTAL"),
-        ("Frontal", "LL", "FRONTAL"),  # the two contradict each other: what the film is called decides
-        ("Lateral", "AP", "LATERAL"),
-        ("Lateral", "LL", "LL"),
-        ("", "PA", "PA"),
-        ("", "", ""),
-    ],
-)
-def test_the_view_of_two_columns(tmp_path, named, view, found):
-    (row, *_), _ = plus_rows()
-    row |= {"frontal_lateral": named, "ap_pa": view}
-    (film,) = CheXpertPlus(write_plus(tmp_path, rows=[row])).films([])
-    assert film.view == found
-
-
-def test_patients_of_chexpert_plus_by_number_alone(tmp_path):
-    rows, _ = plus_rows()
-    rows = [{**row, "deid_patient_id": int(row["deid_patient_id"].removeprefix("patient"))} for row in rows]
-    problems = []
-    assert len(CheXpertPlus(write_plus(tmp_path, rows=rows)).films(problems)) == 7 and problems == []
 
 
 # --- rules ---

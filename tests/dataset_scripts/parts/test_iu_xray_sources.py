@@ -15,7 +15,6 @@ from hf_medreport.dataset_scripts.iu_xray import CleaningRules, clean
 from hf_medreport.dataset_scripts.parts.iu_xray_sources import (
     Sources,
     Study,
-    image_key,
     normalised,
     read_archive,
     read_kaggle,
@@ -98,13 +97,6 @@ def test_views_of_the_dicom_table(tmp_path):
     rows = [("imageid", "View Position"), ("CXR7_IM-0003-2001", "AP"), ("CXR7_IM-0003-3001", "LARGE LATERAL")]
     views = read_views(write_csv(tmp_path / "v.csv", [*rows, ("CXR7_IM-0003-4001", "")]))
     assert views == {("7", "IM-0003-2001"): "frontal", ("7", "IM-0003-3001"): "lateral"}
-
-
-@pytest.mark.parametrize(
-    "name", ["1_IM-0001-4001.dcm.png", "CXR1_IM-0001-4001.png", "CXR1_1_IM-0001-4001", "a/1_IM-0001-4001.DCM"]
-)
-def test_a_film_has_one_key_in_every_copy(name):
-    assert image_key(name) == ("1", "IM-0001-4001")
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,8 @@ from hf_medreport.dataset_scripts.mimic_cxr import MimicCxr
 from hf_medreport.dataset_scripts.parts.films import Rules
 from hf_medreport.dataset_scripts.parts.patient_split import split_of
 from hf_medreport.dataset_scripts.parts.tables import prepare
-from tests.cli.test_cli import run
 from tests.dataset_scripts.iu_xray_trees import film
-from tests.dataset_scripts.mimic_trees import mimic_rows, write_mimic, write_plus
-
-TEXT = "Lorem ipsum dolor. Sit amet."
+from tests.dataset_scripts.mimic_trees import TEXT, mimic_rows, write_mimic, write_plus
 
 
 @pytest.fixture(scope="module")
@@ -214,43 +211,3 @@ def test_our_reader_reads_the_files_of_radscribe(mimic, tmp_path):
     records = reader.RadScribeReports(tmp_path / "out" / "valid.jsonl", tmp_path / "out" / "valid.tar.gz")
     assert [records[index]["labels"] for index in range(3)] == [[], [], None]
     assert records[0]["image"].shape == (20, 24) and records[0]["text"] == TEXT
-
-
-# --- the verbs ---
-
-
-def test_every_flag(capsys, tmp_path):
-    folder = write_mimic(tmp_path / "tree")
-    flags = ["--labels", "none", "--sections", "impression,findings", "--views", "PA", "--uncertain", "positive"]
-    flags += ["--workers", 2, "--no-embed", "--json", "--images", folder, "--reports", folder]
-    code, out, err = run(capsys, "prepare", "mimic-cxr", folder, *flags, "--out", tmp_path / "out")
-    funnel = json.loads(out)
-    assert (
-        code == 0
-        and err == "3 done, 0 failed, 0 left\n"
-        and funnel["parts"] == {"train": 1, "validation": 1, "test": 1}
-    )
-    rules = {"sections": ["impression", "findings"], "views": "PA", "uncertain": "positive"}
-    assert funnel["arguments"]["rules"] == rules and funnel["arguments"]["labels"] == "none"
-    assert rows_of(tmp_path / "out" / "train.parquet")[0]["text"] == "Sit amet. Lorem ipsum dolor."
-
-
-def test_a_dry_run_counts_and_writes_nothing(capsys, plus, tmp_path):
-    code, out, err = run(capsys, "prepare", "chexpert-plus", plus, "--images", plus / "PNG", "--dry-run")
-    assert code == 0 and err == "" and list(tmp_path.iterdir()) == []
-    assert out.splitlines()[0] == "films in the tables                        7"
-    assert out.splitlines()[-1] == "of these labelled                          3"
-
-
-@pytest.mark.parametrize("verb", ["mimic-cxr", "chexpert-plus"])
-def test_a_bad_film_is_exit_code_1_and_the_others_are_written(capsys, tmp_path, verb):
-    folder = (write_mimic if verb == "mimic-cxr" else write_plus)(tmp_path / "tree")
-    path = next(folder.rglob("aa-1.jpg" if verb == "mimic-cxr" else "patient42142/study5/view1_frontal.png"))
-    path.write_bytes(path.read_bytes()[:100])
-    name = "aa-1.jpg" if verb == "mimic-cxr" else "patient42142_study5_view1_frontal.png"
-    left = 4 if verb == "mimic-cxr" else 3
-    code, out, err = run(capsys, "prepare", verb, folder, "--out", tmp_path / "out")
-    kind = path.suffix.upper()[1:].replace("JPG", "JPEG")
-    remedy = "expected a complete image; copy or export the file again"
-    assert (code, err) == (1, f"{name}: found a truncated {kind}; {remedy}\n{left} done, 1 failed, 0 left\n")
-    assert f"readable films                     {left:9}\n" in out

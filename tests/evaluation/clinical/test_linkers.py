@@ -1,7 +1,10 @@
-"""The dictionary linker by hand, and scispaCy's own linker on a knowledge base made here in its format."""
+"""The dictionary linker by hand; scispaCy's on a stand-in and, where it is installed, on a base made here."""
 
 import json
 import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
@@ -106,6 +109,100 @@ def test_without_scispacy(monkeypatch):
         "scispacy: found no module spacy; expected scispaCy; "
         'pip install "hf-medreport[clinical]" (numpy < 2), or use a DictionaryLinker'
     )
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """A stand-in for scispaCy where it is not installed: an entity is a capitalized word, its concepts are its letters.
+
+    What it was built with is kept in `built`.
+    """
+    built = {}
+
+    class Pipeline(SimpleNamespace):
+        def add_pipe(self, name):
+            built["pipe"] = name
+
+        def __call__(self, text):
+            return SimpleNamespace(words=[word for word in text.split() if word.istitle()])
+
+    class EntityLinker:
+        def __init__(self, **options):
+            built["options"] = options
+
+        def __call__(self, document):
+            linked = [SimpleNamespace(kb_ents=[(letter, 0.9) for letter in word]) for word in document.words]
+            return SimpleNamespace(ents=[SimpleNamespace(_=concepts) for concepts in linked])
+
+    def load(model):
+        if model != "pipeline":
+            raise OSError(model)
+        return Pipeline()
+
+    class LinkerPaths(NamedTuple):
+        ann_index: str
+        tfidf: str
+
+        @classmethod
+        def from_directory(cls, folder):
+            return cls(f"{folder}/index.bin", f"{folder}/tfidf.joblib")
+
+        def load(self):
+            return "aliases", f"vectorizer of {Path(self.tfidf).name}", f"neighbours of {Path(self.ann_index).name}"
+
+    modules = {
+        "spacy": {"load": load},
+        "scispacy": {},
+        "scispacy.abbreviation": {"AbbreviationDetector": None},
+        "scispacy.linking": {"EntityLinker": EntityLinker},
+        "scispacy.candidate_generation": {"CandidateGenerator": lambda *parts: parts, "LinkerPaths": LinkerPaths},
+        "scispacy.linking_utils": {"KnowledgeBase": lambda path: f"base of {Path(path).name}"},
+    }
+    for name, content in modules.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**content))
+    return built
+
+
+def test_all_concepts_of_all_entities_are_linked(stand_in):
+    linker = ScispacyLinker("pipeline", threshold=0.8)
+    assert linker.link("Ab and Cb") == {"A", "b", "C"} and linker.link("nothing") == frozenset()
+    assert stand_in["pipe"] == "abbreviation_detector"
+    assert stand_in["options"] == {"resolve_abbreviations": True, "linker_name": "umls", "threshold": 0.8}
+
+
+def test_a_base_of_ones_own_stands_in_for_umls(stand_in, tmp_path):
+    for name in ("base.jsonl", "index.bin", "tfidf.joblib"):
+        (tmp_path / name).touch()
+    ScispacyLinker("pipeline", tmp_path / "base.jsonl", tmp_path)
+    candidates = ("neighbours of index.bin", "vectorizer of tfidf.joblib", "aliases", "base of base.jsonl")
+    assert stand_in["options"] == {"resolve_abbreviations": True, "candidate_generator": candidates}
+
+
+def test_what_is_missing_is_named(stand_in, tmp_path):
+    (tmp_path / "base.jsonl").touch()
+    (tmp_path / "index.bin").touch()
+    together = "found none; expected knowledge_base and index together; give both, or neither for UMLS"
+    for arguments, message in (
+        (("pipeline", tmp_path / "base.jsonl"), f"index: {together}"),
+        (("pipeline", None, tmp_path), f"knowledge_base: {together}"),
+        (
+            ("pipeline", "no.jsonl", tmp_path),
+            "knowledge_base: found no file 'no.jsonl'; expected scispaCy's JSON or JSONL; check the path",
+        ),
+        (
+            ("pipeline", tmp_path / "base.jsonl", tmp_path),
+            f"index: found no tfidf.joblib in '{tmp_path}'; expected scispaCy's index of the knowledge base; "
+            "give the folder of its files",
+        ),
+        (
+            ("no_such_pipeline",),
+            "model: found no pipeline 'no_such_pipeline'; expected a spaCy pipeline; "
+            "install the pipeline's package, or give its folder",
+        ),
+    ):
+        with pytest.raises(InputError) as caught:
+            ScispacyLinker(*arguments)
+        assert str(caught.value) == message
 
 
 # scispaCy drops 3-grams that fewer than ten terms share, so a small base has many terms for a concept.

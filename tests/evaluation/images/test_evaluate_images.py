@@ -1,4 +1,4 @@
-"""Two folders, from Python and from the command line: scores, notes, failures, exit codes."""
+"""Two folders: scores, notes, failures."""
 
 import json
 
@@ -12,7 +12,6 @@ from hf_medreport.evaluation.images.features import grid_statistics, load_extrac
 from hf_medreport.evaluation.images.pixels import ms_ssim, mse, psnr, ssim
 from hf_medreport.evaluation.images.quality import contrast
 from hf_medreport.processing.input_error import InputError
-from tests.cli.test_cli import run
 from tests.evaluation.images.models import save_classifier, save_clip
 from tests.processing.dicom_files import write_dicom
 
@@ -28,12 +27,16 @@ def write(folder, **pictures: np.ndarray):
     return folder
 
 
+def write_folders(folder):
+    """Five real and five fake pictures; a, b and c stand in both, c as it is."""
+    real = write(folder / "real", **{name: picture(seed) for seed, name in enumerate("abcde")})
+    fakes = {name: picture(10 + seed) for seed, name in enumerate("ab")} | {"c": picture(2)}
+    return real, write(folder / "fake", **fakes, x=picture(20), y=picture(21))
+
+
 @pytest.fixture
 def folders(tmp_path):
-    """Five real and five fake pictures; a, b and c stand in both, c as it is."""
-    real = write(tmp_path / "real", **{name: picture(seed) for seed, name in enumerate("abcde")})
-    fakes = {name: picture(10 + seed) for seed, name in enumerate("ab")} | {"c": picture(2)}
-    return real, write(tmp_path / "fake", **fakes, x=picture(20), y=picture(21))
+    return write_folders(tmp_path)
 
 
 def test_scores_are_those_of_the_metrics(folders):
@@ -190,43 +193,3 @@ def test_a_clip_like_model_scores_captions(folders, tmp_path):
         "metadata.csv, line 4: found 'gone.png', which is no readable picture here; expected a picture of this folder; "
         "correct or remove the line"
     ]
-
-
-def test_the_command_prints_a_table_and_writes_scores(folders, tmp_path, capsys):
-    arguments = ["evaluate", "images", "--real", folders[0], "--fake", folders[1], "--out", tmp_path / "out"]
-    code, out, err = run(capsys, *arguments)
-    written = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert code == 0 and err == "10 done, 0 failed, 0 left\n" and written == evaluate_images(*folders)
-    assert ["fid", f"{written['all']['fid']:.4g}"] in [line.split() for line in out.splitlines()]
-    assert "features of fid, kid, inception_score, clip_score: grid-statistics-96 (built in and hand-made, not" in out
-    assert "all: no clip_score: features of a model that reads no text; needs a CLIP-like model as --features" in out
-    assert "warning: all: FID from 5 real and 5 fake pictures" in out and str(tmp_path) not in out + json.dumps(written)
-    code, out, err = run(capsys, *arguments, "--json", "--overwrite")
-    assert code == 0 and json.loads(out) == written
-
-
-def test_the_command_lists_bad_files_and_ends_with_1(folders, capsys):
-    (folders[1] / "empty.png").touch()
-    code, out, err = run(capsys, "evaluate", "images", "--real", folders[0], "--fake", folders[1], "--json")
-    assert code == 1 and json.loads(out)["all"]["n_fake"] == 5
-    assert err == (
-        "fake: empty.png: found an empty file (0 bytes); expected an image file; copy or export the file again\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--real", "gone"], "--real: found no folder 'gone'; expected a folder of pictures; check the path"),
-        (
-            ["--features", "gone"],
-            "--features: found nothing at 'gone'; expected a folder of an image model, or a file of Inception's "
-            "weights; check the path",
-        ),
-        (["--out", "real/a.png"], "a.png: found a file; expected a folder to write to; choose another --out"),
-    ],
-)
-def test_wrong_arguments_are_one_line_and_2(arguments, message, folders, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, out, err = run(capsys, "evaluate", "images", "--real", "real", "--fake", "fake", *arguments)
-    assert (code, out, err) == (2, "", message + "\n")

@@ -1,6 +1,5 @@
 """The folder of an evaluation: its four files, whole or not at all, and the command that writes it."""
 
-import hashlib
 import json
 import re
 import sys
@@ -10,7 +9,6 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.reports.card_fragment import card_fragment
 from hf_medreport.evaluation.reports.folder import evaluate_files, write_evaluation
 from hf_medreport.evaluation.reports.page import evaluation_page, worst_samples
@@ -19,7 +17,6 @@ from hf_medreport.evaluation.reports.predictions import ReportPairs
 from hf_medreport.evaluation.reports.scoring import Settings, evaluate_reports
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.input_error import InputError
-from tests.cli.test_cli import run
 from tests.evaluation.reports.pairs import two_systems
 
 QUICK = Settings(resamples=50, randomisations=50)
@@ -164,56 +161,3 @@ def test_macro_figures_say_nothing_of_a_report():
     assert "chexpert_macro_f1" in figures and "macro" not in rest and "chexpert_f1" in rest
     page = evaluation_page(evaluate_reports(good, ["chexpert_macro_f1"], settings=QUICK))
     assert "chexpert_macro_f1" in page and "Distribution" not in page and "<article>" not in page
-
-
-def test_the_command(capsys, tmp_path):
-    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-    good, bad = two_systems(6)
-    one, other = save(good, tmp_path / "a" / "p.jsonl"), save(bad, tmp_path / "b" / "p.jsonl")
-    flags = ["--metrics", "bleu1,rougeL", "--compare", other, "--out", tmp_path / "out", "--json"]
-    code, out, err = run(capsys, "evaluate", "reports", one, *flags)
-    scores = json.loads(out)
-    assert code == 0 and scores == json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert (scores["predictions"], scores["compared"]) == ("a/p.jsonl", "b/p.jsonl")
-    assert scores["sha256"] == {
-        role: hashlib.sha256(file.read_bytes()).hexdigest()
-        for role, file in (("predictions", one), ("compared", other))
-    }
-    assert str(tmp_path) not in out
-    code, out, err = run(capsys, "evaluate", "reports", one, "--metrics", "bleu1", "--out", tmp_path / "table")
-    assert code == 0 and out.startswith("metric  p.jsonl\nbleu1   0.") and "written: " in out
-
-
-def test_the_command_says_what_is_wrong_and_writes_nothing(capsys, tmp_path):
-    good, _ = two_systems(6)
-    file = save(good, tmp_path / "p.jsonl")
-    for flags, message in (
-        (["--metrics", "blue1"], "did you mean 'bleu1'?"),
-        (["--option", "bertscore.model"], "--option: found 'bertscore.model'; expected METRIC.NAME=VALUE"),
-        (["--option", "bertscor.model=x"], "did you mean 'bertscore'?"),
-        (["--option", "bertscore.model=x"], "--option: found those of 'bertscore'; expected those of metrics that are"),
-        (["--metrics", "umls_f1"], "metric umls_f1: found no option 'linker'"),
-        (["--section", "finding"], "--section: found 'finding'"),
-        (["--dataset", "x"], "--dataset: found 'x'; expected ORG/NAME"),
-        (["--compare", tmp_path / "gone.jsonl"], "gone.jsonl: found no such file"),
-        (["--out", file], "p.jsonl: found a file; expected a folder to write to; choose another --out"),
-        (["--out", file / "in" / "it"], "it: found a file; expected a folder to write to"),
-    ):
-        code, out, err = run(capsys, "evaluate", "reports", file, "--out", tmp_path / "out", *flags)
-        assert code == 2 and message in err and len(err.splitlines()) == 1 and not (tmp_path / "out").exists()
-
-
-def test_the_command_passes_options_on(capsys, tmp_path):
-    good, _ = two_systems(6)
-    file, table = save(good, tmp_path / "p.jsonl"), tmp_path / "terms.tsv"
-    table.write_text("C1\tpleural effusion\nC2\tconsolidation\n")
-    names = ("umls_f1", "umls_recall")
-    flags = [flag for name in names for flag in ("--option", f"{name}.linker={table}")]
-    flags += ["--option", "rougeL.stemmer=true", "--metrics", "rougeL,umls_f1,umls_recall", "--json"]
-    code, out, err = run(capsys, "evaluate", "reports", file, "--out", tmp_path / "out", *flags)
-    assert code == 0, err
-    metrics = json.loads(out)["metrics"]
-    expected = metric("umls_f1")(good.predictions, good.references, linker=table)
-    assert metrics["umls_f1"]["value"] == expected.value and "DictionaryLinker" in metrics["umls_f1"]["convention"]
-    stemmed = metric("rougeL")(good.predictions, good.references, stemmer=True)
-    assert metrics["rougeL"]["convention"] == stemmed.convention

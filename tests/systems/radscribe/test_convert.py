@@ -6,11 +6,8 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-from hf_medreport.modeling.configuration_medvill import MedViLLConfig
-from hf_medreport.modeling.image_tokens import ResNetTokens
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.radscribe.convert import convert, read_radscribe
-from hf_medreport.systems.radscribe.original.checkpoint_keys import torchxrayvision_key
 from tests.cli.test_cli import run
 from tests.modeling.radscribe_golden import CASES, OPTIONS, inputs, options, state_dict, vector
 from tests.systems.radscribe.words import bert_words, t5_words, word_folders
@@ -156,22 +153,6 @@ def test_a_resnet_is_torchxrayvisions(golden_file):
     expected = nn.functional.max_pool2d(conv(net(films.mean(1, keepdim=True))), 2).flatten(2).transpose(1, 2)
     found, _ = model.encoder.image_features(films)
     assert found.shape == (2, 16, 40) and (found - expected).abs().max() < 1e-4
-
-
-def test_the_published_resnets_names_all_have_a_place():
-    sizes = {"depths": [3, 4, 23]}
-    with torch.device("meta"):
-        ours = ResNetTokens(MedViLLConfig(image_encoder="resnet101", image_encoder_sizes=sizes)).state_dict()
-    stages = {"layer1": 3, "layer2": 4, "layer3": 23}
-    blocks = [(stage, block) for stage, count in stages.items() for block in range(count)]
-    parts = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
-    norms = ["bn1", *(f"{stage}.{block}.bn{index}" for stage, block in blocks for index in (1, 2, 3))]
-    norms += [f"{stage}.0.downsample.1" for stage in stages]
-    convolutions = ["conv1", *(f"{stage}.{block}.conv{index}" for stage, block in blocks for index in (1, 2, 3))]
-    convolutions += [f"{stage}.0.downsample.0" for stage in stages]
-    theirs = [f"{norm}.{part}" for norm in norms for part in parts] + [f"{one}.weight" for one in convolutions]
-    assert {torchxrayvision_key(key) for key in theirs} | {"conv.weight", "conv.bias"} == set(ours)
-    assert torchxrayvision_key("layer4.0.conv1.weight") is None
 
 
 def broken(drop: str = "", case: str = "vit_label", **changes) -> dict[str, torch.Tensor]:

@@ -11,7 +11,6 @@ from hf_medreport.dataset_scripts.parts import tables as film_tables
 from hf_medreport.dataset_scripts.parts.films import Rules
 from hf_medreport.dataset_scripts.parts.tables import prepare
 from hf_medreport.processing.input_error import InputError
-from tests.cli.test_cli import run
 from tests.dataset_scripts.mimic_trees import plus_rows, save_film, write_mimic, write_plus
 
 
@@ -188,11 +187,3 @@ def test_datasets_that_is_not_installed_is_said_before_the_work(tmp_path, monkey
     remedy = "expected datasets 4 or later; pip install 'hf-medreport[train]'"
     assert str(caught.value) == f"datasets: found not installed; {remedy}"
     assert prepare(MimicCxr(tmp_path), tmp_path / "out", format="radscribe")["parts"]["train"] == 1
-
-
-@pytest.mark.parametrize("verb", ["mimic-cxr", "chexpert-plus"])
-@pytest.mark.parametrize(("arguments", "found"), [([], "none"), (["--out", "o", "--dry-run"], "--out with --dry-run")])
-def test_out_or_a_dry_run(capsys, tmp_path, verb, arguments, found):
-    code, out, err = run(capsys, "prepare", verb, tmp_path, *arguments)
-    assert (code, out) == (2, "")
-    assert err == f"--out: found {found}; expected --out or --dry-run; choose one of them\n"
