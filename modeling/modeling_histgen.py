@@ -1,4 +1,4 @@
-"""System 000: HistGen, the report of a whole slide from the features of its patches.
+"""HistGen, the report of a whole slide from the features of its patches.
 
 After Guo et al., "HistGen: Histopathology Report Generation via Local-Global Feature Encoding and Cross-modal Context
 Interaction" (MICCAI 2024, arXiv 2403.05396). A bag of patch features is projected; evenly spaced patches ask a learned

@@ -199,11 +199,11 @@ class DicomSource:
         _check_levels(self.name, (*self.level_sizes, self.tile_size))
         self.across = -(-self.level_sizes[0][0] // self.tile_size[0])
         down = -(-self.level_sizes[0][1] // self.tile_size[1])
-        organised = header.get("DimensionOrganizationType", "TILED_FULL")
-        if organised != "TILED_FULL" or frames != self.across * down:
+        organized = header.get("DimensionOrganizationType", "TILED_FULL")
+        if organized != "TILED_FULL" or frames != self.across * down:
             raise InputError(
                 self.name,
-                f"{frames} frames organised as {organised}",
+                f"{frames} frames organized as {organized}",
                 f"TILED_FULL with {self.across * down} frames",
                 "save it as one plane of full tiles",
             )
@@ -233,7 +233,7 @@ class DicomSource:
             raise InputError(
                 self.name,
                 f"frame {index} of shape {pixels.shape}, {pixels.dtype}",
-                "8-bit colour",
+                "8-bit color",
                 "save the slide in RGB",
             )
         return pixels

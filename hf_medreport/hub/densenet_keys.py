@@ -102,7 +102,7 @@ def torch_name(key: str) -> str:
 
 
 def three_channels(weight: torch.Tensor) -> torch.Tensor:
-    """A convolution's (out, 1, h, w) as (out, 3, h, w) that answers a grey film in three equal channels the same."""
+    """A convolution's (out, 1, h, w) as (out, 3, h, w) that answers a gray film in three equal channels the same."""
     return weight.expand(-1, 3, -1, -1) / 3
 
 
@@ -198,7 +198,7 @@ def read_keras(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         with h5py.File(path, "r") as file:
-            file.get("model_weights", file).visititems(keep)  # a whole model keeps its optimiser beside them
+            file.get("model_weights", file).visititems(keep)  # a whole model keeps its optimizer beside them
     except InputError:
         raise
     except Exception as error:  # h5py reports bad bytes by half a dozen exception types

@@ -28,7 +28,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError,
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
-from hf_medreport.hub.folder import outdated_files, travelling_files
+from hf_medreport.hub.folder import outdated_files, traveling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import find_system
@@ -58,7 +58,7 @@ def publish(
 ) -> str:
     """Upload a model folder as one commit and return the commit's address.
 
-    The branch afterwards holds exactly the folder's model: weights, code and settings of an earlier publication that
+    The branch afterward holds exactly the folder's model: weights, code and settings of an earlier publication that
     the folder no longer has are removed by the same commit; files of other kinds that somebody put into the repository
     stay. Unchanged content makes no new commit. What was left out, renewed or removed is printed to stderr.
 
@@ -141,7 +141,7 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
         check_generation_file(folder / FILE, folder.resolve().name, config)
     _check_weights(folder, files)
     _check_card(folder)
-    ours = travelling_files(row) if row else {}
+    ours = traveling_files(row) if row else {}
     _check_code(folder, [path for path in files if path not in ours], ours)
     return sorted({*files, *ours}), left_out
 
@@ -313,14 +313,14 @@ def _plain_errors(api: HfApi, repo_id: str):
 
 def _refusal(error: HfHubHTTPError, repo_id: str) -> tuple[str, str, str]:
     """Found, expected and remedy for an HTTP status."""
-    organisation = repo_id.split("/")[0]
+    organization = repo_id.split("/")[0]
     match error.response.status_code:
         case 401:
             remedy = "run `hf auth login` or set HF_TOKEN"
-            return "no valid access token", f"a token that may write to {organisation}", remedy
+            return "no valid access token", f"a token that may write to {organization}", remedy
         case 403:
-            remedy = f"use a token with write access, or have an owner of {organisation} add you"
-            return "a token without write access", f"a token that may write to {organisation}", remedy
+            remedy = f"use a token with write access, or have an owner of {organization} add you"
+            return "a token without write access", f"a token that may write to {organization}", remedy
         case 409 | 412:
             return "another commit made meanwhile", "an unchanged branch", "publish again"
         case status if status >= 500:

@@ -15,7 +15,7 @@ from hf_medreport.registry import CHECKPOINTS, systems
 from hf_medreport.version import __version__
 from tests.tiny import save_tiny
 
-TRAVELLING = [
+TRAVELING = [
     path
     for package in (hf_medreport.modeling, hf_medreport.processing)
     for path in Path(package.__path__[0]).glob("*.py")
@@ -24,8 +24,8 @@ ALLOWED = {"torch", "numpy", "PIL", "transformers", "safetensors"} | set(sys.std
 SHIPPED = [row for row in systems() if row.checkpoint]
 
 
-@pytest.mark.parametrize("path", TRAVELLING, ids=lambda path: path.name)
-def test_travelling_code_imports_only_what_a_stranger_has(path):
+@pytest.mark.parametrize("path", TRAVELING, ids=lambda path: path.name)
+def test_traveling_code_imports_only_what_a_stranger_has(path):
     """Anything else must stand in a `try`: transformers demands every other import of a file, wherever it stands."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     guarded = {child for node in ast.walk(tree) if isinstance(node, ast.Try) for child in ast.walk(node)}
@@ -40,8 +40,8 @@ def test_travelling_code_imports_only_what_a_stranger_has(path):
             assert node.level == 1, f"{path.name} imports from another folder"
 
 
-def test_travelling_files_have_names_of_their_own():
-    names = [path.name for path in TRAVELLING if path.name != "__init__.py"]
+def test_traveling_files_have_names_of_their_own():
+    names = [path.name for path in TRAVELING if path.name != "__init__.py"]
     assert len(names) == len(set(names))
 
 

@@ -170,7 +170,7 @@ class TestFigure:
         assert {"\N{CHECK MARK} left effusion (correct)", "a test bench"} <= set(texts)
         assert any(text.startswith(report.classification) for text in texts)
         scales = {axes.images[0].get_clim() for axes in figure.axes if axes.images and axes.images[0].get_clim()[0] < 0}
-        assert len(scales) == 1  # the colours of both rows mean the same
+        assert len(scales) == 1  # the colors of both rows mean the same
 
     @pytest.mark.parametrize(("view", "other"), [("frontal", "lateral"), ("lateral", "frontal")])
     def test_a_missing_view_is_said(self, pipe, films, view, other):
@@ -181,7 +181,7 @@ class TestFigure:
         assert not any(title.startswith(other) for title in self.titles(figure))
 
     def test_evidence_lies_over_its_own_view(self, pipe, films):
-        """All evidence in the upper left cell of the lateral half: the frontal panel has no colour, the lateral has."""
+        """All evidence in the upper left cell of the lateral half: the frontal panel has no color, the lateral has."""
         report = next(report_pairs([(films["f0"], films["l0"])], pipe))
         del report.sentences[1:]
         report.sentences[0].evidence = np.zeros((2, 4), np.float32)
@@ -346,13 +346,13 @@ BAD_PAIRS = {
         lambda front, side: (front.parent, side),
         "films: found a folder; expected an image file; give the image files in it one by one",
     ),
-    "a mask of colours": (
+    "a mask of colors": (
         lambda front, side: (
             front,
             side,
             saved(front.with_name("m.png"), np.eye(64, dtype=np.uint8)[..., None] * np.uint8([1, 2, 3])),
         ),
-        "m.png: found colours; expected a grey mask, 0 outside the organ; save the mask as a grey PNG",
+        "m.png: found colors; expected a gray mask, 0 outside the organ; save the mask as a gray PNG",
     ),
     "a mask of other proportions": (
         lambda front, side: (front, side, saved(front.with_name("m.png"), np.eye(32, 64, dtype=np.uint8))),

@@ -7,8 +7,8 @@ A model of pairs is shown the frontal and the lateral film of each case. Where a
 words are scored too, as its source did, where `constant_report` is a text: the most frequent one in training; and where
 it names other tasks, so are these.
 
-A model that is told labels says `labels`: "oracle" are the true ones, which the blinded reporter is told too, so that
-what it gets right is what they give away; "predicted" are its own, which are scored as well, see `told_labels`.
+A model that is given labels says `labels`: "oracle" are the true ones, which the blinded reporter is given too, so that
+what it gets right is what they give away; "predicted" are its own, which are scored as well, see `given_labels`.
 """
 
 from collections import Counter
@@ -56,14 +56,14 @@ class Written:
         truth: the facts that the films were drawn from.
         references: the true reports.
         labels: the true CheXpert labels.
-        told: the labels that "model" and "blinded" were told; empty lists of a model that is told none.
+        given: the labels that "model" and "blinded" were given; empty lists of a model that is given none.
     """
 
     reports: dict[str, list[str]]
     truth: list[frozenset]
     references: list[str]
     labels: list[list[str]]
-    told: dict[str, list[list[str]]]
+    given: dict[str, list[list[str]]]
 
     def counts(self) -> dict[str, np.ndarray]:
         """As `phantom_counts` returns them."""
@@ -119,7 +119,7 @@ def phantom_reports(
         for reporter, shown in (("model", films), ("blinded", noise)):
             records = _report(pipe, shown, cases, labels, sees=reporter == "model")
             written.reports[reporter] += [record["generated_text"] for record in records]
-            written.told[reporter] += [record.get("labels", []) for record in records]
+            written.given[reporter] += [record.get("labels", []) for record in records]
     return written
 
 
@@ -172,7 +172,7 @@ def evaluate_phantom(
     Args:
         pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         n, seed, split, prevalence: of `ChestCorpus`; the films are drawn at the model's image size.
-        labels: that the model is told: `"oracle"`, the true ones, or `"predicted"`, its own; None: as its label_mode.
+        labels: that the model is given: `"oracle"`, the true ones, or `"predicted"`, its own; None: as its label_mode.
         batch_size: films a pass.
 
     Returns:
@@ -248,7 +248,7 @@ def _add_text_scores(scores: dict[str, dict], written: Written, names: tuple[str
 
 def _add_label_scores(scores: dict[str, dict], written: Written) -> None:
     """Add `label_head` and its interval to each reporter's scores."""
-    for reporter, labels in {**written.told, "constant_report": [[]] * len(written.truth)}.items():
+    for reporter, labels in {**written.given, "constant_report": [[]] * len(written.truth)}.items():
         scores[reporter]["label_head"] = score_label_head(labels, written.labels)
         scores[reporter]["intervals"]["label_head.micro.f1"] = label_head_interval(labels, written.labels)
 

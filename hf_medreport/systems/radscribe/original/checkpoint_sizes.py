@@ -1,4 +1,4 @@
-"""The sizes of system 004 from the shapes of its tensors, under our names.
+"""The sizes of RadScribe from the shapes of its tensors, under our names.
 
 No shape tells the number of heads (the published models' are width / 64), the pixels a CNN was trained with, how many
 of its places are tokens, how long the text is, or from which distance on T5 calls all words far.
