@@ -123,6 +123,7 @@ class Labeled:
 
 
 def indexed(study: Study) -> bool:
+    """Whether somebody coded the study's findings."""
     return bool(study.mesh) and study.mesh != ("No Indexing",)
 
 

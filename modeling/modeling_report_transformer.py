@@ -59,6 +59,8 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
+    """Two layers with a ReLU between them."""
+
     def __init__(self, config: ReportTransformerConfig):
         super().__init__()
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size)

@@ -25,6 +25,7 @@ from hf_medreport.evaluation.phantom.films import phantom_counts
 from hf_medreport.evaluation.significance import bootstrap_interval, holm, paired_randomisation
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.phantom.chest.score import COUNTS
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
 MODES, SEEDS = ("none", "soft", "strict"), (0, 1, 2)
 CONFIG = Path("examples/anatomical_ablation.yaml")
@@ -51,7 +52,7 @@ KEPT = KEPT_FACTS + KEPT_EVIDENCE
 Arm = dict[int, dict]  # the results of one row by seed
 
 
-def score(mode: str, pipe) -> dict:
+def score(mode: str, pipe: MedicalReportPipeline) -> dict:
     """What each film adds to the figures; of a soft run also where generation loses the prior."""
     found = scores(pipe)
     if mode == "soft":
@@ -60,7 +61,7 @@ def score(mode: str, pipe) -> dict:
     return found
 
 
-def scores(pipe) -> dict:
+def scores(pipe: MedicalReportPipeline) -> dict:
     """What each film adds to the figures, and the figures of the blinded model."""
     size = pipe.processor.image_processor.size
     counts = phantom_counts(pipe, ChestCorpus(FACT_FILMS, FILM_SEED, size, "test"))

@@ -1,13 +1,12 @@
 """Train a system."""
 
 import contextlib
-import logging
 import sys
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, app, print_json
+from hf_medreport.cli.app import Json, app, print_json, show_log
 from hf_medreport.registry import systems
 
 
@@ -23,8 +22,7 @@ def train(
     """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4."""
     from hf_medreport.training import run
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("hf_medreport").setLevel(logging.INFO)
+    show_log()
     # Trainer prints its log to stdout; beside JSON it belongs on stderr.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         metrics = run(system, config, context.args)

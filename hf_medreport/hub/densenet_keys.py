@@ -137,10 +137,12 @@ def densenet_sizes(name: str, weights: dict, naming: Naming) -> dict:
 
 
 def first_of(keys: list[str]) -> str:
+    """The first key, and how many more there are."""
     return keys[0] + (f" and {len(keys) - 1} more" if keys[1:] else "")
 
 
 def listed(items) -> str:
+    """Items in order, in as many signs as a message bears."""
     return ", ".join(map(str, sorted(items)))[:80]
 
 

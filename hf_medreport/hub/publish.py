@@ -16,8 +16,8 @@ or logs with patient data. What stays behind is said.
 
 import ast
 import contextlib
+import logging
 import os
-import sys
 from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
@@ -35,6 +35,8 @@ from hf_medreport.registry import find_system
 from hf_medreport.version import __version__
 
 __all__ = ["check_folder", "publish"]
+
+logger = logging.getLogger(__name__)
 
 PUBLISHED = (
     *("README.md", "LICENSE*", "NOTICE*", "evaluation.json"),  # the card and where its figures come from
@@ -60,7 +62,7 @@ def publish(
 
     The branch afterward holds exactly the folder's model: weights, code and settings of an earlier publication that
     the folder no longer has are removed by the same commit; files of other kinds that somebody put into the repository
-    stay. Unchanged content makes no new commit. What was left out, renewed or removed is printed to stderr.
+    stay. Unchanged content makes no new commit. What was left out, renewed or removed is logged as a warning.
 
     Args:
         folder: a folder as `save_pretrained` and the card writer leave it; see `check_folder`.
@@ -77,11 +79,11 @@ def publish(
     _check_repo_id(repo_id)
     files, left_out = check_folder(folder)
     if left_out:
-        print(f"not published: {', '.join(left_out)}", file=sys.stderr)
+        logger.warning("not published: %s", ", ".join(left_out))
     row = find_system(_check_config(folder)["model_type"])
     renewed = outdated_files(row, folder) if row else {}
     if renewed:
-        print(f"renewed in the commit, from hf-medreport {__version__}: {', '.join(renewed)}", file=sys.stderr)
+        logger.warning("renewed in the commit, from hf-medreport %s: %s", __version__, ", ".join(renewed))
 
     api = HfApi(token=token, library_name="hf-medreport", library_version=__version__)
     with _plain_errors(api, repo_id):
@@ -110,7 +112,7 @@ def publish(
                 parent_commit=heads[base],
             )
     if stale:
-        print(f"removed from {branch}: {', '.join(stale)}", file=sys.stderr)
+        logger.warning("removed from %s: %s", branch, ", ".join(stale))
     return str(commit.commit_url)
 
 

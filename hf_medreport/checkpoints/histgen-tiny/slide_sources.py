@@ -69,6 +69,7 @@ class OpenSlideSource:
         return self._handle
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         handle = self._opened()
         try:
             picture = handle.read_region((x, y), level, (width, height))
@@ -85,6 +86,7 @@ class OpenSlideSource:
         return on_white(np.asarray(picture))
 
     def close(self) -> None:
+        """Let go of the file; a later read opens it again."""
         if self._handle is not None:
             self._handle.close()
             self._handle = None
@@ -132,6 +134,7 @@ class PictureSource:
         return on_white(np.asarray(picture.convert("RGBA" if transparent else "RGB")))
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         if self._pixels is None:
             self._pixels = self._decoded()
         canvas = np.full((height, width, 3), 255, np.uint8)
@@ -139,6 +142,7 @@ class PictureSource:
         return canvas
 
     def close(self) -> None:
+        """Let go of the file; a later read opens it again."""
         self._pixels = None
 
 
@@ -159,6 +163,7 @@ class ArraySource:
         self.level_sizes = ((picture.shape[1], picture.shape[0]),)
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         canvas = np.full((height, width, 3), 255, np.uint8)
         paste(canvas, self._pixels, -x, -y)
         return canvas
@@ -209,6 +214,7 @@ class DicomSource:
             )
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         canvas = np.full((height, width, 3), 255, np.uint8)
         tile_width, tile_height = self.tile_size
         total_width, total_height = self.level_sizes[0]

@@ -168,6 +168,7 @@ def _figures(hits, said, given, empty: float) -> dict:
 
 
 def columns_of(observations: int) -> list[int]:
+    """The columns of all 14 observations, or of the five that are usually reported."""
     return [OBSERVATIONS.index(name) for name in (FIVE if observations == 5 else OBSERVATIONS)]
 
 

@@ -95,7 +95,7 @@ def drops(model, explained: Explained, share: float, draws: int, rng: np.random.
 
 
 def evaluate_deletion(
-    pipe, bags: Iterable[PatchFeatures], *, share: float = 0.1, draws: int = 5, seed: int = 0
+    pipe: MedicalReportPipeline, bags: Iterable[PatchFeatures], *, share: float = 0.1, draws: int = 5, seed: int = 0
 ) -> dict:
     """The deletion test over bags; those of a single tile are left out.
 

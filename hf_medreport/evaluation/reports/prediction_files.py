@@ -40,6 +40,7 @@ class Problems:
     found: list[tuple[str, InputError]] = field(default_factory=list)
 
     def add(self, kind: str, where: str, found: str, expected: str, remedy: str) -> None:
+        """Note what is wrong at a place, under the kind that it is counted by; the rest as in `InputError`."""
         self.found.append((kind, InputError(where, found, expected, remedy)))
 
     def raise_if_any(self) -> None:

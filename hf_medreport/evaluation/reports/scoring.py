@@ -75,6 +75,7 @@ class Result:
         return _shown(self.other, self.other_interval, self.of)
 
     def to_json(self) -> dict:
+        """Figure, interval and cases; of two systems their difference and its p too."""
         content = _system_json(self.score, self.interval, self.of)
         if self.other is not None:
             content["compared"] = _system_json(self.other, self.other_interval, self.of) | {

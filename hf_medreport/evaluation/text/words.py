@@ -36,15 +36,18 @@ _13A_SPLITS = (
 
 
 def coco_words(text: str) -> list[str]:
+    """The words of `coco`."""
     words = _COCO_WORD.findall(text.lower())
     return [word for word in words if word not in _COCO_REMOVED and word[:2] not in ("--", "..")]
 
 
 def rouge_words(text: str) -> list[str]:
+    """The words of `rouge`."""
     return _ROUGE_WORD.findall(text.lower())
 
 
 def mteval_words(text: str) -> list[str]:
+    """The words of `13a`."""
     text = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for entity, sign in _13A_ENTITIES:
         text = text.replace(entity, sign)

@@ -58,6 +58,7 @@ class SlideRun:
     left: int = 0
 
     def fail(self, message: str) -> None:
+        """End the slide with what was wrong; nothing of it is kept."""
         self.state, self.message, self.features, self.picture = "failed", message, None, None
 
 

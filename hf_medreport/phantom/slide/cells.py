@@ -151,6 +151,7 @@ class View:
     turn: float
 
     def wider(self, margin: float) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom, the margin (um) further out."""
         left, top, right, bottom = self.bounds
         return left - margin, top - margin, right + margin, bottom + margin
 

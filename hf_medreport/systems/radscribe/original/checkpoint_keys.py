@@ -171,6 +171,7 @@ def image_key(key: str, image_encoder: str | None) -> str | None:
 
 
 def vit_key(key: str) -> str:
+    """Our name for a tensor of the original's ViT."""
     match = re.fullmatch(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)", key)
     if match is None:
         return f"vit.{key}"
