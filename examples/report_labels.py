@@ -1,5 +1,5 @@
 """One drawn film, reported three times: with the labels that the model names itself, with the true ones, and told of
-findings that are not there: `make report`. What is told without being seen shows what labels from the reference buy.
+findings that are not there: `make report`. What is given without being seen shows what labels from the reference buy.
 
 python examples/report_labels.py --out reports
 """

@@ -13,7 +13,7 @@ from hf_medreport.data.drawn.slides import write_slides
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.parser import parse_slide_report
 
-SEED, SIZE_PX, MPP = 3, 2048, 1.0  # a slide with a tumour
+SEED, SIZE_PX, MPP = 3, 2048, 1.0  # a slide with a tumor
 
 
 def words(fact: tuple) -> str:

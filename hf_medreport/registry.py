@@ -38,7 +38,7 @@ class System:
         pipeline: its `image-to-text` pipeline; None where the kind has none.
         image_processor: a class that AutoImageProcessor finds by this system's configuration, and that travels.
         reads: what a report model is given: `"film"`, `"pair"` (frontal and lateral film) or `"slide"`.
-        told: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
+        given: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
             needs or refuses it says `model.takes()`.
         text_metrics: by which its words are scored beside its facts, where images are drawn.
         check: a function (name, model, processor), called when a model is loaded, that refuses what does not fit.
@@ -61,7 +61,7 @@ class System:
     pipeline: str | None = None
     image_processor: str | None = None
     reads: str | None = None
-    told: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     text_metrics: tuple[str, ...] = ()
     check: str | None = None
     tasks: tuple[str, str] | None = None

@@ -130,6 +130,14 @@ def test_only_the_command_line_speaks_of_flags(folder):
                 assert not re.search(r"(?<!\w)--[a-z{]", rest), f"{path.name}: {message}"
 
 
+def test_only_the_command_line_prints():
+    """The library logs; a module that is run by itself may print."""
+    for path in FILES:
+        if "cli" not in path.parts and path.name != "sync_checkpoints.py":
+            calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+            assert not any(isinstance(call, ast.Name) and call.id == "print" for call in calls), path.name
+
+
 def test_what_a_model_refuses_has_four_fields():
     for path in Path(importlib.import_module("hf_medreport.modeling").__file__).parent.glob("*.py"):
         assert "raise ValueError" not in path.read_text(encoding="utf-8"), path.name

@@ -53,7 +53,7 @@ def report(
     labels: Annotated[
         list[str] | None,
         typer.Option(
-            help="CheXpert names joined by commas, once a film and in their order, for a model that is told them."
+            help="CheXpert names joined by commas, once a film and in their order, for a model that is given them."
         ),
     ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,

@@ -1,13 +1,12 @@
 """Train a system."""
 
 import contextlib
-import logging
 import sys
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, app, print_json, print_progress
+from hf_medreport.cli.app import Json, app, print_json, print_progress, show_log
 from hf_medreport.registry import systems
 
 
@@ -26,8 +25,7 @@ def train(
     """
     from hf_medreport.training import run
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("hf_medreport").setLevel(logging.INFO)
+    show_log()
     # Trainer prints its log to stdout; beside JSON it belongs on stderr.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         metrics = run(system, config, context.args)

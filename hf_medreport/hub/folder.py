@@ -56,13 +56,13 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
 
 def copy_code(row: System, folder: Path) -> list[Path]:
     """Write what travels with a system into `folder`, flat; returns the files written."""
-    files = travelling_files(row)
+    files = traveling_files(row)
     for name, content in files.items():
         _write(folder / name, content)
     return [folder / name for name in files]
 
 
-def travelling_files(row: System) -> dict[str, bytes]:
+def traveling_files(row: System) -> dict[str, bytes]:
     """What a folder takes from what is installed: a system's code, its siblings, and the versions they were tested
     with. The code may come from several packages.
 
@@ -88,8 +88,8 @@ def travelling_files(row: System) -> dict[str, bytes]:
 
 
 def outdated_files(row: System, folder: Path) -> dict[str, bytes]:
-    """Those of `travelling_files` that a folder lacks or holds otherwise."""
-    files = travelling_files(row)
+    """Those of `traveling_files` that a folder lacks or holds otherwise."""
+    files = traveling_files(row)
     held = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
     return {name: content for name, content in files.items() if held.get(name) != content}
 

@@ -272,6 +272,7 @@ def _preprocessing(processor) -> dict:
 
 
 def checked_device(device: str | None) -> torch.device:
+    """The device by its name, a GPU where there is one by default; InputError where it cannot be used."""
     if device is None:
         return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     try:

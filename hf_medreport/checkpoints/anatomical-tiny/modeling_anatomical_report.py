@@ -1,4 +1,4 @@
-"""System 002: a film's report by GPT-2 that is told in every layer where lungs and heart are.
+"""Layer-wise anatomical attention: a film's report by GPT-2 that is told in every layer where lungs and heart are.
 
 After the UDEM thesis "layer-wise anatomical attention" (arXiv 2512.16841). Patch features of an image encoder are
 projected to the decoder's width and stand before the text, `[patches][text]`; a lung-heart mask becomes one additive
@@ -305,7 +305,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         """One pass over film and text.
 
         Args:
-            pixel_values: (batch, 3, height, width), normalised.
+            pixel_values: (batch, 3, height, width), normalized.
             input_ids: (batch, text) token ids after the image; taken from `labels` when absent.
             attention_mask: (batch, text), 0 on padding; together with `inputs_embeds` or a cache it covers image and
                 text.

@@ -1,4 +1,4 @@
-"""System 004, RadScribe: MedViLL encodes a film and its label text, a T5 decoder writes the report.
+"""RadScribe: MedViLL encodes a film and its label text, a T5 decoder writes the report.
 
 The decoder attends to all places of the encoder's sequence: [CLS], image, [SEP], label text and its padding. T5's own
 encoder is unused in RadScribe and not carried here. For what differs from RadScribe see the table in
@@ -34,7 +34,7 @@ class RadScribeOutput(Seq2SeqLMOutput):
         logits: (batch, text, vocabulary); row t scores `labels[:, t]`.
         text_loss, label_loss: each one's own, unweighted.
         label_logits: (batch, labels), where the encoder predicts them.
-        label_source: `"none"`, `"oracle"` or `"predicted"`: where the labels came from that the encoder was told.
+        label_source: `"none"`, `"oracle"` or `"predicted"`: where the labels came from that the encoder was given.
         cross_attentions: of each decoder layer, (batch, heads, text, sequence), with `output_attentions`.
         encoder_last_hidden_state: (batch, sequence, width).
     """
@@ -51,7 +51,7 @@ class SeenFilms:
 
     Attributes:
         encoder_outputs: of `encode`.
-        label_ids: the label text that the encoder was told, see `told_labels`.
+        label_ids: the label text that the encoder was given, see `given_labels`.
     """
 
     encoder_outputs: MedViLLOutput
@@ -163,18 +163,20 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         with torch.set_grad_enabled(evidence):
             features = features.detach().requires_grad_(evidence)
             states = self.encode(None, label_ids, label_mask, features=features, class_features=class_features)
-        return SeenFilms(states, self.told_labels(states, label_ids))
+        return SeenFilms(states, self.given_labels(states, label_ids))
 
     def details(self, seen: SeenFilms, full: bool) -> dict[str, torch.Tensor]:
-        """What a record says beside the words, a row a case: the `label_ids` that the encoder was told, and whether
+        """What a record says beside the words, a row a case: the `label_ids` that the encoder was given, and whether
         they are `oracle` labels."""
         if seen.label_ids is None:
             return {}
         oracle = torch.full((len(seen.label_ids),), seen.encoder_outputs.label_source == "oracle")
         return {"label_ids": seen.label_ids, "oracle": oracle}
 
-    def told_labels(self, encoder_outputs: MedViLLOutput, label_ids: torch.Tensor | None = None) -> torch.Tensor | None:
-        """The label text that the encoder was told, as ids (batch, max_text_tokens + 1); None where it takes none.
+    def given_labels(
+        self, encoder_outputs: MedViLLOutput, label_ids: torch.Tensor | None = None
+    ) -> torch.Tensor | None:
+        """The label text that the encoder was given, as ids (batch, max_text_tokens + 1); None where it takes none.
 
         Args:
             encoder_outputs: of `encode`.

@@ -7,8 +7,8 @@ A model of pairs is shown the frontal and the lateral film of each case. Where a
 words are scored too, as its source did, where `constant_report` is a text: the most frequent one in training; and where
 it names other tasks, so are these.
 
-A model that is told labels says `labels`: "oracle" are the true ones, which the blinded reporter is told too, so that
-what it gets right is what they give away; "predicted" are its own, which are scored as well, see `told_labels`.
+A model that is given labels says `labels`: "oracle" are the true ones, which the blinded reporter is given too, so that
+what it gets right is what they give away; "predicted" are its own, which are scored as well, see `given_labels`.
 """
 
 from collections import Counter
@@ -57,14 +57,14 @@ class Written:
         truth: the facts that the films were drawn from.
         references: the true reports.
         labels: the true CheXpert labels.
-        told: the labels that "model" and "blinded" were told; empty lists of a model that is told none.
+        given: the labels that "model" and "blinded" were given; empty lists of a model that is given none.
     """
 
     reports: dict[str, list[str]]
     truth: list[frozenset]
     references: list[str]
     labels: list[list[str]]
-    told: dict[str, list[list[str]]]
+    given: dict[str, list[list[str]]]
 
     def counts(self) -> dict[str, np.ndarray]:
         """As `phantom_counts` returns them."""
@@ -123,12 +123,12 @@ def phantom_reports(
         for record in written_of(cases, write, run):
             for reporter in written.reports:
                 written.reports[reporter].append(record[reporter])
-                written.told[reporter].append(record["told"][reporter])
+                written.given[reporter].append(record["given"][reporter])
     return written
 
 
 def _write(pipe: MedicalReportPipeline, seed: int, cases: dict[int, ChestCase], labels: str | None) -> list[dict]:
-    """Of each case what "model" and "blinded" write, and the labels that they were `told`."""
+    """Of each case what "model" and "blinded" write, and the labels that they were `given`."""
     films = [films_of(case) for case in cases.values()]
     noise = [
         {view: noise_like(film, seed, index, number) for number, (view, film) in enumerate(of_case.items())}
@@ -139,7 +139,7 @@ def _write(pipe: MedicalReportPipeline, seed: int, cases: dict[int, ChestCase], 
     pairs = [{"model": one, "blinded": other} for one, other in zip(seen, blind, strict=True)]
     return [
         {name: record["generated_text"] for name, record in pair.items()}
-        | {"told": {name: record.get("labels", []) for name, record in pair.items()}}
+        | {"given": {name: record.get("labels", []) for name, record in pair.items()}}
         for pair in pairs
     ]
 
@@ -194,7 +194,7 @@ def evaluate_phantom(
     Args:
         pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         n, seed, split, prevalence: of `ChestCorpus`; the films are drawn at the model's image size.
-        labels: that the model is told: `"oracle"`, the true ones, or `"predicted"`, its own; None: as its label_mode.
+        labels: that the model is given: `"oracle"`, the true ones, or `"predicted"`, its own; None: as its label_mode.
         batch_size: films a pass.
         run: keeps what was written of each film, and knows what an earlier run has written; what a row's other tasks
             do is done anew.
@@ -273,7 +273,7 @@ def _add_text_scores(scores: dict[str, dict], written: Written, names: tuple[str
 
 def _add_label_scores(scores: dict[str, dict], written: Written) -> None:
     """Add `label_head` and its interval to each reporter's scores."""
-    for reporter, labels in {**written.told, "constant_report": [[]] * len(written.truth)}.items():
+    for reporter, labels in {**written.given, "constant_report": [[]] * len(written.truth)}.items():
         scores[reporter]["label_head"] = score_label_head(labels, written.labels)
         scores[reporter]["intervals"]["label_head.micro.f1"] = label_head_interval(labels, written.labels)
 

@@ -30,8 +30,8 @@ SCALE = {"size": 512, "mpp": 2.0}  # small enough to draw in a moment
 HABIT = "There is no malignancy in the colon. No lymph nodes were examined."
 
 
-class MeanColours:
-    """A patch encoder whose vector is a tile's mean colour."""
+class MeanColors:
+    """A patch encoder whose vector is a tile's mean color."""
 
     model, width = torch.nn.Identity(), 3
 
@@ -49,7 +49,7 @@ class Stub:
         self.reports, self.habit, self.passes = dict(reports), habit, []
         self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="stub"))
         tiles = TileImageProcessor(patch_px=64, level=0, tissue="otsu", size=32)
-        self.processor = SimpleNamespace(patch_encoder=MeanColours(), image_processor=tiles)
+        self.processor = SimpleNamespace(patch_encoder=MeanColors(), image_processor=tiles)
 
     def __call__(self, cases, batch_size):
         self.passes.append((len(cases), batch_size))
@@ -90,10 +90,10 @@ def test_a_model_that_tells_the_truth_is_perfect(reports, batch_size):
 
 
 def test_the_constant_report_says_what_is_most_frequent():
-    tumour = {"grade": 2, "mitoses": 9, "margin": "negative", "size_cm": 2.5}
+    tumor = {"grade": 2, "mitoses": 9, "margin": "negative", "size_cm": 2.5}
     truth = [
-        SlideFacts("colon", "adenocarcinoma", **tumour),
-        SlideFacts("lung", "adenocarcinoma", **tumour | {"grade": 3}, necrosis="focal"),
+        SlideFacts("colon", "adenocarcinoma", **tumor),
+        SlideFacts("lung", "adenocarcinoma", **tumor | {"grade": 3}, necrosis="focal"),
         SlideFacts("lung", BENIGN, nodes_examined=4),
         SlideFacts("lung", BENIGN, inflammation="mild", nodes_examined=4),
     ]

@@ -1,4 +1,4 @@
-"""A sibling that travels because a travelling file imports it."""
+"""A sibling that travels because a traveling file imports it."""
 
 
 def as_written(report: str) -> str:
