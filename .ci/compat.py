@@ -227,8 +227,8 @@ def table(results: dict) -> Table:
         totals = [str(sum(suite[key] for suite in row["suites"].values())) for key in ("passed", "failed", "skipped")]
         ids = {True: "as tested", False: "others"}.get(row.get("ids_as_tested"), "")
         difference = f"{row['largest_difference']:.1e}" if "largest_difference" in row else ""
-        colour = "red" if is_red(row) else "green"
-        shown.add_row(f"[{colour}]{name}", row["python"], row["versions"]["transformers"], *totals, ids, difference)
+        color = "red" if is_red(row) else "green"
+        shown.add_row(f"[{color}]{name}", row["python"], row["versions"]["transformers"], *totals, ids, difference)
     return shown
 
 

@@ -1,35 +1,47 @@
-"""Brings committed files to today's names of arguments and scripts; no figure changes. Again, it changes nothing.
+"""Brings committed files to today's names; no figure changes. Again, it changes nothing.
 
     python .ci/rename_keys.py
 
-- Training YAMLs: `phantom_films` and its like become `phantom_cases`.
-- Results of experiments: the digest of a YAML's bytes becomes that of what it says, once the YAML with its names undone
-  is shown to have the recorded bytes; `mode` becomes `arm`.
+- Training YAMLs: `phantom_films` and its like become `phantom_cases`; terms as below.
+- Results of experiments: `mode` becomes `arm`.
 - Commands that printed a figure, wherever one stands: the benchmarks' scripts lie in `speed/` and `experiments/`.
+- Results, the shipped models' scores and their cards: American spelling, `classification` for the task that was called
+  `verdict`, reconstructed films, and labels that a model was given.
 """
 
-import hashlib
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "benchmarks" / "experiments")]
-from runner import config_digest  # noqa: E402
-
-NOUNS = {"histgen": "slides", "cxr_multitask": "cases"}  # what each system's cases were called; films by default
 ROOMS = {
     path.stem: path.parent.name for room in ("speed", "experiments") for path in ROOT.glob(f"benchmarks/{room}/*.py")
 }
-KEY = r"^(phantom|phantom_validation|evaluation)_({}):"
+KEY = re.compile(r"^(phantom|phantom_validation|evaluation)_(films|slides):", flags=re.M)
 SCRIPT = re.compile(rf"benchmarks/({'|'.join(ROOMS)})\.py")
-BYTES_DIGESTS = {
-    "562a740f402ace0e0b1d4fdba5d3155bce0054e03208e1f6395587f6e1eeedfd": "anatomical_ablation.yaml",
-    "c90c63e6c7645b81439eac933f6c41f09085f11c0a2c056718bbb32b8cab14bb": "cxr_multitask_ablation.yaml",
-    "60ca8e8182e6076facbdcdbd1c67a49805ca4297409ee58ebb8e14ee4e278f2e": "radscribe_ablation.yaml",
-    "012f86aee7eed3cf58b1e965424d985397ad284f19adc90adde10c079b1f6426": "radscribe_ablation_vit.yaml",
+HELD = re.compile(
+    r"benchmarks/results/|hf_medreport/checkpoints/[^/]+/(README\.md|evaluation\.json)$|examples/.*\.yaml$"
+)
+TERMS = {
+    "randomised": "randomized",
+    "tumour": "tumor",
+    "optimiser": "optimizer",
+    "Licence": "License",
+    "summarise": "summarize",
+    "verdict": "classification",
+    "redraws": "reconstructs",
+}
+TERM = re.compile(rf"(?<![a-z])({'|'.join(TERMS)})(?![a-z])")
+# As the card's template has them, with their lines.
+PHRASES = {
+    r"\b(frontal|lateral) film redrawn": r"reconstructed \1 film",
+    r"# the films redrawn, from 0 to 1": "# from 0 to 1",
+    r"- redrawn films (.* The mean film is) that of\n  the": r"- reconstructed films \1\n  that of the",
+    r"(- classification: .* an abnormal) and a normal\n  case (.* abnormal) cases as the\n  probability": (
+        r"\1\n  and a normal case \2\n  cases as the probability"
+    ),
+    r"\b(the writer is|it was|the model was) told\b": r"\1 given",
 }
 
 
@@ -37,25 +49,19 @@ def renamed(text: str, path: Path) -> str:
     """A committed file's text in today's names."""
     text = SCRIPT.sub(lambda found: f"benchmarks/{ROOMS[found[1]]}/{found[1]}.py", text)
     if path.suffix == ".yaml":
-        return re.sub(KEY.format("films|slides"), r"\1_cases:", text, flags=re.M)
+        text = KEY.sub(r"\1_cases:", text)
     if path.suffix == ".json":
         text = re.sub(r'^\{"mode": ', '{"arm": ', text)
-        for digest, name in BYTES_DIGESTS.items():
-            if digest in text:
-                assert hashlib.sha256(undone(ROOT / "examples" / name)).hexdigest() == digest, (
-                    f"{name} says other things"
-                )
-                text = text.replace(digest, config_digest(ROOT / "examples" / name))
+    if HELD.search(path.as_posix()):
+        text = TERM.sub(lambda found: TERMS[found[1]], text)
+        for old, new in PHRASES.items():
+            text = re.sub(old, new, text)
     return text
 
 
-def undone(path: Path) -> bytes:
-    """A YAML in the names that it had."""
-    noun = next((noun for system, noun in NOUNS.items() if path.name.startswith(system)), "films")
-    text = re.sub(
-        r"^(phantom|phantom_validation|evaluation)_cases:", rf"\1_{noun}:", path.read_text("utf-8"), flags=re.M
-    )
-    return re.sub(r"benchmarks/(speed|experiments)/", "benchmarks/", text).encode()
+def todays_name(name: str) -> str:
+    """A committed file's path: a result is called after its arm."""
+    return name.replace("joint_training/verdict-alone", "joint_training/classification-alone")
 
 
 def numbers(found) -> list:
@@ -67,8 +73,15 @@ def numbers(found) -> list:
     return [found] if isinstance(found, int | float) else []
 
 
-def changes() -> dict[Path, str]:
-    """Committed files that still have old names, with their text in today's; the YAMLs come first, where there are any.
+def figures(text: str, path: Path) -> list:
+    """What must stay: the numbers of a JSON document, all digits of a card."""
+    if path.suffix == ".json":
+        return numbers(json.loads(text))
+    return re.findall(r"\d+", text) if path.suffix == ".md" else []
+
+
+def changes() -> dict[str, tuple[str, str]]:
+    """Committed files that still have old names: {path: (path, text) of today}.
 
     Raises:
         AssertionError: a number would change.
@@ -84,19 +97,19 @@ def changes() -> dict[Path, str]:
         ):
             continue
         before = path.read_text(encoding="utf-8")
-        after = renamed(before, path)
-        if after != before:
-            assert path.suffix != ".json" or numbers(json.loads(before)) == numbers(json.loads(after)), path
-            found[path] = after
-    yamls = {path: text for path, text in found.items() if path.suffix == ".yaml"}
-    return yamls or found  # the digests in results are of the renamed YAMLs
+        after = renamed(before, Path(name))
+        if (after, todays_name(name)) != (before, name):
+            assert figures(before, path) == figures(after, path), path
+            found[name] = (todays_name(name), after)
+    return found
 
 
 def main() -> None:
-    while found := changes():
-        for path, text in found.items():
-            path.write_text(text, encoding="utf-8")
-            print(path.relative_to(ROOT))
+    for name, (todays, text) in changes().items():
+        (ROOT / name).write_text(text, encoding="utf-8")
+        if todays != name:
+            subprocess.run(["git", "mv", name, todays], cwd=ROOT, check=True)
+        print(todays)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """The rule labels of the 3,955 reports of the Indiana University collection, against their experts' MeSH codes.
 
-A second hand's truth for `evaluation/clinical/labeller.py`: the coders read the same reports and wrote down what they
+A second hand's truth for `evaluation/clinical/labeler.py`: the coders read the same reports and wrote down what they
 found, as "Pleural Effusion/bilateral/small". Demner-Fushman et al. 2016, "Preparing a collection of radiology
 examinations for distribution and retrieval". The reports (CC BY-NC-ND 4.0) are read from the archive that the user
 names and never stored; the result holds counts. Reports that the coders did not index, or without findings and
-impression, are left out. The labeller was developed with an eye on the odd report numbers; the even ones are its test
+impression, are left out. The labeler was developed with an eye on the odd report numbers; the even ones are its test
 and stand in the table beside all. The map from codes to observations is ours, and that round opacities are Lung Lesion
 was settled on the odd ones too.
 
-Two tables: "stated" counts what the labeller calls positive, "stated_or_possible" what it calls uncertain too. Coders
+Two tables: "stated" counts what the labeler calls positive, "stated_or_possible" what it calls uncertain too. Coders
 had no code for doubt and settled it case by case, so that neither table is the fair one for all kinds: they coded most
 possible atelectasis and cardiomegaly ("borderline"), and few possible pneumonias.
 
@@ -17,12 +17,12 @@ Where the two hands differ most, from reading the odd reports:
 - Pneumonia. The coder takes a pneumonia that the report only suspects, or leaves out one that it is sure of and codes
   the opacity alone. De-identification often took the word of doubt itself ("XXXX" for "likely"): what is left reads as
   a plain statement.
-- Lung Lesion. The coder writes Nodule for calcified nodules, which the report and the labeller call granuloma, and
-  codes round calcified densities; the labeller takes every "nodular" opacity, also one that projects over a rib and may
+- Lung Lesion. The coder writes Nodule for calcified nodules, which the report and the labeler call granuloma, and
+  codes round calcified densities; the labeler takes every "nodular" opacity, also one that projects over a rib and may
   be none. A few codes have no word in the report at all.
-- Consolidation. The labeller's vocabulary has "airspace opacity" as Consolidation, the coder as Opacity: most of its
+- Consolidation. The labeler's vocabulary has "airspace opacity" as Consolidation, the coder as Opacity: most of its
   surplus, and a good part of what Lung Opacity misses.
-- Pleural Other. "Thickening versus fluid" is an alternative for the labeller, a finding for the coder; thickening of a
+- Pleural Other. "Thickening versus fluid" is an alternative for the labeler, a finding for the coder; thickening of a
   fissure is not in the vocabulary.
 - Atelectasis (stated). "Atelectasis or infiltrate", "may represent atelectasis": coded, but only possible.
 - Edema. Prominent vessels are Pulmonary Congestion for the coder in more wordings than the vocabulary knows.
@@ -42,12 +42,12 @@ from xml.etree import ElementTree
 
 from speed.measure import write_result
 
-from hf_medreport.evaluation.clinical.labeller import Mention, find_mentions
+from hf_medreport.evaluation.clinical.labeler import Mention, find_mentions
 from hf_medreport.evaluation.clinical.observations import OBSERVATIONS, PATHOLOGIES
 from hf_medreport.processing.input_error import InputError
 
 MEMBER = "NLMCXR_reports.tgz"
-# Kinds that are no CheXpert observation; the labeller finds them all the same.
+# Kinds that are no CheXpert observation; the labeler finds them all the same.
 OTHERS = ("calcified_granuloma", "hyperinflation", "scoliosis", "elevated_diaphragm")
 # Head of a code -> what it says; heads that need a qualifier stand in `QUALIFIED`.
 HEADS = {
@@ -146,7 +146,7 @@ def by_coders(codes: list[str]) -> dict[str, set[str]]:
 
 
 def by_rule(mentions: list[Mention], statuses: tuple[str, ...]) -> dict[str, set[str]]:
-    """Kind -> sides, as the labeller reads the report with these statuses."""
+    """Kind -> sides, as the labeler reads the report with these statuses."""
     found: dict[str, set[str]] = {}
     for one in mentions:
         if one.status in statuses:

@@ -37,7 +37,7 @@ from hf_medreport.processing.input_error import InputError
 __all__ = ["CheXpertPlus"]
 
 FOLDERS = ("PNG", "PNG/PNG", "DICOM")
-LABELLED_TEXTS = ("report", "findings", "impression", "none")
+LABELED_TEXTS = ("report", "findings", "impression", "none")
 FILM = re.compile(r"(?:.*/)?((?:train|valid|test)/(patient(\d+))/(study\d+)/(view\d+_[a-z]+))\.[A-Za-z]+")
 COLUMNS = ("path_to_image", "frontal_lateral", "ap_pa", "deid_patient_id", "report")
 
@@ -67,8 +67,8 @@ class CheXpertPlus:
     )
 
     def __post_init__(self):
-        if self.labels not in LABELLED_TEXTS:
-            raise InputError("labels", f"'{self.labels}'", ", ".join(LABELLED_TEXTS), "choose one of them")
+        if self.labels not in LABELED_TEXTS:
+            raise InputError("labels", f"'{self.labels}'", ", ".join(LABELED_TEXTS), "choose one of them")
         if not self.tables.is_dir():
             found = "a file" if self.tables.is_file() else "no such folder"
             raise InputError(self.tables.name, found, "the folder of CheXpert Plus's table", "check the path")

@@ -1,8 +1,8 @@
-"""The Indiana University chest X-rays (Demner-Fushman et al. 2016) -> pairs of films with report and verdict.
+"""The Indiana University chest X-rays (Demner-Fushman et al. 2016) -> pairs of films with report and classification.
 
-System 001 was trained on this collection, cleaned in steps that its notebook names but does not define. Here each step
-is a rule that can be chosen, and the funnel says how many studies each one left. The reports are CC BY-NC-ND 4.0: they
-are read from the user's own download, and what is written stays with the user.
+The multi-task chest X-ray was trained on this collection, cleaned in steps that its notebook names but does not define.
+Here each step is a rule that can be chosen, and the funnel says how many studies each one left. The reports are
+CC BY-NC-ND 4.0: they are read from the user's own download, and what is written stays with the user.
 
     hf-medreport prepare iu-xray --reports-csv indiana_reports.csv --projections-csv indiana_projections.csv \
         --images images/images_normalized --out iu
@@ -29,7 +29,7 @@ from hf_medreport.files.run_folder import RunFolder, refuse_older
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["LUNG_TERMS", "PARTS", "CleaningRules", "Labelled", "clean", "prepare", "table_features"]
+__all__ = ["LUNG_TERMS", "PARTS", "CleaningRules", "Labeled", "clean", "prepare", "table_features"]
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # as `split_of` and as `datasets` call them
 PAIR_STEP = "one frontal and one lateral"
@@ -56,14 +56,14 @@ class CleaningRules:
 
     Args:
         normal_rule: "mesh" (default: the experts' word) is the code `normal` alone; "no_lung" also calls studies normal
-            whose codes all speak of other organs, as a verdict on the lungs alone would.
+            whose codes all speak of other organs, as a classification on the lungs alone would.
         unindexed: studies that no expert coded: "drop" (default: nobody knows what they show), or "normal", as the
-            published counts suggest that system 001 had it, or "abnormal".
+            published counts suggest that the multi-task chest X-ray had it, or "abnormal".
         lung_rule: abnormal studies that stay: "any" (default) has a code of the lungs, so that a sick lung with a bent
             spine stays, "every" has no other, "off" is all of them.
         lung_terms: how a code's head or a qualifier begins that speaks of the lungs. `LUNG_TERMS` has diseases that are
             coded without the word; ("lung",) is the count that the system's description replays.
-        xxxx_policy: the mark XXXX that de-identification left: "keep" (default: system 001 writes it too),
+        xxxx_policy: the mark XXXX that de-identification left: "keep" (default: the original writes it too),
             "drop_token" takes it out of the texts, whose sentences it breaks, "drop_report" leaves the study out.
     """
 
@@ -111,7 +111,7 @@ class CleaningRules:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """A study that was kept; label 0 is normal, 1 abnormal."""
 
     study: Study
@@ -123,6 +123,7 @@ class Labelled:
 
 
 def indexed(study: Study) -> bool:
+    """Whether somebody coded the study's findings."""
     return bool(study.mesh) and study.mesh != ("No Indexing",)
 
 
@@ -133,7 +134,7 @@ def without_token(text: str) -> str:
     return text if re.search(r"\w", text) else ""
 
 
-def clean(studies: Iterable[Study], rules: CleaningRules) -> tuple[list[Labelled], dict]:
+def clean(studies: Iterable[Study], rules: CleaningRules) -> tuple[list[Labeled], dict]:
     """The studies that the rules keep, and the funnel.
 
     Returns:
@@ -150,10 +151,10 @@ def clean(studies: Iterable[Study], rules: CleaningRules) -> tuple[list[Labelled
         left_out[step] = [study.uid for study in left if not test(study)]
         left = [study for study in left if test(study)]
         steps[step] = len(left)
-    labelled = [Labelled(study, rules.label(study)) for study in left]
-    steps["normal"] = sum(not case.label for case in labelled)
-    steps["abnormal"] = len(labelled) - steps["normal"]
-    return labelled, {"steps": steps, "left_out": left_out}
+    labeled = [Labeled(study, rules.label(study)) for study in left]
+    steps["normal"] = sum(not case.label for case in labeled)
+    steps["abnormal"] = len(labeled) - steps["normal"]
+    return labeled, {"steps": steps, "left_out": left_out}
 
 
 def _steps(rules: CleaningRules) -> list[tuple[str, Callable[[Study], bool]]]:
@@ -281,7 +282,7 @@ class _Reader:
     margin: float
     problems: list[str]
 
-    def rows(self, cases: Iterable[Labelled], pool: ThreadPoolExecutor, workers: int) -> Iterator[dict]:
+    def rows(self, cases: Iterable[Labeled], pool: ThreadPoolExecutor, workers: int) -> Iterator[dict]:
         """Rows in the cases' order; a few films a worker are read ahead."""
         waiting = iter(cases)
         while batch := list(islice(waiting, 4 * workers)):
@@ -293,7 +294,7 @@ class _Reader:
                 else:
                     yield row
 
-    def row(self, case: Labelled) -> dict | str:
+    def row(self, case: Labeled) -> dict | str:
         """The row of a case, or what is wrong with a film of it."""
         study, films = case.study, {}
         try:

@@ -37,7 +37,7 @@ __all__ = ["MimicCxr"]
 
 FOLDERS = ("files", "images")
 GROUP_FOLDERS, LIKE = [f"p{number}" for number in range(10, 20)], "p10 ... p19"
-LABELLERS = ("chexpert", "negbio", "none")
+LABELERS = ("chexpert", "negbio", "none")
 IDENTIFIER = re.compile(r"[ps]?(\d{1,12})(?:\.0+)?")  # 10000032, p10000032, or 10000032.0 as pandas writes it
 DICOM_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 METADATA_COLUMNS = ("dicom_id", "subject_id", "study_id", "ViewPosition")
@@ -70,8 +70,8 @@ class MimicCxr:
     )
 
     def __post_init__(self):
-        if self.labels not in LABELLERS:
-            raise InputError("labels", f"'{self.labels}'", ", ".join(LABELLERS), "choose one of them")
+        if self.labels not in LABELERS:
+            raise InputError("labels", f"'{self.labels}'", ", ".join(LABELERS), "choose one of them")
         if not self.tables.is_dir():
             found = "a file" if self.tables.is_file() else "no such folder"
             raise InputError(self.tables.name, found, "the folder of MIMIC-CXR-JPG's tables", "check the path")

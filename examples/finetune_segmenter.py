@@ -7,9 +7,9 @@ python examples/finetune_segmenter.py --images cxr/images --masks cxr/masks --la
 hf-medreport segment film.png --model segmenter --out masks
 
 The table's columns `path`, `mask` and `patient` say which films have a mask and who is on them: no patient is on both
-sides of the split. A mask marks the lungs, with the heart's shadow that lies over them, in one colour (255; 127 is
+sides of the split. A mask marks the lungs, with the heart's shadow that lies over them, in one color (255; 127 is
 ignored), so what is trained is lung or heart, the larger of the two logits. Nothing holds the heart in place:
-afterwards the whole field is called lung. Nothing is flipped: left and right are facts.
+afterward the whole field is called lung. Nothing is flipped: left and right are facts.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 """One drawn film, reported three times: with the labels that the model names itself, with the true ones, and told of
-findings that are not there: `make report`. What is told without being seen shows what labels from the reference buy.
+findings that are not there: `make report`. What is given without being seen shows what labels from the reference buy.
 
 python examples/report_labels.py --out reports
 """
@@ -18,7 +18,7 @@ from hf_medreport.phantom.chest.findings import observations
 ABSENT = "Pneumothorax, Fracture"
 
 
-def main(out: Path, model: str) -> None:
+def main(out: Path, model: str, overwrite: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     corpus = ChestCorpus(n=FILMS, seed=SEED, size=512, split="test")
     cases = map(corpus.__getitem__, range(FILMS))
@@ -33,7 +33,7 @@ def main(out: Path, model: str) -> None:
     for name, labels in (("own", None), ("true", ", ".join(observations(case.facts))), ("absent", ABSENT)):
         (report,) = report_films([film], pipe, labels=None if labels is None else [labels])
         facts = ticked(report.text, case.facts)
-        with ReportFolder(out / f"labels_{name}", {"labels": labels}, overwrite=True) as folder:
+        with ReportFolder(out / f"labels_{name}", {"labels": labels}, overwrite=overwrite) as folder:
             folder.add(report, facts)
             folder.finish()
         print(f"\n{report.to_text()}")
@@ -45,6 +45,7 @@ def main(out: Path, model: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("reports"))
+    parser.add_argument("--overwrite", action="store_true", help="In place of an older run's files.")
     parser.add_argument("--model", default="radscribe-tiny")
     arguments = parser.parse_args()
-    main(arguments.out, arguments.model)
+    main(arguments.out, arguments.model, arguments.overwrite)

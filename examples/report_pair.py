@@ -15,7 +15,7 @@ from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.registry import default_model
 
 
-def main(out: Path, model: str) -> None:
+def main(out: Path, model: str, overwrite: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     corpus = ChestCorpus(n=FILMS, seed=SEED, size=512, split="test", lateral=True)
     case = next(case for case in map(corpus.__getitem__, range(FILMS)) if len(case.facts) >= 3)
@@ -24,7 +24,7 @@ def main(out: Path, model: str) -> None:
     Image.fromarray(case.lateral.image).save(lateral)
 
     logging.disable_progress_bar()
-    with ReportFolder(out / "pairs", overwrite=True) as folder:
+    with ReportFolder(out / "pairs", overwrite=overwrite) as folder:
         for report in report_pairs([(frontal, lateral), (REAL_FILM, None)], load(model)):
             facts = ticked(report.text, case.facts) if report.film == frontal.name else None
             folder.add(report, facts)
@@ -38,6 +38,7 @@ def main(out: Path, model: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("reports"))
+    parser.add_argument("--overwrite", action="store_true", help="In place of an older run's files.")
     parser.add_argument("--model", default=default_model("pair"))
     arguments = parser.parse_args()
-    main(arguments.out, arguments.model)
+    main(arguments.out, arguments.model, arguments.overwrite)

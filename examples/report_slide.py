@@ -13,7 +13,7 @@ from hf_medreport.data.drawn.slides import write_slides
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.parser import parse_slide_report
 
-SEED, SIZE_PX, MPP = 3, 2048, 1.0  # a slide with a tumour
+SEED, SIZE_PX, MPP = 3, 2048, 1.0  # a slide with a tumor
 
 
 def words(fact: tuple) -> str:
@@ -30,15 +30,15 @@ def ticked(text: str, truth: frozenset) -> list[tuple[str, str]]:
     return sorted(facts) + [("missed", words(fact)) for fact in unsaid]
 
 
-def main(out: Path) -> None:
+def main(out: Path, overwrite: bool) -> None:
     corpus = SlideCorpus(n=1, seed=SEED, size=SIZE_PX, mpp=MPP, split="test")
     case, drawn = corpus[0], out / "drawn_slide"
-    write_slides(drawn, corpus, workers=1, overwrite=True)
+    write_slides(drawn, corpus, workers=1, overwrite=overwrite)
 
     logging.disable_progress_bar()
     (report,) = report_slides([drawn / "slides" / f"{case.case_id}.tiff"], load("histgen-tiny"))
     facts = ticked(report.text, case.facts.facts)
-    with ReportFolder(out / "slides", overwrite=True) as folder:
+    with ReportFolder(out / "slides", overwrite=overwrite) as folder:
         folder.add(report, facts)
         folder.finish()
     print(f"\n{report.film}\n  {report.text}")
@@ -50,4 +50,6 @@ def main(out: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("reports"))
-    main(parser.parse_args().out)
+    parser.add_argument("--overwrite", action="store_true", help="In place of an older run's files.")
+    arguments = parser.parse_args()
+    main(arguments.out, arguments.overwrite)

@@ -31,7 +31,7 @@ def ticked(text: str, truth: tuple) -> list[tuple[str, str]]:
     return sorted(facts) + [("missed", words) for key, words in true.items() if key not in stated]
 
 
-def main(out: Path) -> None:
+def main(out: Path, overwrite: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     corpus = ChestCorpus(n=FILMS, seed=SEED, size=512, split="test")
     case = next(case for case in map(corpus.__getitem__, range(FILMS)) if len(case.facts) >= 3)
@@ -40,7 +40,7 @@ def main(out: Path) -> None:
 
     logging.disable_progress_bar()
     pipe = load()
-    with ReportFolder(out, overwrite=True) as folder:
+    with ReportFolder(out, overwrite=overwrite) as folder:
         for report in report_films([phantom_film, REAL_FILM], pipe):
             facts = ticked(report.text, case.facts) if report.film == phantom_film.name else None
             folder.add(report, facts)
@@ -54,4 +54,6 @@ def main(out: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("reports"))
-    main(parser.parse_args().out)
+    parser.add_argument("--overwrite", action="store_true", help="In place of an older run's files.")
+    arguments = parser.parse_args()
+    main(arguments.out, arguments.overwrite)

@@ -1,8 +1,8 @@
 # /// script
 # dependencies = ["hf-medreport[train]"]
 # ///
-"""How far text alone goes on the impressions of the Indiana University collection: system 001's from-scratch
-Transformer, beside baselines that know even less.
+"""How far text alone goes on the impressions of the Indiana University collection: the from-scratch Transformer of
+the multi-task chest X-ray, beside baselines that know even less.
 
     python examples/train_report_transformer.py --archive NLMCXR_reports.tgz
 
@@ -153,7 +153,7 @@ def unigram_perplexity(train_ids: list, test_ids: list, vocabulary: int) -> floa
 
 
 def distinct(texts: list[str]) -> dict[str, float]:
-    """Different n-grams among all, of the COCO tokeniser's words (Li et al. 2016, arXiv 1510.03055)."""
+    """Different n-grams among all, of the COCO tokenizer's words (Li et al. 2016, arXiv 1510.03055)."""
     grams = count_ngrams([coco_words(text) for text in texts], 2)
     return {f"distinct-{one.order}": one.counts.shape[1] / max(int(one.counts.sum()), 1) for one in grams}
 

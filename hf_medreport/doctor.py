@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from hf_medreport.files.nearest import did_you_mean
-from hf_medreport.hub.folder import VERSIONS, outdated_files, travelling_files
+from hf_medreport.hub.folder import VERSIONS, outdated_files, traveling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, find_system, shipped, systems
@@ -116,7 +116,7 @@ def model_folder(name: str) -> Path:
 def compared_code(row: System, folder: Path) -> dict[str, list[str]]:
     """Which of a folder's Python files are not the installed library's."""
     outdated = sorted(path for path in outdated_files(row, folder) if path != VERSIONS)
-    ours = travelling_files(row)
+    ours = traveling_files(row)
     return {
         "differs": [path for path in outdated if (folder / path).is_file()],
         "missing": [path for path in outdated if not (folder / path).is_file()],

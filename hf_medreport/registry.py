@@ -7,10 +7,13 @@ kind has one contract suite in `tests/contract/`; adding a row is all it takes t
 """
 
 import importlib
+import logging
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from hf_medreport.files.nearest import did_you_mean
@@ -18,6 +21,8 @@ from hf_medreport.processing.input_error import InputError
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 GROUP = "hf_medreport.systems"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,16 @@ class System:
         config, model, processor: its classes; no processor: a tokenizer of any class.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
         pipeline: its `image-to-text` pipeline; None where the kind has none.
-        image_processor: a class of ours that AutoImageProcessor finds by this system's configuration.
+        image_processor: a class that AutoImageProcessor finds by this system's configuration, and that travels.
         reads: what a report model is given: `"film"`, `"pair"` (frontal and lateral film) or `"slide"`.
-        told: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
+        given: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
             needs or refuses it says `model.takes()`.
         text_metrics: by which its words are scored beside its facts, where images are drawn.
         check: a function (name, model, processor), called when a model is loaded, that refuses what does not fit.
         tasks: the function that scores what it does beside reporting, and the one that prints these scores.
         card: the function config -> `hub.card.Kind`, which says what its card shows.
         tiny: configuration small enough for tests.
-        checkpoint: the shipped model's folder name in `checkpoints/`, None where none ships.
+        checkpoint: the folder name in this library's `checkpoints/` of the model that it ships, None where none ships.
         default: whether `checkpoint` is the model that is taken where none is named, for what it reads.
         extras: which extras of this package it needs.
         recipe: the training recipe's module, None where there is none.
@@ -56,7 +61,7 @@ class System:
     pipeline: str | None = None
     image_processor: str | None = None
     reads: str | None = None
-    told: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     text_metrics: tuple[str, ...] = ()
     check: str | None = None
     tasks: tuple[str, str] | None = None
@@ -92,21 +97,38 @@ def named(name: str):
 def systems() -> tuple[System, ...]:
     """The rows of all systems: of this library's rooms, then of other packages.
 
-    Raises:
-        InputError: two rows of one model type.
+    What another package announces is left out with a warning where it gives no rows, or a model type that is taken.
     """
     rooms = importlib.import_module(GROUP)
-    found = [f"{GROUP}.{room.name}.row:ROWS" for room in pkgutil.iter_modules(rooms.__path__) if room.ispkg]
-    found += [point.value for point in entry_points(group=GROUP)]
-    rows, sources = [], {}
-    for source in found:
-        for row in named(source):
-            if row.model_type in sources:
-                expected = f"one row of it, and {sources[row.model_type]} has one"
-                raise InputError(source, f"model_type '{row.model_type}'", expected, "uninstall one of the two")
-            sources[row.model_type] = source
-            rows.append(row)
-    return tuple(rows)
+    rows = {}
+    for room in pkgutil.iter_modules(rooms.__path__):
+        if room.ispkg:
+            rows |= {row.model_type: row for row in named(f"{GROUP}.{room.name}.row:ROWS")}
+    for point in entry_points(group=GROUP):
+        for row in _rows_of(point):
+            if row.model_type in rows:
+                _leave_out(point, f"there is a system of model_type '{row.model_type}' already")
+            else:
+                rows[row.model_type] = row
+    return tuple(rows.values())
+
+
+def _rows_of(point: EntryPoint) -> tuple[System, ...]:
+    """The rows that another package announces; none, and a warning, where there is nothing of the kind."""
+    try:
+        rows = point.load()
+        reason = f"{point.value} is no tuple of {System.__module__}.System"
+    except Exception as error:  # whatever happens when a module of somebody else's is imported
+        rows, reason = None, f"{type(error).__name__}: {error}"
+    if isinstance(rows, tuple) and all(isinstance(row, System) for row in rows):
+        return rows
+    _leave_out(point, reason)
+    return ()
+
+
+def _leave_out(point: EntryPoint, reason: str) -> None:
+    package = point.dist.name if point.dist else "?"
+    logger.warning("systems of the package %s (entry point '%s') are left out: %s", package, point.name, reason)
 
 
 def find_system(model_type: object) -> System | None:
@@ -141,17 +163,36 @@ def default_model(reads: str) -> str:
 
 @cache
 def register_auto_classes() -> None:
-    """Teach transformers' Auto classes our own, so that a folder loads with the installed code and no remote code."""
+    """Teach transformers' Auto classes our own, so that a folder loads with the installed code and no remote code.
+
+    A system of another package whose code does not load is left out with a warning.
+    """
+    for row in systems():
+        with others_may_fail(row):
+            _register(row)
+
+
+@contextmanager
+def others_may_fail(row: System) -> Iterator[None]:
+    """Around what needs a row's code: where that of another package fails, it is left out with a warning."""
+    try:
+        yield
+    except Exception as error:
+        if row.config.startswith("hf_medreport."):
+            raise
+        logger.warning("%s of another package is left out: %s: %s", row.model_type, type(error).__name__, error)
+
+
+def _register(row: System) -> None:
     import transformers
 
-    for row in systems():
-        config, model = row.resolve("config"), row.resolve("model")
-        transformers.AutoConfig.register(row.model_type, config)
-        for name in row.auto_classes:
-            getattr(transformers, name).register(config, model)
-        if row.kind in ("report", "encoder"):
-            transformers.AutoProcessor.register(config, row.resolve("processor"))
-        if row.image_processor:
-            # Found by the class name that a folder gives; the configuration is only the key it is filed under.
-            backends = dict.fromkeys(("pil", "torchvision"), row.resolve("image_processor"))  # whatever is installed
-            transformers.AutoImageProcessor.register(config, image_processor_classes=backends)
+    config, model = row.resolve("config"), row.resolve("model")
+    transformers.AutoConfig.register(row.model_type, config)
+    for name in row.auto_classes:
+        getattr(transformers, name).register(config, model)
+    if row.kind in ("report", "encoder"):
+        transformers.AutoProcessor.register(config, row.resolve("processor"))
+    if row.image_processor:
+        # Found by the class name that a folder gives; the configuration is only the key it is filed under.
+        backends = dict.fromkeys(("pil", "torchvision"), row.resolve("image_processor"))  # whatever is installed
+        transformers.AutoImageProcessor.register(config, image_processor_classes=backends)

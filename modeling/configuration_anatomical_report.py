@@ -1,4 +1,4 @@
-"""Configuration of system 002: image encoder, GPT-2 decoder and a lung-heart prior in every decoder layer."""
+"""Configuration of layer-wise anatomical attention: image encoder, GPT-2, and a lung-heart prior in every layer."""
 
 from transformers import AutoConfig, GPT2Config, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec

@@ -1,4 +1,4 @@
-"""Configuration of system 001: two views, two reconstructions, a verdict and a report."""
+"""Configuration of the multi-task chest X-ray: two views, two reconstructions, a classification and a report."""
 
 from transformers import PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
@@ -30,13 +30,13 @@ class CxrMultitaskConfig(PreTrainedConfig):
         encoder_mean, encoder_std: of the three channels; 0 and 1 (default), since the notebook only divides by 255.
             Converted weights may ask for others.
         encoder_trainable_last_n: how many of the encoder's last layers are trained, counted as Keras lists them; 10 as
-            published (the last dense layer and the final normalisation). None trains all.
+            published (the last dense layer and the final normalization). None trains all.
         latent_grid: cells a side over which a view is pooled to its latent. 1 (default) is the mean over the film,
             which gives the published width of 2,048; more cells keep where a finding lies, for encoders too small to
             code it in their channels.
         decoder_channels: widths of the five stages of both U-Net decoders; not published, common ones.
-        use_skips: True. False is the ablation: with skips a decoder hardly needs the latent to redraw a film.
-        classifier_channels, classifier_dropout: of the two hidden layers of the verdict, as published.
+        use_skips: True. False is the ablation: with skips a decoder hardly needs the latent to reconstruct a film.
+        classifier_channels, classifier_dropout: of the two hidden layers of the classification, as published.
         reconstruction_loss: `"bce"` (default), `"mse"`, `"l1"`, `"ssim"` or `"mse+ssim"`. Not published, but the
             published values (0.23 to 0.29 at an MSE of 0.0005) fit no MSE, and fit cross-entropy on pixels.
         abnormal_weight, frontal_weight, lateral_weight, text_weight: of the four losses. 1, 0.5, 0.5, 1 is what gives

@@ -1,4 +1,4 @@
-"""Configuration of system 000, HistGen: a bag of patch features in, a pathology report out."""
+"""Configuration of HistGen: a bag of patch features in, a pathology report out."""
 
 from transformers import PreTrainedConfig
 

@@ -1,4 +1,4 @@
-"""Configuration of MedViLL, the encoder of system 004: image tokens and label text in one BERT."""
+"""Configuration of MedViLL, the encoder of RadScribe: image tokens and label text in one BERT."""
 
 from transformers import BertConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
@@ -6,7 +6,7 @@ from transformers.configuration_utils import SubConfigSpec
 from .config_error import ConfigError
 from .config_fields import refuse_misspelt_fields, refuse_other_values
 
-# The 13 findings that the CheXpert labeller looks for, in its order; its fourteenth, No Finding, is none of them.
+# The 13 findings that the CheXpert labeler looks for, in its order; its fourteenth, No Finding, is none of them.
 FINDINGS = (
     "Enlarged Cardiomediastinum",
     "Cardiomegaly",

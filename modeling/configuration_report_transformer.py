@@ -1,4 +1,4 @@
-"""Configuration of system 001's other text model: a Transformer that learns reports from nothing."""
+"""Configuration of the multi-task chest X-ray's other text model: a Transformer that learns reports from nothing."""
 
 from transformers import PreTrainedConfig
 

@@ -1,4 +1,4 @@
-"""System 002: a film's report by GPT-2 that is told in every layer where lungs and heart are.
+"""Layer-wise anatomical attention: a film's report by GPT-2 that is told in every layer where lungs and heart are.
 
 After the UDEM thesis "layer-wise anatomical attention" (arXiv 2512.16841). Patch features of an image encoder are
 projected to the decoder's width and stand before the text, `[patches][text]`; a lung-heart mask becomes one additive
@@ -41,6 +41,7 @@ from .gpt2_stack import GPT2Stack, NumberedGPT2Block
 from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .position_expansion import expand_positions
+from .sentence_maps import sentence_maps
 
 
 class AnatomicalGPT2Block(NumberedGPT2Block):
@@ -304,7 +305,7 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
         """One pass over film and text.
 
         Args:
-            pixel_values: (batch, 3, height, width), normalised.
+            pixel_values: (batch, 3, height, width), normalized.
             input_ids: (batch, text) token ids after the image; taken from `labels` when absent.
             attention_mask: (batch, text), 0 on padding; together with `inputs_embeds` or a cache it covers image and
                 text.
@@ -486,12 +487,12 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             inputs_embeds = self._append_text(image_embeds, generated)
             logits = self(inputs_embeds=inputs_embeds, prior=prior, logits_to_keep=generated.shape[1] + 1).logits
             scores = logits[:, :-1].float().log_softmax(-1).gather(-1, generated[..., None])[..., 0]
-            maps = []
-            for sentence in range(int(sentence_of_token.max()) + 1):
-                total = scores[sentence_of_token == sentence].sum()
-                (gradient,) = torch.autograd.grad(total, image_embeds, retain_graph=True)
-                relevance = (gradient * image_embeds).sum(-1).clamp(min=0).detach().float()
-                maps.append(relevance / relevance.sum(-1, keepdim=True).clamp(min=1e-30))
+            maps = sentence_maps(
+                scores,
+                sentence_of_token,
+                [image_embeds],
+                lambda gradient: (gradient * image_embeds).sum(-1).clamp(min=0),
+            )
         rows, columns = prior.shape[-2:] if prior is not None else square_grid(num_patches)
         evidence = torch.stack(maps, dim=1) if maps else image_embeds.new_zeros(len(generated), 0, num_patches)
         return scores.detach(), evidence.unflatten(-1, (rows, columns))

@@ -1,6 +1,6 @@
-"""System 001: a frontal and a lateral film are redrawn, called normal or abnormal, and reported by one model.
+"""Multi-task chest X-ray: two views are reconstructed, called normal or abnormal, and reported by one model.
 
-After the published notebook "multi-task chest X-ray": one DenseNet-121 sees both views, two U-Net decoders redraw
+After the published notebook "multi-task chest X-ray": one DenseNet-121 sees both views, two U-Net decoders reconstruct
 them, the pooled bottlenecks of both views are the latent that a classifier and every layer of a GPT-2 read.
 
     frontal -+                 +- frontal decoder -> reconstruction     (U-Net, with skips)
@@ -13,17 +13,18 @@ What differs from the notebook, and why:
 | notebook | here | effect |
 |---|---|---|
 | the latent's point of entry is not said | before every block (`LatentGPT2Config`) | each layer reads it |
-| pooled bottleneck | pooled after the final normalisation and ReLU | the unfrozen `bn` is used; evidence is a CAM |
+| pooled bottleneck | pooled after the final normalization and ReLU | the unfrozen `bn` is used; evidence is a CAM |
 | films cropped beforehand by a Keras U-Net | beforehand, or by the model's own segmenter | raw films may be given |
 | both views or nothing | a missing view has a learned latent | one film alone gets a report that says so |
 | padding is probably learned | masked; `include_pad_in_loss` | the text loss means what it says |
 
     model = CxrMultitaskForConditionalGeneration.from_encoder_decoder_pretrained("chexnet", "openai-community/gpt2")
-    output = model(frontal, lateral)        # verdict, reconstructions, boxes
+    output = model(frontal, lateral)        # classification, reconstructions, boxes
     ids = model.generate(frontal, lateral)  # report
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -38,12 +39,13 @@ from .keywords import known_generation_keywords, known_keywords
 from .lung_crop import crop_boxes, crop_to_boxes, largest_components
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .modeling_latent_gpt2 import LatentGPT2LMHeadModel
+from .sentence_maps import sentence_maps
 from .structural_similarity import structural_similarity
 from .unet_decoder import UNetDecoder
 from .whole_linear import linear
 
 VIEWS = ("frontal", "lateral")
-UNKNOWN = -100  # a verdict that is not known
+UNKNOWN = -100  # a classification that is not known
 LUNGS = 0  # the segmenter's channel
 OUTSIDE = 1e-3  # rounding may leave [0, 1] by so much
 
@@ -104,7 +106,7 @@ class AbnormalClassifier(nn.Sequential):
 
 
 class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
-    """Shared DenseNet -> two U-Net decoders, a verdict and a latent-conditioned GPT-2."""
+    """Shared DenseNet -> two U-Net decoders, a classification and a latent-conditioned GPT-2."""
 
     config_class = CxrMultitaskConfig
     base_model_prefix = "model"
@@ -294,7 +296,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         targets and reconstructions of each view, named and shaped as in `CxrMultitaskOutput`."""
         if not full:
             return {}
-        drawn = {name: value for name, value in self.redraw(seen).items() if not name.endswith("_loss")}
+        drawn = {name: value for name, value in self.reconstruct(seen).items() if not name.endswith("_loss")}
         logits = {"abnormal_logits": self.classifier(self.latent_of(seen))[:, 0]} if self.config.abnormal_weight else {}
         return {"views": seen.views, "boxes": seen.boxes, **logits, **drawn}
 
@@ -362,7 +364,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if abnormal_labels is not None:
             parts["abnormal_loss"] = self.abnormal_loss(parts["abnormal_logits"], abnormal_labels)
         if reconstruct:
-            parts |= self.redraw(seen)
+            parts |= self.reconstruct(seen)
         if (labels is not None or input_ids is not None) and self.works_on("text"):
             parts |= self.write(latent, input_ids, attention_mask, labels)
         return CxrMultitaskOutput(loss=self.total_loss(parts), **parts)
@@ -381,7 +383,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return sum(weighted) if weighted else None
 
     def abnormal_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
-        """Cross-entropy over the cases whose verdict is known; None where no one's is."""
+        """Cross-entropy over the cases whose classification is known; None where no one's is."""
         if labels.shape != logits.shape:
             raise ConfigError(
                 "abnormal_labels",
@@ -402,7 +404,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return None
         return nn.functional.binary_cross_entropy_with_logits(logits[known].float(), labels[known].float())
 
-    def redraw(self, seen: SeenViews) -> dict[str, torch.Tensor]:
+    def reconstruct(self, seen: SeenViews) -> dict[str, torch.Tensor]:
         """Reconstructions, targets and their losses, of the views that any case has."""
         parts = {}
         for index, name in enumerate(VIEWS):
@@ -511,16 +513,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             ids, mask = self.after_start(generated[:, :-1], None)
             logits = self.decoder(ids, self.latent_of(seen), attention_mask=mask, use_cache=False).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[..., None])[..., 0]
-            maps = []
-            for sentence in range(int(sentence_of_token.max()) + 1):
-                total = scores[sentence_of_token == sentence].sum()
-                gradients = torch.autograd.grad(total, seen.activations, retain_graph=True)
-                halves = [
-                    scattered((gradient * activations).sum(1).clamp(min=0).detach().float(), rows, missing=0.0)
-                    for gradient, activations, rows in zip(gradients, seen.activations, seen.views.T, strict=True)
-                ]
-                relevance = torch.cat(halves, dim=-1)
-                maps.append(relevance / relevance.sum(dim=(1, 2), keepdim=True).clamp(min=1e-30))
+            maps = sentence_maps(scores, sentence_of_token, seen.activations, partial(side_by_side, seen))
         side = self.config.image_size // 32
         evidence = torch.stack(maps, dim=1) if maps else scores.new_zeros(len(generated), 0, side, 2 * side)
         return scores.detach(), evidence
@@ -552,7 +545,7 @@ def checked_views(given: list[torch.Tensor | None], views: torch.Tensor | None, 
                 name,
                 f"values from {low:.4g} to {high:.4g}",
                 "[0, 1]",
-                "divide by the largest grey value, and leave mean and deviation to encoder_mean and encoder_std",
+                "divide by the largest gray value, and leave mean and deviation to encoder_mean and encoder_std",
             )
     if all(films is not None for films in given) and len(given[0]) != len(given[1]):
         raise ConfigError(
@@ -576,6 +569,15 @@ def checked_views(given: list[torch.Tensor | None], views: torch.Tensor | None, 
     return views
 
 
+def side_by_side(seen: SeenViews, *gradients: torch.Tensor) -> torch.Tensor:
+    """Positive gradient times activation of both films, (batch, rows, 2 x columns); 0 of one that is missing."""
+    halves = [
+        scattered((gradient * activations).sum(1).clamp(min=0).float(), rows, missing=0.0)
+        for gradient, activations, rows in zip(gradients, seen.activations, seen.views.T, strict=True)
+    ]
+    return torch.cat(halves, dim=-1)
+
+
 def scattered(values: torch.Tensor, rows: torch.Tensor, missing: float = torch.nan) -> torch.Tensor:
     """Values of the chosen rows in a tensor of all rows, `missing` in the others."""
     if rows.all():
@@ -586,7 +588,7 @@ def scattered(values: torch.Tensor, rows: torch.Tensor, missing: float = torch.n
 
 
 def reconstruction_loss(logits: torch.Tensor, target: torch.Tensor, kind: str) -> torch.Tensor:
-    """How far redrawn films are from the films, both (batch, 3, size, size); kinds as in `CxrMultitaskConfig`."""
+    """How far reconstructed films are from the films, both (batch, 3, size, size); kinds as in `CxrMultitaskConfig`."""
     if kind == "bce":
         return nn.functional.binary_cross_entropy_with_logits(logits, target)
     drawn, losses = logits.sigmoid(), []

@@ -1,4 +1,4 @@
-"""GPT-2 that is told in every layer what an image's latent says: the report writer of system 001.
+"""GPT-2 that is told in every layer what an image's latent says: the report writer of the multi-task chest X-ray.
 
 A latent (batch, latent_size) is projected to GPT-2's width and added to the hidden states of all positions, at every
 block. The published notebook says "added to the hidden states by broadcasting over the sequence" and not where; see

@@ -1,4 +1,4 @@
-"""System 001's from-scratch language model: a report goes on from its first words, without any image.
+"""The multi-task chest X-ray's from-scratch language model: a report goes on from its first words, without any image.
 
 After Vaswani et al., "Attention Is All You Need" (NeurIPS 2017, arXiv 1706.03762), of which this is the decoder without
 attention to an encoder: sinusoidal positions, embeddings scaled by the square root of the width and tied to the output,
@@ -59,6 +59,8 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
+    """Two layers with a ReLU between them."""
+
     def __init__(self, config: ReportTransformerConfig):
         super().__init__()
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size)

@@ -1,7 +1,7 @@
 """The decoder of a U-Net: from an encoder's five maps back to the film (Ronneberger et al. 2015).
 
 A stage is a transposed convolution, batch norm and ReLU, the encoder's map of that size beside it, and a convolution:
-what is published of system 001. Widths and the norm after the second convolution are ours.
+what is published of the multi-task chest X-ray. Widths and the norm after the second convolution are ours.
 """
 
 import torch
@@ -31,7 +31,7 @@ class UNetDecoder(nn.Module):
         self.head = nn.Conv2d(inputs, 3, kernel_size=1)
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
-        """Logits (batch, 3, size, size) of a film's grey values, from the encoder's five maps."""
+        """Logits (batch, 3, size, size) of a film's gray values, from the encoder's five maps."""
         hidden = maps[-1]
         for up, merge, skip in zip(self.up, self.merge, [*reversed(maps[:-1]), None], strict=True):
             hidden = up(hidden)

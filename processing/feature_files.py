@@ -179,7 +179,7 @@ def _read_pt(path: Path) -> PatchFeatures:
         found = f"a {type(features).__name__}"
         raise InputError(path.name, found, "one tensor saved by torch.save", "save the tensor alone")
     if features.layout != torch.strided or features.is_quantized:
-        found = "a sparse or quantised tensor"
+        found = "a sparse or quantized tensor"
         raise InputError(path.name, found, "a plain tensor saved by torch.save", "save its dense float values")
     if features.dtype == torch.bfloat16:
         features = features.float()

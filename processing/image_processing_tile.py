@@ -2,7 +2,7 @@
 
 Saved with a model as `preprocessor_config.json`, so that a slide is always cut as it was for training. The defaults are
 HistGen's: tiles of 512 px at level 0 whatever the magnification, side by side, resized to 224 px by PIL's bicubic
-filter and normalised with ImageNet's mean and standard deviation.
+filter and normalized with ImageNet's mean and standard deviation.
 
     processor = TileImageProcessor(mpp=0.5)
     pixel_values = processor(tiles, return_tensors="pt").pixel_values
@@ -87,7 +87,7 @@ class TileImageProcessor(BaseImageProcessor):
             raise InputError("tissue", f"{self.tissue!r}", "tcga or otsu", "choose one of them")
 
     def preprocess(self, images, return_tensors=None) -> BatchFeature:
-        """Resize and normalise.
+        """Resize and normalize.
 
         Args:
             images: tiles as one uint8 array (n, px, px, 3), or a list of PIL images or uint8 arrays (height, width, 3).

@@ -1,14 +1,14 @@
-"""Read any picture of a patient into one form: float32 in [0, 1], (height, width) grey or (height, width, 3) colour.
+"""Read any picture of a patient into one form: float32 in [0, 1], (height, width) gray or (height, width, 3) color.
 
 The kind of a file is decided by its first bytes, never by its name. What happens to the values:
 
 - 8-bit pictures are divided by 255, 1-bit pictures become 0 and 1.
-- Grey pictures of more than 8 bits (16-bit PNG, 12/16/32-bit and float TIFF) are stretched from their own minimum to
-  their own maximum: these formats carry no display window. DICOM does; see `dicom_reading`. 16-bit colour is read at
+- Gray pictures of more than 8 bits (16-bit PNG, 12/16/32-bit and float TIFF) are stretched from their own minimum to
+  their own maximum: these formats carry no display window. DICOM does; see `dicom_reading`. 16-bit color is read at
   8 bits, which is what PIL gives.
 - Transparent pixels are laid on black, the value of air and of padding on a film.
 - The orientation in EXIF is applied, as any viewer does. Nothing else turns or mirrors a picture.
-- Colour stays colour even where the three channels agree; CMYK and palettes become RGB.
+- Color stays color even where the three channels agree; CMYK and palettes become RGB.
 
     film = read_image("film.png")            # (height, width)
     tile = read_image("stack.tif", frame=2)  # the third page
@@ -73,7 +73,7 @@ def read_image(
         name: what messages call the source; by default the file's name.
 
     Returns:
-        float32 in [0, 1], (height, width) for grey, (height, width, 3) for colour.
+        float32 in [0, 1], (height, width) for gray, (height, width, 3) for color.
 
     Raises:
         InputError: the source is missing, damaged, of another kind, too small or too large, blank, holds NaN or
@@ -89,7 +89,7 @@ def read_mask(
     max_pixels: int = MAX_PIXELS,
     name: str | None = None,
 ) -> np.ndarray:
-    """Read a mask: as `read_image`, but without colour, and it may be empty or full.
+    """Read a mask: as `read_image`, but without color, and it may be empty or full.
 
     Returns:
         float32 (height, width) in [0, 1]: the values divided by the largest one, so that 0/1 and 0/255 files give the
@@ -97,10 +97,10 @@ def read_mask(
     """
     name, mask = _values(source, None, max_pixels, name)
     if mask.ndim == 3 and (mask == mask[..., :1]).all():
-        mask = mask[..., 0]  # a grey mask saved as RGB
+        mask = mask[..., 0]  # a gray mask saved as RGB
     if mask.ndim == 3 or mask.min() < 0:
-        found = "colours" if mask.ndim == 3 else "negative values"
-        raise InputError(name, found, "a grey mask, 0 outside the organ", "save the mask as a grey PNG")
+        found = "colors" if mask.ndim == 3 else "negative values"
+        raise InputError(name, found, "a gray mask, 0 outside the organ", "save the mask as a gray PNG")
     mask = mask.astype(np.float32)
     return mask / max(float(mask.max()), 1e-9)
 
@@ -180,9 +180,9 @@ def _picture_values(name: str, picture: Image, frame: int | None, max_pixels: in
         deep = stretched(values)
         return 1 - deep if inverted and values.min() < values.max() else deep
     if picture.mode in ("P", "PA", "RGBa", "La") or "transparency" in picture.info:
-        grey = picture.mode in ("1", "L", "La")
+        gray = picture.mode in ("1", "L", "La")
         transparent = picture.mode != "P" or "transparency" in picture.info
-        return np.asarray(picture.convert("LA" if grey else "RGBA" if transparent else "RGB"))
+        return np.asarray(picture.convert("LA" if gray else "RGBA" if transparent else "RGB"))
     if picture.mode not in ("1", "L", "LA", "RGB", "RGBA"):
         picture = picture.convert("RGB")
     return np.asarray(picture)

@@ -124,7 +124,7 @@ class PatchEncoder:
 
     @torch.inference_mode()
     def vectors(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(n, 3, height, width) normalised pixels -> (n, width), by the pooling rule."""
+        """(n, 3, height, width) normalized pixels -> (n, width), by the pooling rule."""
         return self.pooled(pixels)
 
     def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -142,7 +142,7 @@ class PatchEncoder:
         raise InputError(self.name, found, "one vector a tile", "choose another encoder")
 
     def _probe(self) -> int:
-        """The width of the vectors, from one grey tile; a model that gives none is refused here and not in a run."""
+        """The width of the vectors, from one gray tile; a model that gives none is refused here and not in a run."""
         size = self.preprocessing.get("size") or DEFAULT_SIZE
         try:
             return self.vectors(torch.zeros(1, 3, size, size)).shape[1]

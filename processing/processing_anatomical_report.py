@@ -1,4 +1,4 @@
-"""The processor of system 002: films and masks on one side, report text on the other.
+"""The processor of layer-wise anatomical attention: films and masks on one side, report text on the other.
 
 processor = AnatomicalReportProcessor(FilmImageProcessor(size=512), AutoTokenizer.from_pretrained("gpt2"))
 inputs = processor(["a.png", {"frontal": "b.dcm", "mask": "b_mask.png"}])
@@ -40,7 +40,7 @@ class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
 
         Args:
             images: a film, or a case as a dict with `frontal` (or `images` with one film) and optionally `mask`, or a
-                list of either. A `lateral` film is accepted and not used: system 002 reads frontal films.
+                list of either. A `lateral` film is accepted and not used: the model reads frontal films.
             text: prompts to continue; padded on the left.
             masks: lung-heart masks, one a film.
             text_target: reports to learn. They become `labels`, each ended by the end-of-text token, padded with -100
@@ -82,7 +82,7 @@ class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
 
 
 def frontal_film(case):
-    """The film of a case that system 002 reads."""
+    """The film of a case that layer-wise anatomical attention reads."""
     if not isinstance(case, dict):
         return case
     unknown = set(case) - set(VIEWS)
@@ -93,7 +93,9 @@ def frontal_film(case):
         found = f"unknown keys {sorted(unknown)}" if unknown else f"keys {sorted(case)} without one frontal film"
         raise InputError("case", found, "{'frontal': film} or {'images': [film]}", "name the frontal film")
     if case.get("lateral") is not None:
-        logger.warning_once("system 002 reads frontal films only: the lateral film of a case is not used")
+        logger.warning_once(
+            "layer-wise anatomical attention reads frontal films only: the lateral film of a case is not used"
+        )
     return film
 
 

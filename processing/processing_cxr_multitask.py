@@ -1,4 +1,4 @@
-"""The processor of system 001: a frontal and a lateral film, or one of them, on one side, report text on the other.
+"""The processor of the multi-task chest X-ray: one or both views of a chest on one side, report text on the other.
 
 processor = CxrMultitaskProcessor(FilmImageProcessor(size=224, image_mean=(0, 0, 0), image_std=(1, 1, 1)), tokenizer)
 inputs = processor({"frontal": "f.png", "lateral": "l.dcm"})   # one case; a film alone is a frontal one
@@ -15,14 +15,14 @@ from .report_tokens import ReportTokens
 
 VIEWS = ("frontal", "lateral")
 CASE_KEYS = (*VIEWS, "images", "mask", "abnormal")
-UNKNOWN = -100  # a verdict that is not known
+UNKNOWN = -100  # a classification that is not known
 
 
 class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
     """Image processor and tokenizer of `CxrMultitaskForConditionalGeneration`.
 
-    Films are only divided to [0, 1]: what the encoder wants beyond that, the model does, since the decoders redraw
-    grey values.
+    Films are only divided to [0, 1]: what the encoder wants beyond that, the model does, since the decoders reconstruct
+    gray values.
     """
 
     def __init__(self, image_processor: FilmImageProcessor = None, tokenizer=None, **kwargs):
@@ -46,7 +46,7 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
         Args:
             images: a case or a list of cases. A case is a frontal film, or a dict with `frontal`, `lateral` or both
                 (or `images`, a list of the two), and optionally `mask` (the lungs of the frontal film) and `abnormal`
-                (0 or 1, the verdict to learn).
+                (0 or 1, the classification to learn).
             text: prompts to continue; padded on the left.
             text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
             max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
@@ -113,8 +113,8 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
         data = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in rows.items()}
         data["views"] = torch.tensor([[int(case.get(view) is not None) for view in VIEWS] for case in cases])
         if any(case.get("abnormal") is not None for case in cases):
-            verdicts = [case.get("abnormal") for case in cases]
-            data["abnormal_labels"] = torch.tensor([UNKNOWN if v is None else int(v) for v in verdicts])
+            classifications = [case.get("abnormal") for case in cases]
+            data["abnormal_labels"] = torch.tensor([UNKNOWN if v is None else int(v) for v in classifications])
         return data
 
     def _film(self, film, mask=None) -> BatchFeature:

@@ -1,4 +1,4 @@
-"""The processor of system 004: a film and its labels on one side, report text on the other.
+"""The processor of RadScribe: a film and its labels on one side, report text on the other.
 
 processor = RadScribeProcessor(FilmImageProcessor(size=512, fit="pad"), t5_tokenizer, bert_tokenizer)
 inputs = processor({"frontal": "f.png", "labels": ["Cardiomegaly"]})  # labels that are given are oracle labels
@@ -128,7 +128,7 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
         pieces = [self._pieces(label_text([name])) for name in self.label_names]
         return {"label_pieces": pieces, "label_separator": self._pieces(",")}
 
-    def told_labels(self, label_ids: torch.Tensor) -> list[list[str]]:
+    def given_labels(self, label_ids: torch.Tensor) -> list[list[str]]:
         """The names in label text (batch, max_text_tokens + 1), as `label_inputs` or a model's own head write it.
 
         A name that was cut off at the end of the text is left out.
@@ -139,8 +139,8 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
         return [[names[part] for part in of_text if part in names] for of_text in parts]
 
     def described(self, details: dict[str, torch.Tensor]) -> dict:
-        """`labels`, the names that the model was told of a case, and `label_source`, `"oracle"` or `"predicted"`."""
-        (names,) = self.told_labels(details["label_ids"][None])
+        """`labels`, the names that the model was given of a case, and `label_source`, `"oracle"` or `"predicted"`."""
+        (names,) = self.given_labels(details["label_ids"][None])
         return {"labels": names, "label_source": "oracle" if details["oracle"] else "predicted"}
 
     def _pieces(self, text: str) -> list[int]:

@@ -69,6 +69,7 @@ class OpenSlideSource:
         return self._handle
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         handle = self._opened()
         try:
             picture = handle.read_region((x, y), level, (width, height))
@@ -85,6 +86,7 @@ class OpenSlideSource:
         return on_white(np.asarray(picture))
 
     def close(self) -> None:
+        """Let go of the file; a later read opens it again."""
         if self._handle is not None:
             self._handle.close()
             self._handle = None
@@ -132,6 +134,7 @@ class PictureSource:
         return on_white(np.asarray(picture.convert("RGBA" if transparent else "RGB")))
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         if self._pixels is None:
             self._pixels = self._decoded()
         canvas = np.full((height, width, 3), 255, np.uint8)
@@ -139,6 +142,7 @@ class PictureSource:
         return canvas
 
     def close(self) -> None:
+        """Let go of the file; a later read opens it again."""
         self._pixels = None
 
 
@@ -159,6 +163,7 @@ class ArraySource:
         self.level_sizes = ((picture.shape[1], picture.shape[0]),)
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         canvas = np.full((height, width, 3), 255, np.uint8)
         paste(canvas, self._pixels, -x, -y)
         return canvas
@@ -199,16 +204,17 @@ class DicomSource:
         _check_levels(self.name, (*self.level_sizes, self.tile_size))
         self.across = -(-self.level_sizes[0][0] // self.tile_size[0])
         down = -(-self.level_sizes[0][1] // self.tile_size[1])
-        organised = header.get("DimensionOrganizationType", "TILED_FULL")
-        if organised != "TILED_FULL" or frames != self.across * down:
+        organized = header.get("DimensionOrganizationType", "TILED_FULL")
+        if organized != "TILED_FULL" or frames != self.across * down:
             raise InputError(
                 self.name,
-                f"{frames} frames organised as {organised}",
+                f"{frames} frames organized as {organized}",
                 f"TILED_FULL with {self.across * down} frames",
                 "save it as one plane of full tiles",
             )
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         canvas = np.full((height, width, 3), 255, np.uint8)
         tile_width, tile_height = self.tile_size
         total_width, total_height = self.level_sizes[0]
@@ -233,7 +239,7 @@ class DicomSource:
             raise InputError(
                 self.name,
                 f"frame {index} of shape {pixels.shape}, {pixels.dtype}",
-                "8-bit colour",
+                "8-bit color",
                 "save the slide in RGB",
             )
         return pixels

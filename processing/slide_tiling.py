@@ -1,7 +1,7 @@
 """Cut the tissue of a slide into tiles, in the order of the original.
 
 A grid starts at the top left corner of each region's bounding box. A tile belongs to the region if one of the four
-points a quarter of its side from its centre lies in the outline or on it, and if its centre lies in no hole. Tiles are
+points a quarter of its side from its center lies in the outline or on it, and if its center lies in no hole. Tiles are
 ordered region by region, column by column. Those at the right and lower rim may reach over the slide's edge, where they
 are white. (CLAM, Lu et al. 2021: `four_pt`, "easy", with padding.)
 
@@ -120,9 +120,9 @@ def region_grid(region: TissueRegion, level0_px: int, step: int) -> np.ndarray:
 
 
 def _belongs(region: TissueRegion, x: int, y: int, side: int) -> bool:
-    """Whether a tile at (x, y) shows enough of the region: a point inside near its centre, the centre in no hole."""
-    centre_x, centre_y, quarter = x + side // 2, y + side // 2, side // 4
-    near = [(centre_x + dx, centre_y + dy) for dx in (-quarter, quarter) for dy in (-quarter, quarter)]
+    """Whether a tile at (x, y) shows enough of the region: a point inside near its center, the center in no hole."""
+    center_x, center_y, quarter = x + side // 2, y + side // 2, side // 4
+    near = [(center_x + dx, center_y + dy) for dx in (-quarter, quarter) for dy in (-quarter, quarter)]
     if not any(_inside(region.contour, *point) >= 0 for point in near):
         return False
     return not any(_inside(hole, x + side / 2, y + side / 2) > 0 for hole in region.holes)

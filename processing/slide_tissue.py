@@ -4,8 +4,8 @@
 fixed 8 on the level nearest to 64x, regions of more than 16 and holes of more than 4 squares of 512 px, at most 8 holes
 a region. It has no filter for ink: tiles under a pen mark are cut as the original cuts them.
 
-`otsu` thresholds the saturation by Otsu's method and takes ink off the mask (green, blue, red or black: the colours of
-markers, which no stain has at the scale of a tile). It keeps regions down to a quarter of a tile. Grey background,
+`otsu` thresholds the saturation by Otsu's method and takes ink off the mask (green, blue, red or black: the colors of
+markers, which no stain has at the scale of a tile). It keeps regions down to a quarter of a tile. Gray background,
 white glass and shadows have no saturation; neither preset takes them for tissue.
 
 A level of more than 100 million px, which CLAM refuses (it happens where a slide has no pyramid), is shrunk by a box

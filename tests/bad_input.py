@@ -22,7 +22,7 @@ from hf_medreport.data.tables import ReportDataset
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.registry import system
-from tests.labelled import save_labelled
+from tests.labeled import save_labeled
 from tests.processing.dicom_files import write_dicom
 from tests.tiny import film_array, save_tiny
 
@@ -94,7 +94,7 @@ bad("array", "integers of 64 bits")(lambda folder: film_array().astype(np.int64)
 bad("array", "four axes")(lambda folder: film_array()[None, None])
 bad("array", "values over 1")(lambda folder: film_array() / 100)
 bad("array", "NaN")(lambda folder: np.where(film_array() > 250, np.nan, 0.5))
-bad("mask", "colours", read_mask)(
+bad("mask", "colors", read_mask)(
     lambda folder: saved(folder, "mask.png", np.stack([film_array(), film_array().T, film_array()], axis=-1))
 )
 
@@ -260,17 +260,17 @@ def _(folder):
     return save_tiny(system("medvill"), folder / "model")
 
 
-def labelled(folder: Path, **changes) -> Path:
+def labeled(folder: Path, **changes) -> Path:
     """A RadScribe that predicts labels, with changes in its encoder's configuration."""
-    path = save_labelled("predicted", folder / "model") / "config.json"
+    path = save_labeled("predicted", folder / "model") / "config.json"
     changed(path, encoder=json.loads(path.read_text())["encoder"] | changes)
     return folder / "model"
 
 
-bad("model folder", "a label mode that there is not", load)(lambda folder: labelled(folder, label_mode="told"))
-bad("model folder", "fewer label pieces than names", load)(lambda folder: labelled(folder, label_pieces=[[5]]))
+bad("model folder", "a label mode that there is not", load)(lambda folder: labeled(folder, label_mode="told"))
+bad("model folder", "fewer label pieces than names", load)(lambda folder: labeled(folder, label_pieces=[[5]]))
 bad("model folder", "weights of another image encoder", load)(
-    lambda folder: labelled(folder, image_encoder="bert_vit", image_encoder_sizes={"patch_size": 8, "channels": 8})
+    lambda folder: labeled(folder, image_encoder="bert_vit", image_encoder_sizes={"patch_size": 8, "channels": 8})
 )
 
 

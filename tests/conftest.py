@@ -48,7 +48,7 @@ def fresh():
 
 @pytest.fixture
 def film_png(tmp_path):
-    """A 64 x 64 grey film with contrast."""
+    """A 64 x 64 gray film with contrast."""
     path = tmp_path / "film.png"
     Image.fromarray(film_array()).save(path)
     return path

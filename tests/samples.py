@@ -8,7 +8,7 @@ from tests.tiny import film_array, tissue_array
 
 
 def shipped_inputs(row: System) -> dict:
-    """A grey film, or of a model that reads slides a piece of stained tissue with its resolution."""
+    """A gray film, or of a model that reads slides a piece of stained tissue with its resolution."""
     slide = row.reads == "slide"
     sample = Image.fromarray(tissue_array(512) if slide else film_array())
     return dict(load(row.checkpoint, device="cpu").preprocess(sample, {"slide_mpp": 1.0} if slide else {}))

@@ -93,8 +93,8 @@ MESSAGES = {
     ("array", "NaN"): (
         "array: found 90 NaN or infinite pixels; expected finite pixel values; replace or mask them before saving"
     ),
-    ("mask", "colours"): (
-        "mask.png: found colours; expected a grey mask, 0 outside the organ; save the mask as a grey PNG"
+    ("mask", "colors"): (
+        "mask.png: found colors; expected a gray mask, 0 outside the organ; save the mask as a gray PNG"
     ),
     ("DICOM", "no pixels"): (
         "film.dcm: found a DICOM file without pixel data; expected a DICOM image; choose the image of this study"

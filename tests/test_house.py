@@ -1,8 +1,10 @@
-"""The house: imports run down only, every room has its tests, and only the command line speaks of flags."""
+"""The house: imports run down only and in no circle, files stay small, and only the command line speaks of flags."""
 
 import ast
+import graphlib
 import importlib
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,15 +12,18 @@ import pytest
 import hf_medreport
 
 PACKAGE = Path(hf_medreport.__file__).parent
-# From the ceiling to the floor. `hub` stands below `training`: it needs nothing of it, and training writes folders.
+# modeling, processing and dataset_scripts lie elsewhere in an editable install.
+TOPS = {name: importlib.import_module(f"hf_medreport.{name}") for name in ("dataset_scripts", "modeling", "processing")}
+LIBRARY = [PACKAGE, *(Path(top.__file__).parent for top in TOPS.values())]
+# From the ceiling to the floor: a file imports from its own room and from lower floors, not from beside it. `hub`
+# stands below `training`: it needs nothing of it, and training writes folders.
 FLOORS = [
-    ["cli", "doctor"],
+    ["cli"],
     ["systems"],
     ["training"],
     ["evaluation"],
-    ["inference"],
-    ["hub"],
-    ["dataset_scripts"],
+    ["inference", "doctor"],
+    ["hub", "dataset_scripts"],
     ["data"],
     ["phantom"],
     ["registry"],
@@ -27,20 +32,77 @@ FLOORS = [
     ["version"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-FILES = [path for path in PACKAGE.rglob("*.py") if "checkpoints" not in path.parts and path.parent != PACKAGE]
+LINES, LINES_OF_MODELING, MODULES_A_FOLDER = 450, 700, 16
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_run_down_only(path):
-    room = path.relative_to(PACKAGE).parts[0]
+def _modules() -> dict[str, Path]:
+    """Every module of the library by its dotted name; a package by that of its folder."""
+    found = {}
+    for folder, root in zip(LIBRARY, ["hf_medreport", *(f"hf_medreport.{name}" for name in TOPS)], strict=True):
+        for path in folder.rglob("*.py"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            if "checkpoints" not in parts:
+                found[".".join([root, *parts]).removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports(name: str, path: Path) -> set[str]:
+    """The modules of the library that a module imports anywhere in it, its functions too; a row's strings are none."""
+    package, found = name if path.name == "__init__.py" else name.rpartition(".")[0], set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hf_medreport."):
-            other = node.module.split(".")[1]
-            assert FLOOR[other] >= FLOOR[room], f"{path.name} ({room}) imports {node.module}"
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            source = ".".join(filter(None, [above, node.module]))
+            named = {f"{source}.{each.name}" for each in node.names}
+            found |= named & set(MODULES) | ({source} if named - set(MODULES) else set())
+    return (found & set(MODULES)) - {name}
 
 
-ROOMS = [importlib.import_module(f"hf_medreport.{room}") for room in ("dataset_scripts", "modeling", "processing")]
-LIBRARY = [PACKAGE, *(Path(room.__file__).parent for room in ROOMS)]
+GRAPH = {name: _imports(name, path) for name, path in MODULES.items()}
+
+
+def _room(name: str) -> str:
+    return name.split(".")[1]
+
+
+def test_imports_run_down_only():
+    pairs = [(name, other) for name in GRAPH if name != "hf_medreport" for other in GRAPH[name]]
+    assert len(pairs) > 500 and {_room(name) for name in GRAPH if name != "hf_medreport"} == set(FLOOR)
+    up = [
+        f"{name} imports {other}"
+        for name, other in pairs
+        if other == "hf_medreport" or _room(other) != _room(name) and FLOOR[_room(other)] <= FLOOR[_room(name)]
+    ]
+    assert not up
+
+
+def test_no_module_imports_itself_by_others():
+    graphlib.TopologicalSorter(GRAPH).prepare()  # a CycleError names the circle
+
+
+def test_files_and_folders_stay_small():
+    long = {
+        name: lines
+        for name, path in MODULES.items()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines()))
+        > (LINES_OF_MODELING if name.startswith("hf_medreport.modeling.") else LINES)
+    }
+    folders = Counter(
+        path.parent
+        for path in MODULES.values()
+        if path.is_relative_to(PACKAGE) and path.name not in ("__init__.py", "__main__.py", "row.py")
+    )
+    assert not long and not {folder: count for folder, count in folders.items() if count > MODULES_A_FOLDER}
+
+
+def test_the_graph_sees_relative_imports_and_those_of_functions():
+    assert "hf_medreport.modeling.config_error" in GRAPH["hf_medreport.modeling.keywords"]
+    assert "hf_medreport.inference.loading" in GRAPH["hf_medreport.cli.report"]
 
 
 def _messages(node: ast.AST):
@@ -68,13 +130,24 @@ def test_only_the_command_line_speaks_of_flags(folder):
                 assert not re.search(r"(?<!\w)--[a-z{]", rest), f"{path.name}: {message}"
 
 
+def test_only_the_command_line_prints():
+    """The library logs; a module that is run by itself may print."""
+    for path in FILES:
+        if "cli" not in path.parts and path.name != "sync_checkpoints.py":
+            calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+            assert not any(isinstance(call, ast.Name) and call.id == "print" for call in calls), path.name
+
+
 def test_what_a_model_refuses_has_four_fields():
     for path in Path(importlib.import_module("hf_medreport.modeling").__file__).parent.glob("*.py"):
         assert "raise ValueError" not in path.read_text(encoding="utf-8"), path.name
 
 
-WRITERS = [path for path in FILES if path.relative_to(PACKAGE).parts[0] not in ("files", "processing", "modeling")]
-WRITERS += sorted((PACKAGE.parent / "dataset_scripts").glob("*.py"))
+WRITERS = [
+    path
+    for name, path in MODULES.items()
+    if name != "hf_medreport" and _room(name) not in ("files", "processing", "modeling")
+]
 OF_FILES = {("os", "replace"), ("os", "rename"), ("hashlib", "file_digest"), ("csv", "reader"), ("csv", "DictReader")}
 OF_FILES |= {("difflib", "get_close_matches")}
 

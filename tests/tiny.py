@@ -48,13 +48,13 @@ def tiny_model(row: System, seed: int = 0, **changes):
     model = row.resolve("model")(tiny_config(row, **changes)).eval()
     if row.kind == "report":
         model.generation_config.max_new_tokens = 20
-    tied = row.kind == "causal-lm" or row.reads == "pair" or "labels" in row.told
+    tied = row.kind == "causal-lm" or row.reads == "pair" or "labels" in row.given
     table = model.get_output_embeddings().weight if tied else None  # larger, a tied table makes it say its input
     with torch.no_grad():  # far from the flat distributions of a fresh model, so that equal tokens mean something
         for name, parameter in model.named_parameters():
             written = row.kind == "causal-lm" or name.startswith(("decoder", "lm_head"))
             if written and parameter.ndim > 1 and parameter is not table:
-                parameter.mul_(2 if "labels" in row.told else 4)  # T5 does not scale its scores down
+                parameter.mul_(2 if "labels" in row.given else 4)  # T5 does not scale its scores down
     return model
 
 
@@ -74,7 +74,7 @@ def tissue_array(side: int = 64) -> np.ndarray:
 
 
 def sample_array(row: System) -> np.ndarray:
-    """What a system of this row reads, 64 px a side: a grey film, or a piece of stained tissue."""
+    """What a system of this row reads, 64 px a side: a gray film, or a piece of stained tissue."""
     return tissue_array() if row.reads == "slide" else film_array()
 
 
@@ -87,7 +87,7 @@ def sample_cases(row: System, count: int) -> list:
 
 
 def film_array() -> np.ndarray:
-    """A 64 x 64 grey film with contrast."""
+    """A 64 x 64 gray film with contrast."""
     return np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
 
 
@@ -105,7 +105,7 @@ def tiny_processor(row: System):
         return image_processor
     if row.kind == "encoder":
         return row.resolve("processor")(image_processor, tiny_label_tokenizer(), row.tiny["max_text_tokens"])
-    if "labels" in row.told:
+    if "labels" in row.given:
         settings = row.tiny["encoder"]["max_text_tokens"]
         return row.resolve("processor")(image_processor, tiny_tokenizer(), tiny_label_tokenizer(), settings)
     return row.resolve("processor")(image_processor, tiny_tokenizer())

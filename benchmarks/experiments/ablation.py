@@ -1,7 +1,7 @@
 """Does layer-wise anatomical attention help? none, soft and strict priors on the phantom, three seeds each.
 
     python benchmarks/experiments/ablation.py run          # what has no result yet; stop and start it at any time
-    python benchmarks/experiments/ablation.py summarise    # the table and the plot, from the committed results
+    python benchmarks/experiments/ablation.py summarize    # the table and the plot, from the committed results
 
 Every run trains by examples/anatomical_ablation.yaml; only `mask_mode` and `seed` differ. Runs of one seed share the
 warmed-up encoder and segmenter, so that they differ in the prior alone. A soft run is scored a second time with
@@ -25,6 +25,7 @@ from hf_medreport.evaluation.phantom.films import phantom_counts
 from hf_medreport.evaluation.significance import bootstrap_interval, holm, paired_randomisation
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.phantom.chest.score import COUNTS
+from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
 MODES, SEEDS = ("none", "soft", "strict"), (0, 1, 2)
 CONFIG = Path("examples/anatomical_ablation.yaml")
@@ -32,7 +33,7 @@ PICTURE = Path(__file__).parents[2] / "examples" / "pictures" / "ablation.png"
 # Films for the facts (natural prevalence) and for the evidence (balanced), both of the test split.
 FACT_FILMS, EVIDENCE_FILMS, FILM_SEED = 500, 100, 1
 LEGACY, CONSTANT = "soft, legacy_decode", "constant normal report"
-COLOURS = {"none": "#9aa5b1", "soft": "#2f7ed8", "strict": "#1b4f8f", LEGACY: "#e08e45"}
+COLORS = {"none": "#9aa5b1", "soft": "#2f7ed8", "strict": "#1b4f8f", LEGACY: "#e08e45"}
 # Each figure as (summands of the part, summands of the whole) of what is kept of a film.
 FACT_FIGURES = ("exact-fact F1", "finding-kind F1", "wrong-side rate", "hallucination rate")
 RATIOS = {
@@ -41,17 +42,17 @@ RATIOS = {
     "wrong-side rate": (("wrong_side",), ("sided",)),
     "hallucination rate": (("hallucinated",), ("stated",)),
     "evidence: pointing": (("pointing.model",), ("sentences",)),
-    "evidence, random weights": (("pointing.randomised",), ("sentences",)),
+    "evidence, random weights": (("pointing.randomized",), ("sentences",)),
 }
 TESTED = ("exact-fact F1", "wrong-side rate", "hallucination rate", "evidence: pointing")
 KEPT_FACTS = tuple(dict.fromkeys(n for f in FACT_FIGURES for names in RATIOS[f] for n in names))
-KEPT_EVIDENCE = ("sentences", "pointing.model", "pointing.randomised")
+KEPT_EVIDENCE = ("sentences", "pointing.model", "pointing.randomized")
 KEPT = KEPT_FACTS + KEPT_EVIDENCE
 
 Arm = dict[int, dict]  # the results of one row by seed
 
 
-def score(mode: str, pipe) -> dict:
+def score(mode: str, pipe: MedicalReportPipeline) -> dict:
     """What each film adds to the figures; of a soft run also where generation loses the prior."""
     found = scores(pipe)
     if mode == "soft":
@@ -60,7 +61,7 @@ def score(mode: str, pipe) -> dict:
     return found
 
 
-def scores(pipe) -> dict:
+def scores(pipe: MedicalReportPipeline) -> dict:
     """What each film adds to the figures, and the figures of the blinded model."""
     size = pipe.processor.image_processor.size
     counts = phantom_counts(pipe, ChestCorpus(FACT_FILMS, FILM_SEED, size, "test"))
@@ -188,7 +189,7 @@ def draw(arms: dict[str, Arm]) -> None:
         for column, (arm, results) in enumerate(arms.items()):
             seeds = [value for value in by_seed(results, name).values() if value is not None]
             if seeds:
-                axis.bar(column, ratio(name, pooled(results).sum(axis=0)), color=COLOURS[arm], width=0.7)
+                axis.bar(column, ratio(name, pooled(results).sum(axis=0)), color=COLORS[arm], width=0.7)
                 axis.plot([column] * len(seeds), seeds, "o", color="black", markersize=4)
         axis.set_xticks(range(len(arms)), [arm.replace(", ", ",\n") for arm in arms], fontsize=7, rotation=30)
         axis.set_title(name, fontsize=10)

@@ -1,7 +1,7 @@
-"""Does joint training help each task of system 001? All tasks at once, each one alone, and all without skips.
+"""Does joint training help each task of the multi-task chest X-ray? All at once, each one alone, and all without skips.
 
     python benchmarks/experiments/joint_training.py run         # what has no result yet; stop and start it at any time
-    python benchmarks/experiments/joint_training.py summarise   # the table, from the committed results
+    python benchmarks/experiments/joint_training.py summarize   # the table, from the committed results
     python benchmarks/experiments/joint_training.py card FOLDER # writes the shipped model's card again, with the table
 
 Every run trains by examples/cxr_multitask_ablation.yaml; only `tasks`, `use_skips` and `seed` differ. The encoder is
@@ -23,11 +23,11 @@ CONFIG = Path("examples/cxr_multitask_ablation.yaml")
 CASES, CASE_SEED = 500, 1
 # arm -> the tasks that it learns, and whether its decoders have skips
 ARMS = {
-    "all tasks": (("reconstruction", "verdict", "report"), True),
+    "all tasks": (("reconstruction", "classification", "report"), True),
     "report alone": (("report",), True),
-    "verdict alone": (("verdict",), True),
+    "classification alone": (("classification",), True),
     "reconstruction alone": (("reconstruction",), True),
-    "all tasks, no skips": (("reconstruction", "verdict", "report"), False),
+    "all tasks, no skips": (("reconstruction", "classification", "report"), False),
 }
 # figure -> (the task it belongs to, where it lies in the scores)
 FIGURES = {
@@ -35,8 +35,8 @@ FIGURES = {
     "SSIM lateral": ("reconstruction", ("tasks", "lateral", "ssim")),
     "MSE frontal": ("reconstruction", ("tasks", "frontal", "mse")),
     "MSE lateral": ("reconstruction", ("tasks", "lateral", "mse")),
-    "accuracy": ("verdict", ("tasks", "verdict", "accuracy")),
-    "AUC": ("verdict", ("tasks", "verdict", "auc")),
+    "accuracy": ("classification", ("tasks", "classification", "accuracy")),
+    "AUC": ("classification", ("tasks", "classification", "auc")),
     "exact-fact F1": ("report", ("exact", "f1")),
     "finding-kind F1": ("report", ("kind", "f1")),
     "BLEU-4": ("report", ("text", "bleu4")),
@@ -63,15 +63,15 @@ def cell(arm: str, figure: str, results: dict[int, dict]) -> dict | None:
 
 
 def baselines(scores: dict) -> dict:
-    """What stands beside each figure: the mean film, the majority's verdict, the constant report."""
+    """What stands beside each figure: the mean film, the majority's classification, the constant report."""
     tasks, constant = scores["tasks"], scores["constant_report"]
     found = {
         "SSIM frontal": tasks["frontal"]["mean_film"]["ssim"],
         "SSIM lateral": tasks["lateral"]["mean_film"]["ssim"],
         "MSE frontal": tasks["frontal"]["mean_film"]["mse"],
         "MSE lateral": tasks["lateral"]["mean_film"]["mse"],
-        "accuracy": tasks["verdict"]["majority"]["accuracy"],
-        "AUC": 0.5,  # of a verdict that is the same for all
+        "accuracy": tasks["classification"]["majority"]["accuracy"],
+        "AUC": 0.5,  # of a classification that is the same for all
         "exact-fact F1": constant["exact"]["f1"] or 0.0,
         "finding-kind F1": constant["kind"]["f1"] or 0.0,
         "BLEU-4": constant["text"]["bleu4"],

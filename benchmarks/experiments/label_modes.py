@@ -1,14 +1,14 @@
-"""What do labels buy system 004, what does its mask do, and with which image encoder does it see?
+"""What do labels buy RadScribe, what does its mask do, and with which image encoder does it see?
 
     python benchmarks/experiments/label_modes.py run         # what has no result yet; stop and start it at any time
-    python benchmarks/experiments/label_modes.py summarise   # the table, from the committed results
+    python benchmarks/experiments/label_modes.py summarize   # the table, from the committed results
     python benchmarks/experiments/label_modes.py card FOLDER # writes the shipped model's card again, with the table
 
 Every arm trains by examples/radscribe_ablation.yaml (the ViT's by radscribe_ablation_vit.yaml, which differs in the
 image encoder alone); only `label_mode`, `mask_mode` and `seed` differ. The image encoder is not warmed up on findings.
 
-- `oracle` is told the labels of the true report, in training and in scoring, as RadScribe is: it is a bound, not a
-  result. Its blinded row, which sees noise and is told the labels all the same, is what leakage alone buys.
+- `oracle` is given the labels of the true report, in training and in scoring, as RadScribe is: it is a bound, not a
+  result. Its blinded row, which sees noise and is given the labels all the same, is what leakage alone buys.
 - `predicted` names them by its own head, which learns from the true labels: more supervision than `none` has.
 - The mask arms are `predicted` ones; `legacy` shows RadScribe's inert mask.
 

@@ -3,7 +3,7 @@
 An experiment is a module beside this one, with three verbs:
 
     python benchmarks/experiments/NAME.py run             # what has no result yet; stop and start it at any time
-    python benchmarks/experiments/NAME.py summarise       # the table, from the committed results
+    python benchmarks/experiments/NAME.py summarize       # the table, from the committed results
     python benchmarks/experiments/NAME.py card FOLDER     # writes the shipped model's card again, with the table
 
 A result belongs to the settings that it was made with: what its YAML says (comments and layout aside), and the cases
@@ -74,7 +74,7 @@ class Experiment:
     @property
     def command(self) -> str:
         """What prints the table."""
-        return f"python benchmarks/experiments/{self.name}.py summarise"
+        return f"python benchmarks/experiments/{self.name}.py summarize"
 
     def settings(self, arm: str) -> dict:
         """What a result of an arm must have been made with to stand in the table."""
@@ -126,7 +126,7 @@ class Experiment:
                 write_json(self.place(arm, seed), result, indent=None)
                 print(self.place(arm, seed), file=sys.stderr)
 
-    def summarise(self) -> None:
+    def summarize(self) -> None:
         """Print the table and keep it as JSON; a run without a result is "not run"."""
         results = {arm: {seed: found for seed in self.seeds if (found := self.read(arm, seed))} for arm in self.arms}
         kept, printed = self.summary(results)
@@ -167,9 +167,9 @@ def command_line(experiment: Experiment, doc: str) -> None:
         experiment.run(runs)
 
     @app.command()
-    def summarise():
+    def summarize():
         """Print the table, from the committed results."""
-        experiment.summarise()
+        experiment.summarize()
 
     if experiment.shipped is not None:
 

@@ -1,9 +1,9 @@
-"""What system 001 costs: DenseNet-121 at 224 px, GPT-2 base, random weights, two threads, float32.
+"""What the multi-task chest X-ray costs: DenseNet-121 at 224 px, GPT-2 base, random weights, two threads, float32.
 
 - Latent conditioning: 128 greedy tokens after <start>, against the same GPT-2 as transformers ships it; paired,
   alternating in one process, best of 5. Bound: 1.05.
-- The joint forward: both views, reconstructions, verdict and 60 tokens of text, for 4 cases; seconds, best of 5, and
-  the peak memory of a process of its own.
+- The joint forward: both views, reconstructions, classification and 60 tokens of text, for 4 cases; seconds, best of 5,
+  and the peak memory of a process of its own.
 - A training step by part, for the same 4 cases: forward and backward of each loss alone, each with the encoder's pass
   that it needs (the encoder's own row has the latent's mean square as its loss), and of all four together; trainable
   are the layers that the configuration names.

@@ -1,4 +1,4 @@
-"""What the anatomical bias costs: system 002's decoder against plain GPT-2, both from the same 1,024 patches.
+"""What the bias of layer-wise anatomical attention costs: its decoder against plain GPT-2, both from 1,024 patches.
 
 GPT-2 base with random weights, 100 greedy tokens, soft masks, float32. Times are paired, alternating in one process,
 best of 5; memory is the peak of a process of its own. Writes benchmarks/results/decoder.json.

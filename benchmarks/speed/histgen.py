@@ -1,4 +1,4 @@
-"""System 000 at its published size, random weights, two threads, float32: encoding, writing, a training step.
+"""HistGen at its published size, random weights, two threads, float32: encoding, writing, a training step.
 
 Encoding 1,000, 5,000, 20,000 and 100,000 patches; a report of 100 forced tokens by beam 3 from 1,000 patches; one step
 (forward, backward, Adam) on 1,000 patches and 100 tokens. Best of 5 in one process (100,000: best of 2); peak memory of
@@ -64,12 +64,12 @@ def step():
     """A function that makes one training step."""
     model, features = build().train(), torch.randn(1, 1000, 1024)
     labels = torch.randint(1, model.config.vocab_size, (1, TOKENS))
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
     def run():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model(patch_features=features, labels=labels).loss.backward()
-        optimiser.step()
+        optimizer.step()
 
     return run
 

@@ -1,4 +1,4 @@
-"""What system 004 costs: ViT-B/16 at 512 px, BERT-base, T5-base's decoder, random weights, two threads, float32.
+"""What RadScribe costs: ViT-B/16 at 512 px, BERT-base, T5-base's decoder, random weights, two threads, float32.
 
 Against the stock composition of transformers' own classes with the same weights: ViTModel's patches through a linear
 layer over the token axis, BertEmbeddings and BertModel's encoder, `T5ForConditionalGeneration.generate` by encoder

@@ -1,6 +1,6 @@
 """BLEU-4, ROUGE-L and CIDEr-D on 20,000 pairs of 60 words: our time against pycocoevalcap's, and how the values differ.
 
-Both get the same tokenised texts in one process, metric by metric in turn, each once (pycocoevalcap needs most of a
+Both get the same tokenized texts in one process, metric by metric in turn, each once (pycocoevalcap needs most of a
 minute); CPU seconds, both use one core. pycocoevalcap's scorers are called directly, so no Java runs. Words are drawn
 from 3,000 with Zipf's frequencies; the prediction is the reference with four words in ten drawn anew. Writes
 benchmarks/results/text_metrics.json.

@@ -1,6 +1,6 @@
 """Whether a rewritten report still says what its source says: numbers, sides, negations.
 
-A language model that summarises a report may round a size, drop a node count, exchange left and right or turn "no
+A language model that summarizes a report may round a size, drop a node count, exchange left and right or turn "no
 invasion" into "invasion". Each of these can be seen without understanding the text, by comparing what both texts hold:
 
 - numbers, with the unit or the stage letter they stand with ("1.5 cm", "0/3", "T2"); "three" counts as 3, "grade II" as

@@ -1,7 +1,7 @@
 """Films with reports as two large collections publish them, and the rules that choose among them.
 
 MIMIC-CXR and CheXpert Plus say the same things in other tables: whose film this is, of which study and view, in which
-part of the collection, what its report says, which of CheXpert's 14 observations a labeller found in it. A source (see
+part of the collection, what its report says, which of CheXpert's 14 observations a labeler found in it. A source (see
 `mimic_cxr`, `chexpert_plus`) reads its tables into `Film` objects; `choose` applies the rules and counts what each step
 leaves.
 
@@ -42,7 +42,7 @@ class Film:
         view: one of `VIEWS`, or "" where nobody noted it.
         split: "train", "validation" or "test"; None where the source publishes no parts or none for this film.
         report: the text of its study where the table holds it; None where it lies in a file.
-        labels: CheXpert observation -> 1 (there), 0 (not there), -1 (uncertain) of those mentioned; None: not labelled.
+        labels: CheXpert observation -> 1 (there), 0 (not there), -1 (uncertain) of those mentioned; None: not labeled.
     """
 
     stem: str
@@ -60,7 +60,7 @@ class Chosen:
     """A film that the rules keep.
 
     Attributes:
-        positives: the observations that count as there, "No Finding" among them; None: not labelled.
+        positives: the observations that count as there, "No Finding" among them; None: not labeled.
     """
 
     film: Film
@@ -107,7 +107,7 @@ class Rules:
     Args:
         sections: which a report must have, and the model is to write: findings, impression or both, joined by a blank.
         views: "frontal" (default), "lateral", "all" (also those of no noted view), or views by name: "AP,PA".
-        uncertain: an observation that the labeller calls uncertain counts as there ("positive") or as not there
+        uncertain: an observation that the labeler calls uncertain counts as there ("positive") or as not there
             ("negative", the default: what is said for certain), or its film is left out ("drop").
     """
 
@@ -184,7 +184,7 @@ def choose(
         parts = (sections.get(name) for name in SECTIONS)
         chosen.append(Chosen(film, path, *parts, text, rules.positives(film)))
     steps["whose file is there"] = len(chosen)
-    steps["of these labelled"] = sum(case.positives is not None for case in chosen)
+    steps["of these labeled"] = sum(case.positives is not None for case in chosen)
     return chosen, steps
 
 

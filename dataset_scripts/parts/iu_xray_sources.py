@@ -24,7 +24,7 @@ from hf_medreport.files.rows import read_rows
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["Sources", "Study", "normalised", "read_archive", "read_kaggle", "read_openi", "read_views"]
+__all__ = ["Sources", "Study", "normalized", "read_archive", "read_kaggle", "read_openi", "read_views"]
 
 ARCHIVE = "NLMCXR_reports.tgz"
 EXPECTED_XML = f"a folder of XML, {ARCHIVE}, or the torchxrayvision wheel that holds it"
@@ -43,7 +43,7 @@ class Study:
     Attributes:
         uid: number of the report, which is one patient's.
         images: (file name, "frontal", "lateral" or None where nobody says) of each film.
-        mesh: the experts' codes, `normalised`.
+        mesh: the experts' codes, `normalized`.
         problems: the codes' heads.
     """
 
@@ -87,7 +87,7 @@ class Sources:
         return {name: _digest(path) for name, path in vars(self).items() if path}
 
 
-def normalised(code: str) -> str:
+def normalized(code: str) -> str:
     """A MeSH code as the collection means to write it: single blanks, head in title case, qualifiers in lower case."""
     parts = [" ".join(part.split()) for part in code.split("/")]
     head, *qualifiers = filter(None, parts) if any(parts) else [""]
@@ -112,8 +112,8 @@ def read_kaggle(reports: str | os.PathLike, projections: str | os.PathLike, prob
         elif uid in studies:
             problems.append(str(InputError(where, f"uid {uid} again", "one report a uid", "drop one of them")))
         else:
-            mesh = tuple(map(normalised, filter(str.strip, row["MeSH"].split(";"))))
-            heads = tuple(map(normalised, filter(str.strip, row["Problems"].split(";"))))
+            mesh = tuple(map(normalized, filter(str.strip, row["MeSH"].split(";"))))
+            heads = tuple(map(normalized, filter(str.strip, row["Problems"].split(";"))))
             pictures = tuple((name, view) for name, view, _ in images.get(uid, ()))
             texts = (" ".join(row[name].split()) for name in REPORT_COLUMNS[3:])
             studies[uid] = Study(uid, pictures, mesh, heads, *texts)
@@ -343,7 +343,7 @@ def _study(where: str, content: bytes) -> Study:
         raise _other_patient(where, uid, strange[0])
     texts = {part.get("Label"): " ".join("".join(part.itertext()).split()) for part in root.iter("AbstractText")}
     codes = (" ".join("".join(code.itertext()).split()) for code in root.iter("major"))
-    mesh = tuple(map(normalised, filter(None, codes)))
+    mesh = tuple(map(normalized, filter(None, codes)))
     heads = tuple(dict.fromkeys(code.split("/")[0] for code in mesh))
     labels = ("INDICATION", "COMPARISON", "FINDINGS", "IMPRESSION")
     return Study(uid, tuple((name, None) for name in names), mesh, heads, *(texts.get(label, "") for label in labels))

@@ -1,4 +1,4 @@
-"""The lung crop of system 001 as a step of a table: the mask is kept beside the cropped film.
+"""The lung crop of the multi-task chest X-ray as a step of a table: the mask is kept beside the cropped film.
 
     table.map(lambda example: crop_lungs(example, segmenter, margin=0.05))
 

@@ -5,7 +5,7 @@
 writes `train`, `validation` and `test.parquet` (those that are not empty) with the columns `image`, `text`, `labels`,
 `findings`, `impression`, `view`, `patient_id`, `study_id` and `split`, one row a film, in the sources' order;
 `funnel.json` (films left at each step, and what was wrong), a card, and `manifest.json`. `labels` are the CheXpert
-observations that count as there, empty where nothing is, null where nobody labelled.
+observations that count as there, empty where nothing is, null where nobody labeled.
 
 How often a source is drawn beside others stands in the recipe, not here: `train_weights` has one number a table.
 

@@ -1,6 +1,7 @@
 """The command's trunk: its groups of verbs, the options that verbs share, and how they print."""
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -39,6 +40,7 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when
 
 
 def print_json(content) -> None:
+    """One JSON object on stdout, what `--json` asks for."""
     typer.echo(json.dumps(content, indent=2))
 
 
@@ -54,12 +56,18 @@ def print_progress(progress: str) -> None:
     typer.echo(progress, err=True)
 
 
+def show_log() -> None:
+    """What the library logs, on stderr."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("hf_medreport").setLevel(logging.INFO)
+
+
 def quiet() -> None:
     """Keep the libraries' own bars and notices off the screen of a command that reports for itself."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", module="PIL")  # of damaged files, which our own message names
-    from transformers.utils import logging
+    from transformers.utils import logging as of_transformers
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    of_transformers.set_verbosity_error()
+    of_transformers.disable_progress_bar()

@@ -11,7 +11,7 @@ import typer
 
 from hf_medreport.cli.app import Json, convert, print_json, quiet
 from hf_medreport.cli.flags import as_flags
-from hf_medreport.registry import named, systems
+from hf_medreport.registry import named, others_may_fail, systems
 
 
 def command_of(converter):
@@ -35,4 +35,5 @@ def command_of(converter):
 
 for row in systems():
     for name, converter in row.converters.items():
-        convert.command(name)(command_of(named(converter)))
+        with others_may_fail(row):
+            convert.command(name)(command_of(named(converter)))

@@ -42,7 +42,11 @@ def evaluate_phantom(
     ] = False,
     batch_size: BatchSize = 50,
     device: Device = None,
-    out: Annotated[Path | None, typer.Option(help="File for the JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for scores.json and records.jsonl: what was written of each image.")
+    ] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ):
     """Score a report model on images whose truth is known, beside itself shown noise and a constant report.
@@ -51,20 +55,40 @@ def evaluate_phantom(
     """
     quiet()
     from hf_medreport.evaluation.phantom.evaluate import check_options, drawn_table, evaluate_drawn
-    from hf_medreport.files.writing import output_folder, write_json
+    from hf_medreport.evaluation.phantom.keeping import CaseError
+    from hf_medreport.files.run_folder import RunFolder, refuse_older
+    from hf_medreport.files.writing import output_folder
     from hf_medreport.inference.loading import load
+    from hf_medreport.inference.report import source_of
 
-    if out is not None:
-        output_folder(out.parent)  # a wrong --out is said before the work
-        if out.is_dir():
-            raise InputError(out.name, "a folder", "a file to write", "choose another `out`")
+    if out is None and (resume or overwrite):
+        raise InputError("resume" if resume else "overwrite", "it without `out`", "a folder", "give `out`")
+    if out is not None:  # a wrong --out is said before the work
+        if out.suffix.lower() == ".json":
+            expected = "a folder, which gets scores.json and what was written"
+            raise InputError(out.name, "the name of a file", expected, "choose another `out`")
+        refuse_older(output_folder(out), resume, overwrite)
     pipe = load(model, revision=revision, device=device)
     asked = {"n": n, "seed": seed, "split": split, "labels": labels, "size": size, "mpp": mpp}
     check_options(pipe, evidence=evidence, **asked)
-    scores = evaluate_drawn(pipe, **asked, prevalence=prevalence, evidence=evidence, batch_size=batch_size)
-    if out is not None:
-        write_json(out, scores)
+    options = {**asked, "prevalence": prevalence, "evidence": evidence}
+    settings, kept = source_of(pipe) | options, {"resume": resume, "overwrite": overwrite, "records": "records.jsonl"}
+    with nullcontext() if out is None else RunFolder(out, "evaluate phantom", settings, **kept) as folder:
+        if folder is not None:
+            folder.total = n
+        try:
+            scores = evaluate_drawn(pipe, **options, batch_size=batch_size, run=folder)
+        except CaseError as error:
+            print_error(str(error))
+            if folder is not None:
+                print_progress(f"{folder.progress}; --resume goes on")
+            raise typer.Exit(1) from None
+        if folder is not None:
+            folder.write_json("scores.json", scores)
+            folder.finish(settings["statement"], ("torch", "transformers", "numpy"))
     print_json(scores) if as_json else typer.echo(drawn_table(pipe, scores))
+    if folder is not None:
+        print_progress(folder.progress)
 
 
 @evaluate.command("reports")

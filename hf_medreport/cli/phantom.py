@@ -56,7 +56,7 @@ def phantom_slide(
     n: Annotated[int, typer.Option(help="Cases, one slide each.")] = 10,
     size: Annotated[int, typer.Option(help="Side of a slide in pixels, 256 to 131072.")] = 4096,
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
-    mpp: Annotated[float, typer.Option(help="Micrometres a pixel, 0.2 to 4.")] = 0.5,
+    mpp: Annotated[float, typer.Option(help="Micrometers a pixel, 0.2 to 4.")] = 0.5,
     split: Annotated[str, typer.Option(help="train, validation, test or held_back_style.")] = "train",
     style: Annotated[str | None, typer.Option(help="standard or held_back. Default: the split's.")] = None,
     prevalence: Annotated[str | None, typer.Option(help="balanced or natural. Default: the split's.")] = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, app, print_json
+from hf_medreport.cli.app import Json, app, print_json, show_log
 
 
 @app.command()
@@ -19,6 +19,7 @@ def publish(
     """Upload a model folder to the Hub as one commit."""
     from hf_medreport.hub.publish import publish as upload
 
+    show_log()
     address = upload(folder, repository, private=private, revision=revision)
     if as_json:
         return print_json({"commit": address})

@@ -53,7 +53,7 @@ def report(
     labels: Annotated[
         list[str] | None,
         typer.Option(
-            help="CheXpert names joined by commas, once a film and in their order, for a model that is told them."
+            help="CheXpert names joined by commas, once a film and in their order, for a model that is given them."
         ),
     ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
@@ -68,6 +68,7 @@ def report(
 ):
     """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
+    from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.writing import output_folder
     from hf_medreport.inference.asked import Asked
     from hf_medreport.inference.loading import load
@@ -80,7 +81,7 @@ def report(
     if out is None and (resume or overwrite):
         raise InputError("resume" if resume else "overwrite", "it without `out`", "a folder", "give `out`")
     if out is not None:
-        output_folder(out)  # a wrong --out is said before the work
+        refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     model = model or default_for(asked.paths, asked.pairs)
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
 

@@ -23,7 +23,7 @@ def tile(
     mpp: Annotated[float | None, typer.Option(help="Microns per px of the tiles, in place of a level.")] = None,
     patch_px: Annotated[int | None, typer.Option(help="Side of a tile. Default: the encoder's, or 512.")] = None,
     overlap_px: Annotated[
-        int | None, typer.Option("--overlap", help="Px that neighbours share. Default: the encoder's, or 0.")
+        int | None, typer.Option("--overlap", help="Px that neighbors share. Default: the encoder's, or 0.")
     ] = None,
     tissue: Annotated[str | None, typer.Option(help="tcga or otsu. Default: the encoder's, or tcga.")] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,

@@ -1,13 +1,12 @@
 """Train a system."""
 
 import contextlib
-import logging
 import sys
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, app, print_json
+from hf_medreport.cli.app import Json, app, print_json, print_progress, show_log
 from hf_medreport.registry import systems
 
 
@@ -20,15 +19,19 @@ def train(
     config: Annotated[str | None, typer.Option(help="YAML of training arguments, see examples/.")] = None,
     as_json: Json = False,
 ):
-    """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4."""
+    """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4.
+
+    --resume goes on with the run in the output folder, --overwrite removes it.
+    """
     from hf_medreport.training import run
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("hf_medreport").setLevel(logging.INFO)
+    show_log()
     # Trainer prints its log to stdout; beside JSON it belongs on stderr.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         metrics = run(system, config, context.args)
     if as_json:
-        return print_json(metrics)
-    for name, value in metrics.items():
-        typer.echo(f"{name}: {value}")
+        print_json(metrics)
+    else:
+        for name, value in metrics.items():
+            typer.echo(f"{name}: {value}")
+    print_progress(f"{metrics['global_step']} steps done, 0 left")

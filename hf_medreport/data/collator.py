@@ -35,7 +35,7 @@ class ReportCollator:
 
 @dataclass
 class StudyCollator:
-    """Hand both views, verdicts and reports of a list of records to the processor of system 001.
+    """Hand both views, classifications and reports of a list of records to the processor of the multi-task chest X-ray.
 
     Args:
         processor: of `cxr_multitask`.
@@ -52,7 +52,7 @@ class StudyCollator:
 
 
 def study_case(record: dict) -> dict:
-    """A record as the processor takes a case; a table of frontal films alone has neither lateral nor verdict."""
+    """A record as the processor takes a case; a table of frontal films alone has neither lateral nor classification."""
     return {"frontal": record["image"], **{name: record.get(name) for name in ("lateral", "mask", "abnormal")}}
 
 
@@ -75,12 +75,12 @@ class SlideReportCollator:
 
 
 @dataclass
-class LabelledCollator:
-    """Hand films, labels and reports of a list of records to the processor of system 004.
+class LabeledCollator:
+    """Hand films, labels and reports of a list of records to the processor of RadScribe.
 
     Args:
         processor: of `radscribe`.
-        label_mode: of the model: `"oracle"` is told the labels, `"predicted"` learns to name them.
+        label_mode: of the model: `"oracle"` is given the labels, `"predicted"` learns to name them.
         max_length: most tokens of a report, the end token included.
     """
 

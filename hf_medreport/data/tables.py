@@ -24,8 +24,8 @@ class ReportDataset:
         path: the table.
         image_column, text_column, mask_column: names of the columns. A film is a path (absolute, or relative to the
             table's folder and inside it), or the `{"bytes", "path"}` that `datasets` stores.
-        lateral_column, label_column: of a second view and of a verdict, 0 (normal) or 1 (abnormal); cells may be empty.
-            With either one, records also hold `lateral` and `abnormal`.
+        lateral_column, label_column: of a second view and of a classification, 0 (normal) or 1 (abnormal); cells may be
+            empty. With either one, records also hold `lateral` and `abnormal`.
         labels_column: of CheXpert names, as a list or as RadScribe's string ("'Cardiomegaly', 'Edema'"); of a film that
             shows nothing [], `''` or "No Finding". Records then also hold `labels`: a list, None of an empty cell.
         on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
@@ -82,7 +82,7 @@ class ReportDataset:
         }
         if self.columns["lateral"] or self.columns["label"]:
             record["lateral"] = self._picture(row, "lateral", number, read_image)
-            record["abnormal"] = verdict(row[self.columns["label"]]) if self.columns["label"] else None
+            record["abnormal"] = classification(row[self.columns["label"]]) if self.columns["label"] else None
         if self.columns["labels"]:
             record["labels"] = observations(row[self.columns["labels"]], self.columns["labels"])
         return record
@@ -123,7 +123,7 @@ class ReportDataset:
             return InputError(where, f"{found} in '{self.columns['text']}'", "a report", "fill it in or drop the row")
         if self.columns["label"]:
             try:
-                verdict(row[self.columns["label"]])
+                classification(row[self.columns["label"]])
             except ValueError as error:
                 expected = "0 (normal), 1 (abnormal) or an empty cell"
                 return InputError(where, str(error), expected, f"correct '{self.columns['label']}'")
@@ -170,7 +170,7 @@ class ReportDataset:
         return f"{self.path.name}, row {number}" + (f" ({Path(path).name})" if path else "")
 
 
-def verdict(cell) -> int | None:
+def classification(cell) -> int | None:
     """0 or 1, None of an empty cell; ValueError says what else was found."""
     if cell is None or cell == "":
         return None

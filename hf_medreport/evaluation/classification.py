@@ -1,4 +1,4 @@
-"""How good a normal-abnormal verdict is, and how far its probability can be taken at its word.
+"""How good a normal-abnormal classification is, and how far its probability can be taken at its word.
 
 Every figure is a function of the mean over cases of a row a case, so its interval is one call of `bootstrap_interval`.
 A case is called abnormal at a probability of 0.5 or more. A figure without a case to count is None, never 0 or 1.
@@ -9,8 +9,8 @@ A case is called abnormal at a probability of 0.5 or more. A figure without a ca
 - `calibration_error`: over ten bins of the probability of equal width, the mean of |mean probability - share of
   abnormal cases|, weighted by the bin's cases (Naeini et al., 2015, there of the winning class; here of "abnormal").
   A bin's lower edge belongs to it, and 1 to the last.
-- `majority`: a verdict that gives every case the share of abnormal ones among the very cases it is scored on, as its
-  probability: right in rank by chance and in level by construction, so neither has to be shown.
+- `majority`: a classification that gives every case the share of abnormal ones among the very cases it is scored on, as
+  its probability: right in rank by chance and in level by construction, so neither has to be shown.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["auc", "brier", "calibration_error", "majority_figures", "verdict_figures"]
+__all__ = ["auc", "brier", "calibration_error", "classification_figures", "majority_figures"]
 
 BINS = 10
 THRESHOLD = 0.5
@@ -38,18 +38,18 @@ def auc(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Brier score, 0 (sure and right) to 1; arguments and errors as `verdict_figures`."""
+    """Brier score, 0 (sure and right) to 1; arguments and errors as `classification_figures`."""
     probabilities, labels = _checked(probabilities, labels, shares=True)
     return float(np.mean((probabilities - labels) ** 2))
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Expected calibration error as the module defines it; arguments and errors as `verdict_figures`."""
+    """Expected calibration error as the module defines it; arguments and errors as `classification_figures`."""
     return _value(_binned(*_checked(probabilities, labels, shares=True)), _calibration_error)
 
 
-def verdict_figures(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...] | None = None) -> dict:
-    """The figures of a verdict, with intervals.
+def classification_figures(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...] | None = None) -> dict:
+    """The figures of a classification, with intervals.
 
     Args:
         probabilities: (cases,) in [0, 1] that a case is abnormal.
@@ -82,7 +82,7 @@ def verdict_figures(probabilities: np.ndarray, labels: np.ndarray, names: tuple[
 
 
 def majority_figures(labels: np.ndarray) -> dict[str, float]:
-    """Accuracy and Brier score of the verdict that knows only how many of these cases are abnormal."""
+    """Accuracy and Brier score of the classification that knows only how many of these cases are abnormal."""
     prevalence = float(np.mean(labels))
     return {"accuracy": max(prevalence, 1 - prevalence), "brier": prevalence * (1 - prevalence)}
 

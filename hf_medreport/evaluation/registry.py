@@ -111,7 +111,7 @@ _ROWS = (
             "a table of terms (id<TAB>term) or a linker, as the option linker",
             ("linker",),
         )
-        for scaling in ("raw", "legacy_scaled", "length_penalised")
+        for scaling in ("raw", "legacy_scaled", "length_penalized")
         for figure in ("f1", "precision", "recall", "jaccard")
     ),
     *(

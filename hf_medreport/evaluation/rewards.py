@@ -3,7 +3,7 @@
     GRPOTrainer(..., reward_funcs=[report_reward("rougeL"), report_reward("chexpert_f1")])
 
 The data set needs a column `reference`. A row without a reference (None) gets None, which TRL leaves out of its sum.
-A metric that counts over the set it is given, as CIDEr its document frequencies, would judge a report by its neighbours
+A metric that counts over the set it is given, as CIDEr its document frequencies, would judge a report by its neighbors
 in the batch: it is refused unless its frequencies are given. So is a macro figure, which gives no
 report a value of its own.
 """

@@ -22,7 +22,7 @@ class Score:
         value: the figure of the whole set. Often, but not for corpus-level metrics, the mean of `per_sample`.
         per_sample: float64 (samples,), the figure of each report, in the order given.
         name: of the metric, as the registry calls it.
-        convention: in one line, whose definition, tokenisation and scale this is.
+        convention: in one line, whose definition, tokenization and scale this is.
         details: what else was counted; plain numbers, strings, lists and dicts of them.
     """
 

@@ -40,7 +40,7 @@ def read_reference(path: str | Path, shape: tuple[int, int]) -> tuple[np.ndarray
     """A true mask: what is inside, and what is to be ignored.
 
     Args:
-        path: a grey picture; 0 outside, 255 inside, 127 where nobody can say.
+        path: a gray picture; 0 outside, 255 inside, 127 where nobody can say.
         shape: height and width of its film.
 
     Returns:

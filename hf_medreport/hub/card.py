@@ -19,6 +19,7 @@ from hf_medreport.files.writing import write_text
 from hf_medreport.hub.card_rows import FILM_FIGURES, FILM_INDEXED
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import find_system, systems
+from hf_medreport.version import __version__
 
 __all__ = ["FILMS", "TORCHVISION", "Kind", "write_card"]
 
@@ -54,6 +55,8 @@ TORCHVISION = "It also needs torchvision."
 # What a model of films shows, and any whose system nobody knows.
 FILMS = Kind("film", FILM_FIGURES, FILM_INDEXED, ("kind", "by_kind"), '"image.png"')
 NOT_RUN = "not run"
+# What figures were called once -> what every evaluation calls them now.
+RENAMED = {"verdict": "classification", "randomised": "randomized", "tumour": "tumor"}
 DIGITS = {"mse": 5}  # a good one is 0.0005; 3 for the others
 
 
@@ -65,7 +68,7 @@ def write_card(
     base: str,
     data: str,
     command: str,
-    licence: str = "apache-2.0",
+    license: str = "apache-2.0",
     language: str = "en",
     tables: dict[str, list[list[str]]] | None = None,
 ) -> Path:
@@ -80,13 +83,14 @@ def write_card(
         base: what the model was built from, in a few words.
         data: what it was trained on, in a few words.
         command: the command that trained it.
-        licence: the Hub's short name of the licence of the weights.
+        license: the Hub's short name of the license of the weights.
         language: of the reports, as a two-letter code.
         tables: {caption: rows of cells, the first of them the head}, further tables to show after the figures, such as
             of an ablation.
 
     Raises:
-        InputError: the folder is not there, `evaluation` is neither of the two forms, or a table is empty or ragged.
+        InputError: the folder is not there, `evaluation` is neither of the two forms, figures have
+            names of old, or a table is empty or ragged.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -96,7 +100,7 @@ def write_card(
     results = _eval_results(splits, kind.indexed, kind.task)
     card = ModelCard.from_template(
         ModelCardData(
-            license=licence,
+            license=license,
             language=language,
             library_name="transformers",
             pipeline_tag=kind.task,
@@ -112,7 +116,7 @@ def write_card(
         example=kind.example,
         kind_rows=_rows_of_each(splits, *kind.each) if kind.each else [],
         label_mode=kind.label_mode,
-        licence=licence,
+        license=license,
         model_name=model_name,
         needs=kind.needs,
         reads=kind.reads,
@@ -153,6 +157,7 @@ def _cells(caption: str, rows: list[list[str]]) -> list[list[str]]:
 
 def _splits(evaluation: dict) -> dict[str, dict]:
     """{split: scores}; scores that stand alone are those of the split "test"."""
+    _refuse_old_names(evaluation)
     if not evaluation or "exact" in evaluation or "words" in evaluation:
         return {"test": evaluation}
     if not all(isinstance(scores, dict) for scores in evaluation.values()):
@@ -162,6 +167,16 @@ def _splits(evaluation: dict) -> dict[str, dict]:
             "evaluation", found, expected, "give the JSON that `hf-medreport evaluate phantom --json` prints"
         )
     return evaluation
+
+
+def _refuse_old_names(scores: dict) -> None:
+    """A figure under an old name would be "not run" in the card."""
+    for name, value in scores.items():
+        if name in RENAMED:
+            remedy = f"rename it, or evaluate the model again with hf-medreport {__version__}"
+            raise InputError("evaluation", f"the old key '{name}'", f"'{RENAMED[name]}'", remedy)
+        if isinstance(value, dict):
+            _refuse_old_names(value)
 
 
 def _figure(scores: dict, *keys: str) -> object:
@@ -199,7 +214,7 @@ def _rows_of_each(splits: dict[str, dict], *table: str) -> list[list[str]]:
 
 
 def _eval_results(splits: dict[str, dict], indexed: tuple, task: str) -> list[EvalResult]:
-    """The figures for the metadata; those of a model that was told the truth say so in their names."""
+    """The figures for the metadata; those of a model that was given the truth say so in their names."""
     return [
         EvalResult(
             task_type=task,

@@ -28,7 +28,7 @@ FILM_FIGURES = (
     ("seed", ("seed",)),
     *FACTS,
     ("evidence: pointing", ("evidence", "pointing", "model")),
-    ("the same, randomised weights", ("evidence", "pointing", "randomised")),
+    ("the same, randomized weights", ("evidence", "pointing", "randomized")),
     ("the same, by chance", ("evidence", "pointing", "chance")),
 )
 FACTS_INDEXED = (("f1", "exact-fact F1", ("exact", "f1")),)

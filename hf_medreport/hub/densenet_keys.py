@@ -102,7 +102,7 @@ def torch_name(key: str) -> str:
 
 
 def three_channels(weight: torch.Tensor) -> torch.Tensor:
-    """A convolution's (out, 1, h, w) as (out, 3, h, w) that answers a grey film in three equal channels the same."""
+    """A convolution's (out, 1, h, w) as (out, 3, h, w) that answers a gray film in three equal channels the same."""
     return weight.expand(-1, 3, -1, -1) / 3
 
 
@@ -137,10 +137,12 @@ def densenet_sizes(name: str, weights: dict, naming: Naming) -> dict:
 
 
 def first_of(keys: list[str]) -> str:
+    """The first key, and how many more there are."""
     return keys[0] + (f" and {len(keys) - 1} more" if keys[1:] else "")
 
 
 def listed(items) -> str:
+    """Items in order, in as many signs as a message bears."""
     return ", ".join(map(str, sorted(items)))[:80]
 
 
@@ -198,7 +200,7 @@ def read_keras(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         with h5py.File(path, "r") as file:
-            file.get("model_weights", file).visititems(keep)  # a whole model keeps its optimiser beside them
+            file.get("model_weights", file).visititems(keep)  # a whole model keeps its optimizer beside them
     except InputError:
         raise
     except Exception as error:  # h5py reports bad bytes by half a dozen exception types

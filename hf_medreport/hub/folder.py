@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hf_medreport.files.writing import output_folder, write_json, write_whole
 from hf_medreport.hub.generation_settings import check_generation
+from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, system
 from hf_medreport.version import __version__, tested_python, tested_versions
 
@@ -55,27 +56,40 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
 
 def copy_code(row: System, folder: Path) -> list[Path]:
     """Write what travels with a system into `folder`, flat; returns the files written."""
-    files = travelling_files(row)
+    files = traveling_files(row)
     for name, content in files.items():
         _write(folder / name, content)
     return [folder / name for name in files]
 
 
-def travelling_files(row: System) -> dict[str, bytes]:
-    """What a folder takes from this library: a system's code, its siblings, and the versions they were tested with."""
+def traveling_files(row: System) -> dict[str, bytes]:
+    """What a folder takes from what is installed: a system's code, its siblings, and the versions they were tested
+    with. The code may come from several packages.
+
+    Raises:
+        InputError: two of these packages have files of one name, and other content.
+    """
     from transformers.dynamic_module_utils import get_relative_import_files  # slow to import, and not always needed
 
-    names = [row.config, row.model, row.processor, row.pipeline]
-    modules = {name.partition(":")[0] for name in names if name}
-    sources = {Path(importlib.util.find_spec(module).origin) for module in modules}
-    for source in list(sources):
-        sources.update(Path(sibling) for sibling in get_relative_import_files(source))
-    return {source.name: source.read_bytes() for source in sorted(sources)} | {VERSIONS: _versions_file()}
+    names = [row.config, row.model, row.processor, row.image_processor, row.pipeline]
+    packages = {}  # of each file
+    for module in {name.partition(":")[0] for name in names if name}:
+        source = Path(importlib.util.find_spec(module).origin)
+        siblings = map(Path, get_relative_import_files(source))
+        packages |= dict.fromkeys((source, *siblings), module.rpartition(".")[0])
+    files, first = {}, {}
+    for source, package in sorted(packages.items()):
+        content = source.read_bytes()
+        if files.setdefault(source.name, content) != content:
+            found = f"one in {' and another in '.join(sorted((first[source.name], package)))}"
+            raise InputError(source.name, found, "one file of a name among those that travel", "rename one of them")
+        first[source.name] = package
+    return files | {VERSIONS: _versions_file()}
 
 
 def outdated_files(row: System, folder: Path) -> dict[str, bytes]:
-    """Those of `travelling_files` that a folder lacks or holds otherwise."""
-    files = travelling_files(row)
+    """Those of `traveling_files` that a folder lacks or holds otherwise."""
+    files = traveling_files(row)
     held = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
     return {name: content for name, content in files.items() if held.get(name) != content}
 

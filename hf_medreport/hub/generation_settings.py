@@ -37,7 +37,7 @@ def check_generation(settings: dict, config: dict, where: str) -> None:
 
     Raises:
         InputError: no length or no end; a length that is no positive whole number or more than the decoder's positions;
-            an end or padding outside its vocabulary; beams that are no positive whole number.
+            an end or padding outside its vocabulary; beams that are no positive whole number, or more than words.
     """
     decoder = config["decoder"] if isinstance(config.get("decoder"), dict) else config
     named = {name: value for name, value in settings.items() if value not in (None, [])}
@@ -47,7 +47,7 @@ def check_generation(settings: dict, config: dict, where: str) -> None:
         raise InputError(where, "no eos_token_id", "the token that ends a report", "set it to the tokenizer's")
     positions = decoder.get("n_positions", decoder.get("max_position_embeddings"))
     _check_number(where, LENGTH, named[LENGTH], 1, positions)
-    _check_number(where, "num_beams", named.get("num_beams"), 1)
+    _check_number(where, "num_beams", named.get("num_beams"), 1, decoder.get("vocab_size"))  # or memory runs out
     _check_number(where, "pad_token_id", named.get("pad_token_id"), 0, decoder.get("vocab_size"), -1)
     ends = named["eos_token_id"]
     for end in ends if isinstance(ends, list) else [ends]:

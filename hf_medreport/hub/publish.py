@@ -16,8 +16,8 @@ or logs with patient data. What stays behind is said.
 
 import ast
 import contextlib
+import logging
 import os
-import sys
 from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
@@ -28,13 +28,15 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError,
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
-from hf_medreport.hub.folder import outdated_files, travelling_files
+from hf_medreport.hub.folder import outdated_files, traveling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import find_system
 from hf_medreport.version import __version__
 
 __all__ = ["check_folder", "publish"]
+
+logger = logging.getLogger(__name__)
 
 PUBLISHED = (
     *("README.md", "LICENSE*", "NOTICE*", "evaluation.json"),  # the card and where its figures come from
@@ -58,9 +60,9 @@ def publish(
 ) -> str:
     """Upload a model folder as one commit and return the commit's address.
 
-    The branch afterwards holds exactly the folder's model: weights, code and settings of an earlier publication that
+    The branch afterward holds exactly the folder's model: weights, code and settings of an earlier publication that
     the folder no longer has are removed by the same commit; files of other kinds that somebody put into the repository
-    stay. Unchanged content makes no new commit. What was left out, renewed or removed is printed to stderr.
+    stay. Unchanged content makes no new commit. What was left out, renewed or removed is logged as a warning.
 
     Args:
         folder: a folder as `save_pretrained` and the card writer leave it; see `check_folder`.
@@ -77,11 +79,11 @@ def publish(
     _check_repo_id(repo_id)
     files, left_out = check_folder(folder)
     if left_out:
-        print(f"not published: {', '.join(left_out)}", file=sys.stderr)
+        logger.warning("not published: %s", ", ".join(left_out))
     row = find_system(_check_config(folder)["model_type"])
     renewed = outdated_files(row, folder) if row else {}
     if renewed:
-        print(f"renewed in the commit, from hf-medreport {__version__}: {', '.join(renewed)}", file=sys.stderr)
+        logger.warning("renewed in the commit, from hf-medreport %s: %s", __version__, ", ".join(renewed))
 
     api = HfApi(token=token, library_name="hf-medreport", library_version=__version__)
     with _plain_errors(api, repo_id):
@@ -110,7 +112,7 @@ def publish(
                 parent_commit=heads[base],
             )
     if stale:
-        print(f"removed from {branch}: {', '.join(stale)}", file=sys.stderr)
+        logger.warning("removed from %s: %s", branch, ", ".join(stale))
     return str(commit.commit_url)
 
 
@@ -141,7 +143,7 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
         check_generation_file(folder / FILE, folder.resolve().name, config)
     _check_weights(folder, files)
     _check_card(folder)
-    ours = travelling_files(row) if row else {}
+    ours = traveling_files(row) if row else {}
     _check_code(folder, [path for path in files if path not in ours], ours)
     return sorted({*files, *ours}), left_out
 
@@ -313,14 +315,14 @@ def _plain_errors(api: HfApi, repo_id: str):
 
 def _refusal(error: HfHubHTTPError, repo_id: str) -> tuple[str, str, str]:
     """Found, expected and remedy for an HTTP status."""
-    organisation = repo_id.split("/")[0]
+    organization = repo_id.split("/")[0]
     match error.response.status_code:
         case 401:
             remedy = "run `hf auth login` or set HF_TOKEN"
-            return "no valid access token", f"a token that may write to {organisation}", remedy
+            return "no valid access token", f"a token that may write to {organization}", remedy
         case 403:
-            remedy = f"use a token with write access, or have an owner of {organisation} add you"
-            return "a token without write access", f"a token that may write to {organisation}", remedy
+            remedy = f"use a token with write access, or have an owner of {organization} add you"
+            return "a token without write access", f"a token that may write to {organization}", remedy
         case 409 | 412:
             return "another commit made meanwhile", "an unchanged branch", "publish again"
         case status if status >= 500:

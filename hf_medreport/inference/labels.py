@@ -1,4 +1,4 @@
-"""The labels that a user gives with films, for a model that is told them: checked before the first film is read."""
+"""The labels that a user gives with films, for a model that is given them: checked before the first film is read."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ SOURCES = {"oracle": "oracle: given by the user", "predicted": "predicted: the m
 
 
 def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe: MedicalReportPipeline) -> list[list[str] | None]:
-    """The names for each film; None for each where the model is told none or names them itself.
+    """The names for each film; None for each where the model is given none or names them itself.
 
     Args:
         labels: CheXpert names joined by commas, one string a film; an empty one where there is no finding.
@@ -28,7 +28,7 @@ def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe: MedicalRe
     if labels is None:
         if taken == "required" and paths:
             remedy = "give `labels` once a film, '' where there is no finding; or use another model"
-            raise InputError("labels", f"none, and {name} must be told them", "the labels of each film", remedy)
+            raise InputError("labels", f"none, and {name} must be given them", "the labels of each film", remedy)
         return [None] * len(paths)
     labels = list(labels)
     if taken is None:
@@ -40,12 +40,12 @@ def film_labels(labels: Iterable[str] | None, paths: list[Path], pipe: MedicalRe
     named = [parse_labels(text, f"labels of {path.name}") for text, path in zip(labels, paths, strict=True)]
     for names, path in zip(named, paths, strict=True):
         pieces, most = pipe.processor.count_pieces(names), pipe.processor.max_text_tokens
-        if pieces > most:  # what is cut off, the model is not told
+        if pieces > most:  # what is cut off, the model is not given
             found, expected = f"{len(names)} labels of {pieces} word pieces", f"at most {most}, the model's places"
             raise InputError(f"labels of {path.name}", found, expected, "leave some out")
     return named
 
 
 def label_words(labels: list[str] | None, source: str | None) -> str:
-    """What a report says of the labels its model was told, with where they came from; nothing where it takes none."""
+    """What a report says of the labels its model was given, with where they came from; nothing where it takes none."""
     return "" if labels is None else f"labels: {', '.join(labels) or 'none'} ({SOURCES[source]})"

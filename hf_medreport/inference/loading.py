@@ -118,7 +118,8 @@ def load_segmenter(
         pipe = load(model, revision=revision, device=device)
         loaded, processor = pipe.model.segmenter, pipe.processor.image_processor
     else:
-        expected = f"an anatomy_segmenter, or a report model with one inside such as {default_model('film')}"
+        known = " or ".join(row.model_type for row in systems() if row.kind == "segmenter")
+        expected = f"an {known}, or a report model with one inside such as {default_model('film')}"
         raise InputError(name, f"no segmenter ({config.get('model_type')})", expected, "give another `model`")
     return Segmenter(loaded, processor, name if folder is None else folder.resolve().name)
 
@@ -271,6 +272,7 @@ def _preprocessing(processor) -> dict:
 
 
 def checked_device(device: str | None) -> torch.device:
+    """The device by its name, a GPU where there is one by default; InputError where it cannot be used."""
     if device is None:
         return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     try:

@@ -34,9 +34,9 @@ class Report(ReportObject):
     """What a model wrote for one film, and what is needed to say where it came from.
 
     `revision` is the digest of the weights, `settings_digest` that of what else in the model's folder decides what is
-    written, `code_version` that of this library. `labels` are the findings that the model was told before it wrote,
+    written, `code_version` that of this library. `labels` are the findings that the model was given before it wrote,
     `label_source` says by whom: `"oracle"`, the user, or `"predicted"`, its own head; both None for a model that is
-    told none.
+    given none.
     """
 
     film: str
@@ -58,7 +58,7 @@ class Report(ReportObject):
 
     @property
     def label_words(self) -> str:
-        """The labels and their source in words; empty for a model that is told none."""
+        """The labels and their source in words; empty for a model that is given none."""
         return label_words(self.labels, self.label_source)
 
     def to_text(self) -> str:

@@ -30,7 +30,7 @@ def report_films(
         paths: films; one that cannot be read becomes a `Failure`, and the others are done.
         pipe: from `loading.load`, with a model of films.
         masks: a lung-heart mask a film, for a model that has no segmenter of its own or in its place.
-        labels: CheXpert names joined by commas, one string a film, for a model that is told the labels of a film.
+        labels: CheXpert names joined by commas, one string a film, for a model that is given the labels of a film.
         batch_size: films a pass.
 
     Returns:

@@ -70,6 +70,7 @@ class PairReport(Report):
 
     @property
     def name(self) -> str:
+        """Of the frontal film, or of the lateral where it stands alone."""
         return self.film or self.lateral
 
     @property
@@ -85,6 +86,7 @@ class PairReport(Report):
         return f"{self.classification} (probability of abnormal: {self.abnormal_probability:.2f})"
 
     def to_text(self) -> str:
+        """What the command prints: names, classification, note, report."""
         lines = [self.films, self.classification_words]
         return "\n".join(lines + [self.note] * bool(self.note) + [self.text, ""])
 
@@ -107,6 +109,7 @@ class PairReport(Report):
         return pair_figure(self, facts)
 
     def release(self) -> None:
+        """Let go of pixels, maps and reconstructions, once they are drawn."""
         super().release()
         self.lateral_image, self.reconstructions = None, {}
 

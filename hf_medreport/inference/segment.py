@@ -25,7 +25,7 @@ from hf_medreport.processing.image_reading import read_image
 from hf_medreport.version import __version__
 
 CROP_MARGIN = 0.05  # of the film's side; what a multi-task model leaves by default
-LUNG_COLOUR, HEART_COLOUR, BOX_COLOUR = (53, 208, 255), (255, 110, 90), (255, 214, 10)
+LUNG_COLOR, HEART_COLOR, BOX_COLOR = (53, 208, 255), (255, 110, 90), (255, 214, 10)
 OPACITY = 0.2
 
 
@@ -59,18 +59,16 @@ class Segmentation:
 
     def overlay(self) -> Image.Image:
         """The film with lungs blue and heart red, tinted and outlined, and the crop box yellow."""
-        grey = self.image if self.image.ndim == 2 else self.image.mean(axis=-1)
-        picture = Image.fromarray(np.rint(grey * 255).astype(np.uint8)).convert("RGB")
+        gray = self.image if self.image.ndim == 2 else self.image.mean(axis=-1)
+        picture = Image.fromarray(np.rint(gray * 255).astype(np.uint8)).convert("RGB")
         line = max(1, max(picture.size) // 400)
-        for mask, colour in ((self.lungs, LUNG_COLOUR), (self.heart, HEART_COLOUR)):
+        for mask, color in ((self.lungs, LUNG_COLOR), (self.heart, HEART_COLOR)):
             shape = Image.fromarray(mask).convert("L").resize(picture.size, Image.Resampling.NEAREST)
             core = np.asarray(shape.filter(ImageFilter.MinFilter(2 * line + 1))) > 0
             opacity = np.where(core, OPACITY, 1.0) * (np.asarray(shape) > 0)
-            picture.paste(colour, mask=Image.fromarray(np.rint(opacity * 255).astype(np.uint8)))
+            picture.paste(color, mask=Image.fromarray(np.rint(opacity * 255).astype(np.uint8)))
         corners = np.array(self.crop_box).reshape(2, 2) * picture.size - ((0, 0), (1, 1))  # a rectangle's end counts
-        ImageDraw.Draw(picture).rectangle(
-            [tuple(corner) for corner in np.rint(corners)], outline=BOX_COLOUR, width=line
-        )
+        ImageDraw.Draw(picture).rectangle([tuple(corner) for corner in np.rint(corners)], outline=BOX_COLOR, width=line)
         return picture
 
 

@@ -21,7 +21,7 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
         InputError: no such recipe, file, argument or data.
     """
     recipes = {row.model_type: row.recipe for row in systems() if row.recipe}
-    chosen = [name for name in recipes if system in (name, name.split("_")[0])]
+    chosen = [system] if system in recipes else [name for name in recipes if system == name.split("_")[0]]
     if not chosen:
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
     recipe = importlib.import_module(recipes[chosen[0]])

@@ -14,7 +14,7 @@ RENAMED = {
     f"{prefix}_{noun}": f"{prefix}_cases"
     for prefix in ("phantom", "phantom_validation", "evaluation")
     for noun in ("films", "slides")
-}
+} | {"published_optimiser": "published_optimizer"}
 
 
 def read_arguments(

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import logging
 import platform
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,9 +16,16 @@ from pathlib import Path
 
 import torch
 from torch.utils.data import ConcatDataset
-from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, TrainerState
+from transformers import (
+    EarlyStoppingCallback,
+    GenerationConfig,
+    ProgressCallback,
+    Seq2SeqTrainingArguments,
+    TrainerState,
+)
 
 from hf_medreport.data.tables import ReportDataset
+from hf_medreport.files.interruption import INTERRUPTIONS
 from hf_medreport.files.writing import sha256, write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
@@ -29,7 +37,7 @@ from hf_medreport.training.trainer import ReportTrainer
 TEST_BENCH = "written by a test-bench model that learned from drawn images: no clinical statement"
 PACKAGES = ("hf-medreport", "torch", "transformers", "accelerate", "numpy")
 ENDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
-SAMPLES = "samples.jsonl"  # in the output folder
+SAMPLES, MANIFEST = "samples.jsonl", "manifest.json"  # in the output folder
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +66,8 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
     early_stopping_threshold: float = field(default=0.0, metadata={"help": "What an evaluation must gain to count."})
     half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
     model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})
+    resume: bool = field(default=False, metadata={"help": "Go on with the run in output_dir, if there is one."})
+    overwrite: bool = field(default=False, metadata={"help": "Remove what an older run wrote to output_dir."})
     evaluation_cases: int = field(default=500, metadata={"help": "Phantom cases that the card's figures come from."})
 
     def __post_init__(self):
@@ -88,13 +98,21 @@ class WarmUpArguments(ReportRecipeArguments):
 
 @dataclass
 class RunArguments:
-    """What a run was asked for: the system, the YAML, and what YAML and flags say of model, data and training."""
+    """What a run was asked for: the system, the YAML, and what YAML and flags say of model, data and training.
+
+    Raises:
+        InputError: an older run in the folder that is neither to be gone on with nor to be overwritten.
+    """
 
     system: str
     config: str | None
     model: object
     data: ReportDataArguments
     training: ReportRecipeArguments
+
+    def __post_init__(self):
+        if self.training.process_index == 0:  # other processes may come when this one has begun to write
+            refuse_older_run(self.training)
 
     @property
     def output(self) -> Path:
@@ -187,6 +205,8 @@ def fit(trainer: ReportTrainer, asked: RunArguments, inputs: list[Path]) -> dict
     point = resume_point(arguments)
     state = TrainerState.load_from_json(str(point / "trainer_state.json")) if point is not None else TrainerState()
     if trainer.is_world_process_zero():
+        if arguments.overwrite:
+            remove_older_run(arguments)
         write_manifest(asked, len(trainer.train_dataset), inputs)
         drop_samples_beyond(asked.output / SAMPLES, state.global_step)
     if arguments.early_stopping_patience:
@@ -199,7 +219,8 @@ def fit(trainer: ReportTrainer, asked: RunArguments, inputs: list[Path]) -> dict
         else:
             trainer.load_weights(point)
     else:
-        trainer.train(resume_from_checkpoint=point and str(point))
+        with saying_what_is_kept(trainer):
+            trainer.train(resume_from_checkpoint=point and str(point))
     metrics = {"global_step": trainer.state.global_step}
     return metrics | (trainer.evaluate() if trainer.eval_dataset is not None else {})
 
@@ -246,13 +267,61 @@ def write_model_card(folder: Path, evaluation: dict, asked: RunArguments, descri
     write_card(folder, evaluation, model_name=name, command=asked.command, tables=tables, **described)
 
 
+@contextmanager
+def saying_what_is_kept(trainer: ReportTrainer) -> Iterator[None]:
+    """Around training: an interruption is noted how far it came, and from where a resumed run goes on."""
+    try:
+        yield
+    except INTERRUPTIONS as interruption:
+        if (bar := trainer.pop_callback(ProgressCallback)) is not None:
+            bar.on_train_end(trainer.args, trainer.state, trainer.control)  # ends the line that the bar stands on
+        done, last = trainer.state.global_step, last_checkpoint(trainer.args)
+        left, kept = max(0, trainer.state.max_steps - done), 0 if last is None else step_of(last)
+        interruption.add_note(f"interrupted: {done} steps done, {left} left; `resume` goes on after step {kept}")
+        raise
+
+
+def refuse_older_run(arguments: ReportRecipeArguments) -> None:
+    """InputError for a folder with an older run, unless this one goes on with it or overwrites it; or for both."""
+    goes_on = arguments.resume or arguments.resume_from_checkpoint is not None
+    if goes_on and arguments.overwrite:
+        raise InputError("overwrite", "it beside `resume`", "one of the two", "leave out the other")
+    folder = Path(arguments.output_dir)
+    if ((folder / MANIFEST).exists() or checkpoints(folder)) and not goes_on and not arguments.overwrite:
+        remedy = "go on with `resume`, begin anew with `overwrite`, or choose another `output_dir`"
+        raise InputError(folder.absolute().name, "an older run", "a folder without", remedy)
+
+
+def remove_older_run(arguments: ReportRecipeArguments) -> None:
+    """Remove the checkpoints, samples and manifest of an older run. Warmed-up weights stay, to be found; the model is
+    replaced at the end."""
+    folder = Path(arguments.output_dir)
+    for checkpoint in checkpoints(folder):
+        shutil.rmtree(checkpoint)
+    for name in (SAMPLES, MANIFEST):
+        (folder / name).unlink(missing_ok=True)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Those of a run, also such as a kill has cut."""
+    return [path for path in folder.glob("checkpoint-*") if path.is_dir() and path.name.split("-")[1].isdecimal()]
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])
+
+
+def last_checkpoint(arguments: ReportRecipeArguments) -> Path | None:
+    """The last one that is whole: Trainer writes the state last, and one without it was cut by a kill."""
+    whole = [path for path in checkpoints(Path(arguments.output_dir)) if (path / "trainer_state.json").is_file()]
+    return max(whole, key=step_of, default=None)
+
+
 def resume_point(arguments: ReportRecipeArguments) -> Path | None:
-    """`--resume_from_checkpoint true` is the last checkpoint of the output folder, if there is one."""
+    """The checkpoint to go on from; of `resume`, or `resume_from_checkpoint="true"`, the last one, if there is one."""
     point = arguments.resume_from_checkpoint
-    if str(point).lower() == "true":
-        # Trainer writes the state last: a checkpoint without it was cut by a kill.
-        whole = [state.parent for state in Path(arguments.output_dir).glob("checkpoint-*/trainer_state.json")]
-        point = max(whole, key=lambda folder: int(folder.name.split("-")[1]), default=None)
+    if str(point).lower() == "true" or arguments.resume and point is None:
+        point = last_checkpoint(arguments)
     elif point is not None and not Path(point).is_dir():
         raise InputError(
             "resume_from_checkpoint", f"no folder {point}", "true or a checkpoint folder", "check the path"
@@ -296,4 +365,4 @@ def write_manifest(asked: RunArguments, records: int, inputs: list[Path]) -> Non
         "data": asdict(asked.data),
         "training": json.loads(asked.training.to_json_string()),
     }
-    write_json(asked.output / "manifest.json", manifest, default=str)
+    write_json(asked.output / MANIFEST, manifest, default=str)

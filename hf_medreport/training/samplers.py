@@ -40,6 +40,7 @@ class WeightedDraws(DrawsByEpoch):
         self.weights = torch.tensor(weights, dtype=torch.double)
 
     def order(self, generator: torch.Generator) -> list[int]:
+        """Draws with replacement, by weight."""
         return torch.multinomial(self.weights, len(self), replacement=True, generator=generator).tolist()
 
 
@@ -51,4 +52,5 @@ class LikeLengths(DrawsByEpoch):
         self.lengths, self.batch_size = lengths, batch_size
 
     def order(self, generator: torch.Generator) -> list[int]:
+        """Each record once, near others of its length."""
         return get_length_grouped_indices(self.lengths, self.batch_size, generator=generator)

@@ -18,8 +18,8 @@ def train_tokenizer(reports: Iterable[str], vocabulary_size: int, digits: bool =
     Args:
         reports: texts.
         vocabulary_size: tokens, among them the 256 bytes and the end of text, which is id 0.
-        digits: split numbers into digits, so that "1.5 cm" and "0/3" are spelt with the ten signs that every other
-            number is spelt with, and a size that never occurred in training can still be written.
+        digits: split numbers into digits, so that "1.5 cm" and "0/3" are spelled with the ten signs that every other
+            number is spelled with, and a size that never occurred in training can still be written.
     """
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)

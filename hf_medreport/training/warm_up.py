@@ -1,7 +1,7 @@
 """Teach encoder and segmenter to see before the decoder learns to write.
 
 A small decoder trained from scratch first learns what reports sound like and to ignore the picture. Warming the encoder
-up on a finding head (thrown away afterwards) takes that choice from it. Phantom only: the truth is known there.
+up on a finding head (thrown away afterward) takes that choice from it. Phantom only: the truth is known there.
 """
 
 import math
@@ -46,7 +46,7 @@ def warm_up_segmenter(segmenter, records, processor, steps: int, batch_size: int
         return segmenter(**pixels, labels=torch.from_numpy(masks).float()).loss
 
     segmenter.train().requires_grad_(True)
-    last = minimise(loss, list(segmenter.parameters()), len(records), steps, batch_size, rate, seed, "segmenter")
+    last = minimize(loss, list(segmenter.parameters()), len(records), steps, batch_size, rate, seed, "segmenter")
     segmenter.eval().requires_grad_(False)
     return last
 
@@ -89,7 +89,7 @@ def warm_up_encoder(
     frozen = [parameter.requires_grad for parameter in encoder.parameters()]
     encoder.train().requires_grad_(True)
     parameters = [*encoder.parameters(), *head.parameters()]
-    last = minimise(loss, parameters, len(records), steps, batch_size, rate, seed, "encoder")
+    last = minimize(loss, parameters, len(records), steps, batch_size, rate, seed, "encoder")
     for parameter, state in zip(encoder.parameters(), frozen, strict=True):
         parameter.requires_grad_(state)
     return last
@@ -130,7 +130,7 @@ def warmed(part: nn.Module, done: Path, train: Callable[[], float], seed: int) -
         write_whole(done, lambda unfinished: save_file(state, unfinished))
 
 
-def minimise(
+def minimize(
     loss_of: Callable[[list[int]], torch.Tensor],
     parameters: list[nn.Parameter],
     count: int,
@@ -141,19 +141,19 @@ def minimise(
     name: str,
 ) -> float:
     """AdamW with 50 steps of warm-up and a cosine to zero; batches drawn by `seed`."""
-    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        optimizer, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
     )
     generator = torch.Generator().manual_seed(seed)
     progress, mean = trange(steps, desc=f"warming up the {name}", leave=False), None
     for _ in progress:
         chosen = torch.randint(count, (batch_size,), generator=generator).tolist()
         loss = loss_of(chosen)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
         progress.set_postfix(loss=f"{mean:.4f}")

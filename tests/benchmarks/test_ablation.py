@@ -58,7 +58,7 @@ def test_a_star_asks_for_significance_and_for_the_same_sign_in_every_seed(result
         results("none", seed, 0.5)
         results("soft", seed, soft, legacy=0.5)
         results("strict", seed, strict)
-    experiment.summarise()
+    experiment.summarize()
     lines = {line.split("|")[1].strip(): line for line in capsys.readouterr().out.splitlines()}
     assert lines["soft"].split("|")[2].strip().endswith("*")
     assert not lines["strict"].split("|")[2].strip().endswith("*")  # better together, worse in one seed
@@ -75,7 +75,7 @@ def test_missing_runs_are_named_and_get_no_star(results, capsys):
     results("none", 0, 0.5)
     results("none", 1, 0.5)
     results("soft", 0, 0.99)
-    experiment.summarise()
+    experiment.summarize()
     out = capsys.readouterr().out
     assert "| none (2 of 3 seeds) |" in out and "| soft (1 of 3 seeds) |" in out and "*" not in out
     assert "| strict (0 of 3 seeds) | not run |" in out

@@ -20,10 +20,10 @@ def at_the_root(monkeypatch):
 def scores(value: float) -> dict:
     """What `evaluate_phantom` gives of a model of pairs, all figures alike."""
     view = {"ssim": value, "mse": value, "intervals": {"ssim": [0.1, 0.2]}, "mean_film": {"ssim": 0.6, "mse": 0.01}}
-    verdict = {"accuracy": value, "auc": value, "intervals": {}, "majority": {"accuracy": 0.54}}
+    classification = {"accuracy": value, "auc": value, "intervals": {}, "majority": {"accuracy": 0.54}}
     words = {"exact": {"f1": value}, "kind": {"f1": value}, "text": {"bleu4": value, "rougeL": value}}
     constant = {"exact": {"f1": None}, "kind": {"f1": None}, "text": {"bleu4": 0.26, "rougeL": 0.49}}
-    tasks = {"frontal": view, "lateral": view, "verdict": verdict}
+    tasks = {"frontal": view, "lateral": view, "classification": classification}
     return {**words, "intervals": {"exact.f1": [0.3, 0.4]}, "tasks": tasks, "constant_report": constant}
 
 
@@ -44,11 +44,11 @@ def keep(monkeypatch, tmp_path):
 def test_seeds_are_averaged_and_tasks_not_learned_stay_blank(keep, capsys):
     keep("all tasks", 0, 0.2)
     keep("all tasks", 1, 0.4)
-    keep("verdict alone", 0, 0.9)
-    experiment.summarise()
+    keep("classification alone", 0, 0.9)
+    experiment.summarize()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "|  | all tasks | report alone | verdict alone | reconstruction alone | all tasks, no skips | baseline |"
+        "|  | all tasks | report alone | classification alone | reconstruction alone | all tasks, no skips | baseline |"
     )
     table = {line.split(" | ")[0]: line for line in lines[2:]}
     spread = "0.300 (0.200 to 0.400)"

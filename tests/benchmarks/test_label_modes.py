@@ -44,7 +44,7 @@ def test_seeds_are_averaged_and_a_missing_run_is_said(keep, capsys):
     keep("no labels", 0, 0.2)
     keep("no labels", 1, 0.4)
     keep("predicted, ViT", 0, 0.9)
-    experiment.summarise()
+    experiment.summarize()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         "|  | no labels | predicted labels | oracle labels | predicted, bar mask | predicted, legacy mask "
@@ -106,7 +106,7 @@ def test_the_committed_results_are_of_todays_settings():
 
 def test_the_card_holds_the_table(keep, tmp_path):
     keep("oracle labels", 0, 0.75)
-    experiment.summarise()
+    experiment.summarize()
     folder = tmp_path / "radscribe-tiny"
     folder.mkdir()
     config = {"model_type": "radscribe", "encoder": {"label_mode": "predicted"}, "statement": ""}

@@ -55,9 +55,9 @@ def test_what_has_no_result_is_trained_and_nothing_else(experiment, tmp_path):
 def test_the_summary_holds_what_its_rows_were_made_of(experiment, tmp_path, capsys):
     result = {"settings": experiment.settings("plain"), "training_seconds": 7}
     runner.write_json(experiment.place("plain", 1), result, indent=None)
-    experiment.summarise()
+    experiment.summarize()
     kept = json.loads((tmp_path / "results" / "tiny.json").read_text())
-    assert kept["command"] == "python benchmarks/experiments/tiny.py summarise"
+    assert kept["command"] == "python benchmarks/experiments/tiny.py summarize"
     assert kept["seeds"] == {"plain": [1], "soft, long": []} and kept["rows"] == {"plain": 1, "soft, long": 0}
     assert kept["training_seconds"] == {"plain": [7], "soft, long": []}
     assert kept["settings"]["plain"] == experiment.settings("plain") and capsys.readouterr().out == "the table\n"
@@ -84,9 +84,14 @@ def test_a_cut_result_is_named(experiment):
 
 def test_intervals_are_found_beside_the_figures_at_any_depth():
     inner = {"f1": 0.4, "intervals": {"f1": [0.3, 0.5]}}
-    scores = {"exact": {"f1": 0.5}, "intervals": {"exact.f1": [0.4, 0.6]}, "tasks": {"verdict": inner}, "rate": None}
+    scores = {
+        "exact": {"f1": 0.5},
+        "intervals": {"exact.f1": [0.4, 0.6]},
+        "tasks": {"classification": inner},
+        "rate": None,
+    }
     assert runner.figure_of(scores, ("exact", "f1")) == (0.5, [0.4, 0.6])
-    assert runner.figure_of(scores, ("tasks", "verdict", "f1")) == (0.4, [0.3, 0.5])
+    assert runner.figure_of(scores, ("tasks", "classification", "f1")) == (0.4, [0.3, 0.5])
     assert runner.figure_of(scores, ("rate",)) == (None, None)
 
 

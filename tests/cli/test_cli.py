@@ -113,17 +113,22 @@ def test_wrong_arguments_exit_with_2(capsys, arguments, message):
 
 
 def test_evaluate_phantom(capsys, tiny_pipe_folder, tmp_path):
-    flags = ["--model", tiny_pipe_folder, "--n", 4, "--seed", 1, "--json", "--out", tmp_path / "scores.json"]
+    flags = ["--model", tiny_pipe_folder, "--n", 4, "--seed", 1, "--json", "--out", tmp_path / "scores"]
     code, out, err = run(capsys, "evaluate", "phantom", *flags)
     scores = json.loads(out)
-    assert code == 0 and scores["n"] == 4 and scores == json.loads((tmp_path / "scores.json").read_text())
+    assert code == 0 and scores["n"] == 4 and scores == json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert {"exact", "kind", "hallucination_rate", "wrong_side_rate", "constant_report", "command"} <= set(scores)
     code, out, err = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 0)
     assert code == 2 and "expected" in err
+    code, out, err = run(capsys, "evaluate", "phantom", "--out", tmp_path / "scores.json")
+    assert code == 2 and err == (
+        "scores.json: found the name of a file; expected a folder, which gets scores.json and what was written; "
+        "choose another --out\n"
+    )
 
 
 @pytest.mark.parametrize(
-    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/s.json"]]
+    "command", [["report", "FILM", "--out", "FILM/below"], ["evaluate", "phantom", "--n", 2, "--out", "FILM/below"]]
 )
 def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkeypatch, command):
     monkeypatch.setattr("hf_medreport.inference.loading.load", lambda *_, **__: pytest.fail("loaded first"))
@@ -132,9 +137,10 @@ def test_a_wrong_out_is_said_before_the_model_is_loaded(capsys, film_png, monkey
 
 
 def test_scores_appear_in_a_new_folder(capsys, tiny_pipe_folder, tmp_path):
-    out = tmp_path / "new" / "scores.json"
+    out = tmp_path / "new" / "scores"
     code, *_ = run(capsys, "evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 2, "--out", out)
-    assert code == 0 and json.loads(out.read_text())["n"] == 2 and len(list(out.parent.iterdir())) == 1
+    assert code == 0 and json.loads((out / "scores.json").read_text())["n"] == 2
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "records.jsonl", "scores.json"]
 
 
 def test_the_command_is_installed():

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from hf_medreport.data.collator import LabelledCollator, ReportCollator, SlideReportCollator
+from hf_medreport.data.collator import LabeledCollator, ReportCollator, SlideReportCollator
 from hf_medreport.modeling.configuration_medvill import FINDINGS
 from hf_medreport.processing.feature_files import PatchFeatures
 from hf_medreport.registry import system
-from tests.labelled import labelled
+from tests.labeled import labeled
 from tests.tiny import film_array, tiny_processor
 
 
@@ -39,17 +39,17 @@ class TestLabels:
     )
 
     def test_an_oracle_is_told_them(self):
-        processor = labelled("oracle")[1]
+        processor = labeled("oracle")[1]
         records = [self.RECORDS[0], {**self.RECORDS[1], "labels": []}]
-        batch = LabelledCollator(processor, "oracle")(records)
+        batch = LabeledCollator(processor, "oracle")(records)
         assert processor.told_labels(batch["label_ids"]) == [["Edema"], []] and "label_targets" not in batch
 
     def test_a_model_that_predicts_learns_them(self):
-        batch = LabelledCollator(labelled("predicted")[1], "predicted", max_length=2)(list(self.RECORDS))
+        batch = LabeledCollator(labeled("predicted")[1], "predicted", max_length=2)(list(self.RECORDS))
         known, unknown = batch["label_targets"].tolist()
         assert known == [int(name == "Edema") for name in FINDINGS] and set(unknown) == {-100}
         assert "label_ids" not in batch and batch["labels"].shape == (2, 2)
 
     def test_without_labels_neither(self):
-        batch = LabelledCollator(labelled("none")[1], "none")(list(self.RECORDS))
+        batch = LabeledCollator(labeled("none")[1], "none")(list(self.RECORDS))
         assert not {"label_ids", "label_targets"} & set(batch)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hf_medreport.data.collator import StudyCollator
-from hf_medreport.data.tables import ReportDataset, observations, verdict
+from hf_medreport.data.tables import ReportDataset, classification, observations
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from tests.tiny import tiny_processor
@@ -138,7 +138,7 @@ def save_pairs(folder, kind, rows):
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_a_second_view_and_a_verdict_whose_cells_may_be_empty(folder, kind):
+def test_a_second_view_and_a_classification_whose_cells_may_be_empty(folder, kind):
     rows = [PAIR, {**PAIR, "label": 1}, {**PAIR, "lateral": None, "label": None}]
     table = ReportDataset(save_pairs(folder, kind, rows), **VIEWS)
     records = [table[index] for index in range(3)]
@@ -165,8 +165,8 @@ def test_either_column_alone_and_neither(folder):
     ("cell", "expected"),
     [(0, 0), (1, 1), ("0", 0), ("1", 1), (False, 0), (True, 1), (1.0, 1), ("1.0", 1), ("", None), (None, None)],
 )
-def test_verdicts(cell, expected):
-    assert verdict(cell) == expected and type(verdict(cell)) is type(expected)
+def test_classifications(cell, expected):
+    assert classification(cell) == expected and type(classification(cell)) is type(expected)
 
 
 LABEL = "expected 0 (normal), 1 (abnormal) or an empty cell; correct 'label'"
@@ -198,7 +198,7 @@ REMEDY = "(bad rows in all: 1; skip_bad_rows leaves them out)"
         ({"image": None}, "found no path; expected a file inside FOLDER/; correct 'image'"),
     ],
 )
-def test_bad_views_and_verdicts(folder, changes, message):
+def test_bad_views_and_classifications(folder, changes, message):
     path = save_pairs(folder, "jsonl", [PAIR, {**PAIR, **changes}])
     message = f"pairs.jsonl, row 2: {message}".replace("FOLDER", folder.name)
     with pytest.raises(InputError) as error:
@@ -208,7 +208,7 @@ def test_bad_views_and_verdicts(folder, changes, message):
     assert len(table) == 1 and table.skipped == [message]
 
 
-@pytest.mark.parametrize(("role", "column"), [("lateral", "side"), ("label", "verdict")])
+@pytest.mark.parametrize(("role", "column"), [("lateral", "side"), ("label", "classification")])
 def test_columns_that_are_not_there(folder, role, column):
     with pytest.raises(InputError) as error:
         ReportDataset(save_pairs(folder, "csv", [PAIR]), **VIEWS | {f"{role}_column": column})
@@ -236,7 +236,7 @@ def test_a_batch_of_pairs(folder):
     assert batch["labels"].shape == (3, 4) and "anatomical_masks" not in batch and "input_ids" not in batch
 
 
-def test_a_batch_with_masks_and_without_second_views_or_verdicts(folder):
+def test_a_batch_with_masks_and_without_second_views_or_classifications(folder):
     rows = [{**row, "label": None, "lateral": None} for row in ROWS]
     rows.append({**rows[0], "mask": None})
     (folder / "masked.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -255,7 +255,7 @@ HEART, WATER = "Cardiomegaly", "Edema"
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_labels_whose_cells_may_be_empty(folder, kind):
-    path = folder / f"labelled.{kind}"
+    path = folder / f"labeled.{kind}"
     rows = [{"image": "0.png", "text": "x", "labels": labels} for labels in ([WATER, HEART], [], ["No Finding"], None)]
     if kind == "csv":
         cells = ["\"'Edema', 'Cardiomegaly'\"", "''", "No Finding", ""]
@@ -303,12 +303,12 @@ def test_observations(cell, expected):
 )
 def test_bad_labels(folder, cell, message):
     rows = [{"image": "0.png", "text": "x", "labels": labels} for labels in ([WATER], cell)]
-    (folder / "labelled.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    table = ReportDataset(folder / "labelled.jsonl", labels_column="labels", on_bad="skip")
-    assert len(table) == 1 and table.skipped == [f"labelled.jsonl, row 2: {message}"]
+    (folder / "labeled.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    table = ReportDataset(folder / "labeled.jsonl", labels_column="labels", on_bad="skip")
+    assert len(table) == 1 and table.skipped == [f"labeled.jsonl, row 2: {message}"]
     with pytest.raises(InputError) as error:
-        ReportDataset(folder / "labelled.jsonl", labels_column="labels")
-    assert str(error.value) == f"labelled.jsonl, row 2: {message} {REMEDY}"
+        ReportDataset(folder / "labeled.jsonl", labels_column="labels")
+    assert str(error.value) == f"labeled.jsonl, row 2: {message} {REMEDY}"
 
 
 def test_a_column_of_labels_that_is_not_there(folder):

@@ -268,7 +268,7 @@ def test_what_is_wrong_with_one_is_told_and_the_others_are_written(tmp_path, pai
 def test_a_film_whose_labels_are_wrong_stays_without_them(tmp_path, pair):
     funnel = prepare(TOLD[pair][0](tmp_path), None, Rules())
     known = {"MIMIC labels": 3, "CheXpert Plus labels": 3}[pair[0]]  # of 4, and of 3 whose lines stay whole
-    assert funnel["steps"]["of these labelled"] == known
+    assert funnel["steps"]["of these labeled"] == known
 
 
 def test_without_pydicom_a_dicom_film_says_what_to_install(tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ REFUSED = {
         "films: found a folder without p10 ... p19; expected p10 ... p19 in it, or in its files or images; name the "
         "folder above them",
     ),
-    ("MIMIC", "an unknown labeller"): (
+    ("MIMIC", "an unknown labeler"): (
         lambda f: MimicCxr(f, labels="chexbert"),
         "labels: found 'chexbert'; expected chexpert, negbio, none; choose one of them",
     ),

@@ -48,7 +48,7 @@ def test_the_funnel_of_mimic(mimic):
         "with a report": 7,
         "with findings and impression": 5,  # without bb-1, ee-1
         "whose file is there": 5,
-        "of these labelled": 4,  # hh-1 has no row
+        "of these labeled": 4,  # hh-1 has no row
     }
 
 
@@ -68,7 +68,7 @@ def test_films_and_reports_of_mimic_in_other_folders(tmp_path, mimic):
     assert names(source) == names(MimicCxr(mimic))
 
 
-def test_the_labeller_of_mimic_is_chosen(tmp_path):
+def test_the_labeler_of_mimic_is_chosen(tmp_path):
     rows = mimic_rows()
     rows["negbio"] = [{**row, "Edema": "", "Fracture": 1.0} for row in rows["chexpert"]]
     folder = write_mimic(tmp_path, rows=rows)

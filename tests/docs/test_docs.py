@@ -1,5 +1,6 @@
 """The pages build without a warning."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,3 +17,12 @@ def test_the_pages_build_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "adding_a_system.html" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+PAGE = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+PATHS = sorted({path for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", PAGE) if "NAME" not in path})
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_that_the_design_names_is_there(path):
+    assert (ROOT / path).exists(), f"docs/design.md names {path}"

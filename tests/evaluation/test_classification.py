@@ -1,4 +1,4 @@
-"""The figures of a verdict: worked by hand, against scipy, by law, and what is said of numbers that are no verdict."""
+"""The figures of a classification: worked by hand, against scipy, by law, and what is refused."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
-from hf_medreport.evaluation.classification import auc, brier, calibration_error, majority_figures, verdict_figures
+from hf_medreport.evaluation.classification import (
+    auc,
+    brier,
+    calibration_error,
+    classification_figures,
+    majority_figures,
+)
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.processing.input_error import InputError
 
@@ -34,20 +40,20 @@ def test_calibration_error_by_hand():
 def test_the_other_figures_by_hand():
     """At 0.5 a case is called abnormal: two of three abnormal ones are, and the normal one is not."""
     probabilities, labels = [0.9, 0.5, 0.4, 0.1], [1, 1, 1, 0]
-    figures = verdict_figures(probabilities, labels)
+    figures = classification_figures(probabilities, labels)
     assert figures["accuracy"] == 0.75 and figures["specificity"] == 1 and figures["auc"] == 1
     assert figures["sensitivity"] == pytest.approx(2 / 3)
     assert figures["brier"] == brier(probabilities, labels)
     assert figures["calibration_error"] == calibration_error(probabilities, labels)
-    assert list(verdict_figures(probabilities, labels, ("accuracy", "auc"))) == ["accuracy", "auc", "intervals"]
+    assert list(classification_figures(probabilities, labels, ("accuracy", "auc"))) == ["accuracy", "auc", "intervals"]
     assert majority_figures(labels) == {"accuracy": 0.75, "brier": 0.1875}
-    # what it is: a verdict that gives every case the share of abnormal ones
-    same = verdict_figures([0.75] * 4, labels)
+    # what it is: a classification that gives every case the share of abnormal ones
+    same = classification_figures([0.75] * 4, labels)
     assert (same["accuracy"], same["brier"], same["auc"], same["calibration_error"]) == (0.75, 0.1875, 0.5, 0)
 
 
 def test_a_figure_of_no_cases_is_none():
-    figures = verdict_figures([0.9, 0.2], [1, 1])
+    figures = classification_figures([0.9, 0.2], [1, 1])
     assert figures["auc"] is figures["specificity"] is figures["intervals"]["auc"] is None
     assert figures["intervals"]["specificity"] is None and figures["sensitivity"] == 0.5
 
@@ -56,7 +62,7 @@ def test_intervals_are_those_of_the_figures():
     """Each set of cases that the bootstrap draws is written out, and its figure taken anew."""
     rng = np.random.default_rng(3)
     labels, probabilities = rng.permutation([0] * 12 + [1] * 8), rng.random(20).round(1)
-    intervals = verdict_figures(probabilities, labels)["intervals"]
+    intervals = classification_figures(probabilities, labels)["intervals"]
     drawn = np.random.default_rng(0).multinomial(20, np.full(20, 1 / 20), size=1000)
     values = {"auc": [], "calibration_error": [], "sensitivity": []}
     for times in drawn:
@@ -135,8 +141,8 @@ BAD = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
-@pytest.mark.parametrize("figure", [brier, calibration_error, verdict_figures])
-def test_no_verdict(figure, arguments, message):
+@pytest.mark.parametrize("figure", [brier, calibration_error, classification_figures])
+def test_no_classification(figure, arguments, message):
     with pytest.raises(InputError) as caught:
         figure(*arguments)
     assert str(caught.value) == message
@@ -153,6 +159,6 @@ def test_a_perfect_ranking_is_1_and_never_more():
     rng = np.random.default_rng(0)
     for _ in range(20):
         labels = np.r_[np.zeros(rng.integers(1, 90), int), np.ones(rng.integers(1, 90), int)]
-        figures = verdict_figures(0.8 * labels + 0.1 * rng.random(len(labels)), labels, names=("auc",))
+        figures = classification_figures(0.8 * labels + 0.1 * rng.random(len(labels)), labels, names=("auc",))
         found = [figures["auc"], *(figures["intervals"]["auc"] or ())]
         assert max(found) <= 1 and found == pytest.approx([1.0] * len(found))

@@ -36,7 +36,7 @@ def test_conversations_and_other_columns():
         assert completion_text([{"role": "assistant", **message}]) == ""
 
 
-def test_a_report_is_not_judged_by_its_neighbours():
+def test_a_report_is_not_judged_by_its_neighbors():
     with pytest.raises(InputError) as caught:
         report_reward("cider_d")
     assert str(caught.value) == (

@@ -58,7 +58,7 @@ def saved(path, values):
 def test_reading_a_reference(tmp_path):
     values = np.zeros((8, 10), np.uint8)
     values[2:4], values[6, 3] = 255, 127
-    for name, array in {"grey.png": values, "rgb.png": np.stack([values] * 3, axis=-1)}.items():
+    for name, array in {"gray.png": values, "rgb.png": np.stack([values] * 3, axis=-1)}.items():
         inside, ignored = read_reference(saved(tmp_path / name, array), (8, 10))
         assert np.array_equal(inside, values == 255) and np.array_equal(ignored, values == 127)
     inside, ignored = read_reference(
@@ -69,8 +69,8 @@ def test_reading_a_reference(tmp_path):
 
 
 GOOD = np.zeros((8, 10), np.uint8)
-COLOURS = np.zeros((8, 10, 3), np.uint8)
-COLOURS[..., 0] = 255
+COLORS = np.zeros((8, 10, 3), np.uint8)
+COLORS[..., 0] = 255
 BAD = {
     "missing": (
         lambda path: path,
@@ -90,9 +90,9 @@ BAD = {
         "film.png: found a mask with 1 other values, such as 1; expected 0, 127 (ignored) and 255; save it as PNG, "
         "without smoothing",
     ),
-    "colours": (
-        lambda path: saved(path, COLOURS),
-        "film.png: found colours; expected a grey mask, 0 outside the organ; save the mask as a grey PNG",
+    "colors": (
+        lambda path: saved(path, COLORS),
+        "film.png: found colors; expected a gray mask, 0 outside the organ; save the mask as a gray PNG",
     ),
     "text": (
         lambda path: path.write_text("lungs"),

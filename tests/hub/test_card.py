@@ -11,6 +11,7 @@ from hf_medreport.hub.card import write_card
 from hf_medreport.phantom.chest.findings import Fact
 from hf_medreport.phantom.chest.score import score_facts
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.version import __version__
 
 COMMAND = "hf-medreport evaluate phantom --n 200 --seed 1 --json"
 TEST = {
@@ -29,7 +30,7 @@ TEST = {
     "intervals": {"exact.f1": [0.8, 0.9]},
     "blinded": {"exact": {"f1": 0.02}},
     "constant_report": {"exact": {"f1": 0.0}},
-    "evidence": {"pointing": {"model": 0.6, "randomised": 0.3, "chance": 0.25}},
+    "evidence": {"pointing": {"model": 0.6, "randomized": 0.3, "chance": 0.25}},
     "command": COMMAND,
 }
 OTHER = {"n": 40, "exact": {"f1": 0.0}}
@@ -80,7 +81,7 @@ class TestFigures:
             "wrong-severity rate": ["not run"],
             "size error, mm": ["3.250"],
             "evidence: pointing": ["0.600"],
-            "the same, randomised weights": ["0.300"],
+            "the same, randomized weights": ["0.300"],
             "the same, by chance": ["0.250"],
         }
         assert table(text, "finding kind") == {
@@ -122,7 +123,7 @@ class TestFigures:
             "noise",
             "constant",
             "evidence",
-            "randomised",
+            "randomized",
             "chance",
         )  # `evaluate_phantom` adds them
         assert all(any(word in name for word in beside) for name in not_run), not_run
@@ -130,12 +131,12 @@ class TestFigures:
         assert table(text, "finding kind")["pleural_effusion"] == ["1.000"]
 
 
-def redrawn(ssim, mse):
+def reconstructed(ssim, mse):
     return {"ssim": ssim, "mse": mse, "intervals": {"ssim": [0.7, 0.9], "mse": [0.0004, 0.0006]}}
 
 
 WORDS = {"text": {"bleu4": 0.25, "rougeL": 0.5}}
-VERDICT = {
+CLASSIFICATION = {
     "accuracy": 0.8,
     "auc": 0.9,
     "brier": 0.125,
@@ -154,9 +155,9 @@ PAIRS = TEST | {
     "blinded": {"exact": {"f1": 0.02}, "text": {"bleu4": 0.125, "rougeL": 0.375}},
     "constant_report": {"exact": {"f1": 0.0}, "text": {"bleu4": 0.0625, "rougeL": 0.3}},
     "tasks": {
-        "frontal": redrawn(0.8, 0.0005) | {"mean_film": {"ssim": 0.6, "mse": 0.01}},
-        "lateral": redrawn(0.75, 0.00055) | {"mean_film": {"ssim": 0.5, "mse": 0.02}},
-        "verdict": VERDICT,
+        "frontal": reconstructed(0.8, 0.0005) | {"mean_film": {"ssim": 0.6, "mse": 0.01}},
+        "lateral": reconstructed(0.75, 0.00055) | {"mean_film": {"ssim": 0.5, "mse": 0.02}},
+        "classification": CLASSIFICATION,
     },
 }
 
@@ -167,12 +168,12 @@ class TestPairs:
         lines = text[text.index("| share of abnormal") :].split("\n\n")[0].splitlines()
         assert lines[:8] == [
             "| share of abnormal cases | 0.400 |",
-            "| verdict: accuracy | 0.800 |",
+            "| classification: accuracy | 0.800 |",
             "| the same, 95 % interval | 0.100 to 0.950 |",
             "| the same, by majority | 0.600 |",
             "| the same, frontal film alone | 0.700 |",
             "| the same, lateral film alone | 0.650 |",
-            "| verdict: AUC | 0.900 |",
+            "| classification: AUC | 0.900 |",
             "| the same, 95 % interval | 0.100 to 0.950 |",
         ]
         assert lines[-2:] == ["| the same, 95 % interval | 0.100 to 0.950 |", "| the same, by majority | 0.240 |"]
@@ -182,13 +183,13 @@ class TestPairs:
             "| the same, of the most frequent training report | 0.062 |\n| ROUGE-L | 0.500 |\n"
         ) in text
         assert (  # a good squared error would be 0.001 with three digits, and its interval 0.000 to 0.001
-            "| frontal film redrawn: mean squared error | 0.00050 |\n"
+            "| reconstructed frontal film: mean squared error | 0.00050 |\n"
             "| the same, 95 % interval | 0.00040 to 0.00060 |\n| the same, of the mean film | 0.01000 |\n"
-            "| lateral film redrawn: SSIM | 0.750 |\n"
+            "| reconstructed lateral film: SSIM | 0.750 |\n"
         ) in text
         figures = table(text, "figure")
-        assert figures["verdict: specificity"] == ["undefined"] and figures["exact fact: F1"] == ["0.847"]
-        assert ["not run"] not in [cells for name, cells in figures.items() if name.startswith(("verdict", "frontal"))]
+        assert figures["classification: specificity"] == ["undefined"] and figures["exact fact: F1"] == ["0.847"]
+        assert ["not run"] not in [cells for name, cells in figures.items() if name.startswith(("class", "recon"))]
         assert "evidence" not in text and table(text, "finding kind")["effusion"] == ["0.250"]
 
     def test_what_the_hub_reads(self, tmp_path):
@@ -197,8 +198,8 @@ class TestPairs:
             ("f1", "exact-fact F1", 0.8471),
             ("accuracy", "normal-abnormal accuracy", 0.8),
             ("roc_auc", "normal-abnormal AUC", 0.9),
-            ("ssim", "SSIM of the frontal film redrawn", 0.8),
-            ("ssim", "SSIM of the lateral film redrawn", 0.75),
+            ("ssim", "SSIM of the reconstructed frontal film", 0.8),
+            ("ssim", "SSIM of the reconstructed lateral film", 0.75),
         ]
 
     def test_a_model_that_was_not_evaluated_has_a_pair_models_card(self, tmp_path):
@@ -210,11 +211,11 @@ class TestPairs:
         assert "It also needs torchvision." in text and "openslide" not in text
         figures = table(text, "figure")
         assert figures.pop("figure") == ["test"] and all(cells == ["not run"] for cells in figures.values())
-        assert "calls them normal or abnormal, and redraws both.\n**This is a test-bench model" in text
+        assert "calls them normal or abnormal, and reconstructs both.\n**This is a test-bench model" in text
 
 
 class TestLabels:
-    """Cards of models that may be told the labels of a film."""
+    """Cards of models that may be given the labels of a film."""
 
     def card(self, folder, mode, evaluation=None, **encoder):
         config = {"model_type": "radscribe", "encoder": {"model_type": "medvill", "label_mode": mode} | encoder}
@@ -224,8 +225,8 @@ class TestLabels:
     def test_oracle_stands_at_every_figure(self, tmp_path):
         path = self.card(tmp_path, "oracle", TEST | {"labels": "oracle"})
         text = path.read_text()
-        assert "- Labels: **oracle**. It must be told the CheXpert labels" in text
-        assert table(text, "figure")["labels that the model was told"] == ["oracle"]
+        assert "- Labels: **oracle**. It must be given the CheXpert labels" in text
+        assert table(text, "figure")["labels that the model was given"] == ["oracle"]
         assert 'pipe({"frontal": "image.png", "labels": ["Cardiomegaly", "Edema"]})' in text
         assert [result.metric_name for result in ModelCard.load(path).data.eval_results] == [
             "exact-fact F1, oracle labels",
@@ -239,7 +240,7 @@ class TestLabels:
         own["intervals"] = {"label_head.micro.f1": [0.7, 0.8]}
         path = self.card(tmp_path, "predicted", {"test": own, "test, true labels": TEST | {"labels": "oracle"}})
         text = path.read_text()
-        assert table(text, "figure")["labels that the model was told"] == ["predicted", "oracle"]
+        assert table(text, "figure")["labels that the model was given"] == ["predicted", "oracle"]
         assert (
             "| its own labels: micro F1 | 0.750 | not run |\n| the same, 95 % interval | 0.700 to 0.800 | not run |\n"
             "| the same, shown noise in place of the image | 0.250 | not run |\n"
@@ -308,7 +309,7 @@ class TestTables:
 
 class TestMetadata:
     def test_what_the_hub_reads(self, tmp_path):
-        data = ModelCard.load(write(tmp_path, TEST, licence="mit", language="de")).data
+        data = ModelCard.load(write(tmp_path, TEST, license="mit", language="de")).data
         assert (data.license, data.language) == ("mit", "de")
         assert (data.library_name, data.pipeline_tag) == ("transformers", "image-to-text")
         assert "custom_code" in data.tags
@@ -359,6 +360,23 @@ class TestRefusals:
             "evaluation: found the keys bleu, rouge; expected the scores of one split, or of several by name; "
             "give the JSON that `hf-medreport evaluate phantom --json` prints"
         )
+
+    @pytest.mark.parametrize(
+        ("scores", "old", "todays"),
+        [
+            ({"exact": {}, "tasks": {"verdict": {"auc": 0.9}}}, "verdict", "classification"),
+            ({"test": {"exact": {}, "evidence": {"pointing": {"randomised": 0.1}}}}, "randomised", "randomized"),
+            ({"exact": {}, "evidence": {"tumour": {"model": 0.3}}}, "tumour", "tumor"),
+        ],
+    )
+    def test_names_of_old(self, tmp_path, scores, old, todays):
+        with pytest.raises(InputError) as caught:
+            write(tmp_path, scores)
+        assert str(caught.value) == (
+            f"evaluation: found the old key '{old}'; expected '{todays}'; "
+            f"rename it, or evaluate the model again with hf-medreport {__version__}"
+        )
+        assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize(
         ("rows", "message"),

@@ -105,7 +105,7 @@ def write_keras(path, state: dict, stem: str = "conv1/", root: str = ""):
         for name, array in keras_tensors(state, stem).items():
             layer = name.rsplit("/", 1)[0]
             file[f"{root}{layer}/{name}"] = array
-            if root:  # the optimiser's moments have the same names
+            if root:  # the optimizer's moments have the same names
                 file[f"optimizer_weights/Adam/m/{name}"] = np.zeros_like(array)
     return path
 
@@ -138,12 +138,12 @@ def test_torchxrayvision(tmp_path):
     assert_close(read_maps(tmp_path / "xrv.pt", RGB), maps_of(model, (2 * FILMS - 1) * 1024))
 
 
-def test_three_channels_answer_a_grey_film_as_one_did():
+def test_three_channels_answer_a_gray_film_as_one_did():
     generator = torch.Generator().manual_seed(0)  # whole numbers, so that nothing is rounded
     weight = 3.0 * torch.randint(-50, 50, (8, 1, 7, 7), generator=generator)
     film = torch.randint(-1024, 1025, (1, 1, 32, 32), generator=generator).float()
-    grey = torch.nn.functional.conv2d(film, weight, padding=3)
-    assert torch.equal(torch.nn.functional.conv2d(film.expand(-1, 3, -1, -1), three_channels(weight), padding=3), grey)
+    gray = torch.nn.functional.conv2d(film, weight, padding=3)
+    assert torch.equal(torch.nn.functional.conv2d(film.expand(-1, 3, -1, -1), three_channels(weight), padding=3), gray)
 
 
 @pytest.mark.parametrize(("stem", "root"), [("conv1/", ""), ("conv1_", ""), ("conv1/", "model_weights/")])

@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 import hf_medreport.constraints
 import hf_medreport.modeling
 import hf_medreport.processing
-from hf_medreport.hub.folder import copy_code
-from hf_medreport.registry import CHECKPOINTS, systems
+from hf_medreport.hub.folder import copy_code, traveling_files
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import CHECKPOINTS, system, systems
 from hf_medreport.version import __version__
 from tests.tiny import save_tiny
 
-TRAVELLING = [
+TRAVELING = [
     path
     for package in (hf_medreport.modeling, hf_medreport.processing)
     for path in Path(package.__path__[0]).glob("*.py")
@@ -24,8 +26,8 @@ ALLOWED = {"torch", "numpy", "PIL", "transformers", "safetensors"} | set(sys.std
 SHIPPED = [row for row in systems() if row.checkpoint]
 
 
-@pytest.mark.parametrize("path", TRAVELLING, ids=lambda path: path.name)
-def test_travelling_code_imports_only_what_a_stranger_has(path):
+@pytest.mark.parametrize("path", TRAVELING, ids=lambda path: path.name)
+def test_traveling_code_imports_only_what_a_stranger_has(path):
     """Anything else must stand in a `try`: transformers demands every other import of a file, wherever it stands."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     guarded = {child for node in ast.walk(tree) if isinstance(node, ast.Try) for child in ast.walk(node)}
@@ -40,8 +42,8 @@ def test_travelling_code_imports_only_what_a_stranger_has(path):
             assert node.level == 1, f"{path.name} imports from another folder"
 
 
-def test_travelling_files_have_names_of_their_own():
-    names = [path.name for path in TRAVELLING if path.name != "__init__.py"]
+def test_traveling_files_have_names_of_their_own():
+    names = [path.name for path in TRAVELING if path.name != "__init__.py"]
     assert len(names) == len(set(names))
 
 
@@ -67,6 +69,23 @@ def test_a_folder_records_what_it_was_tested_with(row, tmp_path):
     assert f"on Python {record.pop('python')}.\n" in pins
     assert set(record) == {"huggingface_hub", "numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers"}
     assert all(f"\n{package}=={version}\n" in pins for package, version in record.items())
+
+
+def test_two_packages_with_files_of_one_name(tmp_path, monkeypatch):
+    """A folder is flat: what one package calls `input_error.py` must be what the other does."""
+    (tmp_path / "other_report").mkdir()
+    other = tmp_path / "other_report" / "modeling_other.py"
+    other.write_text("from .input_error import InputError\n")
+    sibling = other.with_name("input_error.py")
+    sibling.write_text("class InputError(ValueError): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    row = replace(system("anatomical_report"), model="other_report.modeling_other:Model")
+    ours = Path(hf_medreport.processing.__path__[0])
+    message = "input_error.py: found one in hf_medreport.processing and another in other_report; expected one file of a"
+    with pytest.raises(InputError, match=message):
+        traveling_files(row)
+    sibling.write_bytes((ours / "input_error.py").read_bytes())
+    assert {"modeling_other.py", "input_error.py", "pipeline_image_to_text.py"} < set(traveling_files(row))
 
 
 @pytest.mark.parametrize("row", SHIPPED, ids=lambda row: row.checkpoint)

@@ -33,7 +33,8 @@ REFUSED = [
     ({"eos_token_id": [0, -1]}, "eos_token_id -1; expected a whole number from 0 to 256; correct it"),
     ({"eos_token_id": "</s>"}, 'eos_token_id "</s>"; expected a whole number from 0 to 256; correct it'),
     ({"pad_token_id": 300}, "pad_token_id 300; expected a whole number from 0 to 256; correct it"),
-    ({"num_beams": 0}, "num_beams 0; expected a whole number from 1; correct it"),
+    ({"num_beams": 0}, "num_beams 0; expected a whole number from 1 to 257; correct it"),
+    ({"num_beams": 10**6}, "num_beams 1000000; expected a whole number from 1 to 257; correct it"),
 ]
 
 

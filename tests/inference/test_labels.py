@@ -1,4 +1,4 @@
-"""`hf-medreport report` with labels: told to the model, said in every form of the report, and refused where they are
+"""`hf-medreport report` with labels: given to the model, said in every form of the report, and refused where they are
 wrong; and evidence that lies on the film when the model saw a padded square."""
 
 import json
@@ -13,15 +13,15 @@ from hf_medreport.inference.labels import label_words
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.report_films import on_film, report_films
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
-from tests.labelled import save_labelled
+from tests.labeled import save_labeled
 from tests.reports import a_report, a_sentence
 from tests.tiny import film_array
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    base = tmp_path_factory.mktemp("labelled")
-    return {mode: save_labelled(mode, base / f"radscribe-{mode}") for mode in ("none", "oracle", "predicted")}
+    base = tmp_path_factory.mktemp("labeled")
+    return {mode: save_labeled(mode, base / f"radscribe-{mode}") for mode in ("none", "oracle", "predicted")}
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,10 @@ class TestVerb:
 
 
 REFUSED = {
-    "none for a model that must be told": (
+    "none for a model that must be given": (
         "oracle",
         [],
-        "--labels: found none, and radscribe-oracle must be told them; expected the labels of each film; "
+        "--labels: found none, and radscribe-oracle must be given them; expected the labels of each film; "
         "give --labels once a film, '' where there is no finding; or use another model",
     ),
     "some for a model that takes none": (
@@ -175,7 +175,7 @@ def test_labels_of_pairs_are_refused(capsys, folders, films):
 
 class TestPadded:
     def test_evidence_lies_on_the_film_that_was_padded(self, tmp_path):
-        folder = save_labelled("none", tmp_path / "model", fit="pad")
+        folder = save_labeled("none", tmp_path / "model", fit="pad")
         wide = np.tile(film_array(), (1, 2))  # 64 x 128: the model sees it in the middle half of its square
         Image.fromarray(wide).save(tmp_path / "wide.png")
         pipe = load(folder)

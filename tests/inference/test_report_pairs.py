@@ -308,13 +308,13 @@ BAD_PAIRS = {
         lambda front, side: (front.parent, side),
         "films: found a folder; expected an image file; give the image files in it one by one",
     ),
-    "a mask of colours": (
+    "a mask of colors": (
         lambda front, side: (
             front,
             side,
             saved(front.with_name("m.png"), np.eye(64, dtype=np.uint8)[..., None] * np.uint8([1, 2, 3])),
         ),
-        "m.png: found colours; expected a grey mask, 0 outside the organ; save the mask as a grey PNG",
+        "m.png: found colors; expected a gray mask, 0 outside the organ; save the mask as a gray PNG",
     ),
     "a mask of other proportions": (
         lambda front, side: (front, side, saved(front.with_name("m.png"), np.eye(32, 64, dtype=np.uint8))),

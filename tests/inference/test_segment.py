@@ -38,7 +38,7 @@ def threshold() -> Segmenter:
 
 
 def film(folder, name="film.png", side=64):
-    """Grey, two bright lungs over 12 of 16 rows, a dark heart between them, and a bright speck at the lower right."""
+    """Gray, two bright lungs over 12 of 16 rows, a dark heart between them, and a bright speck at the lower right."""
     values = np.full((side, side), 128, np.uint8)
     cell = side // 16
     values[2 * cell : 14 * cell, 2 * cell : 6 * cell] = 255
@@ -79,8 +79,8 @@ def test_the_box_is_the_one_that_a_report_model_takes(tmp_path):
 def test_no_lung_is_no_crop(tmp_path):
     values = np.full((32, 32), 128, np.uint8)
     values[0, 0] = 0
-    Image.fromarray(values).save(tmp_path / "grey.png")
-    (result,) = segment_films([tmp_path / "grey.png"], threshold())
+    Image.fromarray(values).save(tmp_path / "gray.png")
+    (result,) = segment_films([tmp_path / "gray.png"], threshold())
     assert result.crop_box == (0, 0, 1, 1) and not result.lungs.any()
     assert np.asarray(result.overlay()).shape == (32, 32, 3)
 

@@ -1,4 +1,4 @@
-"""The golden vectors of system 002 and the tiny model that they belong to."""
+"""The golden vectors of layer-wise anatomical attention and the tiny model that they belong to."""
 
 from functools import cache
 from pathlib import Path

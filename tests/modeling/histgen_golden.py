@@ -1,4 +1,4 @@
-"""The golden vectors of system 000 and the model that they belong to."""
+"""The golden vectors of HistGen and the model that they belong to."""
 
 import json
 from functools import cache

@@ -1,4 +1,4 @@
-"""The golden vectors of system 004 and the models that they belong to, through the converter."""
+"""The golden vectors of RadScribe and the models that they belong to, through the converter."""
 
 import torch
 from safetensors.torch import save_file

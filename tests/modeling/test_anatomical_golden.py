@@ -1,4 +1,4 @@
-"""System 002 against vectors made by the thesis' own code."""
+"""Layer-wise anatomical attention against vectors made by the thesis' own code."""
 
 import pytest
 import torch

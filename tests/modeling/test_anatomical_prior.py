@@ -32,7 +32,7 @@ def test_schedule_of_twelve_layers():
 
 
 def test_blur_by_hand():
-    """Four cells, kernel 3, weights (a, b, a): the neighbour is counted twice at an end, since the edge reflects."""
+    """Four cells, kernel 3, weights (a, b, a): the neighbor is counted twice at an end, since the edge reflects."""
     import math
 
     side = math.exp(-0.5)

@@ -1,4 +1,4 @@
-"""What system 002 promises beyond the golden set."""
+"""What layer-wise anatomical attention promises beyond the golden set."""
 
 import pytest
 import torch

@@ -39,14 +39,14 @@ def test_the_unet_learns_two_squares():
     labels[:, 0, 4:16, 4:16] = 1
     labels[:, 1, 16:28, 16:28] = 1
     pixels = labels.sum(dim=1, keepdim=True).repeat(1, 3, 1, 1) + torch.linspace(0, 1, 32)
-    optimiser = torch.optim.Adam(model.parameters(), 0.02)
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
     first = None
     for _ in range(60):
         loss = model(pixels, labels=labels).loss
         first = first or loss.item()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss.item() < 0.3 * first
     assert (model.anatomical_masks(pixels) == labels[:, :, ::2, ::2].amax(1, keepdim=True)).float().mean() > 0.9
 

@@ -1,4 +1,4 @@
-"""System 001: what its parts are made of, which films they see, what a missing view does, what speaks for a report."""
+"""Multi-task chest X-ray: its parts, which films they see, what a missing view does, what speaks for a report."""
 
 from types import SimpleNamespace
 
@@ -80,7 +80,7 @@ def test_without_skips_nothing_but_the_bottleneck_is_looked_at():
 
 
 @pytest.mark.parametrize("name", ["frontal", "lateral"])
-def test_a_view_is_redrawn_by_its_own_decoder_from_one_shared_encoder(name):
+def test_a_view_is_reconstructed_by_its_own_decoder_from_one_shared_encoder(name):
     model = model_without_crop()
     model(films(), films(seed=2))[f"{name}_loss"].backward()
     other = {"frontal": "lateral", "lateral": "frontal"}[name]
@@ -107,7 +107,7 @@ def test_the_classifier_is_the_published_one():
     assert [classifier[index].p for index in (3, 7)] == [0.3, 0.2] and classifier[0].in_features == 2048
 
 
-def test_the_verdict_is_the_classifiers_of_both_views_side_by_side():
+def test_the_classification_is_the_classifiers_of_both_views_side_by_side():
     model = model_without_crop()
     output = model(films(), films(seed=2))
     halves = [model.encoder.activations(model.encoder(each)[-1]).mean(dim=(2, 3)) for each in (films(), films(seed=2))]

@@ -1,4 +1,4 @@
-"""What system 001 refuses, and exactly what it says of it."""
+"""What the multi-task chest X-ray refuses, and exactly what it says of it."""
 
 import pytest
 import torch
@@ -57,27 +57,27 @@ REFUSALS = {
     ),
     "films of 0 to 255": (
         {"pixel_values": torch.tensor([0.0, 255.0]).expand(2, 3, 64, 2)},
-        "pixel_values: found values from 0 to 255; expected [0, 1]; divide by the largest grey value, and leave mean "
+        "pixel_values: found values from 0 to 255; expected [0, 1]; divide by the largest gray value, and leave mean "
         "and deviation to encoder_mean and encoder_std",
     ),
-    "standardised lateral films": (
+    "standardized lateral films": (
         {"pixel_values": films(2), "lateral_pixel_values": torch.tensor([-2.0, 0.5]).expand(2, 3, 64, 2)},
-        "lateral_pixel_values: found values from -2 to 0.5; expected [0, 1]; divide by the largest grey value, and "
+        "lateral_pixel_values: found values from -2 to 0.5; expected [0, 1]; divide by the largest gray value, and "
         "leave mean and deviation to encoder_mean and encoder_std",
     ),
-    "a verdict of 2": (
+    "a classification of 2": (
         {"pixel_values": films(2), "abnormal_labels": torch.tensor([1, 2])},
         "abnormal_labels: found 2; expected 0 (normal), 1 (abnormal) or -100 (not known); correct the labels",
     ),
-    "a verdict of NaN": (
+    "a classification of NaN": (
         {"pixel_values": films(2), "abnormal_labels": torch.tensor([1.0, torch.nan])},
         "abnormal_labels: found nan; expected 0 (normal), 1 (abnormal) or -100 (not known); correct the labels",
     ),
-    "a probability for a verdict": (
+    "a probability for a classification": (
         {"pixel_values": films(2), "abnormal_labels": torch.tensor([0.25, 1.0])},
         "abnormal_labels: found 0.25; expected 0 (normal), 1 (abnormal) or -100 (not known); correct the labels",
     ),
-    "another number of verdicts": (
+    "another number of classifications": (
         {"pixel_values": films(2), "abnormal_labels": torch.tensor([1, 0, 1])},
         "abnormal_labels: found shape (3,) for 2 cases; expected (2,); give one a case, -100 where it is not known",
     ),

@@ -1,4 +1,4 @@
-"""System 001 in training: what it starts from, what it learns and weighs, which layers move, which views it misses."""
+"""Training the multi-task chest X-ray: what it learns and weighs, which layers move, which views it misses."""
 
 import math
 from types import SimpleNamespace
@@ -148,7 +148,7 @@ def test_training_spends_no_time_on_a_task_of_weight_0(task):
     assert model.eval()(**batch())[f"{task}_loss"].isfinite() and calls == [task]
 
 
-def test_the_losses_of_verdict_and_text_by_hand():
+def test_the_losses_of_classification_and_text_by_hand():
     model, inputs = model_without_crop(), batch()
     output = model(**inputs)
     p = output.abnormal_logits.sigmoid()
@@ -176,7 +176,7 @@ def test_more_padding_changes_nothing():
     torch.testing.assert_close(model(**batch(labels=padded)).text_loss, model(**inputs).text_loss)
 
 
-def test_a_verdict_that_is_not_known_is_not_learned():
+def test_a_classification_that_is_not_known_is_not_learned():
     model = model_without_crop()
     three = {"pixel_values": films(3), "lateral_pixel_values": films(3, seed=2), "reconstruct": False}
     some = model(**three, abnormal_labels=torch.tensor([1, UNKNOWN, 0]))
@@ -186,7 +186,7 @@ def test_a_verdict_that_is_not_known_is_not_learned():
     assert none.abnormal_loss is None and none.loss is None
 
 
-# A flat film of 0.25, redrawn as a flat film of 0.75, the sigmoid of ln 3.
+# A flat film of 0.25, reconstructed as a flat film of 0.75, the sigmoid of ln 3.
 CROSS_ENTROPY = -(0.25 * math.log(0.75) + 0.75 * math.log(0.25))
 SSIM = (2 * 0.75 * 0.25 + 0.0001) / (0.75**2 + 0.25**2 + 0.0001)  # no structure: luminance alone
 BY_HAND = {"bce": CROSS_ENTROPY, "mse": 0.25, "l1": 0.5, "ssim": 1 - SSIM, "mse+ssim": 0.25 + 1 - SSIM}
@@ -321,7 +321,7 @@ def test_a_view_alone_is_never_withheld():
     assert torch.equal(substituted[:2], gone[:2]) and substituted[2].sum() == 1
 
 
-def test_a_view_withheld_is_redrawn_all_the_same_and_its_substitute_learns():
+def test_a_view_withheld_is_reconstructed_all_the_same_and_its_substitute_learns():
     model = model_without_crop(view_dropout=1.0).train()
     output = model(**batch())
     assert output.views.all() and output.frontal_reconstruction.isfinite().all()
@@ -345,7 +345,7 @@ def test_a_view_that_only_one_case_of_a_batch_has_can_be_trained_on():
 
 
 def test_it_learns_three_cases_by_heart():
-    """All four tasks at once, in a few steps: verdicts right, reports word for word, films nearer."""
+    """All four tasks at once, in a few steps: classifications right, reports word for word, films nearer."""
     torch.manual_seed(0)
     model = model_without_crop(view_dropout=0.1).train()
     labels = torch.tensor([[5, 6, 7, 0], [9, 8, 0, -100], [11, 12, 5, 0]])

@@ -21,7 +21,7 @@ SKIPS = {
 }
 
 
-def randomised(network: nn.Module) -> nn.Module:
+def randomized(network: nn.Module) -> nn.Module:
     """Batch norms that do something, so that a left out or doubled one is seen."""
     draw = torch.Generator().manual_seed(0)
     for module in network.modules():
@@ -36,14 +36,14 @@ def randomised(network: nn.Module) -> nn.Module:
 def torchvisions(sizes: dict) -> DenseNet:
     torch.manual_seed(0)
     sizes = {**sizes, "block_config": tuple(sizes["block_config"])}
-    return randomised(DenseNet(**sizes, num_classes=3))
+    return randomized(DenseNet(**sizes, num_classes=3))
 
 
 @pytest.fixture(scope="module")
 def published():
     """DenseNet-121 of torchvision, and the encoder with its weights."""
     torch.manual_seed(0)
-    network, encoder = randomised(densenet121(weights=None)), DenseNetEncoder(**DENSENET121)
+    network, encoder = randomized(densenet121(weights=None)), DenseNetEncoder(**DENSENET121)
     encoder.load_state_dict(without_classifier(network))
     return network, encoder.eval()
 

@@ -1,4 +1,4 @@
-"""System 000 beyond the golden vectors: what is corrected, sizes, memory, batches."""
+"""HistGen beyond the golden vectors: what is corrected, sizes, memory, batches."""
 
 import pytest
 import torch

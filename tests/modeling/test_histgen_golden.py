@@ -1,4 +1,4 @@
-"""System 000 against vectors made by HistGen's own code: every intermediate, every log-probability, every id."""
+"""HistGen against vectors made by HistGen's own code: every intermediate, every log-probability, every id."""
 
 import pytest
 import torch

@@ -19,10 +19,10 @@ def mask_of(*rows: str) -> torch.Tensor:
     return torch.tensor([[[cell == "#" for cell in row] for row in rows]])
 
 
-def ellipse(centre: tuple[float, float], radii: tuple[float, float], side: int = 64) -> torch.Tensor:
-    """(1, side, side): pixels whose centre lies in the ellipse; centre and radii as (x, y) in pixels."""
+def ellipse(center: tuple[float, float], radii: tuple[float, float], side: int = 64) -> torch.Tensor:
+    """(1, side, side): pixels whose center lies in the ellipse; center and radii as (x, y) in pixels."""
     ys, xs = torch.meshgrid(torch.arange(side) + 0.5, torch.arange(side) + 0.5, indexing="ij")
-    return (((xs - centre[0]) / radii[0]) ** 2 + ((ys - centre[1]) / radii[1]) ** 2 <= 1)[None]
+    return (((xs - center[0]) / radii[0]) ** 2 + ((ys - center[1]) / radii[1]) ** 2 <= 1)[None]
 
 
 def test_the_two_largest_are_kept():
@@ -76,7 +76,7 @@ def test_long_windings_are_one_component():
 
 
 def test_box_of_an_ellipse():
-    """Centre (24, 40), radii (10, 6): pixel centres at x.5 inside run from 14.5 to 33.5 and from 34.5 to 45.5."""
+    """Center (24, 40), radii (10, 6): pixel centers at x.5 inside run from 14.5 to 33.5 and from 34.5 to 45.5."""
     mask = ellipse((24, 40), (10, 6))
     assert crop_boxes(mask, 0.0).tolist() == [[14 / 64, 34 / 64, 34 / 64, 46 / 64]]
     torch.testing.assert_close(crop_boxes(mask, 1 / 32), torch.tensor([[12.0, 32.0, 36.0, 48.0]]) / 64)

@@ -1,4 +1,4 @@
-"""System 004 against vectors made by RadScribe's own classes: every intermediate, logits, loss, ids, gradients."""
+"""RadScribe against vectors made by RadScribe's own classes: every intermediate, logits, loss, ids, gradients."""
 
 import pytest
 import torch
@@ -120,13 +120,13 @@ def test_gradient_norms(case, tmp_path):
 @pytest.mark.parametrize(("number", "border"), [(0, 0), (2, 1), (3, 0)], ids=("larger", "not square", "smaller"))
 def test_the_transform(number, border):
     """Of a film that is not square the original keeps the longer side; its middle is our crop. At the crop's border
-    ours has no neighbour to average with. The set's fourth film is rounded to another scale along its longer side."""
+    ours has no neighbor to average with. The set's fourth film is rounded to another scale along its longer side."""
     image = golden("transform")[f"transform/{number}/image_uint8"].numpy()
     expected = golden("transform")[f"transform/{number}/pixel_values"]
     mean, deviation = RADSCRIBE_SCALE
     films = FilmImageProcessor(64, image_mean=mean, image_std=deviation, fit="crop", resample="bilinear")
-    grey = Image.fromarray(image).convert("L")  # the set's pictures are coloured noise, which films are not
-    found = films(grey, return_tensors="pt")["pixel_values"][0]
+    gray = Image.fromarray(image).convert("L")  # the set's pictures are colored noise, which films are not
+    found = films(gray, return_tensors="pt")["pixel_values"][0]
     top, left = ((side - 64) // 2 for side in expected.shape[1:])
     difference = (found - expected[:, top : top + 64, left : left + 64]).abs()
     inner = difference[:, border : 64 - border, border : 64 - border]

@@ -10,7 +10,7 @@ CR_IMAGE = "1.2.840.10008.5.1.4.1.1.1"
 
 
 def write_dicom(path, pixels: np.ndarray | None, syntax=ExplicitVRLittleEndian, **elements):
-    """Write a grey or RGB image; `elements` are DICOM keywords that replace or add to what follows from the pixels."""
+    """Write a gray or RGB image; `elements` are DICOM keywords that replace or add to what follows from the pixels."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = syntax
     meta.MediaStorageSOPClassUID = CR_IMAGE
@@ -19,13 +19,13 @@ def write_dicom(path, pixels: np.ndarray | None, syntax=ExplicitVRLittleEndian, 
     dataset.SOPClassUID, dataset.SOPInstanceUID = CR_IMAGE, meta.MediaStorageSOPInstanceUID
     dataset.PatientName = "Planted^Name"
     if pixels is not None:
-        colour = pixels.ndim == 3 and pixels.shape[-1] == 3
-        dataset.Rows, dataset.Columns = pixels.shape[:2] if colour or pixels.ndim == 2 else pixels.shape[1:3]
-        dataset.SamplesPerPixel = 3 if colour else 1
-        dataset.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-        if colour:
+        color = pixels.ndim == 3 and pixels.shape[-1] == 3
+        dataset.Rows, dataset.Columns = pixels.shape[:2] if color or pixels.ndim == 2 else pixels.shape[1:3]
+        dataset.SamplesPerPixel = 3 if color else 1
+        dataset.PhotometricInterpretation = "RGB" if color else "MONOCHROME2"
+        if color:
             dataset.PlanarConfiguration = 0
-        if pixels.ndim == 3 and not colour:
+        if pixels.ndim == 3 and not color:
             dataset.NumberOfFrames = pixels.shape[0]
         bits = pixels.dtype.itemsize * 8
         dataset.BitsAllocated = dataset.BitsStored = bits
@@ -60,7 +60,7 @@ def encapsulated(path, pixels: np.ndarray, syntax, codestream: bytes, **elements
 
 
 def jpeg_lossless(pixels: np.ndarray, precision: int) -> bytes:
-    """A lossless JPEG (ITU-T T.81, process 14) that predicts each pixel from its left neighbour.
+    """A lossless JPEG (ITU-T T.81, process 14) that predicts each pixel from its left neighbor.
 
     Differences are coded as their number of bits, in a Huffman table of 17 five-bit codes, and then these bits.
     """
@@ -87,7 +87,7 @@ def jpeg_lossless(pixels: np.ndarray, precision: int) -> bytes:
             b"\xff\xd8",
             segment(0xC3, frame),
             segment(0xC4, bytes([0]) + lengths + bytes(range(17))),
-            segment(0xDA, bytes([1, 1, 0, 1, 0, 0])),  # selection value 1: the left neighbour
+            segment(0xDA, bytes([1, 1, 0, 1, 0, 0])),  # selection value 1: the left neighbor
             scan,
             b"\xff\xd9",
         ]

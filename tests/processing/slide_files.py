@@ -12,11 +12,11 @@ from hf_medreport.processing.slide_sources import WHOLE_SLIDE, paste
 GLASS, PINK = (255, 255, 255), (200, 100, 160)  # saturation 0 and 128 of 255
 
 
-def glass(width, height, *rectangles, colour=PINK):
+def glass(width, height, *rectangles, color=PINK):
     """Glass with tissue in rectangles (left, top, right, bottom), the ends left out; a later one may be glass again."""
     pixels = np.full((height, width, 3), GLASS, np.uint8)
     for left, top, right, bottom, *own in rectangles:
-        pixels[top:bottom, left:right] = own[0] if own else colour
+        pixels[top:bottom, left:right] = own[0] if own else color
     return pixels
 
 

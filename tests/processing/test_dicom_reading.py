@@ -111,7 +111,7 @@ def test_modality_and_voi_tables(tmp_path):
     np.testing.assert_allclose(read_dicom(path)[0, :4], np.array([50, 100, 150, 200]) / 255, atol=1e-6)
 
 
-def test_colour(tmp_path):
+def test_color(tmp_path):
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[0, 0] = [255, 51, 0]
     film = read_dicom(write_dicom(tmp_path / "film.dcm", pixels))
@@ -121,9 +121,9 @@ def test_colour(tmp_path):
 
 def test_palette(tmp_path):
     palettes = {}
-    for colour, second in (("Red", 65535), ("Green", 0), ("Blue", 32768)):
-        palettes[f"{colour}PaletteColorLookupTableDescriptor"] = [2, 0, 16]
-        palettes[f"{colour}PaletteColorLookupTableData"] = np.array([0, second], "<u2").tobytes()
+    for color, second in (("Red", 65535), ("Green", 0), ("Blue", 32768)):
+        palettes[f"{color}PaletteColorLookupTableDescriptor"] = [2, 0, 16]
+        palettes[f"{color}PaletteColorLookupTableData"] = np.array([0, second], "<u2").tobytes()
     path = write_dicom(
         tmp_path / "film.dcm", ramp([0, 1], np.uint8), PhotometricInterpretation="PALETTE COLOR", **palettes
     )
@@ -289,7 +289,7 @@ def test_ybr_becomes_rgb(tmp_path):
     np.testing.assert_allclose(film[0, :2], [[1, 0, 0], [0, 0, 0]], atol=0.005)
 
 
-def test_planes_of_colour(tmp_path):
+def test_planes_of_color(tmp_path):
     planes = np.arange(192, dtype=np.uint8).reshape(3, 8, 8)
     path = write_dicom(tmp_path / "film.dcm", np.moveaxis(planes, 0, -1))
     dataset = pydicom.dcmread(path)
@@ -303,9 +303,9 @@ def test_segmented_palette(tmp_path):
         return np.array([0, 1, 0, 1, 255, last], "<u2").tobytes()
 
     palettes = {}
-    for colour, last in (("Red", 65535), ("Green", 255), ("Blue", 0)):
-        palettes[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
-        palettes[f"Segmented{colour}PaletteColorLookupTableData"] = segments(last)
+    for color, last in (("Red", 65535), ("Green", 255), ("Blue", 0)):
+        palettes[f"{color}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        palettes[f"Segmented{color}PaletteColorLookupTableData"] = segments(last)
     pixels = ramp([0, 255, 51], np.uint8)
     path = write_dicom(tmp_path / "film.dcm", pixels, PhotometricInterpretation="PALETTE COLOR", **palettes)
     np.testing.assert_allclose(

@@ -293,7 +293,7 @@ BAD = {
     ),
     ("pt", "a sparse tensor"): (
         tensor(torch.eye(3).to_sparse()),
-        "x.pt: found a sparse or quantised tensor; expected a plain tensor saved by torch.save; "
+        "x.pt: found a sparse or quantized tensor; expected a plain tensor saved by torch.save; "
         "save its dense float values",
     ),
     ("pt", "truncated"): (

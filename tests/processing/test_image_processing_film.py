@@ -8,7 +8,7 @@ from hf_medreport.processing.input_error import InputError
 
 
 def wide() -> np.ndarray:
-    """A film of 8 x 16 px: black, grey, grey, white, a quarter each from left to right."""
+    """A film of 8 x 16 px: black, gray, gray, white, a quarter each from left to right."""
     return np.repeat(np.float32([[0, 0.4, 0.4, 1]]), 8, axis=0).repeat(4, axis=1)
 
 

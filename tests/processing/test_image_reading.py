@@ -13,7 +13,7 @@ from hf_medreport.processing.image_reading import read_image, read_mask
 from hf_medreport.processing.input_error import InputError
 
 
-def grey(values, dtype=np.uint8):
+def gray(values, dtype=np.uint8):
     """An 8 x 8 picture whose first row starts with `values`; the rest repeats the last."""
     picture = np.full((8, 8), values[-1], dtype)
     picture[0, : len(values)] = values
@@ -27,22 +27,22 @@ def saved(tmp_path, picture, name="film.png", **options):
 
 @pytest.mark.parametrize("name", ["film.png", "film.tif"])
 def test_eight_bits(tmp_path, name):
-    np.testing.assert_allclose(read_image(saved(tmp_path, grey([0, 51, 255]), name))[0, :3], [0, 0.2, 1])
+    np.testing.assert_allclose(read_image(saved(tmp_path, gray([0, 51, 255]), name))[0, :3], [0, 0.2, 1])
 
 
 def test_jpeg(tmp_path):
-    film = read_image(saved(tmp_path, np.repeat(grey([40, 200]), 4, axis=0), "film.jpg", quality=95))
+    film = read_image(saved(tmp_path, np.repeat(gray([40, 200]), 4, axis=0), "film.jpg", quality=95))
     assert film.shape == (32, 8) and abs(film[16, 4] - 200 / 255) < 0.02
 
 
 @pytest.mark.parametrize("name", ["film.png", "film.tif"])
 def test_sixteen_bits_are_stretched_over_the_films_own_range(tmp_path, name):
-    film = read_image(saved(tmp_path, grey([1000, 1500, 2000], np.uint16), name))
+    film = read_image(saved(tmp_path, gray([1000, 1500, 2000], np.uint16), name))
     np.testing.assert_allclose(film[0, :3], [0, 0.5, 1])
 
 
 def test_float_tiff(tmp_path):
-    film = read_image(saved(tmp_path, grey([-1.0, 0.0, 3.0], np.float32), "film.tif"))
+    film = read_image(saved(tmp_path, gray([-1.0, 0.0, 3.0], np.float32), "film.tif"))
     np.testing.assert_allclose(film[0, :3], [0, 0.25, 1])
 
 
@@ -53,10 +53,10 @@ def test_transparent_pixels_are_black(tmp_path):
 
 
 def test_palette_and_one_bit(tmp_path):
-    picture = Image.fromarray(np.stack([grey([0, 255])] * 3, axis=-1)).convert("P")
+    picture = Image.fromarray(np.stack([gray([0, 255])] * 3, axis=-1)).convert("P")
     picture.save(tmp_path / "palette.png")
     np.testing.assert_allclose(read_image(tmp_path / "palette.png")[0, :2], [[0] * 3, [1] * 3])
-    Image.fromarray(grey([0, 1]).astype(bool)).save(tmp_path / "bit.png")
+    Image.fromarray(gray([0, 1]).astype(bool)).save(tmp_path / "bit.png")
     np.testing.assert_allclose(read_image(tmp_path / "bit.png")[0, :2], [0, 1])
 
 
@@ -70,19 +70,19 @@ def test_orientation_of_the_camera_is_applied(tmp_path):
 
 
 def test_the_name_does_not_decide(tmp_path):
-    path = saved(tmp_path, np.repeat(grey([0, 255]), 2, axis=1), "film.jpg", quality=95)
+    path = saved(tmp_path, np.repeat(gray([0, 255]), 2, axis=1), "film.jpg", quality=95)
     path = path.rename(tmp_path / "film.png")
     assert read_image(path).shape == (8, 16)
 
 
 def test_pages_of_a_tiff(tmp_path):
-    pages = [Image.fromarray(grey([0, value, 255])) for value in (51, 102)]
+    pages = [Image.fromarray(gray([0, value, 255])) for value in (51, 102)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     assert read_image(tmp_path / "pages.tif", frame=1)[0, 1] == np.float32(0.4)
 
 
 def test_a_picture_of_pil_and_an_array_are_read_alike():
-    picture = grey([0, 51, 255])
+    picture = gray([0, 51, 255])
     np.testing.assert_array_equal(read_image(Image.fromarray(picture)), read_image(picture))
 
 
@@ -94,7 +94,7 @@ def test_bytes_survive_the_round_trip(array):
 
 @pytest.mark.parametrize("values", [[0, 1], [0, 255]])
 def test_masks_of_0_1_and_of_0_255_are_the_same(tmp_path, values):
-    np.testing.assert_array_equal(read_mask(saved(tmp_path, grey(values)))[0, :2], [0, 1])
+    np.testing.assert_array_equal(read_mask(saved(tmp_path, gray(values)))[0, :2], [0, 1])
 
 
 def test_an_empty_mask_is_a_mask():
@@ -115,23 +115,23 @@ def test_the_orientation_of_a_tiff_is_applied_once(tmp_path, compression):
 
 
 def test_white_is_zero_in_a_deep_tiff(tmp_path):
-    path = saved(tmp_path, grey([0, 50, 200], np.uint16), "film.tif", tiffinfo={262: 0})  # PIL does not invert these
+    path = saved(tmp_path, gray([0, 50, 200], np.uint16), "film.tif", tiffinfo={262: 0})  # PIL does not invert these
     np.testing.assert_allclose(read_image(path)[0, :3], [1, 0.75, 0])
 
 
-def test_transparency_of_grey_palette_and_cmyk(tmp_path):
-    picture = Image.fromarray(grey([0, 51, 255]))
-    picture.save(tmp_path / "trns.png", transparency=255)  # that grey is transparent, so black
+def test_transparency_of_gray_palette_and_cmyk(tmp_path):
+    picture = Image.fromarray(gray([0, 51, 255]))
+    picture.save(tmp_path / "trns.png", transparency=255)  # that gray is transparent, so black
     np.testing.assert_allclose(read_image(tmp_path / "trns.png")[0, :3], [0, 0.2, 0], atol=1e-6)
     picture.convert("P").save(tmp_path / "palette.png", transparency=1)
     assert read_image(tmp_path / "palette.png").shape == (8, 8, 3)
-    ink = Image.merge("CMYK", [Image.fromarray(grey([255, 0])), *[Image.new("L", (8, 8))] * 3])
+    ink = Image.merge("CMYK", [Image.fromarray(gray([255, 0])), *[Image.new("L", (8, 8))] * 3])
     ink.save(tmp_path / "ink.tif")
     np.testing.assert_allclose(read_image(tmp_path / "ink.tif")[0, :2], [[0, 1, 1], [1, 1, 1]])  # cyan, paper
 
 
 def test_a_claimed_size_is_refused_before_any_pixel_is_decoded(tmp_path, monkeypatch):
-    path = saved(tmp_path, np.tile(grey([0, 255]), (4, 4)))
+    path = saved(tmp_path, np.tile(gray([0, 255]), (4, 4)))
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda self: pytest.fail("decoded"))
     with pytest.raises(InputError, match="film.png: found an image that claims 32 x 32 px; expected at most 1000"):
         read_image(path, max_pixels=1000)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hf_medreport.modeling.configuration_medvill import FINDINGS
-from tests.labelled import labelled, labelled_pipe
+from tests.labeled import labeled, labeled_pipe
 from tests.tiny import film_array
 
 FILMS = [Image.fromarray(np.roll(film_array(), 7 * index, axis=0)) for index in range(3)]
@@ -20,7 +20,7 @@ CASES = [{"frontal": film, "labels": names} for film, names in zip(FILMS, NAMES,
 
 @pytest.fixture(scope="module")
 def pipes():
-    return {mode: labelled_pipe(mode) for mode in ("none", "oracle", "predicted")}
+    return {mode: labeled_pipe(mode) for mode in ("none", "oracle", "predicted")}
 
 
 @pytest.mark.parametrize("mode", ["oracle", "predicted"])
@@ -67,16 +67,16 @@ def test_evidence_stands_beside_the_labels(pipes):
     assert set(record) == {"generated_text", "labels", "label_source", "sections", "sentences"}
 
 
-PROCESSOR = labelled("oracle")[1]
+PROCESSOR = labeled("oracle")[1]
 
 
 @given(st.lists(st.sampled_from(FINDINGS), unique=True, max_size=2))
 def test_what_is_written_is_read_again(names):
     ids, _ = PROCESSOR.label_inputs([names])
-    assert PROCESSOR.told_labels(ids) == [names]
+    assert PROCESSOR.given_labels(ids) == [names]
 
 
 def test_a_name_that_was_cut_is_not_claimed():
     names = ["Enlarged Cardiomediastinum", "Pleural Effusion", "Atelectasis"]  # 25 + 15 + 11 letters and 8 marks
     ids, _ = PROCESSOR.label_inputs([[*names, "Fracture"]])
-    assert PROCESSOR.told_labels(ids) == [names]
+    assert PROCESSOR.given_labels(ids) == [names]

@@ -16,7 +16,7 @@ def processor():
     return AnatomicalReportProcessor(FilmImageProcessor(size=16, mask_size=8), tiny_tokenizer())
 
 
-def test_a_film_is_resized_to_a_square_and_normalised(processor):
+def test_a_film_is_resized_to_a_square_and_normalized(processor):
     film = np.zeros((32, 64), np.uint8)
     film[:, 32:] = 255
     pixels = processor([film])["pixel_values"]

@@ -1,4 +1,4 @@
-"""Cases of two views and reports -> model inputs: shapes, missing views, verdicts, tokens, and what is refused."""
+"""Cases of two views and reports -> model inputs: shapes, missing views, classes, tokens, and what is refused."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_a_mask_is_averaged_down_and_a_film_without_one_has_an_empty_one(process
     assert not inputs["anatomical_masks"][1:].any()
 
 
-def test_verdicts(processor):
+def test_classifications(processor):
     inputs = processor([pair(abnormal=1), pair(abnormal=0), pair(), pair(abnormal=True)])
     assert inputs["abnormal_labels"].tolist() == [1, 0, -100, 1]
     assert "abnormal_labels" not in processor([pair(), pair(abnormal=None)])
@@ -141,17 +141,17 @@ REFUSALS = {
         {},
         f"case: found keys ['frontal', 'lateral'] without a film; {PAIR}",
     ),
-    "a verdict of 2": (
+    "a classification of 2": (
         pair(abnormal=2),
         {},
         "abnormal: found 2; expected 0 (normal), 1 (abnormal) or nothing; correct it",
     ),
-    "a verdict in words": (
+    "a classification in words": (
         pair(abnormal="2"),
         {},
         "abnormal: found '2'; expected 0 (normal), 1 (abnormal) or nothing; correct it",
     ),
-    "a verdict of NaN": (
+    "a classification of NaN": (
         pair(abnormal=float("nan")),
         {},
         "abnormal: found nan; expected 0 (normal), 1 (abnormal) or nothing; correct it",
@@ -171,7 +171,7 @@ REFUSALS = {
         {},
         "l.png: found no such file; expected an image file; check the path",
     ),
-    "a lateral film of one grey value": (
+    "a lateral film of one gray value": (
         {"frontal": film(), "lateral": np.zeros((64, 64), np.uint8)},
         {},
         "array: found every pixel equal (a blank image); expected an image with contrast; check that the export or "

@@ -1,4 +1,4 @@
-"""The processor of system 000: slides, feature files and arrays in, bags and ids out."""
+"""The processor of HistGen: slides, feature files and arrays in, bags and ids out."""
 
 import numpy as np
 import pytest

@@ -266,8 +266,8 @@ def test_sections_lose_only_headings(first, second):
 
 
 def test_headings_within_a_line_of_lower_case():
-    tokenised = "findings : the lungs are clear . no comparison : none . impression : no acute disease ."
-    assert split_sections(tokenised)["impression"] == "no acute disease ."
+    tokenized = "findings : the lungs are clear . no comparison : none . impression : no acute disease ."
+    assert split_sections(tokenized)["impression"] == "no acute disease ."
     assert select_section("findings: clear lungs. impression: normal chest.", "findings") == "clear lungs."
     assert split_sections("FINDINGS: The impression: a dent.") == {"findings": "The impression: a dent."}
 

@@ -211,14 +211,14 @@ def _(folder):
     return png(folder, glass(600, 500))
 
 
-@bad("all grey", f"slide.png: found no tissue; {NO_OTSU}{SMALLER}")
+@bad("all gray", f"slide.png: found no tissue; {NO_OTSU}{SMALLER}")
 def _(folder):
     return png(folder, np.random.default_rng(0).integers(225, 240, (500, 600, 1), np.uint8).repeat(3, axis=2))
 
 
 @bad("all ink", f"slide.png: found no tissue, and ink on 100 % of the slide; {NO_OTSU}{SMALLER}")
 def _(folder):
-    return png(folder, glass(600, 500, (0, 0, 600, 500), colour=(20, 140, 110)))
+    return png(folder, glass(600, 500, (0, 0, 600, 500), color=(20, 140, 110)))
 
 
 @bad(
@@ -282,7 +282,7 @@ def _(folder):
 
 @bad(
     "a DICOM slide that lacks a frame",
-    "slide.dcm: found 99 frames organised as TILED_FULL; expected TILED_FULL with 80 frames; "
+    "slide.dcm: found 99 frames organized as TILED_FULL; expected TILED_FULL with 80 frames; "
     "save it as one plane of full tiles",
 )
 def _(folder):

@@ -82,7 +82,7 @@ def test_transparent_pixels_are_laid_on_white(tmp_path):
     rgba = np.full((8, 8, 4), (100, 0, 200, 255), np.uint8)
     rgba[0, 0, 3], rgba[0, 1, 3] = 0, 51
     Image.fromarray(rgba).save(tmp_path / "slide.png")
-    # 51 / 255 = 0.2 of the colour and 0.8 of white: 100 -> 224, 0 -> 204, 200 -> 244.
+    # 51 / 255 = 0.2 of the color and 0.8 of white: 100 -> 224, 0 -> 204, 200 -> 244.
     expected = [[255, 255, 255], [224, 204, 244], [100, 0, 200]]
     np.testing.assert_array_equal(open_slide(tmp_path / "slide.png").read(0, 0, 0, 3, 1)[0], expected)
     np.testing.assert_array_equal(on_white(rgba)[0, :3], expected)

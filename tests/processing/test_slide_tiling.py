@@ -24,7 +24,7 @@ def test_column_by_column():
     assert grid(rectangle(100, 50, 1123, 1073)) == [[100, 50], [100, 562], [612, 50], [612, 562]]
 
 
-def test_one_of_four_points_a_quarter_from_the_centre_is_enough():
+def test_one_of_four_points_a_quarter_from_the_center_is_enough():
     # The column at 1024 has its points at 1024 + 256 - 128 = 1152 and at 1408.
     assert len(grid(rectangle(0, 0, 1151, 511))) == 2
     assert len(grid(rectangle(0, 0, 1152, 511))) == 3  # on the outline counts
@@ -32,11 +32,11 @@ def test_one_of_four_points_a_quarter_from_the_centre_is_enough():
     assert len(grid(rectangle(0, 0, 1535, 128))) == 3
 
 
-def test_a_centre_in_a_hole():
+def test_a_center_in_a_hole():
     tissue = rectangle(0, 0, 1023, 1023)
-    assert [512, 512] not in grid(tissue, rectangle(700, 700, 900, 900))  # the centre is (768, 768)
+    assert [512, 512] not in grid(tissue, rectangle(700, 700, 900, 900))  # the center is (768, 768)
     assert [512, 512] in grid(tissue, rectangle(768, 700, 900, 900))  # on the rim of a hole is not in it
-    # All four points may lie in the hole: only the centre is asked about holes.
+    # All four points may lie in the hole: only the center is asked about holes.
     assert len(grid(tissue, rectangle(769, 0, 1023, 1023))) == 4
 
 
@@ -49,7 +49,7 @@ def test_an_island_in_the_order_of_its_own_box():
 def test_a_slide_by_the_original_preset_from_end_to_end():
     # Tissue from 256 to 3840 is px 4 to 59 at 64x; OpenCV's closing by an even square moves it to 5 to 60, so the
     # outline spans 320 to 3840: 7 columns from 320 on, the last at 3392 with points at 3520 and 3776.
-    # The hole, px 20 to 39, moves to 21 to 40; its outline at 20 and 41 spans 1280 to 2624. Of the centres 576 + 512 k
+    # The hole, px 20 to 39, moves to 21 to 40; its outline at 20 and 41 spans 1280 to 2624. Of the centers 576 + 512 k
     # 1600 and 2112 lie in it, 2624 on its rim.
     pixels = glass(4096, 4096, (256, 256, 3840, 3840), (1280, 1280, 2560, 2560, (255, 255, 255)))
     tiling = tile_slide(array_slide(pixels, (1, 64), mpp=0.5), TileImageProcessor())

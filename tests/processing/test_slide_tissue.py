@@ -15,7 +15,7 @@ def box(contour):
 
 def test_outlines_and_holes_in_level_0_px():
     mask = np.zeros((30, 40), np.uint8)
-    mask[2:22, 4:34] = 255  # 20 rows, 30 columns; its outline runs through px centres: 19 x 29 = 551
+    mask[2:22, 4:34] = 255  # 20 rows, 30 columns; its outline runs through px centers: 19 x 29 = 551
     mask[6:10, 8:12] = 0  # the outline of a hole runs on the tissue around it and cuts its corners: 5 x 5 - 2 = 23
     mask[6:18, 16:30] = 0  # 13 x 15 - 2 = 193
     mask[24:29, 4:9] = 255  # 4 x 4 = 16
@@ -49,7 +49,7 @@ def test_tcga_works_on_the_level_nearest_to_64():
 def test_tcga_takes_saturation_above_8():
     def slide(saturation):
         other = round(200 * (1 - saturation / 255))
-        return array_slide(glass(4096, 4096, (0, 0, 3072, 3072), colour=(200, other, other)), (1, 64))
+        return array_slide(glass(4096, 4096, (0, 0, 3072, 3072), color=(200, other, other)), (1, 64))
 
     assert len(tissue_regions(slide(11))) == 1
     with pytest.raises(ValueError, match="no tissue"):
@@ -77,7 +77,7 @@ def test_ink_is_cut_off_by_otsu_and_kept_by_tcga(ink):
     across = array_slide(glass(2048, 2048, tissue, (256, 512, 800, 900, ink)))
     (region,) = tissue_regions(across, "otsu", tile_px=128)
     assert len(region.holes) == 1  # a mark on the tissue is a hole in it
-    large = array_slide(glass(4096, 4096, (64, 64, 4032, 4032), colour=ink), (1, 64))
+    large = array_slide(glass(4096, 4096, (64, 64, 4032, 4032), color=ink), (1, 64))
     if ink != INKS["black"]:  # black has hardly a saturation
         assert len(tissue_regions(large, "tcga")) == 1
 

@@ -1,4 +1,4 @@
-"""The golden set of system 004 as training needs it: its tiny models, and its parameters by the original's names."""
+"""The golden set of RadScribe as training needs it: its tiny models, and its parameters by the original's names."""
 
 import json
 import re

@@ -201,7 +201,7 @@ def test_samples_of_a_resumed_run_stand_there_once(tmp_path, monkeypatch):
         run("anatomical", config, ["--resume_from_checkpoint", "true"])
     run("anatomical", config, ["--resume_from_checkpoint", "true"])
     assert path.read_text() == before  # of the same weights, and each step once
-    run("anatomical", config, ["--max_steps", "1", "--segmenter_steps", "0", "--encoder_steps", "0"])
+    run("anatomical", config, ["--max_steps", "1", "--segmenter_steps", "0", "--encoder_steps", "0", "--overwrite"])
     assert {json.loads(line)["step"] for line in path.read_text().splitlines()} == {1}  # another run, another table
 
 

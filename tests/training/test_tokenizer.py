@@ -15,7 +15,7 @@ PLAIN = train_tokenizer(REPORTS, 400)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("1.5 cm, 0/3, grade 2. Margins\n  >= 90% .. µ ½ ٣")
 @example(" a  b\t\r\n ")
-@example(f"{END} spelt out")
+@example(f"{END} spelled out")
 def test_any_text_comes_back_exactly(text):
     for tokenizer in (SPELLING, PLAIN):
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text

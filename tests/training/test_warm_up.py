@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from hf_medreport.phantom.chest.findings import Fact
-from hf_medreport.training.warm_up import minimise, traits, warm_up_encoder, warm_up_segmenter, warmed
+from hf_medreport.training.warm_up import minimize, traits, warm_up_encoder, warm_up_segmenter, warmed
 
 SIDE = 8
 OPTIONS = {"steps": 3, "batch_size": 4, "rate": 0.1, "seed": 0}
 
 
 def record(number: int) -> dict:
-    """A film whose grey, whose row of lung and whose column of heart tell its number."""
+    """A film whose gray, whose row of lung and whose column of heart tell its number."""
     lungs, heart = np.zeros((2, SIDE, SIDE), bool)
     lungs[number], heart[:, number] = True, True
     return {"image": np.full((SIDE, SIDE), number, np.float32), "lungs": lungs, "heart": heart}
@@ -59,7 +59,7 @@ def test_the_segmenter_is_taught_lungs_first_then_heart():
             assert np.array_equal(heart, RECORDS[number]["heart"])
 
 
-def test_the_segmenter_is_frozen_afterwards_and_has_learned():
+def test_the_segmenter_is_frozen_afterward_and_has_learned():
     segmenter = Segmenter()
     loss = warm_up_segmenter(segmenter, RECORDS, PROCESSOR, **OPTIONS)
     assert not segmenter.training and not segmenter.weight.requires_grad
@@ -124,7 +124,7 @@ def test_batches_and_the_result_depend_on_the_seed_alone():
             drawn.append(indices)
             return (weight[indices] - 1).square().sum()
 
-        minimise(loss, [weight], 6, 5, 2, 0.1, seed, "weight")
+        minimize(loss, [weight], 6, 5, 2, 0.1, seed, "weight")
         return drawn, weight.tolist()
 
     torch.manual_seed(1)

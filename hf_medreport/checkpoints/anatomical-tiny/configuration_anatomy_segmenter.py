@@ -1,4 +1,4 @@
-"""Configuration of the lung and heart segmenter that gives system 002 its anatomical prior."""
+"""Configuration of the lung and heart segmenter that gives layer-wise anatomical attention its anatomical prior."""
 
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec

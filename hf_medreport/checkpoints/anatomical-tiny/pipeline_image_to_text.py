@@ -10,7 +10,7 @@ class. A list is a batch, a dict is one case.
     pipe("chest.png", return_details=True)             # adds what else the model made of it: masks, reconstructions
     pipe("chest.png", max_new_tokens=200)              # a longer report than the model's generation_config says
 
-A model that is told the labels of a film says which, and where they came from (`"oracle"`: they were given):
+A model that is given the labels of a film says which, and where they came from (`"oracle"`: they were given):
 
     pipe({"frontal": "f.png", "labels": ["Edema"]})    # [{..., "labels": ["Edema"], "label_source": "oracle"}]
 
@@ -117,7 +117,7 @@ class MedicalReportPipeline(Pipeline):
     def postprocess(self, outputs, return_evidence: bool = False) -> list[dict]:
         """One dict a generated sequence: `generated_text`, and with `return_evidence` also `sections` and `sentences`.
 
-        Of a model that is told labels also `labels`, a list of names, and `label_source`, `"oracle"` or `"predicted"`.
+        Of a model that is given labels also `labels`, a list of names, and `label_source`, `"oracle"` or `"predicted"`.
         A sentence has `text`, `section`, `start` and `end` in the text, `mean_logprob` (natural logarithm, mean over
         its tokens) and `evidence` (rows, columns), a numpy map of sum 1.
         """

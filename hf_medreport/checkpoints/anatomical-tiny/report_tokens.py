@@ -3,7 +3,7 @@
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-# What frames a report of system 001; GPT-2 has one token for all three.
+# What frames a report of the multi-task chest X-ray; GPT-2 has one token for all three.
 FRAME = {"bos_token": "<start>", "eos_token": "<end>", "pad_token": "<pad>"}
 
 

@@ -1,4 +1,4 @@
-"""Configuration of a GPT-2 that is told in every layer what an image's latent says (system 001)."""
+"""Configuration of a GPT-2 that is told in every layer what an image's latent says (the multi-task chest X-ray)."""
 
 from transformers import GPT2Config
 

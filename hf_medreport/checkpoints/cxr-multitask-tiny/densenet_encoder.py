@@ -38,7 +38,7 @@ class DenseNetEncoder(nn.Module):
         """Five maps, (batch, widths[i], side / 2^(i+1), side / 2^(i+1)), of films (batch, 3, side, side).
 
         The first is the stem before its pooling, the others are the dense blocks' outputs; the last one is the
-        bottleneck, before the final normalisation.
+        bottleneck, before the final normalization.
         """
         features = self.features
         maps = [features.relu0(features.norm0(features.conv0(pixels)))]
@@ -51,7 +51,7 @@ class DenseNetEncoder(nn.Module):
         return maps
 
     def activations(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        """What DenseNet's own classifier pools: the bottleneck after the final normalisation and ReLU, same shape."""
+        """What DenseNet's own classifier pools: the bottleneck after the final normalization and ReLU, same shape."""
         return nn.functional.relu(self.features.norm5(bottleneck))
 
     def last_layers(self, count: int | None) -> list[nn.Module]:

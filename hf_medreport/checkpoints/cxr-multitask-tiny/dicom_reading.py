@@ -34,7 +34,7 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-COLOURS = ("Red", "Green", "Blue")
+COLORS = ("Red", "Green", "Blue")
 READ_AS_RGB = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # pydicom converts the YBR ones
 ELEMENTS = [
     "SOPClassUID",
@@ -42,9 +42,9 @@ ELEMENTS = [
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
-    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in COLOURS),
-    *(f"{colour}PaletteColorLookupTableData" for colour in COLOURS),
-    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in COLOURS),
+    *(f"{color}PaletteColorLookupTableDescriptor" for color in COLORS),
+    *(f"{color}PaletteColorLookupTableData" for color in COLORS),
+    *(f"Segmented{color}PaletteColorLookupTableData" for color in COLORS),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", *PIXEL_KEYWORDS),
 ]
@@ -78,7 +78,7 @@ def read_dicom(
         name: what messages call the file; by default its name.
 
     Returns:
-        float32 in [0, 1], (rows, columns) for monochrome, (rows, columns, 3) for colour.
+        float32 in [0, 1], (rows, columns) for monochrome, (rows, columns, 3) for color.
 
     Raises:
         InputError: not DICOM, damaged, no pixels, no decoder, too large or too small, blank, or no frame chosen.
@@ -97,10 +97,10 @@ def _read(handle: BinaryIO, name: str, frame: int | None, max_pixels: int) -> np
     frame = chosen_frame(name, frame, _whole(dataset, "NumberOfFrames", name, default=1))
     photometric = str(_element(dataset, "PhotometricInterpretation", name) or "").strip().upper()
     if not photometric:
-        raise InputError(name, "no PhotometricInterpretation", "how grey or colour is meant", EXPORT_AGAIN)
+        raise InputError(name, "no PhotometricInterpretation", "how gray or color is meant", EXPORT_AGAIN)
     stored = _stored_values(dataset, frame, name)
     if photometric in ("MONOCHROME1", "MONOCHROME2"):
-        picture = _grey(dataset, stored, frame, photometric == "MONOCHROME1", name)
+        picture = _gray(dataset, stored, frame, photometric == "MONOCHROME1", name)
     elif photometric == "PALETTE COLOR":
         picture = _palette(dataset, stored, name)
     elif photometric not in READ_AS_RGB or stored.ndim != 3:
@@ -168,7 +168,7 @@ def _stored_values(dataset: "pydicom.Dataset", frame: int, name: str) -> np.ndar
     """One frame, decompressed: (rows, columns), or (rows, columns, 3) in RGB."""
     samples = _whole(dataset, "SamplesPerPixel", name, default=1)
     if samples not in (1, 3):
-        raise InputError(name, f"SamplesPerPixel {samples}", "1 (grey, palette) or 3 (colour)", EXPORT_AGAIN)
+        raise InputError(name, f"SamplesPerPixel {samples}", "1 (gray, palette) or 3 (color)", EXPORT_AGAIN)
     if "PixelData" in dataset:
         allocated, bits = _whole(dataset, "BitsAllocated", name), _whole(dataset, "BitsStored", name)
         if allocated not in (1, 8, 16, 32, 64):
@@ -250,20 +250,20 @@ def _codestream_size(data: bytes) -> tuple[int, int] | None:
 # --- from stored values to the display --------------------------------------------------------------------------------
 
 
-def _grey(dataset: "pydicom.Dataset", stored: np.ndarray, frame: int, inverted: bool, name: str) -> np.ndarray:
+def _gray(dataset: "pydicom.Dataset", stored: np.ndarray, frame: int, inverted: bool, name: str) -> np.ndarray:
     padding = _padding(dataset, stored, name)
     if padding.all():
         raise InputError(name, "nothing but padding pixels", "an image with contrast", EXPORT_AGAIN)
     groups = _groups(dataset, frame)
     values = _modality(dataset, groups, stored, name)
     check_finite(name, values)
-    grey = _value_of_interest(groups, values, name)
-    if grey is None:
+    gray = _value_of_interest(groups, values, name)
+    if gray is None:
         if values[~padding].min() == values[~padding].max():
             inverted = False  # blank: refused by the caller
-        grey = stretched(values, ~padding)
-    grey = 1 - grey if inverted else grey
-    return np.where(padding, np.float32(0), grey)
+        gray = stretched(values, ~padding)
+    gray = 1 - gray if inverted else gray
+    return np.where(padding, np.float32(0), gray)
 
 
 def _padding(dataset: "pydicom.Dataset", stored: np.ndarray, name: str) -> np.ndarray:
@@ -336,12 +336,12 @@ def _palette(dataset: "pydicom.Dataset", stored: np.ndarray, name: str) -> np.nd
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
         entries, first, _ = dataset.RedPaletteColorLookupTableDescriptor
         indices = stored.astype(np.int64).clip(first, first + (entries or 65536) - 1)
-        colours = apply_color_lut(indices, dataset)
-        return colours / np.float32(np.iinfo(colours.dtype).max)
+        colors = apply_color_lut(indices, dataset)
+        return colors / np.float32(np.iinfo(colors.dtype).max)
     channels = []
-    for colour in COLOURS:
-        descriptor = dataset.get(f"{colour}PaletteColorLookupTableDescriptor")
-        data = dataset.get(f"{colour}PaletteColorLookupTableData")
+    for color in COLORS:
+        descriptor = dataset.get(f"{color}PaletteColorLookupTableDescriptor")
+        data = dataset.get(f"{color}PaletteColorLookupTableData")
         channel, bits = _mapped(stored, descriptor, data, dataset.original_encoding[1], "palette", name)
         channels.append((channel / np.float32(2**bits - 1)).clip(0, 1))
     return np.stack(channels, axis=-1)

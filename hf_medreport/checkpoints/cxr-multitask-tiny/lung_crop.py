@@ -1,8 +1,8 @@
 """From a mask of lungs to the part of a film that shows them.
 
-The published system 001 crops a frontal film to the box of its lung mask, so that the network spends its pixels on the
-chest. A segmenter's mask has specks, so the two largest components are taken for the lungs; where the mask is empty,
-the film stays whole. Everything is plain torch on a batch, on any device.
+The multi-task chest X-ray, as published, crops a frontal film to the box of its lung mask, so that the network spends
+its pixels on the chest. A segmenter's mask has specks, so the two largest components are taken for the lungs; where the
+mask is empty, the film stays whole. Everything is plain torch on a batch, on any device.
 
     masks = largest_components(logits[:, 0] > 0)           # (batch, rows, columns)
     film = crop_to_mask(films, masks, margin=0.05, size=224)  # (batch, 3, 224, 224)
@@ -46,9 +46,9 @@ def largest_components(masks: torch.Tensor, count: int = 2) -> torch.Tensor:
 
 
 def component_labels(masks: torch.Tensor) -> torch.Tensor:
-    """Each pixel of a mask labelled with the index of the first pixel of its component, background with height * width.
+    """Each pixel of a mask labeled with the index of the first pixel of its component, background with height * width.
 
-    Neighbours hand each other the smaller label until none changes. A label is itself a pixel of the component, so
+    Neighbors hand each other the smaller label until none changes. A label is itself a pixel of the component, so
     taking over that pixel's label too makes the steps grow like powers of two: a dozen for lungs, not a hundred.
 
     Args:

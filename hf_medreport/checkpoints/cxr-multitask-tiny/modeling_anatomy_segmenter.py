@@ -1,4 +1,4 @@
-"""Lung and heart segmenter: the anatomical prior of system 002, alone or inside a report model.
+"""Lung and heart segmenter: the anatomical prior of layer-wise anatomical attention, alone or inside a report model.
 
 Two architectures behind one output. `convnext` is the head of the UDEM thesis on the last
 feature map of a ConvNeXt; there lung and heart had a copy of the frozen backbone each, here they share one. `unet` is a
@@ -131,7 +131,7 @@ class AnatomySegmenterForSemanticSegmentation(PreTrainedModel):
         """Logits of lung and heart.
 
         Args:
-            pixel_values: (batch, 3, height, width), normalised as for the encoder.
+            pixel_values: (batch, 3, height, width), normalized as for the encoder.
             labels: (batch, 2, height, width), 1 inside lung (channel 0) and heart (channel 1), else 0.
 
         Returns:

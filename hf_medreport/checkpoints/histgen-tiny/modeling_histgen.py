@@ -1,4 +1,4 @@
-"""System 000: HistGen, the report of a whole slide from the features of its patches.
+"""HistGen, the report of a whole slide from the features of its patches.
 
 After Guo et al., "HistGen: Histopathology Report Generation via Local-Global Feature Encoding and Cross-modal Context
 Interaction" (MICCAI 2024, arXiv 2403.05396). A bag of patch features is projected; evenly spaced patches ask a learned
@@ -46,6 +46,7 @@ from .keywords import (
     known_keywords,
     refuse_cache_under_checkpointing,
 )
+from .sentence_maps import sentence_maps
 from .sinusoids import sinusoids
 from .whole_linear import linear
 
@@ -74,6 +75,7 @@ class UnbiasedNorm(nn.Module):
 
 
 def norm(config: HistGenConfig) -> nn.Module:
+    """Upstream's layer norm on request, else torch's."""
     return (UnbiasedNorm if config.compatibility else nn.LayerNorm)(config.hidden_size, eps=1e-6)
 
 
@@ -87,10 +89,11 @@ class Attention(nn.Module):
             setattr(self, name, nn.Linear(config.hidden_size, config.hidden_size))
 
     def split(self, states: torch.Tensor) -> torch.Tensor:
-        # (batch, tokens, width) -> (batch, heads, tokens, width / heads)
+        """(batch, tokens, width) -> (batch, heads, tokens, width / heads)."""
         return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def keys_values(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of the states, each (batch, heads, tokens, width / heads)."""
         return self.split(self.k_proj(states)), self.split(self.v_proj(states))
 
     def forward(self, queries: torch.Tensor, keys_values: tuple, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -130,6 +133,8 @@ class CrossModalContext(Attention):
 
 
 class FeedForward(nn.Module):
+    """Two layers with a ReLU between them."""
+
     def __init__(self, config: HistGenConfig):
         super().__init__()
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size)
@@ -606,12 +611,12 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=encoded, memory_key_values=memory).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[:, 1:, None])[..., 0]
             scores = pad(scores, (1, 0))
-            maps = []
-            for sentence in range(int(sentence_of_token.max()) + 1):
-                total = scores[sentence_of_token == sentence].sum()
-                (gradient,) = torch.autograd.grad(total, patches, retain_graph=True)
-                relevance = ((gradient * patches).sum(-1).clamp(min=0) * mask).detach().float()
-                maps.append(relevance / relevance.sum(-1, keepdim=True).clamp(min=1e-30))
+            maps = sentence_maps(
+                scores,
+                sentence_of_token,
+                [patches],
+                lambda gradient: (gradient * patches).sum(-1).clamp(min=0) * mask,
+            )
         evidence = torch.stack(maps, dim=1) if maps else patches.new_zeros(len(generated), 0, mask.shape[1])
         return scores.detach(), evidence
 

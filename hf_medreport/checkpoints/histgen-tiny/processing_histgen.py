@@ -1,4 +1,4 @@
-"""The processor of system 000: slides or their features on one side, report text on the other.
+"""The processor of HistGen: slides or their features on one side, report text on the other.
 
 processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
 inputs = processor("slide.svs")                         # tiled and encoded here, by `patch_encoder/` of the folder

@@ -1,4 +1,4 @@
-"""Configuration of system 004, RadScribe: MedViLL sees, the decoder of a T5 writes."""
+"""Configuration of RadScribe: MedViLL sees, the decoder of a T5 writes."""
 
 from transformers import PreTrainedConfig, T5Config
 from transformers.configuration_utils import SubConfigSpec
@@ -15,7 +15,7 @@ class RadScribeConfig(PreTrainedConfig):
     """What the report model is made of.
 
     Args:
-        encoder: MedViLL's configuration; what is seen, which labels it is told, who attends to whom.
+        encoder: MedViLL's configuration; what is seen, which labels it is given, who attends to whom.
         decoder: of any model of the T5 family; its defaults are t5-base's, which ClinicalT5-base has too. Its own
             encoder is not carried.
         label_loss_weight: of the label head's loss beside the report's, where the encoder predicts labels; 1, since the

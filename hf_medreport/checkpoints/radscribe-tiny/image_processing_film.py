@@ -1,8 +1,8 @@
-"""Films -> pixel values: any readable picture, resized to a square and normalised for an encoder.
+"""Films -> pixel values: any readable picture, resized to a square and normalized for an encoder.
 
-System 002's transform is the default: bicubic resize to a square without keeping the aspect ratio, three channels,
-ImageNet mean and standard deviation. Others keep the aspect ratio and pad or crop. Nothing is ever flipped: left and
-right are facts.
+The default is the transform of layer-wise anatomical attention: bicubic resize to a square without keeping the aspect
+ratio, three channels, ImageNet mean and standard deviation. Others keep the aspect ratio and pad or crop. Nothing is
+ever flipped: left and right are facts.
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ class FilmImageProcessor(BaseImageProcessor):
         self.image_std = list(image_std)
 
     def preprocess(self, images, masks=None, return_tensors=None) -> BatchFeature:
-        """Read, resize and normalise.
+        """Read, resize and normalize.
 
         Args:
             images: a film or a list of films; anything that `read_image` takes (path, PIL image, array).

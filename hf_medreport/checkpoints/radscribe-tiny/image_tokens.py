@@ -1,4 +1,4 @@
-"""Four image encoders that turn a film into tokens for a BERT: what system 004 may see with.
+"""Four image encoders that turn a film into tokens for a BERT: what RadScribe may see with.
 
 Each gives the features of a grid of places first, (batch, places, width), so that a place can be held to account for
 what was written, and then tokens of them. The CNNs and the patch embedding pick tokens among the places; the ViT mixes

@@ -1,4 +1,4 @@
-"""MedViLL: a film's tokens and a text in one BERT, the encoder of system 004.
+"""MedViLL: a film's tokens and a text in one BERT, the encoder of RadScribe.
 
 After Moon et al., "Multi-modal Understanding and Generation for Medical Images and Text via Vision-Language
 Pre-Training" (IEEE JBHI 2022), with the image encoders, the label text and the cross-attention that RadScribe adds.
@@ -139,7 +139,7 @@ class MedViLLModel(MedViLLPreTrainedModel):
         """One pass over film and text.
 
         Args:
-            pixel_values: (batch, 3, image_size, image_size), normalised as the image encoder wants it.
+            pixel_values: (batch, 3, image_size, image_size), normalized as the image encoder wants it.
             input_ids: (batch, max_text_tokens + 1) text, [SEP] and padding. None: no text, or with
                 `label_mode="predicted"` the names that the model's own head gives.
             attention_mask: (batch, max_text_tokens + 1), 1 for text and [SEP].

@@ -1,4 +1,4 @@
-"""System 004, RadScribe: MedViLL encodes a film and its label text, a T5 decoder writes the report.
+"""RadScribe: MedViLL encodes a film and its label text, a T5 decoder writes the report.
 
 The decoder attends to all places of the encoder's sequence: [CLS], image, [SEP], label text and its padding. T5's own
 encoder is unused in RadScribe and not carried here. For what differs from RadScribe see the table in
@@ -22,6 +22,7 @@ from .config_error import ConfigError
 from .configuration_radscribe import RadScribeConfig
 from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
 from .modeling_medvill import UNKNOWN, MedViLLModel, MedViLLOutput
+from .sentence_maps import sentence_maps
 
 
 @dataclass
@@ -33,7 +34,7 @@ class RadScribeOutput(Seq2SeqLMOutput):
         logits: (batch, text, vocabulary); row t scores `labels[:, t]`.
         text_loss, label_loss: each one's own, unweighted.
         label_logits: (batch, labels), where the encoder predicts them.
-        label_source: `"none"`, `"oracle"` or `"predicted"`: where the labels came from that the encoder was told.
+        label_source: `"none"`, `"oracle"` or `"predicted"`: where the labels came from that the encoder was given.
         cross_attentions: of each decoder layer, (batch, heads, text, sequence), with `output_attentions`.
         encoder_last_hidden_state: (batch, sequence, width).
     """
@@ -50,7 +51,7 @@ class SeenFilms:
 
     Attributes:
         encoder_outputs: of `encode`.
-        label_ids: the label text that the encoder was told, see `told_labels`.
+        label_ids: the label text that the encoder was given, see `given_labels`.
     """
 
     encoder_outputs: MedViLLOutput
@@ -162,18 +163,20 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         with torch.set_grad_enabled(evidence):
             features = features.detach().requires_grad_(evidence)
             states = self.encode(None, label_ids, label_mask, features=features, class_features=class_features)
-        return SeenFilms(states, self.told_labels(states, label_ids))
+        return SeenFilms(states, self.given_labels(states, label_ids))
 
     def details(self, seen: SeenFilms, full: bool) -> dict[str, torch.Tensor]:
-        """What a record says beside the words, a row a case: the `label_ids` that the encoder was told, and whether
+        """What a record says beside the words, a row a case: the `label_ids` that the encoder was given, and whether
         they are `oracle` labels."""
         if seen.label_ids is None:
             return {}
         oracle = torch.full((len(seen.label_ids),), seen.encoder_outputs.label_source == "oracle")
         return {"label_ids": seen.label_ids, "oracle": oracle}
 
-    def told_labels(self, encoder_outputs: MedViLLOutput, label_ids: torch.Tensor | None = None) -> torch.Tensor | None:
-        """The label text that the encoder was told, as ids (batch, max_text_tokens + 1); None where it takes none.
+    def given_labels(
+        self, encoder_outputs: MedViLLOutput, label_ids: torch.Tensor | None = None
+    ) -> torch.Tensor | None:
+        """The label text that the encoder was given, as ids (batch, max_text_tokens + 1); None where it takes none.
 
         Args:
             encoder_outputs: of `encode`.
@@ -365,12 +368,12 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             logits = self(decoder_input_ids=generated[:, :-1], encoder_outputs=states, use_cache=False).logits
             scores = logits.float().log_softmax(-1).gather(-1, generated[:, 1:, None])[..., 0]
             scores = nn.functional.pad(scores, (1, 0))
-            maps = []
-            for sentence in range(int(sentence_of_token.max()) + 1):
-                total = scores[sentence_of_token == sentence].sum()
-                (gradient,) = torch.autograd.grad(total, features, retain_graph=True)
-                relevance = (gradient * features).sum(-1).clamp(min=0).detach().float().unflatten(1, (side, side))
-                maps.append(relevance / relevance.sum((-2, -1), keepdim=True).clamp(min=1e-30))
+            maps = sentence_maps(
+                scores,
+                sentence_of_token,
+                [features],
+                lambda gradient: (gradient * features).sum(-1).clamp(min=0).unflatten(1, (side, side)),
+            )
         evidence = torch.stack(maps, dim=1) if maps else features.new_zeros(len(generated), 0, side, side)
         return scores.detach(), evidence
 

@@ -1,4 +1,4 @@
-"""The processor of MedViLL, the encoder of system 004: films and texts.
+"""The processor of MedViLL, the encoder of RadScribe: films and texts.
 
 processor = MedViLLProcessor(FilmImageProcessor(size=512, fit="pad"), bert_tokenizer)
 inputs = processor(["a.png", "b.dcm"], text=["heart normal.", "left effusion."])

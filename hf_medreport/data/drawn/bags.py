@@ -27,9 +27,9 @@ from hf_medreport.processing.slide_tiling import read_tile, tile_slide
 
 __all__ = ["TRAITS", "draw_bags", "draw_tiles", "each_case", "tiles_of"]
 
-SHARES = ("tissue", "tumour", "necrosis", "inflammation", "node", "ink")
+SHARES = ("tissue", "tumor", "necrosis", "inflammation", "node", "ink")
 CANCERS = tuple((site, name) for site, names in DIAGNOSES.items() for name in names if name != BENIGN)
-# What a tile can be asked: shares of it, then what only normal tissue or only a tumour shows.
+# What a tile can be asked: shares of it, then what only normal tissue or only a tumor shows.
 TRAITS = (*SHARES, *SITES, *CANCERS, *GRADES, "mitoses")
 MOSTLY = 0.5
 
@@ -52,9 +52,9 @@ def traits_of(case: SlideCase, x: int, y: int, side: int) -> np.ndarray:
     facts, size = case.facts, case.size
     shares = case.drawing.truth(x, y, min(side, size - x), min(side, size - y))
     found = dict.fromkeys(TRAITS, np.nan) | {name: shares[name] for name in SHARES}
-    if shares["tissue"] > MOSTLY and shares["tumour"] < MOSTLY and not shares["node"]:
+    if shares["tissue"] > MOSTLY and shares["tumor"] < MOSTLY and not shares["node"]:
         found |= {site: site == facts.site for site in SITES}
-    if shares["tumour"] > MOSTLY and not shares["node"]:
+    if shares["tumor"] > MOSTLY and not shares["node"]:
         found |= {cancer: cancer == (facts.site, facts.diagnosis) for cancer in CANCERS}
         found |= {grade: grade == facts.grade for grade in GRADES}
         found["mitoses"] = facts.mitoses / MOST_MITOSES

@@ -74,9 +74,9 @@ def _by_package(texts: Sequence[str], device: str) -> np.ndarray:
         expected = "the package f1chexbert, or CheXbert's folder as the option model"
         remedy = f"pip install f1chexbert, or give model=FOLDER with {', '.join(FILES)}"
         raise InputError("chexbert", "neither", expected, remedy) from None
-    labeller = package.F1CheXbert(device=device)
-    rows = [[CODES[code] for code in labeller.get_label(text, mode="classification")] for text in texts]
-    columns = [labeller.target_names.index(name) for name in OBSERVATIONS]
+    labeler = package.F1CheXbert(device=device)
+    rows = [[CODES[code] for code in labeler.get_label(text, mode="classification")] for text in texts]
+    columns = [labeler.target_names.index(name) for name in OBSERVATIONS]
     return np.array(rows, dtype=np.int8).reshape(-1, len(OBSERVATIONS))[:, columns]
 
 
@@ -98,24 +98,24 @@ def _by_folder(texts: Sequence[str], folder: Path, device: str, batch_size: int)
         if not (folder / name).is_file():
             raise InputError("model", f"no {name} in '{folder}'", "CheXbert's folder", f"put {', '.join(FILES)} there")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    labeller = _load(folder).to(device).eval()
-    longest = labeller.bert.config.max_position_embeddings
+    labeler = _load(folder).to(device).eval()
+    longest = labeler.bert.config.max_position_embeddings
     rows = [np.zeros((0, len(OBSERVATIONS)), dtype=np.int64)]
     for start in range(0, len(texts), batch_size):
         batch = [" ".join(text.split()) for text in texts[start : start + batch_size]]
         inputs = tokenizer(batch, padding=True, truncation=True, max_length=longest, return_tensors="pt").to(device)
-        rows.append(labeller(**inputs).cpu().numpy())
+        rows.append(labeler(**inputs).cpu().numpy())
     return np.concatenate(rows).astype(np.int8)
 
 
 def _load(folder: Path) -> _CheXbert:
-    labeller = _CheXbert(AutoConfig.from_pretrained(folder))
+    labeler = _CheXbert(AutoConfig.from_pretrained(folder))
     saved = torch.load(folder / FILES[0], map_location="cpu", weights_only=True)
     weights = {name.removeprefix("module."): tensor for name, tensor in saved.get("model_state_dict", saved).items()}
-    own = labeller.state_dict()
+    own = labeler.state_dict()
     wrong = [name for name in own if name not in weights or weights[name].shape != own[name].shape]
     if wrong:
         found, expected = f"no fitting {wrong[0]}", "the weights of CheXbert for this config.json"
         raise InputError(str(folder / FILES[0]), found, expected, "take both files from one model")
-    labeller.load_state_dict({name: weights[name] for name in own})
-    return labeller
+    labeler.load_state_dict({name: weights[name] for name in own})
+    return labeler

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hf_medreport.evaluation.clinical.labeller import label_reports
+from hf_medreport.evaluation.clinical.labeler import label_reports
 from hf_medreport.evaluation.clinical.observations import FIVE, OBSERVATIONS, STATUSES
 from hf_medreport.evaluation.score import Score, check_texts
 from hf_medreport.processing.input_error import InputError
@@ -47,7 +47,7 @@ def chexpert(
     observations: int = 14,
     uncertain: str = "positive",
 ) -> Score:
-    """CheXpert labels by rule (`labeller`), scored as `score_labels` says.
+    """CheXpert labels by rule (`labeler`), scored as `score_labels` says.
 
     Raises:
         InputError: see `check_texts` and `score_labels`.
@@ -168,6 +168,7 @@ def _figures(hits, said, given, empty: float) -> dict:
 
 
 def columns_of(observations: int) -> list[int]:
+    """The columns of all 14 observations, or of the five that are usually reported."""
     return [OBSERVATIONS.index(name) for name in (FIVE if observations == 5 else OBSERVATIONS)]
 
 

@@ -4,7 +4,7 @@ A linker is whatever has `link(text) -> frozenset of concept ids`. Two are here:
 
 - `DictionaryLinker`: finds the terms of a table that you give, offline. UMLS may not be shipped, but a table is quickly
   made of a licensed copy, or of the codes that a collection brings along.
-- `ScispacyLinker`: scispaCy's own candidate generation and linker (the extra `clinical`), as system 004 uses it.
+- `ScispacyLinker`: scispaCy's own candidate generation and linker (the extra `clinical`), as RadScribe uses it.
 
 What both miss: a concept that is denied is linked like one that is stated ("no effusion"), and no concept knows which
 other it belongs to, so "left" and "right" are concepts, but a swapped side is none.
@@ -122,7 +122,7 @@ def _row(where: str, line: str) -> tuple[str, tuple[str, ...]]:
 class ScispacyLinker:
     """scispaCy's linker: a pipeline finds the entities of a text, character 3-grams their nearest terms.
 
-    As system 004 has it by default: abbreviations written out, and all the concepts that scispaCy keeps for an entity.
+    As RadScribe has it by default: abbreviations written out, and all the concepts that scispaCy keeps for an entity.
 
     Args:
         model: a spaCy pipeline that finds entities, by the name of its installed package or its folder.
@@ -181,5 +181,5 @@ def _candidates(knowledge_base: str | Path | None, index: str | Path | None):
         if not Path(path).is_file():
             found = f"no {Path(path).name} in '{index}'"
             raise InputError("index", found, "scispaCy's index of the knowledge base", "give the folder of its files")
-    aliases, vectorizer, neighbours = paths.load()
-    return CandidateGenerator(neighbours, vectorizer, aliases, KnowledgeBase(str(knowledge_base)))
+    aliases, vectorizer, neighbors = paths.load()
+    return CandidateGenerator(neighbors, vectorizer, aliases, KnowledgeBase(str(knowledge_base)))

@@ -5,7 +5,7 @@ A *concept* is what words name; most belong to an observation. The phantom's 16 
 words, the longer one holds, so that a "mediastinal mass" (no observation) hides a "mass" (Lung Lesion).
 
 What belongs where follows Irvin et al. 2019, "CheXpert: a large chest radiograph dataset with uncertainty labels and
-expert comparison". The choices that another labeller may make otherwise:
+expert comparison". The choices that another labeler may make otherwise:
 
 - airspace disease and airspace opacity are Consolidation, and not also Lung Opacity: no observation implies another;
 - infiltrate, density, scar and interstitial markings are Lung Opacity, pulmonary fibrosis too;

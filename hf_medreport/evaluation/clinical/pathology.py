@@ -7,9 +7,9 @@ strings: "well differentiated" and "G1" are grade 1, "2.3 x 1.1 cm" is 23 mm, "t
     pathology_facts("Invasive ductal carcinoma, grade 2, 2.3 cm. ER positive.")
     # diagnosis invasive ductal carcinoma, grade 2, size 23 mm, biomarker ER positive
 
-A fact counts if the reference has the same: a tumour of 23 mm against one of 24 mm is one invented and one missed.
+A fact counts if the reference has the same: a tumor of 23 mm against one of 24 mm is one invented and one missed.
 
-What it misses: facts in words it does not know, what belongs to which of two tumours, and prose on morphology.
+What it misses: facts in words it does not know, what belongs to which of two tumors, and prose on morphology.
 """
 
 import math
@@ -65,7 +65,7 @@ _TYPE = (
 )
 _DIAGNOSIS = re.compile(rf"\b((?:(?:{_TYPE})[ -]){{0,6}})({_CANCER})((?: in situ)?)\b")
 _BENIGN = re.compile(r"\b(?:negative for|no evidence of|no) (?:\w+ )?(?:malignancy|carcinoma|tumou?r|neoplasm)\b")
-# Lines that say where the tumour is or is not, not what it is.
+# Lines that say where the tumor is or is not, not what it is.
 _ELSEWHERE = re.compile(r"\b(?:margins?|nodes?|nodal|lymphovascular|perineural)\b")
 _GRADE = re.compile(
     r"\b(?:(?:histologic(?:al)?|tumou?r|nottingham|overall|who|fuhrman|figo)[ -])*grade(?: group)?:? (?:is )?(?:of )?"
@@ -94,9 +94,7 @@ _MARGINS_APART = re.compile(r",(?!\d)|\b(?:but|however|while|whereas|although|ex
 _NO_MARGIN = re.compile(r"\b(?:nod(?:es?|al)|lymphovascular|perineural|vascular|invasion|extends?|involves)\b")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d))")
 _SIZED = re.compile(r"\b(?:tumou?r|mass|lesion|nodule|size|measur\w+|greatest|dimension|diameter|focus|carcinoma)\b")
-_NOT_THE_TUMOUR = re.compile(
-    r"\b(?:margins?|nodes?|specimen|distance|received|segment|fragments?|aggregate|invasion)\b"
-)
+_NOT_THE_TUMOR = re.compile(r"\b(?:margins?|nodes?|specimen|distance|received|segment|fragments?|aggregate|invasion)\b")
 _NODES = re.compile(
     rf"\b({_COUNT}) ?(?:/|of|out of) ?(?:the )?({_COUNT})(?: \w+){{0,3}} (?:lymph )?nodes?\b"
     rf"|\bnodes?\b[^.;]*?\(?\b({_COUNT}) ?(?:/|of|out of) ?({_COUNT})\b"
@@ -244,7 +242,7 @@ def _said_of_margins(parts: list[str]) -> set[str]:
 
 def _size(line: str) -> set[str]:
     line = _DECIMAL_COMMA.sub(".", line.lower())
-    if not _SIZED.search(line) and not _DIAGNOSIS.search(line) or _NOT_THE_TUMOUR.search(line):
+    if not _SIZED.search(line) and not _DIAGNOSIS.search(line) or _NOT_THE_TUMOR.search(line):
         return set()
     sizes = [
         max(float(number) for number in re.findall(r"\d+(?:\.\d+)?", diameters)) * (10 if unit[0] == "c" else 1)

@@ -1,12 +1,12 @@
-"""Concepts shared by report and reference: precision, recall, F1 and Jaccard over sets of concept ids (system 004).
+"""Concepts shared by report and reference: precision, recall, F1 and Jaccard over sets of concept ids (RadScribe).
 
 Each text becomes the set of the concepts that a linker finds in it, a reference that of all its texts together. The
 figures are micro: hits, |P| and |R| summed over the reports first. Three ways to scale them:
 
-- `raw`: precision = hits / |P|, recall = hits / |R|, F1, Jaccard = hits / |P u R| (004 calls it accuracy).
-- `legacy_scaled`: 004's number, tanh(mean(factor) * raw), factor = exp(2 exp(-d^2 / 50)), d = | |P| - |R| | of a pair.
-  Its length term is a bonus, not a penalty: equal counts multiply by 7.39, and F1 0.3 becomes 0.977.
-- `length_penalised`: what was meant. A pair's hits count exp(-d^2 / 50) each, with 004's width of 5 concepts: 1 where
+- `raw`: precision = hits / |P|, recall = hits / |R|, F1, Jaccard = hits / |P u R| (RadScribe calls it accuracy).
+- `legacy_scaled`: RadScribe's number, tanh(mean(factor) * raw), factor = exp(2 exp(-d^2 / 50)), d = | |P| - |R| | of a
+  pair. Its length term is a bonus, not a penalty: equal counts multiply by 7.39, and F1 0.3 becomes 0.977.
+- `length_penalized`: what was meant. A pair's hits count exp(-d^2 / 50) each, RadScribe's width of 5 concepts: 1 where
   report and reference name equally many, 0.92 for 2 too many or too few, 0.61 for 5, 0.14 for 10. It never exceeds raw,
   equals it where all counts are equal, and falls on the report that is too long or short rather than on the set. Use it
   where precision or recall is read alone: a report of one sure concept has raw precision 1.
@@ -26,9 +26,9 @@ from hf_medreport.processing.input_error import InputError
 __all__ = ["FIGURES", "SCALINGS", "concept_counts", "concept_figures", "umls"]
 
 FIGURES = ("f1", "precision", "recall", "jaccard")
-SCALINGS = ("raw", "legacy_scaled", "length_penalised")
-WIDTH = 5.0  # concepts: 004's sigma
-BONUS = 2.0  # 004's alpha; its third parameter, the rate, is 1
+SCALINGS = ("raw", "legacy_scaled", "length_penalized")
+WIDTH = 5.0  # concepts: RadScribe's sigma
+BONUS = 2.0  # RadScribe's alpha; its third parameter, the rate, is 1
 
 
 def umls(
@@ -41,13 +41,13 @@ def umls(
 ) -> Score:
     """One figure of the concepts shared, 0 to 1.
 
-    `per_sample` is the figure of one report as a set of its own; raw and penalised it is 1 where neither text has a
-    concept. `details` holds all four figures in all three scalings, the sums, and the mean of 004's factor.
+    `per_sample` is the figure of one report as a set of its own; raw and penalized it is 1 where neither text has a
+    concept. `details` holds all four figures in all three scalings, the sums, and the mean of RadScribe's factor.
 
     Args:
         linker: from `linkers`, or any object with `link(text)`; a path is the table of a `DictionaryLinker`.
         figure: "f1", "precision", "recall" or "jaccard".
-        scaling: "raw", "legacy_scaled" or "length_penalised".
+        scaling: "raw", "legacy_scaled" or "length_penalized".
 
     Raises:
         InputError: see `check_texts` and `DictionaryLinker`; an unknown figure or scaling; a linker without `link`.
@@ -82,8 +82,8 @@ def concept_counts(predicted: Sequence[Set[str]], reference: Sequence[Set[str]])
 def concept_figures(counts: np.ndarray, scaling: str = "raw") -> dict[str, float]:
     """The four figures of `concept_counts` (reports, 4); 0 where a denominator is 0."""
     if scaling == "legacy_scaled" and not counts[:, 2].any():
-        return dict.fromkeys(FIGURES, 0.0)  # 004 returns early where no reference has a concept
-    weights = _closeness(counts) if scaling == "length_penalised" else np.ones(len(counts))
+        return dict.fromkeys(FIGURES, 0.0)  # RadScribe returns early where no reference has a concept
+    weights = _closeness(counts) if scaling == "length_penalized" else np.ones(len(counts))
     hits, (stated, true, union) = float(counts[:, 0] @ weights), counts[:, 1:].sum(axis=0).tolist()
     figures = {
         "f1": _ratio(2 * hits, stated + true),
@@ -98,12 +98,12 @@ def concept_figures(counts: np.ndarray, scaling: str = "raw") -> dict[str, float
 
 
 def legacy_factor(counts: np.ndarray) -> np.ndarray:
-    """004's length factor of each pair, (reports,): from 1 (far apart in number) to e^2 = 7.389 (equally many)."""
+    """RadScribe's length factor of each pair, (reports,): 1 (far apart in number) to e^2 = 7.389 (equally many)."""
     return np.exp(BONUS * _closeness(counts))
 
 
 def _closeness(counts: np.ndarray) -> np.ndarray:
-    """(reports,): 1 where both name equally many concepts, towards 0 where they do not."""
+    """(reports,): 1 where both name equally many concepts, toward 0 where they do not."""
     return np.exp(-((counts[:, 1] - counts[:, 2]) ** 2) / (2 * WIDTH**2))
 
 

@@ -132,8 +132,8 @@ def _checked(a: np.ndarray, b: np.ndarray, at_least: int) -> tuple[np.ndarray, n
 
 def _factor(features: np.ndarray) -> np.ndarray:
     """F with F^T F = the covariance of (n, width): at most width rows."""
-    centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
-    return np.linalg.qr(centred, mode="r") if len(centred) > centred.shape[1] else centred
+    centered = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
+    return np.linalg.qr(centered, mode="r") if len(centered) > centered.shape[1] else centered
 
 
 def _squared_discrepancy(a: np.ndarray, b: np.ndarray) -> float:

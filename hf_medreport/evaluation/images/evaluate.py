@@ -54,7 +54,7 @@ CONVENTIONS = {
     "clip_score": "100 max(cosine, 0), mean over captioned fake pictures",
     "diversity": f"mean MS-SSIM of {DIVERSITY_PAIRS} random pairs of a set; lower is more diverse",
     "snr": "mean / noise after Immerkaer 1996",
-    "contrast": "standard deviation of grey values in [0, 1], Peli 1990",
+    "contrast": "standard deviation of gray values in [0, 1], Peli 1990",
     "sharpness": "mean squared Sobel gradient, Krotkov 1988",
 }
 

@@ -70,7 +70,7 @@ def load_extractor(source: str | Path | None = None, device: str | None = None) 
 
 
 def grid_statistics(pictures: list[np.ndarray]) -> tuple[np.ndarray, None]:
-    """The stand-in: brightness, colour, contrast and slopes in a grid of 4 x 4 fields, (n, 96).
+    """The stand-in: brightness, color, contrast and slopes in a grid of 4 x 4 fields, (n, 96).
 
     It tells a set of other brightness, texture or rough layout apart, and knows nothing of medicine.
     """
@@ -84,9 +84,9 @@ def _grid_row(picture: np.ndarray) -> np.ndarray:
     red, green, blue = (
         np.asarray(Image.fromarray(np.float32(plane)).resize(size, Image.Resampling.BOX)) for plane in planes
     )
-    grey = (red + green + blue) / 3
-    down, right = np.gradient(grey)
-    fields = np.stack([grey, red - grey, blue - grey, np.abs(down), np.abs(right), grey**2])
+    gray = (red + green + blue) / 3
+    down, right = np.gradient(gray)
+    fields = np.stack([gray, red - gray, blue - gray, np.abs(down), np.abs(right), gray**2])
     edge = SIDE_PX // GRID
     means = fields.reshape(6, GRID, edge, GRID, edge).mean(axis=(2, 4))  # (6, 64, 64) -> (6, 4, 4)
     means[5] = np.sqrt(np.maximum(means[5] - means[0] ** 2, 0))  # the spread within a field

@@ -63,14 +63,14 @@ def list_pictures(folder: str | os.PathLike, flag: str) -> list[str]:
 
 
 def read_picture(folder: str | os.PathLike, name: str) -> np.ndarray:
-    """One picture of a folder, in [0, 1]: (height, width) where it is grey, however it was saved, else with channels.
+    """One picture of a folder, in [0, 1]: (height, width) where it is gray, however it was saved, else with channels.
 
     Raises:
         InputError: as `read_image`.
     """
     picture = read_image(Path(folder) / name, name=readable(name))
     if picture.ndim == 3 and (picture == picture[..., :1]).all():
-        return np.ascontiguousarray(picture[..., 0])  # generators write grey pictures as RGB
+        return np.ascontiguousarray(picture[..., 0])  # generators write gray pictures as RGB
     return picture
 
 

@@ -12,7 +12,7 @@
 - MS-SSIM diversity: the mean over random pairs of one set, as Odena, Olah, Shlens 2017 ("Conditional image synthesis
   with auxiliary classifier GANs") found collapsed classes. Lower is more diverse.
 
-Pictures are arrays in [0, 1], (height, width) or (height, width, 3); full scale is 1. Colour: each channel alone, then
+Pictures are arrays in [0, 1], (height, width) or (height, width, 3); full scale is 1. Color: each channel alone, then
 their mean. What all of these miss: a shift by one pixel counts more than a missing nodule.
 """
 
@@ -103,7 +103,7 @@ def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = f"{a.shape[1]} x {a.shape[0]} and {b.shape[1]} x {b.shape[0]} px"
         raise InputError("pair", found, "two pictures of one size", "resize one set first, and say how in your report")
     if a.shape != b.shape:
-        raise InputError("pair", "a grey and a colour picture", "two of one kind", "convert one set first")
+        raise InputError("pair", "a gray and a color picture", "two of one kind", "convert one set first")
     return a.astype(np.float64), b.astype(np.float64)
 
 

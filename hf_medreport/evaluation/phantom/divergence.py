@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hf_medreport.evaluation.registry import METRICS, Metric, metric
-from hf_medreport.evaluation.reports.labelled import Labelled
+from hf_medreport.evaluation.reports.labeled import Labeled
 from hf_medreport.phantom.chest.findings import KINDS, SIDES, Fact, conflict
 from hf_medreport.phantom.chest.grammar import LARGEST_NODULE_MM, write_report
 from hf_medreport.phantom.chest.patients import draw_facts
@@ -185,11 +185,11 @@ def divergence(
     references = [case.reference for case in cases]
     texts = {change: [case.changed[change][1] for case in cases] for change in CHANGES}
     texts |= {"paraphrase": [case.paraphrase for case in cases], "identical": references}
-    labelled = {name: Labelled(written, [[one] for one in references]) for name, written in texts.items()}
+    labeled = {name: Labeled(written, [[one] for one in references]) for name, written in texts.items()}
     figures = {}
     for row in progress(chosen):
         scores = {
-            name: (labelled[name].scored(row)[0] if labelled[name].knows(row) else row(written, references)).per_sample
+            name: (labeled[name].scored(row)[0] if labeled[name].knows(row) else row(written, references)).per_sample
             for name, written in texts.items()
         }
         identical = scores.pop("identical").mean()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hf_medreport.evaluation.phantom.keeping import Keeper
 from hf_medreport.evaluation.phantom.labels import scored_labels
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
@@ -59,6 +60,7 @@ def evaluate_drawn(
     prevalence: str | None = None,
     batch_size: int = 50,
     progress: bool = True,
+    run: Keeper | None = None,
     **options,
 ) -> dict:
     """The figures of a model on drawn images of what it reads, with its baselines; with `evidence` that is scored too.
@@ -68,15 +70,18 @@ def evaluate_drawn(
         evidence: score where each sentence came from, on balanced findings unless told otherwise.
         prevalence: `"natural"` or `"balanced"`; None is the split's.
         batch_size: images a pass.
+        run: keeps what is written of each image, so that a run that ends early goes on behind it; evidence and other
+            tasks are done anew.
         options: `n`, `seed`, `split` of the corpus, and those that the kind of image has, see `check_options`.
 
     Raises:
         InputError: as `check_options`, or what the corpus refuses.
+        CaseError: the model fails on some image, see `keeping.written_of`.
     """
     check_options(pipe, evidence=evidence, **options)
     scorer = SCORERS[system_of(pipe.model).reads]
     options = {name: value for name, value in options.items() if value is not None} | {"progress": progress}
-    scores = named(scorer.score)(pipe, **options, prevalence=prevalence, batch_size=batch_size)
+    scores = named(scorer.score)(pipe, **options, prevalence=prevalence, batch_size=batch_size, run=run)
     if evidence:
         batches = {"batch_size": batch_size} if scorer.batched_evidence else {}
         score = named(scorer.evidence)

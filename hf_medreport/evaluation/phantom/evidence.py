@@ -8,10 +8,10 @@ of the film. Its region is the patches that the masks of these facts touch. Two 
 - mass: mean share of the map's sum that lies in the region itself, without tolerance.
 
 A map of zeros counts as 0 in both. Beside each stand `chance`, what a map knowing nothing would get (the region's
-share of the film's patches, widened by one patch for pointing), and `randomised`: the same sentences and films with
+share of the film's patches, widened by one patch for pointing), and `randomized`: the same sentences and films with
 all trained weights but the segmenter's drawn anew (the sanity check of Adebayo et al., 2018, arXiv 1810.03292). A
-map that does no better than either says nothing of what the model learnt: the shape of the attention prior alone may
-lift `randomised` above chance.
+map that does no better than either says nothing of what the model learned: the shape of the attention prior alone may
+lift `randomized` above chance.
 """
 
 import copy
@@ -33,7 +33,7 @@ from hf_medreport.registry import system_of
 
 __all__ = ["COUNTS", "evaluate_evidence", "evidence_counts", "evidence_table"]
 
-FIGURES, SOURCES = ("pointing", "mass"), ("model", "randomised", "chance")
+FIGURES, SOURCES = ("pointing", "mass"), ("model", "randomized", "chance")
 # The last axis of the counts.
 COUNTS = ("sentences", *(f"{figure}.{source}" for figure in FIGURES for source in SOURCES))
 # The axis before it. A sentence that states two kinds counts once in the first row and once for each of them.
@@ -54,9 +54,9 @@ def evidence_counts(
     Args:
         pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         corpus: films at the model's image size; those without facts stay rows of zeros.
-        labels: that the model is told, as in `phantom.evaluate_phantom`.
+        labels: that the model is given, as in `phantom.evaluate_phantom`.
         batch_size: films a pass.
-        weights_seed: of the randomised weights.
+        weights_seed: of the randomized weights.
 
     Returns:
         (films, rows, counts), as in `ROWS` and `COUNTS`: sentences, and the sums of their figures.
@@ -67,7 +67,7 @@ def evidence_counts(
     if system_of(pipe.model).reads == "pair":
         raise InputError(model_name(pipe), "a model of film pairs", "one of single films", "leave its evidence out")
     told = scored_labels(pipe, labels)
-    random_model = randomised(pipe.model, weights_seed)
+    random_model = randomized(pipe.model, weights_seed)
     counts = np.zeros((len(corpus), len(ROWS), len(COUNTS)))
     for start in tqdm(range(0, len(corpus), batch_size), desc="evidence of phantom films", disable=not progress):
         drawn = {index: corpus[index] for index in range(start, min(start + batch_size, len(corpus)))}
@@ -96,11 +96,11 @@ def evaluate_evidence(
     Args:
         pipe: from `hf_medreport.inference.loading.load`.
         n, seed, split, prevalence: of `ChestCorpus`; balanced by default, for a film without facts tells nothing here.
-        labels: that the model is told, as in `phantom.evaluate_phantom`.
+        labels: that the model is given, as in `phantom.evaluate_phantom`.
         batch_size: films a pass.
 
     Returns:
-        `{"pointing": {"model", "randomised", "chance"}, "mass": {...}}` as the module says; the same with the number
+        `{"pointing": {"model", "randomized", "chance"}, "mass": {...}}` as the module says; the same with the number
         of `sentences` in `by_kind`; `intervals`: {"pointing.model": [low, high], ...}, the 95 % bootstrap over films;
         and `n`, `films` (with at least one true sentence), `sentences`, `seed`, `split`, `prevalence`, `model`, and the
         `command` that prints the same. A figure of no sentences is None.
@@ -115,7 +115,7 @@ def evaluate_evidence(
     intervals = {
         f"{figure}.{source}": bootstrap_interval(counts[:, 0], _share(f"{figure}.{source}"))
         for figure in FIGURES
-        for source in ("model", "randomised")
+        for source in ("model", "randomized")
     }
     flags = f"--n {n} --seed {seed} --split {split} --prevalence {prevalence}" + (f" --labels {labels}" * bool(labels))
     return {
@@ -133,8 +133,8 @@ def evaluate_evidence(
 
 
 def evidence_table(evidence: dict) -> str:
-    """The figures of `evaluate_evidence`, overall and by kind, as lines of text: model / randomised / chance."""
-    lines = [f"{'evidence':24}{'sentences':12}{'pointing':24}mass (each: model / randomised / chance)"]
+    """The figures of `evaluate_evidence`, overall and by kind, as lines of text: model / randomized / chance."""
+    lines = [f"{'evidence':24}{'sentences':12}{'pointing':24}mass (each: model / randomized / chance)"]
     for name, row in {"all": evidence, **evidence["by_kind"]}.items():
         if row["sentences"]:
             cells = (" / ".join(f"{row[figure][source]:.3f}" for source in SOURCES) for figure in FIGURES)
@@ -144,7 +144,7 @@ def evidence_table(evidence: dict) -> str:
     return "\n".join(lines)
 
 
-def randomised(model, seed: int):
+def randomized(model, seed: int):
     """A model of the same configuration with new weights; its segmenter, which no report trains, keeps its own."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -174,7 +174,7 @@ def _sentences(
     for index, of_case in enumerate(random_maps):
         record = pipe.postprocess({name: value[index : index + 1] for name, value in outputs.items()}, True)[0]
         pairs = zip(record["sentences"], of_case, strict=False)  # padded to the batch's longest report
-        found.append([(one["text"], {"model": one["evidence"], "randomised": other}) for one, other in pairs])
+        found.append([(one["text"], {"model": one["evidence"], "randomized": other}) for one, other in pairs])
     return found
 
 

@@ -3,10 +3,10 @@
 - deletion: the total log-probability of a report falls by so much when the tenth of the tiles with the most evidence
   (summed over the sentences) is taken out of the bag, against a random tenth (mean of several draws). Evidence
   that does no more than chance names tiles that do not matter (Samek et al., 2017, arXiv 1509.06321).
-- tumour: the share of the evidence of sentences that state the true diagnosis of a tumour that lies on tiles of which
-  more than half is tumour, against the share of such tiles in the bag.
+- tumor: the share of the evidence of sentences that state the true diagnosis of a tumor that lies on tiles of which
+  more than half is tumor, against the share of such tiles in the bag.
 
-Beside the model stands `randomised` in both: the evidence that a model of random weights gives for the same report
+Beside the model stands `randomized` in both: the evidence that a model of random weights gives for the same report
 (Adebayo et al., 2018, arXiv 1810.03292); its tiles are taken from the trained model's bag.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hf_medreport.evaluation.phantom.evidence import randomised
+from hf_medreport.evaluation.phantom.evidence import randomized
 from hf_medreport.evaluation.phantom.slides import MPP, SIZE, slide_bags
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.inference.loading import model_name
@@ -28,10 +28,10 @@ from hf_medreport.processing.feature_files import PatchFeatures
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
-__all__ = ["evaluate_deletion", "evaluate_faithfulness", "faithfulness_table", "tumour_mass"]
+__all__ = ["evaluate_deletion", "evaluate_faithfulness", "faithfulness_table", "tumor_mass"]
 
-MOSTLY = 0.5  # of a tile must be tumour for it to count as one
-SOURCES = ("model", "randomised", "chance")
+MOSTLY = 0.5  # of a tile must be tumor for it to count as one
+SOURCES = ("model", "randomized", "chance")
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Explained:
         features: (1, tiles, width).
         ids: (1, text) of the report, the start token first.
         sentences: their texts.
-        evidence, randomised: (sentences, tiles), of the model and of one of random weights.
+        evidence, randomized: (sentences, tiles), of the model and of one of random weights.
     """
 
     features: torch.Tensor
     ids: torch.Tensor
     sentences: list[str]
     evidence: np.ndarray
-    randomised: np.ndarray
+    randomized: np.ndarray
 
 
 def explain(pipe: MedicalReportPipeline, bag: PatchFeatures, random_model) -> Explained:
@@ -85,7 +85,7 @@ def drops(model, explained: Explained, share: float, draws: int, rng: np.random.
     count = min(tiles - 1, max(1, round(share * tiles)))
     deleted = [
         np.argsort(-evidence.sum(axis=0), kind="stable")[:count]
-        for evidence in (explained.evidence, explained.randomised)
+        for evidence in (explained.evidence, explained.randomized)
     ]
     deleted += [rng.choice(tiles, count, replace=False) for _ in range(draws)]
     kept = torch.as_tensor(np.stack([np.delete(np.arange(tiles), gone) for gone in deleted]))  # (bags, tiles left)
@@ -95,7 +95,7 @@ def drops(model, explained: Explained, share: float, draws: int, rng: np.random.
 
 
 def evaluate_deletion(
-    pipe, bags: Iterable[PatchFeatures], *, share: float = 0.1, draws: int = 5, seed: int = 0
+    pipe: MedicalReportPipeline, bags: Iterable[PatchFeatures], *, share: float = 0.1, draws: int = 5, seed: int = 0
 ) -> dict:
     """The deletion test over bags; those of a single tile are left out.
 
@@ -106,14 +106,14 @@ def evaluate_deletion(
         seed: of these and of the random weights.
 
     Returns:
-        mean falls of the log-probability (in nats): `top` (the tiles of the most evidence), `random`, `randomised`;
+        mean falls of the log-probability (in nats): `top` (the tiles of the most evidence), `random`, `randomized`;
         `difference` = top - random with its `interval`, the 95 % bootstrap over slides; `n` slides.
 
     Raises:
         InputError: no bag of two tiles or more, a share outside (0, 1), or no draw.
     """
     _check_deletion(share, draws)
-    random_model, rng = randomised(pipe.model, seed), np.random.default_rng(seed)
+    random_model, rng = randomized(pipe.model, seed), np.random.default_rng(seed)
     rows = [
         drops(pipe.model, explain(pipe, bag, random_model), share, draws, rng) for bag in bags if len(bag.features) > 1
     ]
@@ -135,32 +135,32 @@ def _deletion(rows: list[np.ndarray]) -> dict:
         "n": len(rows),
         "top": float(top.mean()),
         "random": float(at_random.mean()),
-        "randomised": float(of_random.mean()),
+        "randomized": float(of_random.mean()),
         "difference": float((top - at_random).mean()),
         "interval": list(bootstrap_interval(top - at_random)),
     }
 
 
-def tumour_mass(case: SlideCase, bag: PatchFeatures, explained: Explained) -> np.ndarray:
-    """Sums over the sentences that state a slide's true diagnosis: how many, and what of each lies on tumour.
+def tumor_mass(case: SlideCase, bag: PatchFeatures, explained: Explained) -> np.ndarray:
+    """Sums over the sentences that state a slide's true diagnosis: how many, and what of each lies on tumor.
 
     Returns:
-        (4,): sentences, then the evidence on tumour of the model, of random weights, and by chance (the tiles' share).
-        Zeros where the slide has no tumour, or no tile that is mostly tumour.
+        (4,): sentences, then the evidence on tumor of the model, of random weights, and by chance (the tiles' share).
+        Zeros where the slide has no tumor, or no tile that is mostly tumor.
     """
     counts, diagnosis = np.zeros(1 + len(SOURCES)), ("diagnosis", case.facts.diagnosis)
     if case.facts.diagnosis == BENIGN:
         return counts
     side, size = int(bag.info["level0_px"]), case.size
     corners = bag.coordinates.tolist()
-    shares = [case.drawing.truth(x, y, min(side, size - x), min(side, size - y))["tumour"] for x, y in corners]
-    on_tumour = np.array(shares) > MOSTLY
-    if not on_tumour.any():
+    shares = [case.drawing.truth(x, y, min(side, size - x), min(side, size - y))["tumor"] for x, y in corners]
+    on_tumor = np.array(shares) > MOSTLY
+    if not on_tumor.any():
         return counts
     for sentence, text in enumerate(explained.sentences):
         if diagnosis in parse_slide_report(text):
-            masses = [maps[sentence][on_tumour].sum() for maps in (explained.evidence, explained.randomised)]
-            counts += [1, *masses, on_tumour.mean()]
+            masses = [maps[sentence][on_tumor].sum() for maps in (explained.evidence, explained.randomized)]
+            counts += [1, *masses, on_tumor.mean()]
     return counts
 
 
@@ -182,15 +182,15 @@ def evaluate_faithfulness(
 
     Args:
         pipe: from `hf_medreport.inference.loading.load`, with a model that reads slides and its patch encoder.
-        n, seed, split, prevalence, size, mpp: of `SlideCorpus`; balanced by default, for a slide without tumour tells
+        n, seed, split, prevalence, size, mpp: of `SlideCorpus`; balanced by default, for a slide without tumor tells
             little here.
         share, draws: of `evaluate_deletion`.
         workers: processes that draw; None is one a core.
 
     Returns:
-        `deletion`: as `evaluate_deletion` returns it; `tumour`: {"model", "randomised", "chance"}, the number of
+        `deletion`: as `evaluate_deletion` returns it; `tumor`: {"model", "randomized", "chance"}, the number of
         `sentences` and `slides` that these are means of, and `interval`, the 95 % bootstrap over slides of model -
-        chance; None where no sentence states a true diagnosis of a tumour. Beside them `n`, `seed`, `split`,
+        chance; None where no sentence states a true diagnosis of a tumor. Beside them `n`, `seed`, `split`,
         `prevalence`, `model` and the `command` that prints the same.
 
     Raises:
@@ -198,18 +198,18 @@ def evaluate_faithfulness(
     """
     _check_deletion(share, draws)
     corpus = SlideCorpus(n, seed, size, mpp, split, prevalence)
-    random_model, rng = randomised(pipe.model, 0), np.random.default_rng(0)
+    random_model, rng = randomized(pipe.model, 0), np.random.default_rng(0)
     falls, masses = [], []
     for index, bag in enumerate(slide_bags(pipe, corpus, workers, progress)):
         explained = explain(pipe, bag, random_model)
         if len(bag.features) > 1:
             falls.append(drops(pipe.model, explained, share, draws, rng))
-        masses.append(tumour_mass(corpus[index], bag, explained))
+        masses.append(tumor_mass(corpus[index], bag, explained))
     flags = f"--n {n} --seed {seed} --split {split} --prevalence {prevalence}"
     flags += (f" --size {size}" if size != SIZE else "") + (f" --mpp {mpp:g}" if mpp != MPP else "")
     return {
         "deletion": _deletion(falls),
-        "tumour": _tumour(np.stack(masses)),
+        "tumor": _tumor(np.stack(masses)),
         "n": n,
         "seed": seed,
         "split": split,
@@ -219,7 +219,7 @@ def evaluate_faithfulness(
     }
 
 
-def _tumour(masses: np.ndarray) -> dict:
+def _tumor(masses: np.ndarray) -> dict:
     """Means over sentences of (slides, 4) sums."""
     sentences = masses[:, 0].sum()
     means = [float(total / sentences) if sentences else None for total in masses[:, 1:].sum(axis=0)]
@@ -234,18 +234,18 @@ def _tumour(masses: np.ndarray) -> dict:
 
 def faithfulness_table(scores: dict) -> str:
     """The figures of `evaluate_faithfulness` as lines of text."""
-    deletion, tumour = scores["deletion"], scores["tumour"]
+    deletion, tumor = scores["deletion"], scores["tumor"]
     low, high = deletion["interval"]
-    falls = " / ".join(f"{deletion[name]:.3f}" for name in ("top", "random", "randomised"))
+    falls = " / ".join(f"{deletion[name]:.3f}" for name in ("top", "random", "randomized"))
     lines = [
         f"{'deletion':24}fall of log-probability: top tenth of the tiles / random tenth / random weights' tenth",
         f"{deletion['n']:>4} slides{'':13}{falls}, top - random {deletion['difference']:.3f} [{low:.3f}, {high:.3f}]",
-        f"{'evidence on tumour':24}sentences of the diagnosis: model / random weights / chance",
+        f"{'evidence on tumor':24}sentences of the diagnosis: model / random weights / chance",
     ]
-    if tumour["sentences"]:
-        low, high = tumour["interval"]
-        shares = " / ".join(f"{tumour[source]:.3f}" for source in SOURCES)
-        lines.append(f"{tumour['sentences']:>4} sentences{'':10}{shares}, model - chance [{low:.3f}, {high:.3f}]")
+    if tumor["sentences"]:
+        low, high = tumor["interval"]
+        shares = " / ".join(f"{tumor[source]:.3f}" for source in SOURCES)
+        lines.append(f"{tumor['sentences']:>4} sentences{'':10}{shares}, model - chance [{low:.3f}, {high:.3f}]")
     else:
         lines.append(f"{0:>4} sentences{'':10}undefined")
     return "\n".join(lines)

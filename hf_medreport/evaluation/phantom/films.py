@@ -7,8 +7,8 @@ A model of pairs is shown the frontal and the lateral film of each case. Where a
 words are scored too, as its source did, where `constant_report` is a text: the most frequent one in training; and where
 it names other tasks, so are these.
 
-A model that is told labels says `labels`: "oracle" are the true ones, which the blinded reporter is told too, so that
-what it gets right is what they give away; "predicted" are its own, which are scored as well, see `told_labels`.
+A model that is given labels says `labels`: "oracle" are the true ones, which the blinded reporter is given too, so that
+what it gets right is what they give away; "predicted" are its own, which are scored as well, see `given_labels`.
 """
 
 from collections import Counter
@@ -19,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hf_medreport.evaluation.clinical.label_scores import FIGURES
+from hf_medreport.evaluation.phantom.keeping import Keeper, written_of
 from hf_medreport.evaluation.phantom.labels import LABEL_WORDS, label_head_interval, score_label_head, scored_labels
 from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.reports.resampling import FIGURE, resampled
@@ -56,14 +57,14 @@ class Written:
         truth: the facts that the films were drawn from.
         references: the true reports.
         labels: the true CheXpert labels.
-        told: the labels that "model" and "blinded" were told; empty lists of a model that is told none.
+        given: the labels that "model" and "blinded" were given; empty lists of a model that is given none.
     """
 
     reports: dict[str, list[str]]
     truth: list[frozenset]
     references: list[str]
     labels: list[list[str]]
-    told: dict[str, list[list[str]]]
+    given: dict[str, list[list[str]]]
 
     def counts(self) -> dict[str, np.ndarray]:
         """As `phantom_counts` returns them."""
@@ -101,26 +102,46 @@ def phantom_reports(
     labels: str | None = None,
     batch_size: int = 50,
     progress: bool = True,
+    run: Keeper | None = None,
 ) -> Written:
-    """What the model writes of each film, and of noise in its place; arguments as in `phantom_counts`."""
+    """What the model writes of each film, and of noise in its place; arguments as in `phantom_counts`.
+
+    Args:
+        run: keeps what was written, and knows what an earlier run has written.
+    """
     labels = scored_labels(pipe, labels)
     written = Written({"model": [], "blinded": []}, [], [], [], {"model": [], "blinded": []})
     for start in tqdm(range(0, len(corpus), batch_size), desc="reporting phantom films", disable=not progress):
-        indices = range(start, min(start + batch_size, len(corpus)))
-        cases = [corpus[index] for index in indices]
-        written.truth += [frozenset(case.facts) for case in cases]
-        written.references += [case.report for case in cases]
-        written.labels += [observations(case.facts) for case in cases]
-        films = [films_of(case) for case in cases]
-        noise = [
-            {view: noise_like(film, corpus.seed, index, number) for number, (view, film) in enumerate(of_case.items())}
-            for index, of_case in zip(indices, films, strict=True)
-        ]
-        for reporter, shown in (("model", films), ("blinded", noise)):
-            records = _report(pipe, shown, cases, labels, sees=reporter == "model")
-            written.reports[reporter] += [record["generated_text"] for record in records]
-            written.told[reporter] += [record.get("labels", []) for record in records]
+        cases = {index: corpus[index] for index in range(start, min(start + batch_size, len(corpus)))}
+        written.truth += [frozenset(case.facts) for case in cases.values()]
+        written.references += [case.report for case in cases.values()]
+        written.labels += [observations(case.facts) for case in cases.values()]
+
+        def write(indices: list[int], cases=cases) -> list[dict]:
+            return _write(pipe, corpus.seed, {index: cases[index] for index in indices}, labels)
+
+        for record in written_of(cases, write, run):
+            for reporter in written.reports:
+                written.reports[reporter].append(record[reporter])
+                written.given[reporter].append(record["given"][reporter])
     return written
+
+
+def _write(pipe: MedicalReportPipeline, seed: int, cases: dict[int, ChestCase], labels: str | None) -> list[dict]:
+    """Of each case what "model" and "blinded" write, and the labels that they were `given`."""
+    films = [films_of(case) for case in cases.values()]
+    noise = [
+        {view: noise_like(film, seed, index, number) for number, (view, film) in enumerate(of_case.items())}
+        for index, of_case in zip(cases, films, strict=True)
+    ]
+    seen = _report(pipe, films, list(cases.values()), labels, sees=True)
+    blind = _report(pipe, noise, list(cases.values()), labels, sees=False)
+    pairs = [{"model": one, "blinded": other} for one, other in zip(seen, blind, strict=True)]
+    return [
+        {name: record["generated_text"] for name, record in pair.items()}
+        | {"given": {name: record.get("labels", []) for name, record in pair.items()}}
+        for pair in pairs
+    ]
 
 
 def films_of(case: ChestCase) -> dict[str, np.ndarray]:
@@ -166,14 +187,17 @@ def evaluate_phantom(
     labels: str | None = None,
     batch_size: int = 50,
     progress: bool = True,
+    run: Keeper | None = None,
 ) -> dict:
     """Facts that the model states in its reports of phantom films, against the facts that the films were drawn from.
 
     Args:
         pipe: from `hf_medreport.inference.loading.load`; a model that has no segmenter is given the true masks.
         n, seed, split, prevalence: of `ChestCorpus`; the films are drawn at the model's image size.
-        labels: that the model is told: `"oracle"`, the true ones, or `"predicted"`, its own; None: as its label_mode.
+        labels: that the model is given: `"oracle"`, the true ones, or `"predicted"`, its own; None: as its label_mode.
         batch_size: films a pass.
+        run: keeps what was written of each film, and knows what an earlier run has written; what a row's other tasks
+            do is done anew.
 
     Returns:
         the figures of `score_facts` (n, exact, kind, hallucination_rate, wrong_side_rate, ...) and `intervals`:
@@ -191,13 +215,14 @@ def evaluate_phantom(
     Raises:
         InputError: an unknown split or prevalence, a number of films below 1, or labels that the model cannot be scored
             with.
+        CaseError: the model fails on some film, see `keeping.written_of`.
     """
     told = scored_labels(pipe, labels)
     size = pipe.processor.image_processor.size
     row = system_of(pipe.model)
     drawn = {"n": n, "seed": seed, "split": split, "prevalence": prevalence}
     corpus = ChestCorpus(**drawn, size=size, lateral=row.reads == "pair")
-    written = phantom_reports(pipe, corpus, labels=labels, batch_size=batch_size, progress=progress)
+    written = phantom_reports(pipe, corpus, labels=labels, batch_size=batch_size, progress=progress, run=run)
     scores = {reporter: _scores(rows) for reporter, rows in written.counts().items()}
     tasks = {}
     if row.text_metrics:
@@ -248,7 +273,7 @@ def _add_text_scores(scores: dict[str, dict], written: Written, names: tuple[str
 
 def _add_label_scores(scores: dict[str, dict], written: Written) -> None:
     """Add `label_head` and its interval to each reporter's scores."""
-    for reporter, labels in {**written.told, "constant_report": [[]] * len(written.truth)}.items():
+    for reporter, labels in {**written.given, "constant_report": [[]] * len(written.truth)}.items():
         scores[reporter]["label_head"] = score_label_head(labels, written.labels)
         scores[reporter]["intervals"]["label_head.micro.f1"] = label_head_interval(labels, written.labels)
 

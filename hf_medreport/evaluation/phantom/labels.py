@@ -1,6 +1,6 @@
-"""What a model was told of a film before it wrote: true labels (oracle), those of its own head (predicted), or none.
+"""What a model was given of a film before it wrote: true labels (oracle), those of its own head (predicted), or none.
 
-A model that is told the truth repeats it, also when it is shown noise: such figures measure the leak, not the eye. So
+A model that is given the truth repeats it, also when it is shown noise: such figures measure the leak, not the eye. So
 a score says which labels there were, and a model that names its own may be scored with either. The head is scored too:
 its names beside the CheXpert observations of the facts that a film was drawn from.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from hf_medreport.evaluation.clinical.label_scores import FIGURES, score_labels
 from hf_medreport.evaluation.clinical.observations import OBSERVATIONS
-from hf_medreport.evaluation.reports.labelled import ratio
+from hf_medreport.evaluation.reports.labeled import ratio
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.inference.loading import model_name
 from hf_medreport.processing.input_error import InputError
@@ -22,7 +22,7 @@ __all__ = ["LABEL_WORDS", "label_head_interval", "scored_labels", "score_label_h
 LABEL_WORDS = {
     "none": "labels: none, the model is shown the film alone",
     "predicted": "labels: predicted, the model's own",
-    "oracle": "labels: oracle, the model was told the true ones of each film, and so was the blinded one",
+    "oracle": "labels: oracle, the model was given the true ones of each film, and so was the blinded one",
 }
 # The labels that a model can be scored with, its own first, by what it says of them in `takes`.
 ALLOWED = {None: ("none",), "required": ("oracle",), "optional": ("predicted", "oracle")}
@@ -35,7 +35,7 @@ def scored_labels(pipe: MedicalReportPipeline, asked: str | None) -> str | None:
         InputError: labels that the model cannot be scored with.
     """
     name = model_name(pipe)
-    if "labels" not in system_of(pipe.model).told:
+    if "labels" not in system_of(pipe.model).given:
         if asked is not None:
             raise InputError("labels", f"'{asked}', and {name} knows no labels", "none", "leave out `labels`")
         return None

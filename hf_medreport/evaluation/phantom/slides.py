@@ -7,12 +7,13 @@ figure says how well it sees only beside these.
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 from hf_medreport.data.drawn.bags import each_case, tiles_of
 from hf_medreport.evaluation.phantom.films import score_table
+from hf_medreport.evaluation.phantom.keeping import Keeper, written_of
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.inference.loading import model_name
 from hf_medreport.phantom.slide.corpus import SlideCorpus
@@ -100,6 +101,7 @@ def evaluate_slides(
     batch_size: int = 25,
     workers: int | None = None,
     progress: bool = True,
+    run: Keeper | None = None,
 ) -> dict:
     """Facts that a model states in its reports of drawn slides, against the facts that these were drawn from.
 
@@ -108,6 +110,8 @@ def evaluate_slides(
         n, seed, split, prevalence, size, mpp: of `SlideCorpus`.
         batch_size: bags a pass.
         workers: processes that draw; None is one a core.
+        run: keeps what was written of each slide, and knows what an earlier run has written. Features are not kept:
+            where one slide is left, all are drawn and encoded again, for noise is drawn like all of them together.
 
     Returns:
         the figures of `score_slides` and `intervals`: {figure: [low, high]}, the 95 % percentile bootstrap over slides
@@ -117,15 +121,24 @@ def evaluate_slides(
 
     Raises:
         InputError: an argument out of range, no patch encoder, or slides too small for a tile.
+        CaseError: the model fails on some slide, see `keeping.written_of`.
     """
     corpus = SlideCorpus(n, seed, size, mpp, split, prevalence)
     truth = [corpus[index].facts for index in range(n)]
-    bags = list(slide_bags(pipe, corpus, workers, progress))
-    stated = {
-        "model": _report(pipe, bags, batch_size),
-        "blinded": _report(pipe, list(noise_bags(bags, seed)), batch_size),
-        "constant_report": [constant_facts(truth)] * n,
-    }
+
+    @cache
+    def bags() -> dict[str, list[PatchFeatures]]:
+        shown = list(slide_bags(pipe, corpus, workers, progress))
+        return {"model": shown, "blinded": list(noise_bags(shown, seed))}
+
+    def write(indices: list[int]) -> list[dict]:
+        texts = [_report(pipe, [shown[index] for index in indices]) for shown in bags().values()]
+        return [dict(zip(bags(), of_slide, strict=True)) for of_slide in zip(*texts, strict=True)]
+
+    passes = (range(start, min(start + batch_size, n)) for start in range(0, n, batch_size))
+    written = [record for indices in passes for record in written_of(indices, write, run)]
+    stated = {name: [parse_slide_report(of[name]) for of in written] for name in ("model", "blinded")}
+    stated["constant_report"] = [constant_facts(truth)] * n
     scores = {reporter: _scores(slide_counts(pairs, truth)) for reporter, pairs in stated.items()}
     flags = f"--n {n} --seed {seed} --split {split}" + (f" --prevalence {prevalence}" if prevalence else "")
     flags += (f" --size {size}" if size != SIZE else "") + (f" --mpp {mpp:g}" if mpp != MPP else "")
@@ -142,10 +155,9 @@ def evaluate_slides(
     }
 
 
-def _report(pipe: MedicalReportPipeline, bags: list[PatchFeatures], batch_size: int) -> list[frozenset]:
-    """What the model states of each bag."""
-    records = pipe([{"slides": [bag]} for bag in bags], batch_size=batch_size)
-    return [parse_slide_report(record[0]["generated_text"]) for record in records]
+def _report(pipe: MedicalReportPipeline, bags: list[PatchFeatures]) -> list[str]:
+    """What the model writes of each bag."""
+    return [record["generated_text"] for (record,) in pipe([{"slides": [bag]} for bag in bags], batch_size=len(bags))]
 
 
 def _scores(counts: np.ndarray) -> dict:

@@ -1,9 +1,9 @@
-"""Score the tasks of a multi-task model beside its report: two redrawn films and a normal-abnormal verdict.
+"""Score the tasks of a multi-task model beside its report: two reconstructed films, and normal or abnormal.
 
-Drawn pairs of films tell both truths: the film itself, and whether it was drawn from any finding. A redrawn film is
-compared with what the encoder saw, after the crop, and beside it stands `mean_film`: the mean of these very targets,
-which is what a model draws that looks at nothing and hits the middle. Beside the verdict stands `majority`, see
-`verdict`; and the verdict of either film alone, the other's latent being the learned substitute.
+Drawn pairs of films tell both truths: the film itself, and whether it was drawn from any finding. A reconstructed film
+is compared with what the encoder saw, after the crop, and beside it stands `mean_film`: the mean of these very targets,
+which is what a model draws that looks at nothing and hits the middle. Beside the classification stands `majority`, see
+`classification`; and the classification of either film alone, the other's latent being the learned substitute.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from hf_medreport.evaluation.classification import majority_figures, verdict_figures
+from hf_medreport.evaluation.classification import classification_figures, majority_figures
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.inference.loading import model_name
 from hf_medreport.inference.read_pairs import VIEWS
@@ -40,15 +40,15 @@ def evaluate_multitask(
     batch_size: int = 50,
     progress: bool = True,
 ) -> dict:
-    """Reconstructions and verdicts of phantom cases, against the films and whether these show any finding.
+    """Reconstructions and classifications of phantom cases, against the films and whether these show any finding.
 
     Args:
-        pipe: from `hf_medreport.inference.loading.load`, with a model that redraws its films.
+        pipe: from `hf_medreport.inference.loading.load`, with a model that reconstructs its films.
         n, seed, split, prevalence: of `ChestCorpus`; both films of a case are drawn at the size that the model reads.
         batch_size: cases a pass.
 
     Returns:
-        `frontal` and `lateral`: `ssim` and `mse`, the means over cases, and the same of `mean_film`; `verdict`:
+        `frontal` and `lateral`: `ssim` and `mse`, the means over cases, and the same of `mean_film`; `classification`:
         `accuracy`, `auc`, `brier`, `calibration_error`, `sensitivity`, `specificity`, the `prevalence` of abnormal
         cases, `majority` (accuracy and brier), and accuracy and auc of `frontal_alone` and `lateral_alone`. Each has
         its `intervals`: {figure: [low, high]}, the 95 % percentile bootstrap over cases (1,000 resamples), None where
@@ -56,7 +56,7 @@ def evaluate_multitask(
 
     Raises:
         InputError: a model of another kind, an unknown split or prevalence, a number of cases below 1, or a model
-            whose verdicts are no numbers.
+            whose classifications are no numbers.
     """
     if system_of(pipe.model).reads != "pair":
         found = f"model_type '{pipe.model.config.model_type}'"
@@ -70,7 +70,7 @@ def evaluate_multitask(
     return {
         "n": n,
         **{view: _likeness(columns, view) for view in VIEWS},
-        "verdict": _verdict(columns),
+        "classification": _classification(columns),
         "seed": seed,
         "split": split,
         "prevalence": corpus.prevalence,
@@ -84,7 +84,7 @@ def _passes(
     pipe: MedicalReportPipeline, corpus: ChestCorpus, batch_size: int, progress: bool
 ) -> Iterator[dict[str, np.ndarray]]:
     """What the model makes of a batch of cases at a time: columns (cases, ...)."""
-    for start in tqdm(range(0, len(corpus), batch_size), desc="redrawing phantom films", disable=not progress):
+    for start in tqdm(range(0, len(corpus), batch_size), desc="reconstructing phantom films", disable=not progress):
         cases = [corpus[index] for index in range(start, min(start + batch_size, len(corpus)))]
         inputs = pipe.preprocess([{"frontal": case.image, "lateral": case.lateral.image} for case in cases])
         inputs = {name: value.to(pipe.device) for name, value in inputs.items()}
@@ -95,7 +95,7 @@ def _passes(
             columns[f"{view}_alone"] = _probabilities(pipe.model(**{name: inputs[name]}, reconstruct=False))
             drawn, target = output[f"{view}_reconstruction"].float(), output[f"{view}_target"].float()
             columns |= {f"{view}_{key}": value for key, value in _compared(drawn, target).items()}
-            # A drawn film is grey: one of three equal channels is kept for the mean film.
+            # A drawn film is gray: one of three equal channels is kept for the mean film.
             columns[f"{view}_target"] = target[:, :1].cpu().numpy()
         yield columns
 
@@ -111,7 +111,7 @@ def _compared(drawn: torch.Tensor, target: torch.Tensor) -> dict[str, np.ndarray
 
 
 def _likeness(columns: dict[str, np.ndarray], view: str) -> dict:
-    """The figures of one view's redrawn films, and of the mean film in their place."""
+    """The figures of one view's reconstructed films, and of the mean film in their place."""
     targets = torch.from_numpy(columns[f"{view}_target"])
     mean = targets.mean(dim=0, keepdim=True)
     of_mean = [_compared(mean, target) for target in targets.split(1)]  # one at a time: n blurred films are many
@@ -125,11 +125,13 @@ def _means(columns: dict[str, np.ndarray]) -> dict:
     return {**{name: float(values.mean(dtype=float)) for name, values in columns.items()}, "intervals": intervals}
 
 
-def _verdict(columns: dict[str, np.ndarray]) -> dict:
+def _classification(columns: dict[str, np.ndarray]) -> dict:
     labels = columns["label"]
-    alone = {name: verdict_figures(columns[name], labels, ONE_VIEW_FIGURES) for name in map("{}_alone".format, VIEWS)}
+    alone = {
+        name: classification_figures(columns[name], labels, ONE_VIEW_FIGURES) for name in map("{}_alone".format, VIEWS)
+    }
     return {
-        **verdict_figures(columns["both"], labels),
+        **classification_figures(columns["both"], labels),
         "prevalence": float(labels.mean()),
         "majority": majority_figures(labels),
         **alone,
@@ -138,17 +140,19 @@ def _verdict(columns: dict[str, np.ndarray]) -> dict:
 
 def tasks_table(tasks: dict) -> str:
     """The figures of `evaluate_multitask`, and of its baselines beside them, as lines of text."""
-    verdict = tasks["verdict"]
+    classification = tasks["classification"]
     lines = [[f"{tasks['n']} cases", "model", "mean film"]]
     for view in VIEWS:
         lines += [[f"{view} {name}", *_cells(name, tasks[view], tasks[view]["mean_film"])] for name in LIKENESSES]
-    lines += [["", "", ""], ["verdict", "model", "majority"]]
-    for name in verdict["intervals"]:
-        baseline = [verdict["majority"]] if name in verdict["majority"] else []
-        lines.append([name.replace("_", " "), *_cells(name, verdict, *baseline)])
+    lines += [["", "", ""], ["classification", "model", "majority"]]
+    for name in classification["intervals"]:
+        baseline = [classification["majority"]] if name in classification["majority"] else []
+        lines.append([name.replace("_", " "), *_cells(name, classification, *baseline)])
     for view in VIEWS:
-        lines += [[f"{name}, {view} alone", *_cells(name, verdict[f"{view}_alone"])] for name in ONE_VIEW_FIGURES]
-    lines.append(["share of abnormal cases", f"{verdict['prevalence']:.3f}"])
+        lines += [
+            [f"{name}, {view} alone", *_cells(name, classification[f"{view}_alone"])] for name in ONE_VIEW_FIGURES
+        ]
+    lines.append(["share of abnormal cases", f"{classification['prevalence']:.3f}"])
     return "\n".join("".join(f"{cell:30}" for cell in line).rstrip() for line in lines)
 
 

@@ -101,7 +101,7 @@ def _figures(evaluation: Evaluation) -> str:
     settings = evaluation.settings
     caption = f"Intervals: bootstrap over the reports, {settings.resamples} resamples, seed {settings.seed}."
     if evaluation.compared:
-        caption += f" p: paired approximate randomisation, {settings.randomisations} swappings."
+        caption += f" p: paired approximate randomisation, {settings.randomizations} swappings."
     return _table([*head, "convention"], rows, caption)
 
 
@@ -116,8 +116,8 @@ def _published(evaluation: Evaluation) -> str:
         for row in rows
     ]
     caption = (
-        f"Published figures are of the {DATA}, in percent, as the thesis of system 002 prints them. They compare with "
-        "ours only on the same reports and by the same labeller: ours is a set of rules, theirs CheXbert."
+        f"Published figures are of the {DATA}, in percent, as the thesis prints them. They compare with "
+        "ours only on the same reports and by the same labeler: ours is a set of rules, theirs CheXbert."
     )
     table = _table(["figure", evaluation.pairs.name, "published"], cells, caption)
     return f'{table}\n<div class="wide">{published_plot(rows)}</div>'

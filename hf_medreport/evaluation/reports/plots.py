@@ -12,7 +12,7 @@ from hf_medreport.evaluation.reports.scoring import Evaluation
 
 __all__ = ["bar_plot", "distribution_plot", "published_plot"]
 
-OURS, OTHERS, GREY = "#1a6fb5", "#d95f02", "#9aa0a6"  # told apart by colour-blind readers and in grey
+OURS, OTHERS, GRAY = "#1a6fb5", "#d95f02", "#9aa0a6"  # told apart by color-blind readers and in gray
 COLUMNS = 4
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # no dates: the same scores give the same page
 
@@ -43,9 +43,9 @@ def bar_plot(evaluation: Evaluation) -> str:
     figure, axes = _grid(len(evaluation.results), height=2.0)
     for ax, (name, result) in zip(axes, evaluation.results.items(), strict=False):
         systems = ((result.score, result.interval, OURS), (result.other, result.other_interval, OTHERS))
-        for place, (score, interval, colour) in enumerate(systems):
+        for place, (score, interval, color) in enumerate(systems):
             height = score.value if result.of == FIGURE else np.mean(score.per_sample)  # what the interval is of
-            ax.bar(place, height, color=colour, width=0.6)
+            ax.bar(place, height, color=color, width=0.6)
             if interval:
                 ax.vlines(place, *interval, color="black", linewidth=1.2)
         star = " *" if result.p_holm is not None and result.p_holm < 0.05 else ""
@@ -61,13 +61,13 @@ def published_plot(rows: list[dict]) -> str:
     ax = figure.subplots()
     systems = list(dict.fromkeys(system for row in rows for system in row["systems"]))
     bars = [("this", OURS, [row["ours"] for row in rows])]
-    greys = ["#5f6368", GREY, "#c6cacd"]
-    bars += [(s, greys[n % 3], [row["systems"].get(s) for row in rows]) for n, s in enumerate(systems)]
+    grays = ["#5f6368", GRAY, "#c6cacd"]
+    bars += [(s, grays[n % 3], [row["systems"].get(s) for row in rows]) for n, s in enumerate(systems)]
     width = 0.8 / len(bars)
-    for number, (label, colour, heights) in enumerate(bars):
+    for number, (label, color, heights) in enumerate(bars):
         places = [(place + (number + 0.5) * width - 0.4, h) for place, h in enumerate(heights) if h is not None]
         if places:
-            ax.bar(*zip(*places, strict=True), width=width, color=colour, label=label)
+            ax.bar(*zip(*places, strict=True), width=width, color=color, label=label)
     ax.set_xticks(range(len(rows)), [row["figure"].replace(" F1, ", "\n") for row in rows], fontsize=8)
     ax.set_ylabel("percent", fontsize=8)
     figure.legend(loc="outside upper center", fontsize=8, frameon=False, ncols=len(bars))

@@ -2,7 +2,7 @@
 
 What is read, by the name of the file:
 
-- `.jsonl`: one object a line. Ours: `{"id", "prediction", "reference"}`, and `label_source` where a model was told the
+- `.jsonl`: one object a line. Ours: `{"id", "prediction", "reference"}`, and `label_source` where a model was given the
   labels of its films. RadScribe's data file (`id`, `text`, ...).
 - `.json`: a list of such objects; `{id: text}`; the annotation of HistGen and R2Gen (`{"train": [...], "test": [...]}`
   with `id` and `report`), of which the test split is taken; the `report.json` that `hf-medreport report` writes.
@@ -40,6 +40,7 @@ class Problems:
     found: list[tuple[str, InputError]] = field(default_factory=list)
 
     def add(self, kind: str, where: str, found: str, expected: str, remedy: str) -> None:
+        """Note what is wrong at a place, under the kind that it is counted by; the rest as in `InputError`."""
         self.found.append((kind, InputError(where, found, expected, remedy)))
 
     def raise_if_any(self) -> None:

@@ -36,7 +36,7 @@ class ReportPairs:
         references: of each sample one or more; not empty.
         notes: what was found in how many samples, worth saying beside a score.
         left_out: (id, why) of samples that a section's choice took away.
-        oracle: ids of predictions whose writer was told labels that were taken from the reference.
+        oracle: ids of predictions whose writer was given labels that were taken from the reference.
     """
 
     name: str
@@ -186,7 +186,7 @@ def _check_id(where: str, row: dict, column: str, seen: dict[str, str], problems
 
 
 def _label_source(where: str, row: dict, problems: Problems) -> str | None:
-    """Where the labels came from that the writer was told; None where the row does not say."""
+    """Where the labels came from that the writer was given; None where the row does not say."""
     source = row.get("label_source")
     if source in (None, ""):  # a CSV has no null
         return None

@@ -1,9 +1,10 @@
-"""Figures that others printed for their systems, to stand beside ours: "ours against published systems", as 002 does.
+"""Figures that others printed for their systems, to stand beside ours: "ours against published systems".
 
-The thesis of system 002 compares itself with the best published figure of each metric on the findings of MIMIC-CXR's
-test split. The table below is what its README prints (devMuniz02/UDEM-CXR-Reporting-Thesis-2025, commit 0078431), in
-percent. Such figures compare only on the same reports, cut out the same way and labelled by the same labeller: ours
-are by rules, theirs by CheXbert, and MAIRA-2's two RadGraph figures come of two programs (an ER above an E shows it).
+The thesis of layer-wise anatomical attention compares itself with the best published figure of each metric on the
+findings of MIMIC-CXR's test split. The table below is what its README prints
+(devMuniz02/UDEM-CXR-Reporting-Thesis-2025, commit 0078431), in percent. Such figures compare only on the same reports,
+cut out the same way and labeled by the same labeler: ours are by rules, theirs by CheXbert, and MAIRA-2's two RadGraph
+figures come of two programs (an ER above an E shows it).
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 __all__ = ["PUBLISHED", "Published", "published_rows"]
 
 DATA = "findings of MIMIC-CXR's test split"
-THESIS = "UDEM thesis (002)"
+THESIS = "UDEM thesis"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hf_medreport.evaluation.registry import METRICS, Metric, metric
-from hf_medreport.evaluation.reports.labelled import Labelled
+from hf_medreport.evaluation.reports.labeled import Labeled
 from hf_medreport.evaluation.reports.predictions import ReportPairs
 from hf_medreport.evaluation.reports.resampling import FIGURE, MEAN, Resampled, resampled
 from hf_medreport.evaluation.score import Score
@@ -36,13 +36,13 @@ class Settings:
     Args:
         level: of the intervals.
         resamples: of the bootstrap.
-        randomisations: of the test of a difference.
+        randomizations: of the test of a difference.
         seed: of both.
     """
 
     level: float = 0.95
     resamples: int = 1000
-    randomisations: int = 10_000
+    randomizations: int = 10_000
     seed: int = 0
 
 
@@ -75,6 +75,7 @@ class Result:
         return _shown(self.other, self.other_interval, self.of)
 
     def to_json(self) -> dict:
+        """Figure, interval and cases; of two systems their difference and its p too."""
         content = _system_json(self.score, self.interval, self.of)
         if self.other is not None:
             content["compared"] = _system_json(self.other, self.other_interval, self.of) | {
@@ -209,11 +210,11 @@ class _System:
 
     def __init__(self, pairs: ReportPairs):
         self.texts = (pairs.predictions, pairs.references)
-        self.labelled = Labelled(*self.texts)
+        self.labeled = Labeled(*self.texts)
 
     def scored(self, row: Metric, options: dict) -> tuple[Score, Resampled]:
-        if self.labelled.knows(row):
-            return self.labelled.scored(row, **options)
+        if self.labeled.knows(row):
+            return self.labeled.scored(row, **options)
         score = row(*self.texts, **options)
         return score, resampled(row, score, *self.texts, **options)
 
@@ -226,7 +227,7 @@ def _result(row: Metric, systems: list[_System], options: dict, settings: Settin
     other, other_rows = systems[1].scored(row, options)
     if MEAN in (rows.of, other_rows.of):  # of one system the mean may happen to be the figure
         rows, other_rows = (Resampled(s.per_sample, np.asarray, MEAN) for s in (score, other))
-    p = rows.p_value(other_rows, resamples=settings.randomisations, seed=settings.seed)
+    p = rows.p_value(other_rows, resamples=settings.randomizations, seed=settings.seed)
     return Result(score, rows.interval(**bootstrap), rows.of, other, other_rows.interval(**bootstrap), p)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from hf_medreport.evaluation.score import Score, check_texts
 from hf_medreport.evaluation.text.ngrams import count_ngrams
-from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, tokenise_pairs
+from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, tokenize_pairs
 from hf_medreport.processing.input_error import InputError
 
 USUAL_ORDER = 4
@@ -52,7 +52,7 @@ def bleu(predictions: list[str], references: list, *, order: int = 4, tokenizer:
     """BLEU-`order` as the COCO caption evaluation computes it, 0 to 1; `details` holds the lower orders too.
 
     Raises:
-        InputError: see `check_texts`; an order below 1; an unknown tokeniser.
+        InputError: see `check_texts`; an order below 1; an unknown tokenizer.
     """
     matches, named = corpus_matches(predictions, references, order, tokenizer)
     corpus = coco_bleu(matches.summed())[0]
@@ -78,7 +78,7 @@ def sacrebleu(
     `value` is its `corpus_bleu`; `per_sample` its `sentence_bleu`, which leaves out orders longer than the report.
 
     Raises:
-        InputError: see `check_texts`; an order below 1; an unknown tokeniser.
+        InputError: see `check_texts`; an order below 1; an unknown tokenizer.
     """
     matches, named = corpus_matches(predictions, references, order, tokenizer, lowercase)
     case = "lower-cased" if lowercase else "case kept"
@@ -94,10 +94,10 @@ def sacrebleu(
 def corpus_matches(
     predictions: list[str], references: list, order: int, tokenizer: Tokenizer, lowercase: bool = False
 ) -> tuple[Matches, str]:
-    """The matches of texts in the words of a tokeniser, and its name.
+    """The matches of texts in the words of a tokenizer, and its name.
 
     Raises:
-        InputError: see `check_texts`; an order below 1; an unknown tokeniser.
+        InputError: see `check_texts`; an order below 1; an unknown tokenizer.
     """
     if order < 1:
         raise InputError("order", str(order), "1 or more", "BLEU-4 is the usual one")
@@ -110,7 +110,7 @@ def corpus_matches(
 @lru_cache(maxsize=4)  # all orders, and the interval of each, are asked for of the same texts one after the other
 def _counted(predictions: tuple, references: tuple, words: Callable, lowercase: bool, order: int) -> Matches:
     split = (lambda text: words(text.lower())) if lowercase else words
-    return count_matches(tokenise_pairs(list(predictions), list(map(list, references)), split), order)
+    return count_matches(tokenize_pairs(list(predictions), list(map(list, references)), split), order)
 
 
 def count_matches(pairs: Pairs, order: int) -> Matches:

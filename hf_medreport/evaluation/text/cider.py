@@ -22,7 +22,7 @@ import numpy as np
 
 from hf_medreport.evaluation.score import Score, check_references
 from hf_medreport.evaluation.text.ngrams import Ngrams, count_ngrams
-from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, tokenise_pairs
+from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, tokenize_pairs
 from hf_medreport.processing.input_error import InputError
 
 ORDERS = 4
@@ -35,7 +35,7 @@ class DocumentFrequencies:
     Args:
         documents: how many documents.
         counts: n-gram of 1 to 4 words -> documents with it.
-        tokenizer: name of the tokeniser whose words these are.
+        tokenizer: name of the tokenizer whose words these are.
     """
 
     documents: int
@@ -50,7 +50,7 @@ def document_frequencies(references: list, *, tokenizer: Tokenizer = "coco") -> 
         references: strings, or lists of strings where a sample has several.
 
     Raises:
-        InputError: see `check_texts`; an unknown tokeniser.
+        InputError: see `check_texts`; an unknown tokenizer.
     """
     named, words = find_tokenizer(tokenizer)
     groups = check_references(references)
@@ -78,14 +78,14 @@ def cider(
         frequencies: from `document_frequencies`; by default counted from `references`.
 
     Raises:
-        InputError: see `check_texts`; a sigma not above 0; an unknown tokeniser; frequencies of another tokeniser.
+        InputError: see `check_texts`; a sigma not above 0; an unknown tokenizer; frequencies of another tokenizer.
     """
     named, words = find_tokenizer(tokenizer)
     if not sigma > 0:
         raise InputError("sigma", str(sigma), "a number above 0", "6 is CIDEr-D's")
     if frequencies is not None and frequencies.tokenizer != named:
         raise InputError("frequencies", f"{frequencies.tokenizer} words", f"{named} words", "count them with the same")
-    pairs = tokenise_pairs(predictions, references, words)
+    pairs = tokenize_pairs(predictions, references, words)
     samples = len(pairs.predictions)
     documents = frequencies.documents if frequencies else samples
     similarity = np.zeros(len(pairs.references))

@@ -25,7 +25,7 @@ import numpy as np
 
 from hf_medreport.evaluation.score import Score, check_texts
 from hf_medreport.evaluation.text.porter import stem
-from hf_medreport.evaluation.text.words import Tokenizer, find_tokenizer, tokenise_pairs
+from hf_medreport.evaluation.text.words import Tokenizer, find_tokenizer, tokenize_pairs
 from hf_medreport.processing.input_error import InputError
 
 ALPHA, BETA, GAMMA = 0.9, 3.0, 0.5  # weight of recall; shape and weight of the penalty
@@ -41,7 +41,7 @@ def meteor(
 ) -> Score:
     """METEOR, 0 to 1; of several references the best.
 
-    With a jar, `value` is the jar's figure for the whole set and the jar tokenises by itself. Without, `value` is the
+    With a jar, `value` is the jar's figure for the whole set and the jar tokenizes by itself. Without, `value` is the
     mean over the reports.
 
     Args:
@@ -58,10 +58,10 @@ def meteor(
         predictions, references = check_texts(predictions, references)
         value, per_sample = _ask_jar(Path(jar), predictions, references)
         modules, lacks = ["exact", "stem", "synonym", "paraphrase"], []
-        convention = "METEOR 1.5 (Java), English, -norm, the jar's own tokenisation, 0 to 1"
+        convention = "METEOR 1.5 (Java), English, -norm, the jar's own tokenization, 0 to 1"
     else:
         named, words = find_tokenizer(tokenizer)
-        pairs = tokenise_pairs(predictions, references, lambda text: [word.lower() for word in words(text)])
+        pairs = tokenize_pairs(predictions, references, lambda text: [word.lower() for word in words(text)])
         synonyms_of = wordnet_synonyms() if synonyms else None
         said = map(pairs.predictions.__getitem__, pairs.owner)
         scores = [meteor_of_pair(*pair, synonyms_of) for pair in zip(said, pairs.references, strict=True)]
@@ -74,14 +74,14 @@ def meteor(
 
 
 def meteor_of_pair(said: list[str], given: list[str], synonyms_of: Callable[[str], set[str]] | None = None) -> float:
-    """METEOR of one tokenised, lower-cased report against one reference; 0 where no word matches."""
+    """METEOR of one tokenized, lower-cased report against one reference; 0 where no word matches."""
     pairs = align(said, given, synonyms_of)
     if not pairs:
         return 0.0
     precision, recall = len(pairs) / len(said), len(pairs) / len(given)
     mean = precision * recall / (ALPHA * precision + (1 - ALPHA) * recall)
     follows = sum(after == (here[0] + 1, here[1] + 1) for here, after in zip(pairs, pairs[1:], strict=False))
-    chunks = len(pairs) - follows  # runs of matches that are neighbours in both texts
+    chunks = len(pairs) - follows  # runs of matches that are neighbors in both texts
     return mean * (1 - GAMMA * (chunks / len(pairs)) ** BETA)
 
 

@@ -37,7 +37,7 @@ def count_ngrams(texts: list[list[str]], max_order: int) -> Iterator[Ngrams]:
     """The n-grams of 1, 2, ... `max_order` words, one order at a time.
 
     Args:
-        texts: tokenised; a text shorter than n has no n-grams of that order.
+        texts: tokenized; a text shorter than n has no n-grams of that order.
     """
     words = [word for text in texts for word in text]
     numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}

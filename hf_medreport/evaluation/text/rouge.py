@@ -17,7 +17,7 @@ import numpy as np
 from hf_medreport.evaluation.score import Score
 from hf_medreport.evaluation.text.ngrams import count_ngrams
 from hf_medreport.evaluation.text.porter import stem
-from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, rouge_words, tokenise_pairs
+from hf_medreport.evaluation.text.words import Pairs, Tokenizer, find_tokenizer, rouge_words, tokenize_pairs
 from hf_medreport.processing.input_error import InputError
 
 KINDS = ("rouge1", "rouge2", "rougeL")
@@ -37,7 +37,7 @@ def rouge(predictions: list[str], references: list, *, kind: str = "rougeL", ste
     """
     if kind not in KINDS:
         raise InputError("kind", f"'{kind}'", f"one of {', '.join(KINDS)}", "name the metric by one of these")
-    pairs = tokenise_pairs(predictions, references, stemmed_words if stemmer else rouge_words)
+    pairs = tokenize_pairs(predictions, references, stemmed_words if stemmer else rouge_words)
     said, given = pairs.lengths()
     if kind == "rougeL":
         shared = _longest_common(pairs)
@@ -64,11 +64,11 @@ def rouge_coco(predictions: list[str], references: list, *, tokenizer: Tokenizer
     An empty text counts there as one empty word: two empty texts score 1.
 
     Raises:
-        InputError: see `check_texts`; an unknown tokeniser.
+        InputError: see `check_texts`; an unknown tokenizer.
     """
     beta = 1.2
     named, words = find_tokenizer(tokenizer)
-    pairs = tokenise_pairs(predictions, references, lambda text: words(text) or [""])
+    pairs = tokenize_pairs(predictions, references, lambda text: words(text) or [""])
     said, given = pairs.lengths()
     common = _longest_common(pairs)
     precision = np.maximum.reduceat(common / said[pairs.owner], pairs.first)

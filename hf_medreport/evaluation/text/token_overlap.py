@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 
 from hf_medreport.evaluation.score import Score
-from hf_medreport.evaluation.text.words import Tokenizer, find_tokenizer, tokenise_pairs
+from hf_medreport.evaluation.text.words import Tokenizer, find_tokenizer, tokenize_pairs
 from hf_medreport.processing.input_error import InputError
 
 FIGURES = ("accuracy", "precision", "recall", "f1")
@@ -33,12 +33,12 @@ def token_overlap(
         tokenizer: RadScribe's own is a T5 tokenizer: give its `tokenize`.
 
     Raises:
-        InputError: see `check_texts`; an unknown figure or tokeniser.
+        InputError: see `check_texts`; an unknown figure or tokenizer.
     """
     if figure not in FIGURES:
         raise InputError("figure", f"'{figure}'", f"one of {', '.join(FIGURES)}", "name the metric by one of these")
     named, words = find_tokenizer(tokenizer)
-    pairs = tokenise_pairs(predictions, references, words)
+    pairs = tokenize_pairs(predictions, references, words)
     said = map(pairs.predictions.__getitem__, pairs.owner)
     of_pairs = np.array([pair_figures(*pair) for pair in zip(said, pairs.references, strict=True)])
     of_samples = of_pairs[pairs.best(of_pairs[:, FIGURES.index("f1")])]

@@ -1,15 +1,15 @@
-"""Texts to words. Metrics differ by their tokenisation more than by their formula, so each is named.
+"""Texts to words. Metrics differ by their tokenization more than by their formula, so each is named.
 
-- `coco`: for the metrics of the COCO caption evaluation, whose own tokeniser (Stanford's PTB tokeniser, then a list of
+- `coco`: for the metrics of the COCO caption evaluation, whose own tokenizer (Stanford's PTB tokenizer, then a list of
   marks removed) needs Java. Lower case; words keep hyphens, slashes, points, commas, colons and apostrophes that stand
   between letters or digits ("x-ray", "1.5", "2,000", "pa/lateral"); other signs are words of their own; quotes,
   brackets and `. ? ! , : ; -` are removed. It differs from PTB in clitics ("isn't" stays one word, PTB has "is n't"),
   in abbreviations ("dr." loses its point) and in brackets, whose names PTB leaves in lower-cased text ("-lrb-").
 - `rouge`: rouge_score's. Lower case, runs of a-z and 0-9; all else separates.
 - `13a`: mteval's and sacrebleu's. Case is kept, marks are split off as words.
-- `whitespace`: for text that is already tokenised. Splits at white space and does nothing else.
+- `whitespace`: for text that is already tokenized. Splits at white space and does nothing else.
 
-A tokeniser is one of these names or any function from a text to its words.
+A tokenizer is one of these names or any function from a text to its words.
 """
 
 import re
@@ -36,15 +36,18 @@ _13A_SPLITS = (
 
 
 def coco_words(text: str) -> list[str]:
+    """The words of `coco`."""
     words = _COCO_WORD.findall(text.lower())
     return [word for word in words if word not in _COCO_REMOVED and word[:2] not in ("--", "..")]
 
 
 def rouge_words(text: str) -> list[str]:
+    """The words of `rouge`."""
     return _ROUGE_WORD.findall(text.lower())
 
 
 def mteval_words(text: str) -> list[str]:
+    """The words of `13a`."""
     text = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for entity, sign in _13A_ENTITIES:
         text = text.replace(entity, sign)
@@ -58,7 +61,7 @@ TOKENIZERS = {"coco": coco_words, "rouge": rouge_words, "13a": mteval_words, "wh
 
 
 def find_tokenizer(tokenizer: Tokenizer) -> tuple[str, Callable[[str], list[str]]]:
-    """The name of a tokeniser, for the convention line, and its function; InputError for an unknown name."""
+    """The name of a tokenizer, for the convention line, and its function; InputError for an unknown name."""
     if callable(tokenizer):
         return getattr(tokenizer, "__qualname__", type(tokenizer).__name__), tokenizer
     if tokenizer not in TOKENIZERS:
@@ -68,7 +71,7 @@ def find_tokenizer(tokenizer: Tokenizer) -> tuple[str, Callable[[str], list[str]
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Tokenised predictions and references; a sample may have several references.
+    """Tokenized predictions and references; a sample may have several references.
 
     Args:
         predictions: n lists of words.
@@ -99,8 +102,8 @@ class Pairs:
         return np.array([*map(len, self.predictions)]), np.array([*map(len, self.references)])
 
 
-def tokenise_pairs(predictions: list[str], references: list, words: Callable[[str], list[str]]) -> Pairs:
-    """Check (see `check_texts`) and tokenise what a metric was given."""
+def tokenize_pairs(predictions: list[str], references: list, words: Callable[[str], list[str]]) -> Pairs:
+    """Check (see `check_texts`) and tokenize what a metric was given."""
     predictions, references = check_texts(predictions, references)
     return Pairs(
         predictions=[words(text) for text in predictions],

@@ -22,7 +22,7 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         facts: for a phantom film, (`"correct"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
 
     Returns:
-        A figure: the labels that the model was told, where it is told any; the film, the film with the prior, and one
+        A figure: the labels that the model was given, where it is given any; the film, the film with the prior, and one
         panel a sentence with its evidence laid over the film.
     """
     panels = [("film", None)] + ([("anatomical prior", None)] if report.prior is not None else [])
@@ -38,7 +38,7 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10, parse_math=False)
     if labels:
         figure.text(0.01, 1 - HEADER / height, "\n".join(labels), va="top", fontsize=8.5, parse_math=False)
-    film = grey(report.image)
+    film = gray(report.image)
     for index, (title, sentence) in enumerate(panels):
         row, column = divmod(index, COLUMNS)
         axes = add_panel(figure, column, header + row * (PANEL + TITLE))
@@ -54,7 +54,7 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     return figure
 
 
-def grey(film: np.ndarray) -> np.ndarray:
+def gray(film: np.ndarray) -> np.ndarray:
     """A film (height, width) as it is, one of three channels as their mean."""
     return film if film.ndim == 2 else film.mean(axis=-1)
 
@@ -85,12 +85,12 @@ def write_footer(figure: Figure, report, facts: list[tuple[str, str]] | None) ->
     lines = [(f"{MARKS[state][0]} {words} ({state})", MARKS[state][1]) for state, words in facts or ()]
     if report.statement:
         lines.append((report.statement, "#555555"))
-    for number, (words, colour) in enumerate(reversed(lines)):
+    for number, (words, color) in enumerate(reversed(lines)):
         figure.text(
             0.01,
             (0.1 + 0.2 * number) / height,
             words,
-            color=colour,
+            color=color,
             fontsize=8.5,
             family="DejaVu Sans",
             parse_math=False,

@@ -11,7 +11,7 @@ from hf_medreport.inference.figures.film import (
     TITLE,
     add_panel,
     footer_inches,
-    grey,
+    gray,
     lay_over,
     write_footer,
     write_title,
@@ -19,8 +19,8 @@ from hf_medreport.inference.figures.film import (
 from hf_medreport.inference.read_pairs import VIEWS
 
 HEADER, NOTE = 0.55, 0.3  # inches
-COLOURS = {"abnormal": "#b3261e", "normal": "#1a7f37", None: "#555555"}
-SMALLEST_SCALE = 0.05  # of the colours of a difference: a perfect reconstruction is not blown up to noise
+COLORS = {"abnormal": "#b3261e", "normal": "#1a7f37", None: "#555555"}
+SMALLEST_SCALE = 0.05  # of the colors of a difference: a perfect reconstruction is not blown up to noise
 
 
 def pair_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
@@ -61,13 +61,13 @@ def _write_header(figure: Figure, report) -> None:
     height = figure.get_figheight()
     place = {"ha": "left", "va": "top", "parse_math": False}  # a dollar sign in a name opens no formula
     figure.suptitle(f"{report.films} \N{MIDDLE DOT} {report.model}", x=0.01, y=1 - 0.1 / height, fontsize=10, **place)
-    words, colour = report.classification_words, COLOURS[report.classification]
-    figure.text(0.01, 1 - 0.33 / height, words, fontsize=9.5, color=colour, weight="bold", **place)
+    words, color = report.classification_words, COLORS[report.classification]
+    figure.text(0.01, 1 - 0.33 / height, words, fontsize=9.5, color=color, weight="bold", **place)
 
 
 def _draw_view(figure: Figure, report, view: str, top: float, scale: float) -> None:
     """One row: film, what the encoder saw, reconstruction, difference."""
-    film = grey(report.image if view == "frontal" else report.lateral_image)
+    film = gray(report.image if view == "frontal" else report.lateral_image)
     pair = report.reconstructions[view]
     pictures = {f"{view} film": film, "what the encoder saw": pair.seen, "reconstruction": pair.drawn}
     panels = [add_panel(figure, column, top) for column in range(COLUMNS)]
@@ -89,7 +89,7 @@ def _draw_box(axes, box: tuple[float, float, float, float], shape: tuple[int, in
 
 
 def _difference_scale(report) -> float:
-    """The largest difference of any view, so that the colours of both rows mean the same."""
+    """The largest difference of any view, so that the colors of both rows mean the same."""
     return max(SMALLEST_SCALE, *(float(np.abs(r.drawn - r.seen).max()) for r in report.reconstructions.values()))
 
 

@@ -24,7 +24,7 @@ WRAP = 66  # letters of a sentence's line
 def evidence_map(
     slide: Slide | None, coordinates: np.ndarray, level0_px: int, heat: np.ndarray, top: list[int]
 ) -> np.ndarray:
-    """Draw the tiles, coloured by their evidence, over the slide or over blank glass; the top ones are numbered.
+    """Draw the tiles, colored by their evidence, over the slide or over blank glass; the top ones are numbered.
 
     Args:
         slide: open; None draws the tiles' places alone.
@@ -98,9 +98,9 @@ def slide_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     title = f"{report.film} \N{MIDDLE DOT} {report.model} \N{MIDDLE DOT} {report.patches} tiles"
     figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10, parse_math=False)
     _draw_map(figure, report, (0.01, (footer + lower + upper - MAP) / height, MAP / WIDTH - 0.02, (MAP - 0.1) / height))
-    for number, (words, colour) in enumerate(lines):
+    for number, (words, color) in enumerate(lines):
         y = 1 - (HEADER + 0.15 + LINE * number) / height
-        figure.text(MAP / WIDTH + 0.005, y, words, color=colour, fontsize=8.5, va="top", parse_math=False)
+        figure.text(MAP / WIDTH + 0.005, y, words, color=color, fontsize=8.5, va="top", parse_math=False)
     for place, (tile, picture) in enumerate(zip(report.tiles, report.pictures, strict=False)):  # without a slide none
         box = (place * (TILE + 0.1) / WIDTH + 0.01, footer / height, TILE / WIDTH, TILE / height)
         axes = figure.add_axes(box, xticks=[], yticks=[])
@@ -121,7 +121,7 @@ def _draw_map(figure: Figure, report, box: tuple[float, float, float, float]) ->
 
 
 def _lines(report) -> list[tuple[str, str]]:
-    """(words, colour) of the text beside the map."""
+    """(words, color) of the text beside the map."""
     lines = []
     for sentence in report.sentences:
         wrapped = textwrap.wrap(f"{sentence.text}  [{sentence.mean_logprob:.2f}]", WRAP)

@@ -19,7 +19,7 @@ def overlay(slide: Slide, tiling: Tiling, longest_px: int = 1600, heat: np.ndarr
         slide: an open slide.
         tiling: its tiles.
         longest_px: the longer side of the picture.
-        heat: (tiles,) finite weights of at least 0; each tile is coloured by its share of the largest.
+        heat: (tiles,) finite weights of at least 0; each tile is colored by its share of the largest.
 
     Returns:
         An RGB picture: outlines of tissue green, of holes orange, tiles blue; with `heat` tiles are filled instead.
@@ -40,13 +40,13 @@ def overlay(slide: Slide, tiling: Tiling, longest_px: int = 1600, heat: np.ndarr
     return picture
 
 
-def _outline(draw: ImageDraw.ImageDraw, contour: np.ndarray, colour: tuple[int, int, int], width: int) -> None:
+def _outline(draw: ImageDraw.ImageDraw, contour: np.ndarray, color: tuple[int, int, int], width: int) -> None:
     points = [tuple(point) for point in contour]
-    draw.line([*points, points[0]], fill=colour, width=width)
+    draw.line([*points, points[0]], fill=color, width=width)
 
 
 def _heated(thumbnail: np.ndarray, corners: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """The thumbnail, each tile's colour laid over it: the stronger, the more opaque; overlaps take the strongest."""
+    """The thumbnail, each tile's color laid over it: the stronger, the more opaque; overlaps take the strongest."""
     height, width = thumbnail.shape[:2]
     share = np.asarray(heat, np.float32) / max(float(np.max(heat)), 1e-12)
     strength = np.zeros((height, width, 1), np.float32)
@@ -54,6 +54,6 @@ def _heated(thumbnail: np.ndarray, corners: np.ndarray, heat: np.ndarray) -> np.
         tile = strength[top : max(bottom, top + 1), left : max(right, left + 1)]
         np.maximum(tile, weight, out=tile)
     position = np.linspace(0, 1, len(HEAT))
-    colour = np.concatenate([np.interp(strength, position, HEAT[:, channel]) for channel in range(3)], axis=-1)
+    color = np.concatenate([np.interp(strength, position, HEAT[:, channel]) for channel in range(3)], axis=-1)
     opacity = STRONGEST * strength
-    return np.rint(thumbnail * (1 - opacity) + colour * opacity).astype(np.uint8)
+    return np.rint(thumbnail * (1 - opacity) + color * opacity).astype(np.uint8)

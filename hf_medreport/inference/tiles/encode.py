@@ -1,7 +1,7 @@
 """Tiles of many slides -> vectors: read and prepared by threads, encoded in full batches, both at the same time.
 
 A batch may hold the tiles of two slides, and every batch is of the same size (the last is filled up with zeros): a
-tile's vector then depends neither on its neighbours nor on where a killed run went on. Threads, not processes:
+tile's vector then depends neither on its neighbors nor on where a killed run went on. Threads, not processes:
 OpenSlide and PIL let go of Python's lock while they decode and resize, and pixels need not be copied between processes
 (`benchmarks/speed/tiling.py` times it).
 """
@@ -23,7 +23,7 @@ from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.processing.slide_tiling import Tiling, read_tile
 
-# Neighbours in the list lie side by side and share tiles of the file: who reads them together decodes these once.
+# Neighbors in the list lie side by side and share tiles of the file: who reads them together decodes these once.
 READ_TOGETHER = 8
 
 
@@ -58,6 +58,7 @@ class SlideRun:
     left: int = 0
 
     def fail(self, message: str) -> None:
+        """End the slide with what was wrong; nothing of it is kept."""
         self.state, self.message, self.features, self.picture = "failed", message, None, None
 
 

@@ -1,6 +1,6 @@
 """One phantom patient: the body's measures, how a visit poses and exposes it, and the style of the films.
 
-Lengths are in film sides; a film shows `FILM_MM` millimetres. Pairs of numbers are (patient's right, patient's left).
+Lengths are in film sides; a film shows `FILM_MM` millimeters. Pairs of numbers are (patient's right, patient's left).
 A patient is a whole number: anatomy and places follow from it alone, pose and exposure from it and the visit.
 """
 
@@ -181,7 +181,7 @@ def draw_view(patient: int, visit: int, style: Style) -> View:
 
 
 def soft(distance: np.ndarray, width: float) -> np.ndarray:
-    """A ramp from 0 to 1 of the given width, centred on distance 0."""
+    """A ramp from 0 to 1 of the given width, centered on distance 0."""
     return np.clip(distance / width + 0.5, 0.0, 1.0)
 
 

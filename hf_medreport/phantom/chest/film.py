@@ -1,4 +1,4 @@
-"""A drawn film and its development: from attenuation to grey values, with noise and a side marker."""
+"""A drawn film and its development: from attenuation to gray values, with noise and a side marker."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ MIN_SIZE, MAX_SIZE = 32, 4096
 
 @dataclass(frozen=True)
 class Film:
-    """A film: grey values uint8 or uint16 (size, size), and masks bool (size, size).
+    """A film: gray values uint8 or uint16 (size, size), and masks bool (size, size).
 
     Attributes:
-        image: grey values over the whole range of their type, dense tissue bright.
+        image: gray values over the whole range of their type, dense tissue bright.
         lungs: the lung fields: what is seen of the pleural cavities beside the heart and above the diaphragm, diseased
             or not.
         heart: the heart's shadow.
@@ -54,13 +54,13 @@ def check_size(size: int) -> None:
 
 
 def check_bits(bits: int) -> None:
-    """Raise InputError unless grey values can have so many bits."""
+    """Raise InputError unless gray values can have so many bits."""
     if bits not in (8, 16):
         raise InputError("bits", str(bits), "8 or 16", "choose one of the two")
 
 
 def develop(attenuation: np.ndarray, view: View, style: Style, rng: np.random.Generator, bits: int) -> np.ndarray:
-    """Attenuation (size, size) to grey values: film curve, fog, noise and the side marker.
+    """Attenuation (size, size) to gray values: film curve, fog, noise and the side marker.
 
     Returns:
         uint8 (size, size) for 8 bits, uint16 for 16.

@@ -1,7 +1,7 @@
 """Draws a frontal chest film (PA) from a list of findings, with the masks of lungs, heart and every finding.
 
 The film is a small physics of shadows: soft tissue, bone, heart and fluid add to a map of attenuation, air takes
-from it, and a film curve turns the sum into grey values, dense tissue bright. See `frontal_chest.py` for where things
+from it, and a film curve turns the sum into gray values, dense tissue bright. See `frontal_chest.py` for where things
 are and `frontal_findings.py` for what findings do.
 """
 
@@ -130,10 +130,10 @@ def _midline(chest: FrontalChest) -> np.ndarray:
     across = np.abs(x - chest.spine_x(y))
     bodies = soft(a.spine - across, 0.02) * (0.11 + 0.04 * discs) + 0.06 * bump(across - a.spine, 0.007)
     spine = bodies * (1.0 - 0.5 * soft(y - 0.7, 0.3)) * (0.6 + 0.4 * soft(y - 0.12, 0.2))
-    centre = 0.55 * chest.view.twist
+    center = 0.55 * chest.view.twist
     width = a.mediastinum - 0.006 + 0.012 * bump(y - 0.24, 0.08)
     vessels = (
-        0.18 * soft(width - np.abs(x - centre), 0.026) * soft(y - a.apex, 0.2) * (1.0 - 0.75 * soft(y - 0.55, 0.25))
+        0.18 * soft(width - np.abs(x - center), 0.026) * soft(y - a.apex, 0.2) * (1.0 - 0.75 * soft(y - 0.55, 0.25))
     )
     swell = chest.aorta_bulge
     arch = np.hypot(x - a.knob - swell + 0.034 + 0.4 * swell, (y - 0.335) * 0.8)
@@ -143,12 +143,12 @@ def _midline(chest: FrontalChest) -> np.ndarray:
     hila = 0.14 * np.exp(
         -np.square((chest.u - 0.095) / 0.034) - np.square((y - np.where(chest.left, 0.45, 0.47)) / 0.06)
     )
-    trachea = 0.17 * soft(a.trachea - np.abs(x - centre), 0.014) * soft(0.40 - y, 0.04)
+    trachea = 0.17 * soft(a.trachea - np.abs(x - center), 0.014) * soft(0.40 - y, 0.04)
     return spine + np.maximum(np.maximum(vessels, knob), aorta) + hila - trachea
 
 
 def _heart_shadow(chest: FrontalChest, heart: np.ndarray) -> np.ndarray:
-    """Thicker towards its middle, and lost in the belly below the diaphragm."""
+    """Thicker toward its middle, and lost in the belly below the diaphragm."""
     thickness = 0.08 + 0.16 * np.clip(chest.in_heart / 0.10, 0.0, 1.0) ** 0.5
     seen = soft(chest.y - chest.anatomy.heart_top - 0.08, 0.16) * (1.0 - 0.9 * soft(chest.y - chest.dome_y, 0.03))
     return heart * thickness * seen
@@ -159,7 +159,7 @@ def _lung_vessels(chest: FrontalChest, rng: np.random.Generator) -> np.ndarray:
     size = chest.size
     canvas = Image.new("L", (size, size))
     pen = ImageDraw.Draw(canvas)
-    grey = (200, 150, 105, 70)
+    gray = (200, 150, 105, 70)
     for sign in (-1.0, 1.0):
         fan = np.linspace(-1.25, 1.35, 7) + rng.uniform(-0.12, 0.12, 7)
         tips = [(sign * 0.08, 0.46 + 0.045 * np.sin(angle), angle) for angle in fan]
@@ -169,7 +169,7 @@ def _lung_vessels(chest: FrontalChest, rng: np.random.Generator) -> np.ndarray:
                 length = 0.075 * 0.9**level * rng.uniform(0.8, 1.2)
                 x1, y1 = x + sign * length * np.cos(angle), y + length * np.sin(angle)
                 width = max(1, round(size * (0.010, 0.007, 0.005, 0.004)[level]))
-                pen.line([chest.to_film(x, y), chest.to_film(x1, y1)], fill=grey[level], width=width)
+                pen.line([chest.to_film(x, y), chest.to_film(x1, y1)], fill=gray[level], width=width)
                 spread = rng.uniform(0.15, 0.5, 2)
                 forks += [(x1, y1, angle - spread[0]), (x1, y1, angle + spread[1])]
             tips = forks if level < 2 else forks[::2]

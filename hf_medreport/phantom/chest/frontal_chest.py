@@ -53,9 +53,9 @@ class FrontalChest:
         self.curve = spine_curve(self.facts, steps[1])
         self.aorta_bulge = 0.028 + 0.008 * steps[2] if "tortuous_aorta" in self.facts else 0.0
 
-        centre = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+        center = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
         cos, sin = np.float32(np.cos(view.tilt)), np.float32(np.sin(view.tilt))
-        across, down = centre[None, :], centre[:, None]
+        across, down = center[None, :], center[:, None]
         self.x = cos * across + sin * down + np.float32(0.5 - view.midline)  # from the midline
         self.y = cos * down - sin * across + np.float32(0.5)
         self.left = self.x > 0

@@ -3,7 +3,7 @@
 A left lateral: the patient's left side is at the film and the patient faces the image's LEFT, so the sternum is on
 the left and the spine on the right. The lungs lie one over the other, and a finding in one of them changes only its
 share of the air. As on the frontal film, tissue adds to a map of attenuation, air takes from it, and a film curve
-turns the sum into grey values.
+turns the sum into gray values.
 
 What it cannot tell: the side of a finding in one lung, but for the height of its half of the diaphragm; a finding in
 the upper zone lies under the shoulders; a scoliosis only turns vertebrae and parts the ribs.
@@ -148,7 +148,7 @@ def _ribs(profile: LateralChest) -> np.ndarray:
 
 
 def _spine(profile: LateralChest) -> np.ndarray:
-    """Vertebral bodies with their rims, discs between them, and the arches behind; it clears towards the diaphragm."""
+    """Vertebral bodies with their rims, discs between them, and the arches behind; it clears toward the diaphragm."""
     a, y = profile.anatomy, profile.y
     bow = profile.curve * bump(y - CURVE_SUMMIT, CURVE_LENGTH)
     x = profile.z - profile.spine_z - 0.25 * bow
@@ -203,7 +203,7 @@ def _lung_vessels(profile: LateralChest, rng: np.random.Generator) -> np.ndarray
     size = profile.size
     canvas = Image.new("L", (size, size))
     pen = ImageDraw.Draw(canvas)
-    grey = (150, 130, 100, 75, 55)
+    gray = (150, 130, 100, 75, 55)
     z0, y0 = profile.trachea(CARINA), CARINA + 0.045
     tips = []
     for angle in np.array([-2.7, -2.1, -1.5, -0.8, 0.1, 0.8, 1.25, 1.8, 2.5]) + rng.uniform(-0.25, 0.25, 9):
@@ -215,7 +215,7 @@ def _lung_vessels(profile: LateralChest, rng: np.random.Generator) -> np.ndarray
         for z, y, angle in tips:
             length = 0.065 * 0.92**level * rng.uniform(0.6, 1.3)
             z1, y1 = z + length * np.cos(angle), y + length * np.sin(angle)
-            pen.line([profile.to_film(z, y), profile.to_film(z1, y1)], fill=grey[level], width=width)
+            pen.line([profile.to_film(z, y), profile.to_film(z1, y1)], fill=gray[level], width=width)
             spread = rng.uniform(0.1, 0.55, 2)
             forks += [(z1, y1, angle - spread[0]), (z1, y1, angle + spread[1])]
         tips = forks if level < 2 else forks[::2]

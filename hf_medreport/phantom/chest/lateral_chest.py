@@ -16,7 +16,7 @@ __all__ = ["LateralChest"]
 
 GUTTER = 0.078  # how far the lungs reach behind the middle of the vertebral bodies
 MAGNIFIED = 0.014  # the right side is farther from the film: its ribs stand out behind the left ones
-ARCH = 0.415  # height of the aortic arch's centre
+ARCH = 0.415  # height of the aortic arch's center
 HEART_WIDEST = 0.62  # of the way down the heart
 
 # What only the side shows of a patient: each value is drawn uniformly from its range.
@@ -51,9 +51,9 @@ class LateralChest:
         self.front = 0.475 - 0.5 * self.depth
         self.behind_heart = self.front + (HEART_DEPTH[None][1] - 0.06) * self.depth  # of a heart of usual size
 
-        centre = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+        center = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
         cos, sin = np.float32(np.cos(view.tilt)), np.float32(np.sin(view.tilt))
-        across, down = centre[None, :], centre[:, None]
+        across, down = center[None, :], center[:, None]
         self.z = cos * across + sin * down + np.float32(1.0 - view.midline)
         self.y = cos * down - sin * across + np.float32(0.5)
         self.sternum_z, self.spine_z = self.sternum(self.y), self.spine(self.y)
@@ -123,9 +123,9 @@ class LateralChest:
     def aorta_distance(self) -> np.ndarray:
         """Distance from the aorta's middle: up from the heart, over the arch, and down before the spine."""
         y, swell = self.y, self.aorta_bulge
-        centre, radius = self.trachea(ARCH) + 0.012 + 0.4 * swell, 0.080 + 0.5 * swell
+        center, radius = self.trachea(ARCH) + 0.012 + 0.4 * swell, 0.080 + 0.5 * swell
         below = np.maximum(y - ARCH, 0.0)
-        z = self.z - centre
+        z = self.z - center
         along = self.spine(ARCH + below) - float(self.spine(ARCH))
         z = z - (z > 0) * (along + swell * np.sin(2 * np.pi * below / 0.34))  # winds when tortuous
         distance = np.abs(np.hypot(z, np.minimum(y - ARCH, 0.0)) - radius)

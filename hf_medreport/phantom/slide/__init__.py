@@ -1,4 +1,4 @@
-"""The known-truth slide: sections drawn in the colours of H&E from one record of findings, with a report and a score.
+"""The known-truth slide: sections drawn in the colors of H&E from one record of findings, with a report and a score.
 
 As `hf_medreport.phantom.chest`, for whole slides: `findings` says what a slide can show, `patients` chooses it,
 `drawing` paints it tile by tile, `grammar` words it, `parser` reads such a text back, `score` compares what a model
@@ -15,9 +15,9 @@ What it cannot show:
   makes a pathologist's day is not here: borderline lesions, mixed types, in situ disease, lymphovascular invasion,
   treatment effect, immunohistochemistry, staging;
 - true extent: a section of any pixel size stands for 6 cm of the specimen, while cells keep their true size at the
-  given um per px. Sizes in cm are drawn to this compressed scale: a tumour of 1.5 cm takes a quarter of the section's
+  given um per px. Sizes in cm are drawn to this compressed scale: a tumor of 1.5 cm takes a quarter of the section's
   width and holds far fewer cells than in life, and no number of pixels per cm holds for slides of two sizes;
-- the specimen: one section holds the tumour, its margin and all lymph nodes, where a case has dozens of slides, and
+- the specimen: one section holds the tumor, its margin and all lymph nodes, where a case has dozens of slides, and
   much of a real report comes from the gross description and not from glass;
 - disagreement: the report says all that was drawn and nothing else. Pathologists differ on grade and count mitoses in
   the fields that they choose; here the count is that of the record;

@@ -1,10 +1,10 @@
 """Under the microscope: glands, vacuoles, tubules and nuclei as outlines in um, and what each tissue is made of.
 
-`NORMAL` and `TUMOURS` are the tables: a tissue is layers of `Gland` (a round thing on a jittered lattice, with a
+`NORMAL` and `TUMORS` are the tables: a tissue is layers of `Gland` (a round thing on a jittered lattice, with a
 lumen or without, and rings of nuclei). By grade nuclei grow, differ more from each other and lie closer, and glands
 lose their lumens, as in the Nottingham grade (Elston and Ellis, 1991).
 
-A colour is (haematoxylin, eosin), how much of each stain there is, 0 to 255.
+A color is (haematoxylin, eosin), how much of each stain there is, 0 to 255.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ import numpy as np
 from hf_medreport.phantom.slide.chance import lattice, numbers
 from hf_medreport.phantom.slide.section import CLEAR, CM, METASTASIS, NODE_CAPSULE
 
-__all__ = ["FIELD_MM2", "NORMAL", "TUMOURS", "Gland", "Nuclei", "Outlines", "View", "draw_cells"]
+__all__ = ["FIELD_MM2", "NORMAL", "TUMORS", "Gland", "Nuclei", "Outlines", "View", "draw_cells"]
 
 FIELD_MM2 = 0.025  # of a high-power field here: a tenth of a real one, as the specimen is shrunk around its cells
 REACH = 130.0  # um: the largest radius of anything
@@ -38,7 +38,7 @@ class Nuclei:
 LYMPHOCYTE = Nuclei(3.0, 0.08, 1.05, 225)
 SPINDLE = Nuclei(2.6, 0.25, 3.2, 185)
 EPITHELIUM = Nuclei(3.2, 0.08, 1.25, 175)
-BY_GRADE = {  # nuclei of a tumour, and the step from one to the next in radii
+BY_GRADE = {  # nuclei of a tumor, and the step from one to the next in radii
     1: (Nuclei(3.5, 0.08, 1.25, 175), 2.9),
     2: (Nuclei(4.5, 0.18, 1.35, 185, nucleolus=True), 2.35),
     3: (Nuclei(5.7, 0.3, 1.45, 190, nucleolus=True), 1.85),
@@ -116,7 +116,7 @@ def _clear_cell(grade: int) -> tuple[Gland, ...]:
     return (replace(cell, spacing=(22.0, 20.5, 18.5)[grade - 1], radius=(12.0, 11.2, 10.3)[grade - 1]),)
 
 
-TUMOURS = {
+TUMORS = {
     ("breast", "invasive ductal carcinoma"): _ductal,
     ("breast", "invasive lobular carcinoma"): lambda grade: (),  # no glands: single files, see `_files`
     ("colon", "adenocarcinoma"): _colon,
@@ -138,7 +138,7 @@ class View:
         mpp: um a pixel.
         at: (name of a field, points (n, 2) in um) -> values (n,): distances in um, where the field is one.
         touches: (name of a field, distance) -> whether it exceeds -distance anywhere in the piece.
-        turn: of the fibres in this patient, in radians.
+        turn: of the fibers in this patient, in radians.
     """
 
     facts: object
@@ -151,15 +151,16 @@ class View:
     turn: float
 
     def wider(self, margin: float) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom, the margin (um) further out."""
         left, top, right, bottom = self.bounds
         return left - margin, top - margin, right + margin, bottom + margin
 
 
 class Outlines(NamedTuple):
-    """Polygons float32 (n, corners, 2) in um, and their colours uint8 (n, 2)."""
+    """Polygons float32 (n, corners, 2) in um, and their colors uint8 (n, 2)."""
 
     polygons: np.ndarray
-    colours: np.ndarray
+    colors: np.ndarray
 
 
 def draw_cells(view: View) -> Iterator[Outlines]:
@@ -177,27 +178,27 @@ def draw_cells(view: View) -> Iterator[Outlines]:
         yield from _scattered(view, 40, 8.2, LYMPHOCYTE, inflamed, bed=(22, 92))
     if view.touches("node", NEAR):
         yield from _lymph_node(view)
-    if view.facts.grade is not None and view.touches("tumour", NEAR):
-        yield from _tumour(view)
+    if view.facts.grade is not None and view.touches("tumor", NEAR):
+        yield from _tumor(view)
     if view.touches("necrosis", NEAR):
         debris = Nuclei(1.3, 0.5, 1.5, 190)
         yield from _scattered(view, 50, 9.0, debris, lambda p, c: (view.at("necrosis", p) > -4) & (c < 0.5))
 
 
 def _is_normal(view: View, points: np.ndarray, gland: Gland) -> np.ndarray:
-    section, tumour = view.at("section", points), view.at("tumour", points)
-    return (section > 0.4 * gland.radius) & (tumour < -0.6 * gland.radius) & gland.where(view.at("parenchyma", points))
+    section, tumor = view.at("section", points), view.at("tumor", points)
+    return (section > 0.4 * gland.radius) & (tumor < -0.6 * gland.radius) & gland.where(view.at("parenchyma", points))
 
 
 def _is_viable(view: View, points: np.ndarray, gland: Gland | None = None, part: str = "tissue") -> np.ndarray:
-    """Where tumour grows: its glands end at its outline, so that a clear margin stays clear."""
+    """Where tumor grows: its glands end at its outline, so that a clear margin stays clear."""
     depth = 0.0 if gland is None else 0.3 * gland.radius
-    return (view.at("tumour", points) > depth) & (view.at(part, points) > 0) & (view.at("necrosis", points) <= 0)
+    return (view.at("tumor", points) > depth) & (view.at(part, points) > 0) & (view.at("necrosis", points) <= 0)
 
 
 def _stroma(view: View) -> Iterator[Outlines]:
     def keep(points, chance):
-        scarce = np.where(view.at("tumour", points) > 0, 0.75, 0.5)
+        scarce = np.where(view.at("tumor", points) > 0, 0.75, 0.5)
         return (view.at("tissue", points) > 0) & (view.at("necrosis", points) <= 0) & (chance < scarce)
 
     yield from _scattered(view, 30, 17.0, SPINDLE, keep, view.turn)
@@ -207,15 +208,15 @@ def _lymph_node(view: View) -> Iterator[Outlines]:
     capsule = NODE_CAPSULE * view.side
 
     def keep(points, chance):
-        return (view.at("node", points) > capsule) & (view.at("tumour", points) < 0) & (chance < 0.95)
+        return (view.at("node", points) > capsule) & (view.at("tumor", points) < 0) & (chance < 0.95)
 
     yield from _scattered(view, 45, 7.0, LYMPHOCYTE, keep)
 
 
-def _tumour(view: View) -> Iterator[Outlines]:
+def _tumor(view: View) -> Iterator[Outlines]:
     facts = view.facts
     nuclei, step = BY_GRADE[facts.grade]
-    layers = TUMOURS[facts.site, facts.diagnosis](facts.grade)
+    layers = TUMORS[facts.site, facts.diagnosis](facts.grade)
     for part, diameter in (("section", facts.size_cm * CM), ("node", METASTASIS)):
         if view.touches(part, 0.0):
             wanted = partial(_is_viable, part=part)
@@ -227,16 +228,16 @@ def _tumour(view: View) -> Iterator[Outlines]:
 
 
 def _shrunk(gland: Gland, diameter: float, side: float) -> Gland:
-    """Glands small enough for a few of them to fit into a tumour of this diameter (um) and for none to reach the ink.
+    """Glands small enough for a few of them to fit into a tumor of this diameter (um) and for none to reach the ink.
 
-    Their cells keep their size. On slides of more than 2.5 mm this changes small tumours only.
+    Their cells keep their size. On slides of more than 2.5 mm this changes small tumors only.
     """
     scale = min(1.0, diameter / (2.6 * gland.spacing), CLEAR * side / gland.radius)
     return replace(gland, spacing=scale * gland.spacing, radius=scale * gland.radius)
 
 
 def _files(view: View, nuclei: Nuclei, step: float) -> Iterator[Outlines]:
-    """Single files of cells along the fibres, as lobular carcinoma has them."""
+    """Single files of cells along the fibers, as lobular carcinoma has them."""
     spacing = (step * 1.1, (30.0, 25.0, 19.0)[view.facts.grade - 1])
     points, chance = lattice(view.seed + 60, view.wider(REACH), spacing, 8, 0.2, view.turn)
     across = np.array([-np.sin(view.turn), np.cos(view.turn)], np.float32)
@@ -252,7 +253,7 @@ def _mitoses(view: View) -> Iterator[Outlines]:
     """Dark plates and pairs of plates in a clear cell, as many a field as the report states."""
     spacing = 1000 * (FIELD_MM2 / 8) ** 0.5  # um; 80 lattice points in ten fields, for up to 40 mitoses
     points, chance = lattice(view.seed + 70, view.wider(REACH), spacing, 8, 0.9)
-    keep = (view.at("tumour", points) > 4) & _is_viable(view, points) & (chance[:, 7] < view.facts.mitoses / 80)
+    keep = (view.at("tumor", points) > 4) & _is_viable(view, points) & (chance[:, 7] < view.facts.mitoses / 80)
     points, chance = points[keep], chance[keep]
     if not len(points):
         return
@@ -315,17 +316,17 @@ def _nuclei(view: View, points, chance, nuclei: Nuclei, angle) -> Iterator[Outli
     length = 1 + (nuclei.length - 1) * (0.5 + chance[:, 2])
     outlines = _outlines(points, radius, chance, corners, length, angle, min(0.5 * nuclei.spread, 0.14))
     stain = nuclei.haematoxylin * (1 + nuclei.spread * 1.6 * (chance[:, 3] - 0.5))
-    colours = np.stack([np.clip(stain, 60, 250), np.full(len(points), 90)], 1).astype(np.uint8)
+    colors = np.stack([np.clip(stain, 60, 250), np.full(len(points), 90)], 1).astype(np.uint8)
     if pixels > 6:  # a darker membrane around paler chromatin
-        yield Outlines(outlines, colours)
-        paler = (colours * (0.86, 1)).astype(np.uint8)
-        centre = points[:, None]
-        yield Outlines((outlines - centre) * 0.84 + centre, paler)
+        yield Outlines(outlines, colors)
+        paler = (colors * (0.86, 1)).astype(np.uint8)
+        center = points[:, None]
+        yield Outlines((outlines - center) * 0.84 + center, paler)
     else:
-        yield Outlines(outlines, colours)
+        yield Outlines(outlines, colors)
     if nuclei.nucleolus and pixels > 4:
         off = (chance[:, 4:6] - 0.5) * nuclei.radius * 0.7
-        yield Outlines(_outlines(points + off, 1.0 + 0.1 * nuclei.radius, chance, 6, 1.0, 0.0, 0.0), colours // 8 + 215)
+        yield Outlines(_outlines(points + off, 1.0 + 0.1 * nuclei.radius, chance, 6, 1.0, 0.0, 0.0), colors // 8 + 215)
 
 
 def _outlines(points, radius, chance, corners, length, angle, wobble, start=0.0) -> np.ndarray:

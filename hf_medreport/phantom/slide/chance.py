@@ -1,7 +1,7 @@
 """Chance that hangs on a place and not on an order: hashes of lattice points, jittered lattices, textures that repeat.
 
 A slide is drawn piece by piece, by anyone, in any order. So nothing is drawn from a stream of random numbers: each
-cell of a lattice over the slide has numbers of its own, mixed from (seed, column, row) by the finaliser of MurmurHash3
+cell of a lattice over the slide has numbers of its own, mixed from (seed, column, row) by the finalizer of MurmurHash3
 (Appleby, public domain).
 """
 
@@ -96,7 +96,7 @@ def texture(name: str, mpp: float) -> np.ndarray:
     """A texture that repeats after `PERIOD` px, of mean 0 and deviation 1, the same for every slide.
 
     Args:
-        name: "fibres" (wavy strands), "clouds" (soft spots of about 20 um), "grain" (of chromatin and cytoplasm,
+        name: "fibers" (wavy strands), "clouds" (soft spots of about 20 um), "grain" (of chromatin and cytoplasm,
             about 1.5 um) or "noise" (of the sensor, one pixel).
         mpp: um a pixel.
 
@@ -105,7 +105,7 @@ def texture(name: str, mpp: float) -> np.ndarray:
     """
     cv2 = opencv()
     # (blur along x, along y) in um
-    along, across = {"fibres": (26.0, 1.6), "clouds": (9.0, 9.0), "grain": (0.6, 0.6), "noise": (0, 0)}[name]
+    along, across = {"fibers": (26.0, 1.6), "clouds": (9.0, 9.0), "grain": (0.6, 0.6), "noise": (0, 0)}[name]
     white = np.random.Generator(np.random.PCG64(sum(name.encode()))).standard_normal((PERIOD, PERIOD))
 
     def blurred(image: np.ndarray, x: float, y: float) -> np.ndarray:
@@ -116,7 +116,7 @@ def texture(name: str, mpp: float) -> np.ndarray:
         return np.fft.irfft2(np.fft.rfft2(image) * damping, s=image.shape).astype(np.float32)
 
     image = white.astype(np.float32) if name == "noise" else blurred(white, along, across)
-    if name == "fibres":  # bent by two slow surfaces
+    if name == "fibers":  # bent by two slow surfaces
         bends = [blurred(part, 45.0, 45.0) for part in (white[::-1], white[:, ::-1])]
         dx, dy = (bend / bend.std() * min(22.0 / mpp, PERIOD / 12) for bend in bends)
         rows, columns = np.mgrid[:PERIOD, :PERIOD].astype(np.float32)

@@ -16,12 +16,12 @@ from hf_medreport.phantom.slide.cells import View, draw_cells
 from hf_medreport.phantom.slide.chance import PERIOD, numbers, opencv, texture
 from hf_medreport.phantom.slide.findings import SlideFacts
 from hf_medreport.phantom.slide.section import NODE_CAPSULE, lay_out, truth_of
-from hf_medreport.phantom.slide.stain import INKS, PENS, colours_of, look_of
+from hf_medreport.phantom.slide.stain import INKS, PENS, colors_of, look_of
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["SlideDrawing", "check_drawing"]
 
-BLOCK, PAD = 512, 8  # px; PAD is what the blur needs from the neighbours
+BLOCK, PAD = 512, 8  # px; PAD is what the blur needs from the neighbors
 KEPT = 24  # blocks, 0.8 MB each
 CELLS, COARSEST = 256, 64  # cells a side of the macroscopic grid at least; px a cell at most
 SIZES = (256, 131_072)  # px
@@ -51,7 +51,7 @@ class SlideDrawing:
         coarse, fine = numbers(20, patient & 0xFFFFFFFF, patient >> 32, 2)
         self._seed = int(coarse * (1 << 24)) << 8 | int(fine * (1 << 8))  # 32 bits, each patient their own
         self._look = look_of(style, self._seed)
-        self._colours = colours_of(self._look)
+        self._colors = colors_of(self._look)
         step = 1
         while step < COARSEST and -(-size // step) > CELLS:
             step *= 2
@@ -59,7 +59,7 @@ class SlideDrawing:
         self._fields = lay_out(facts, self._seed, -(-size // step), step / size, pen)
         self._truth = truth_of(self._fields)
         self._chance = numbers(self._seed, 3, 3, 8)
-        self._upright = bool(self._chance[4] < 0.5)  # the fibres run from top to bottom
+        self._upright = bool(self._chance[4] < 0.5)  # the fibers run from top to bottom
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
     def region(self, x: int, y: int, width: int, height: int) -> np.ndarray:
@@ -80,7 +80,7 @@ class SlideDrawing:
         return out
 
     def truth(self, x: int, y: int, width: int, height: int) -> dict[str, float]:
-        """Share of a region that is tissue, tumour, necrosis, inflammation, node, ink, pen.
+        """Share of a region that is tissue, tumor, necrosis, inflammation, node, ink, pen.
 
         Counted on the macroscopic grid (1/256 of the side, 64 px at most), so outlines are told to half a cell.
 
@@ -128,7 +128,7 @@ class SlideDrawing:
             canvas = piece.ground()
             for outlines in draw_cells(piece.view()):
                 piece.paint(canvas, *outlines)
-            image = np.take(self._colours, piece.finish(canvas)[inner, inner], axis=0)
+            image = np.take(self._colors, piece.finish(canvas)[inner, inner], axis=0)
             if piece.touches("ink", 2 * piece.rough):
                 line = piece.field("ink") + 0.5 * piece.rough * piece.texture("clouds")
                 _tint(image, line[inner, inner] > 0, INKS[int(self._chance[0] * 2)])
@@ -141,7 +141,7 @@ class SlideDrawing:
         return self._scanned(image, noise[inner, inner], column, row)
 
     def _scanned(self, image: np.ndarray, noise: np.ndarray, column: int, row: int) -> np.ndarray:
-        """Light falls off towards the edge of the slide; the sensor adds noise."""
+        """Light falls off toward the edge of the slide; the sensor adds noise."""
         cv2 = opencv()
         x, y = (((np.arange(BLOCK) + place * BLOCK) / self.size - 0.5).astype(np.float32) for place in (column, row))
         darker = 9 * (x[None] ** 2 + y[:, None] ** 2) + self._look.noise * noise + 2 * self._look.noise
@@ -195,7 +195,7 @@ class _Piece:
         if moving:
             chance = numbers(self.drawing._seed + 90, self.left, self.top, 2)
         x, y = (int(start + PERIOD * part) % PERIOD for start, part in zip((self.left, self.top), chance, strict=True))
-        if name == "fibres" and self.drawing._upright:
+        if name == "fibers" and self.drawing._upright:
             return texture(name, self.drawing.mpp)[x : x + self.side, y : y + self.side].T
         return texture(name, self.drawing.mpp)[y : y + self.side, x : x + self.side]
 
@@ -206,18 +206,18 @@ class _Piece:
         return View(self.drawing.facts, self.drawing._seed, bounds, self.um, mpp, self.at, self.touches, turn)
 
     def ground(self) -> np.ndarray:
-        """Stroma with its fibres and clefts, what is smudged by necrosis, and the capsule of nodes."""
-        fibres, clouds = self.texture("fibres"), self.texture("clouds")
-        eosin = 112 + 24 * fibres + 10 * clouds
+        """Stroma with its fibers and clefts, what is smudged by necrosis, and the capsule of nodes."""
+        fibers, clouds = self.texture("fibers"), self.texture("clouds")
+        eosin = 112 + 24 * fibers + 10 * clouds
         haematoxylin = 16 + 3 * clouds
-        if self.touches("tumour", 0):
-            inside = self.field("tumour") + self.rough * clouds > 0
-            haematoxylin[inside] += 16  # the loose bluish stroma of a tumour
+        if self.touches("tumor", 0):
+            inside = self.field("tumor") + self.rough * clouds > 0
+            haematoxylin[inside] += 16  # the loose bluish stroma of a tumor
             eosin[inside] -= 12
             if self.drawing.facts.site == "kidney":
                 vessels = inside & (np.abs(clouds) < 0.08)
                 eosin[vessels], haematoxylin[vessels] = 205, 60
-        eosin[fibres + 0.5 * clouds < -1.75] = 6
+        eosin[fibers + 0.5 * clouds < -1.75] = 6
         if self.touches("node", 0):
             node = self.field("node")
             capsule = 0.5 * NODE_CAPSULE * self.um
@@ -230,15 +230,15 @@ class _Piece:
             haematoxylin[dead] = 10 + 5 * clouds[dead]
         return np.clip(np.stack([haematoxylin, eosin], 2), 0, 255).astype(np.uint8)
 
-    def paint(self, canvas: np.ndarray, polygons: np.ndarray, colours: np.ndarray) -> None:
+    def paint(self, canvas: np.ndarray, polygons: np.ndarray, colors: np.ndarray) -> None:
         """Fill polygons (um) that touch the canvas, in their order."""
         cv2 = opencv()
         origin = np.array([self.left, self.top], np.float32)
         places = (polygons / np.float32(self.drawing.mpp) - origin - np.float32(0.5)) * np.float32(1 << SHIFT)
         low, high = places.min(1), places.max(1)
         seen = ((high > 0) & (low < self.side << SHIFT)).all(1)
-        for polygon, colour in zip(np.floor(places[seen]).astype(np.int32), colours[seen].tolist(), strict=True):
-            cv2.fillConvexPoly(canvas, polygon, colour, cv2.LINE_8, SHIFT)
+        for polygon, color in zip(np.floor(places[seen]).astype(np.int32), colors[seen].tolist(), strict=True):
+            cv2.fillConvexPoly(canvas, polygon, color, cv2.LINE_8, SHIFT)
 
     def finish(self, canvas: np.ndarray) -> np.ndarray:
         """Grain, blur and the section's edge; then both stains in one number, uint16 (side, side)."""

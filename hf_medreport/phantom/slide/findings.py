@@ -30,8 +30,8 @@ MOST_NODES = 6
 
 # What a report can state; the value of `nodes` is (positive, examined).
 FIELDS = ("site", "diagnosis", "grade", "necrosis", "inflammation", "mitoses", "margin", "size_cm", "nodes")
-# What only a tumour has.
-OF_A_TUMOUR = ("grade", "mitoses", "margin", "size_cm")
+# What only a tumor has.
+OF_A_TUMOR = ("grade", "mitoses", "margin", "size_cm")
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class SlideFacts:
         necrosis: one of `NECROSES`.
         inflammation: one of `INFLAMMATIONS`.
         mitoses: mitotic figures per 10 high-power fields, 0 to 40.
-        margin: whether the tumour reaches the cut edge ("positive") or not ("negative").
-        size_cm: greatest diameter of the tumour in the specimen, 0.5 to 5.0 cm, one decimal.
-        nodes_positive, nodes_examined: lymph nodes with tumour, of those examined, at most 6.
+        margin: whether the tumor reaches the cut edge ("positive") or not ("negative").
+        size_cm: greatest diameter of the tumor in the specimen, 0.5 to 5.0 cm, one decimal.
+        nodes_positive, nodes_examined: lymph nodes with tumor, of those examined, at most 6.
 
     Raises:
         InputError: a value that is not allowed, or not beside the diagnosis.
@@ -74,7 +74,7 @@ class SlideFacts:
         self._check("nodes_examined", _whole(examined, 0, MOST_NODES), f"0 to {MOST_NODES} lymph nodes")
         self._check("nodes_positive", _whole(positive, 0, examined), f"0 to {examined}, the nodes examined")
         if self.diagnosis == BENIGN:
-            for name in OF_A_TUMOUR:
+            for name in OF_A_TUMOR:
                 self._check(name, getattr(self, name) is None, f"None beside {BENIGN!r}")
             self._check("necrosis", self.necrosis == "absent", f"absent beside {BENIGN!r}")
             self._check("nodes_positive", positive == 0, f"0 beside {BENIGN!r}")

@@ -46,7 +46,7 @@ class _Writer:
             rows = [[self.clause(words.benign)]]
         else:
             size_and_margin = [self.clause(words.size), self.clause(words.margin[facts.margin])]
-            rows = [[self.clause(words.tumour)], size_and_margin, [self.clause(words.mitoses)]]
+            rows = [[self.clause(words.tumor)], size_and_margin, [self.clause(words.mitoses)]]
         necrosis = self.amount(facts.necrosis, words.necrosis, words.no_necrosis)
         inflammation = self.amount(facts.inflammation, words.inflammation, words.no_inflammation)
         rows += [[necrosis, inflammation], [self.clause(words.nodes if facts.nodes_examined else words.no_nodes)]]

@@ -5,7 +5,7 @@ their synonyms. Site, diagnosis, grade and size are looked for in a whole senten
 speaks of its subject ("no necrosis | and marked inflammation"). A text may state a field twice, with two values: both
 are returned, and one of them at least will be false.
 
-What it misses: other words, ranges ("fewer than 5 mitoses"), and which of two tumours a number belongs to.
+What it misses: other words, ranges ("fewer than 5 mitoses"), and which of two tumors a number belongs to.
 """
 
 import re
@@ -34,7 +34,7 @@ SITE_WORDS = {
     "lung": _words("lungs?|pulmonary|lobectomy|pneumonectomy"),
     "kidney": _words("kidneys?|renal|nephrectomy"),
 }
-# Where a tumour has spread is not where it comes from.
+# Where a tumor has spread is not where it comes from.
 _SPREAD = re.compile(r"\bmetasta\w+ (?:to|in) (?:the )?\Z")
 
 _INVASIVE = r"(?:(?:invasive|infiltrating) )?(?:mammary |breast )?"
@@ -56,7 +56,7 @@ _BENIGN_WORDS = _words(
     r" (?:malignan(?:cy|t cells)|carcinoma(?! in situ)|cancer|neoplas(?:m|ia))"
     r"|(?:no|without)(?: evidence of| residual)+ tumou?r"
 )
-# Sentences that say where a tumour is not, not that there is none.
+# Sentences that say where a tumor is not, not that there is none.
 _ELSEWHERE = _words("margins?|edges?|nod(?:es?|al)|lymphovascular|perineural|vascular|invasion")
 
 _GRADE = re.compile(
@@ -197,15 +197,15 @@ def _grades(sentence: str) -> set[int]:
 
 
 def _sizes_cm(sentence: str) -> Iterator[float]:
-    """The largest diameter of each size of the tumour: what it belongs to stands right after it or last before."""
+    """The largest diameter of each size of the tumor: what it belongs to stands right after it or last before."""
     for match in SIZE.finditer(sentence):
         diameters, unit = match.groups()
         before, after = sentence[: match.start()], sentence[match.end() :]
-        tumour = [found.end() for found in _MEASURED.finditer(before)]
+        tumor = [found.end() for found in _MEASURED.finditer(before)]
         other = [found.end() for found in _NOT_MEASURED.finditer(before)]
         if _NOT_MEASURED.match(after.lstrip()) or _AWAY.match(after):
             continue
-        if _MEASURED.match(after.lstrip()) or max(tumour, default=0) >= max(other, default=0):
+        if _MEASURED.match(after.lstrip()) or max(tumor, default=0) >= max(other, default=0):
             largest = max(float(number) for number in re.findall(r"\d+(?:\.\d+)?", diameters))
             yield round(largest / (1 if unit[0] == "c" else 10), 2)
 

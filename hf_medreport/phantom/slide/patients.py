@@ -1,6 +1,6 @@
 """Which findings a slide has.
 
-What goes together in patients goes together here: a higher grade brings more mitoses and more necrosis, a larger tumour
+What goes together in patients goes together here: a higher grade brings more mitoses and more necrosis, a larger tumor
 more positive nodes and margins. The shares are set by hand to be plausible, not counted in an archive.
 """
 
@@ -42,7 +42,7 @@ def draw_slide_facts(rng: np.random.Generator, prevalence: str = "balanced") -> 
         rng: the source of chance.
         prevalence: "balanced" for training (15 % benign; sites, the diagnoses of a site, grades, inflammation, margins
             and sizes equally frequent, the couplings halved) or "natural" for testing (30 % benign, common things
-            common, most tumours small and grade 2).
+            common, most tumors small and grade 2).
 
     Raises:
         InputError: unknown prevalence.

@@ -85,7 +85,7 @@ def score_slides(stated: Sequence[Collection[Pair]], truth: Sequence[SlideFacts]
           the fields, where a figure of a field that is 0 / 0 is left out of its mean.
         - grade_accuracy, diagnosis_accuracy, size_exact, nodes_exact: slides where the field is stated with the true
           value and no other / slides that have the field. Every slide has a diagnosis and nodes; grade, size and
-          mitoses are those of a tumour.
+          mitoses are those of a tumor.
         - number_exactness: the same for size, nodes and mitoses together.
         - size_error_cm, mitoses_error: mean of |stated - true| over the sizes (cm) and mitotic counts (per 10
           high-power fields) that are stated of slides that have one.

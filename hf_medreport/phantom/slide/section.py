@@ -1,8 +1,8 @@
-"""Where things lie on the glass: the section, the tumour in it, ink, necrosis, inflammation, lymph nodes, a pen stroke.
+"""Where things lie on the glass: the section, the tumor in it, ink, necrosis, inflammation, lymph nodes, a pen stroke.
 
 All is laid out in the unit square of the slide, whatever its size in pixels: the section is 0.7 wide and stands for
 6 cm, so 1 cm is 0.117 of the slide's side. Cells keep their true size, so a small slide is a specimen shrunk around
-cells of full size; else a 5 cm tumour would need 20,000 px at 2.5 um a pixel.
+cells of full size; else a 5 cm tumor would need 20,000 px at 2.5 um a pixel.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CLEAR", "CM", "METASTASIS", "NODE_CAPSULE", "lay_out", "truth_of"]
 
 CM = 0.7 / 6  # of the slide's side
-CLEAR = 0.035  # a negative margin has at least this much between tumour and ink: 3 mm
+CLEAR = 0.035  # a negative margin has at least this much between tumor and ink: 3 mm
 INK = 0.008  # thickness of the ink line
 NODE_RADIUS, NODE_CAPSULE, NODE_SLOTS = 0.05, 0.004, 6
 METASTASIS = 1.16 * NODE_RADIUS  # its diameter
@@ -35,7 +35,7 @@ def lay_out(facts: "SlideFacts", seed: int, cells: int, step: float, pen: bool) 
         pen: whether there is a pen stroke on the glass.
 
     Returns:
-        float32 (cells, cells) each: tissue, section, tumour, necrosis, inflammation, node, parenchyma (where the
+        float32 (cells, cells) each: tissue, section, tumor, necrosis, inflammation, node, parenchyma (where the
         site's own tissue is rather than plain stroma; not a distance), ink, pen.
     """
     chance = numbers(seed, np.arange(8), 0, 4)
@@ -43,16 +43,16 @@ def lay_out(facts: "SlideFacts", seed: int, cells: int, step: float, pen: bool) 
     x, y = np.meshgrid(axis, axis)
     nowhere = np.full((cells, cells), NOWHERE, np.float32)
 
-    section, centre = _section(chance[0], seed, x, y)
-    fields = {"section": section, "ink": nowhere, "tumour": nowhere, "necrosis": nowhere, "inflammation": nowhere}
+    section, center = _section(chance[0], seed, x, y)
+    fields = {"section": section, "ink": nowhere, "tumor": nowhere, "necrosis": nowhere, "inflammation": nowhere}
     fields["parenchyma"] = smooth_noise(seed + 1, 12, cells) + 0.5
     primary = nowhere
     if facts.size_cm is not None:
         toward = chance[1, 0] * 2 * np.pi
-        angle = np.arctan2(y - centre[1], x - centre[0]) - toward
+        angle = np.arctan2(y - center[1], x - center[0]) - toward
         line = np.minimum(section + 0.001, INK - section)
         fields["ink"] = np.minimum(line, (np.cos(angle) - np.cos(0.85)) * 0.2)
-        primary = _tumour(facts, chance[1:3].ravel(), section, centre, toward, (x, y), step)
+        primary = _tumor(facts, chance[1:3].ravel(), section, center, toward, (x, y), step)
         if facts.margin == "negative":
             from scipy.ndimage import distance_transform_edt
 
@@ -72,36 +72,36 @@ def lay_out(facts: "SlideFacts", seed: int, cells: int, step: float, pen: bool) 
         free = (section > 0.01) & (primary < 0) if facts.size_cm is not None else section > 0.01
         fields["inflammation"] = np.minimum(_largest(score, free, share), section)
     fields["node"], metastases = _nodes(facts, chance[3:], x, y)
-    fields["tumour"] = np.maximum(primary, metastases)
+    fields["tumor"] = np.maximum(primary, metastases)
     fields["tissue"] = np.maximum(section, fields["node"])
     fields["pen"] = _pen(chance[5:].ravel(), x, y) if pen else nowhere
     return {name: field.astype(np.float32) for name, field in fields.items()}
 
 
 def truth_of(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bool (cells, cells): where there is tissue, tumour (metastases too), necrosis, inflammation, node, ink, pen."""
-    names = ("tissue", "tumour", "necrosis", "inflammation", "node", "ink", "pen")
+    """Bool (cells, cells): where there is tissue, tumor (metastases too), necrosis, inflammation, node, ink, pen."""
+    names = ("tissue", "tumor", "necrosis", "inflammation", "node", "ink", "pen")
     truth = {name: fields[name] > 0 for name in names}
-    for name in ("tumour", "necrosis", "inflammation"):
+    for name in ("tumor", "necrosis", "inflammation"):
         truth[name] &= truth["tissue"]
     return truth
 
 
 def _section(chance: np.ndarray, seed: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """A rounded block with an uneven outline, left of the strip of nodes; its surface and its centre."""
-    centre = (0.435 + 0.01 * (chance[0] - 0.5), 0.5 + 0.02 * (chance[1] - 0.5))
+    """A rounded block with an uneven outline, left of the strip of nodes; its surface and its center."""
+    center = (0.435 + 0.01 * (chance[0] - 0.5), 0.5 + 0.02 * (chance[1] - 0.5))
     wide, high = 0.35, 0.34 + 0.06 * chance[2]
-    reach = (np.abs((x - centre[0]) / wide) ** 3 + np.abs((y - centre[1]) / high) ** 3) ** (1 / 3)
-    return (1 - reach) * wide + 0.006 * smooth_noise(seed, 11, len(x)), centre
+    reach = (np.abs((x - center[0]) / wide) ** 3 + np.abs((y - center[1]) / high) ** 3) ** (1 / 3)
+    return (1 - reach) * wide + 0.006 * smooth_noise(seed, 11, len(x)), center
 
 
-def _tumour(facts, chance, section, centre, toward, grid, step) -> np.ndarray:
+def _tumor(facts, chance, section, center, toward, grid, step) -> np.ndarray:
     """A lobed disc of the size that the report states, at the ink or away from it."""
     x, y = grid
     direction = np.array([np.cos(toward), np.sin(toward)])
     radius = facts.size_cm * CM / 2
     steps = np.arange(0, 0.45, 0.002)
-    columns, rows = ((centre[k] + direction[k] * steps) / step for k in (0, 1))
+    columns, rows = ((center[k] + direction[k] * steps) / step for k in (0, 1))
     indices = [np.clip(place.astype(int), 0, len(x) - 1) for place in (rows, columns)]
     edge = steps[section[indices[0], indices[1]] > 0].max()
     if facts.margin == "positive":
@@ -110,7 +110,7 @@ def _tumour(facts, chance, section, centre, toward, grid, step) -> np.ndarray:
         gap = CLEAR + 0.02
         distance = edge - gap - 1.1 * radius
         distance -= chance[1] * max(0.0, 0.8 * distance)
-    dx, dy = x - centre[0] - direction[0] * distance, y - centre[1] - direction[1] * distance
+    dx, dy = x - center[0] - direction[0] * distance, y - center[1] - direction[1] * distance
     angle = np.arctan2(dy, dx)
     lobes = 1 + sum(
         size * np.cos(k * angle + 2 * np.pi * phase)

@@ -1,4 +1,4 @@
-"""From the amount of stain to the colour that a scanner sees: Beer-Lambert, as in Ruifrok and Johnston (2001).
+"""From the amount of stain to the color that a scanner sees: Beer-Lambert, as in Ruifrok and Johnston (2001).
 
 A `Look` is what differs from slide to slide: the stains' absorption, the thickness of the section, the scanner.
 """
@@ -10,12 +10,12 @@ import numpy as np
 from hf_medreport.phantom.slide.chance import numbers
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["INKS", "PENS", "STYLES", "Look", "colours_of", "look_of"]
+__all__ = ["INKS", "PENS", "STYLES", "Look", "colors_of", "look_of"]
 
 
 @dataclass(frozen=True)
 class Look:
-    """Optical density of (red, green, blue) at full stain, and the scanner: glass, blur in px, noise in grey levels."""
+    """Optical density of (red, green, blue) at full stain, and the scanner: glass, blur in px, noise in gray levels."""
 
     haematoxylin: tuple[float, float, float]
     eosin: tuple[float, float, float]
@@ -48,8 +48,8 @@ def look_of(style: str, seed: int) -> Look:
     return Look(tuple(stains[0]), tuple(stains[1]), base.glass, base.blur, base.noise)
 
 
-def colours_of(look: Look) -> np.ndarray:
-    """Colours uint8 (65,536, 3) by 256 x eosin + haematoxylin."""
+def colors_of(look: Look) -> np.ndarray:
+    """Colors uint8 (65,536, 3) by 256 x eosin + haematoxylin."""
     amount = np.arange(256) / 255
     eosin, haematoxylin = np.meshgrid(amount, amount, indexing="ij")
     density = haematoxylin[..., None] * look.haematoxylin + eosin[..., None] * look.eosin

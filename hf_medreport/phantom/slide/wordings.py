@@ -22,8 +22,8 @@ class SlideWordings:
     """The templates of one set.
 
     Attributes:
-        tumour, benign: what opens the report: site and diagnosis, of a tumour its grade too.
-        size, mitoses: of a tumour.
+        tumor, benign: what opens the report: site and diagnosis, of a tumor its grade too.
+        size, mitoses: of a tumor.
         margin: by its status.
         necrosis, inflammation: where there is some.
         no_necrosis, no_inflammation: where there is none.
@@ -31,7 +31,7 @@ class SlideWordings:
         joints: what stands between two clauses of one sentence.
     """
 
-    tumour: Templates
+    tumor: Templates
     benign: Templates
     size: Templates
     mitoses: Templates
@@ -46,7 +46,7 @@ class SlideWordings:
 
 
 TRAIN = SlideWordings(
-    tumour=(
+    tumor=(
         "the {site} specimen shows {diagnosis}, grade {grade}",
         "{diagnosis} of the {site}, grade {grade}",
         "sections of the {site} show a {differentiated} differentiated {diagnosis}, grade {grade}",
@@ -93,7 +93,7 @@ TRAIN = SlideWordings(
 )
 
 HELD_OUT = SlideWordings(
-    tumour=(
+    tumor=(
         "the {site} shows grade {grade} {diagnosis}",
         "the tumor of the {site} is {diagnosis}, grade {grade}",
         "{differentiated} differentiated {diagnosis} is present in the {site}",

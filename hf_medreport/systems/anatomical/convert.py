@@ -1,4 +1,4 @@
-"""Checkpoints of the UDEM thesis (system 002) -> a folder that loads anywhere.
+"""Checkpoints of the UDEM thesis -> a folder that loads anywhere.
 
 The originals are plain state dicts (`encoder.model.*`, `linear_projection.proj.*`, `decoder.*`, `segmenter.*`), alone
 or inside a training checkpoint. Sizes are read from the tensors' shapes. The segmenter's weights are reported and left
@@ -105,7 +105,12 @@ def decoder_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | 
     words, positions = "decoder.transformer.wte.weight", "decoder.transformer.wpe.weight"
     if words not in weights or positions not in weights or "projection.weight" not in weights:
         keys = ", ".join(sorted({key.split(".")[0] for key in weights})) or "none of ours"
-        raise InputError(name, f"parts {keys}", "linear_projection and decoder", "is it a checkpoint of system 002?")
+        raise InputError(
+            name,
+            f"parts {keys}",
+            "linear_projection and decoder",
+            "is it a checkpoint of layer-wise anatomical attention?",
+        )
     vocabulary, width = weights[words].shape
     layers = {int(match[1]) for key in weights if (match := re.match(r"decoder\.transformer\.h\.(\d+)\.", key))}
     if num_heads is None and width % GPT2_HEAD_WIDTH:

@@ -1,4 +1,4 @@
-"""The recipe of system 002: from tables of films and reports, or from the phantom; from scratch or from checkpoints.
+"""The recipe of layer-wise anatomical attention: from tables of films or the phantom, from scratch or from checkpoints.
 
     hf-medreport train anatomical --config examples/anatomical_phantom.yaml --output_dir runs/anatomical
     torchrun --nproc_per_node 2 examples/train.py anatomical --config examples/anatomical_phantom.yaml

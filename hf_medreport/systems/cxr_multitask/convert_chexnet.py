@@ -7,10 +7,10 @@ Four layouts, told apart by their keys; sizes are read from the tensors' shapes:
 | torchvision, timm | `features.conv0.weight` | ImageNet's mean and deviation |
 | CheXNet in torch (arnoweng, zoogzog) | `densenet121.features.conv0.weight` | the same |
 | torchxrayvision | a first convolution of one channel | (2x - 1) * 1024 |
-| CheXNet in Keras (.h5) | `conv1/conv`, `conv2_block1_0_bn`, ... | as they are, like system 001's notebook gives them |
+| CheXNet in Keras (.h5) | `conv1/conv`, `conv2_block1_0_bn`, ... | as they are, like the notebook gives them |
 
 Files from before PyTorch 0.4 have dotted names, `norm.1` and `conv.2`. The scale becomes `encoder_mean` and
-`encoder_std` of the configuration. The head of 14 or 18 findings has no place in system 001: it is reported and left
+`encoder_std` of the configuration. The head of 14 or 18 findings has no place in this system: it is reported and left
 out. Decoders, classifier and the latent's projection are fresh, which is reported as missing.
 
 Keras pads the first convolution and the pooling by layers of their own, with zeros; torch's own padding does the same
@@ -95,7 +95,7 @@ def convert(
 
 
 def read_decoder(decoder: str, tokenizer: str, latent_size: int) -> tuple:
-    """A GPT-2 that knows system 001's three words, its tokenizer, and the names of its fresh weights.
+    """A GPT-2 that knows the multi-task chest X-ray's three words, its tokenizer, and the names of its fresh weights.
 
     Raises:
         InputError: no whole GPT-2, no tokenizer, or one with more words than the GPT-2.

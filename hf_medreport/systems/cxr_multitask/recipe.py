@@ -1,4 +1,4 @@
-"""The recipe of system 001: from tables of two views, verdicts and reports, or from the phantom.
+"""The recipe of the multi-task chest X-ray: from tables of two views, classifications and reports, or from the phantom.
 
     hf-medreport train cxr_multitask --config examples/cxr_multitask_phantom.yaml --output_dir runs/cxr_multitask
     torchrun --nproc_per_node 2 examples/train.py cxr_multitask --config examples/cxr_multitask_phantom.yaml
@@ -50,7 +50,7 @@ from hf_medreport.training.report_metrics import ReportMetrics, chest_facts
 from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.warm_up import warm_up, warm_up_encoder, warm_up_segmenter
 
-WEIGHTS = {"reconstruction": ("frontal_weight", "lateral_weight"), "verdict": ("abnormal_weight",)}
+WEIGHTS = {"reconstruction": ("frontal_weight", "lateral_weight"), "classification": ("abnormal_weight",)}
 WEIGHTS |= {"report": ("text_weight",)}  # task -> its losses' weights
 CONDITIONING = ("latent_injection", "per_layer_projection", "zero_init_projection")
 
@@ -85,7 +85,7 @@ class ModelArguments:
     encoder_trainable_last_n: int | None = field(default=10, metadata={"help": "Layers of the encoder; -1: all."})
     reconstruction_loss: str = field(default="bce", metadata={"help": "bce, mse, l1, ssim or mse+ssim."})
     tasks: list[str] = field(
-        default_factory=lambda: list(WEIGHTS), metadata={"help": "What is learned: reconstruction, verdict, report."}
+        default_factory=lambda: list(WEIGHTS), metadata={"help": "Learned: reconstruction, classification, report."}
     )
     abnormal_weight: float = 1.0
     frontal_weight: float = 0.5
@@ -96,12 +96,12 @@ class ModelArguments:
 
 @dataclass
 class DataArguments(ReportDataArguments):
-    """The data: tables of films, verdicts and reports, or the phantom."""
+    """The data: tables of films, classifications and reports, or the phantom."""
 
     frontal_column: str = "frontal"
     lateral_column: str | None = "lateral"  # null in the YAML: frontal films alone
     text_column: str = "impression"
-    label_column: str | None = "label"  # null in the YAML: no verdicts
+    label_column: str | None = "label"  # null in the YAML: no classifications
     mask_column: str | None = None
     max_text_tokens: int = field(default=128, metadata={"help": "Longer reports are cut."})
 
@@ -135,7 +135,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     model.config.statement = TEST_BENCH if data_arguments.phantom_cases else ""
     asked.output.mkdir(parents=True, exist_ok=True)
     learn_to_see(model, processor, train_set, asked)
-    if stages:  # the optimiser takes what is trainable when it is made
+    if stages:  # the optimizer takes what is trainable when it is made
         model.unfreeze(max((layers for _, layers in stages), key=lambda count: inf if count is None else count))
 
     generation = {"max_new_tokens": data_arguments.max_text_tokens}
@@ -166,7 +166,8 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Recip
     unknown = [task for task in model.tasks if task not in WEIGHTS]
     if unknown or not model.tasks:
         found = f"'{unknown[0]}'" if unknown else "none"
-        raise InputError("tasks", found, f"one or more of {', '.join(WEIGHTS)}", "correct it")
+        remedy = "it is called 'classification' now" if "verdict" in unknown[:1] else "correct it"
+        raise InputError("tasks", found, f"one or more of {', '.join(WEIGHTS)}", remedy)
     if arguments.segmenter_steps + arguments.encoder_steps and not data.phantom_cases:
         raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_cases", "set both to 0")
     if arguments.segmenter_steps and not model.segmenter:

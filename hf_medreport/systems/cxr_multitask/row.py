@@ -16,7 +16,7 @@ ROWS = (
         processor="hf_medreport.processing.processing_cxr_multitask:CxrMultitaskProcessor",
         pipeline="hf_medreport.processing.pipeline_image_to_text:MedicalReportPipeline",
         reads="pair",
-        told=("mask",),
+        given=("mask",),
         text_metrics=("bleu4", "rougeL"),
         tasks=(
             "hf_medreport.evaluation.phantom.tasks:evaluate_multitask",

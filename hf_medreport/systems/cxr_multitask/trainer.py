@@ -1,4 +1,4 @@
-"""What training system 001 adds to the report trainer: each task's loss in the log, and staged unfreezing."""
+"""What training the multi-task chest X-ray adds to the report trainer: each task's loss in the log, and stages."""
 
 from transformers import TrainerCallback
 

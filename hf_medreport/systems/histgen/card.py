@@ -31,8 +31,8 @@ SLIDE_FIGURES = (
     ("deletion: fall without the tiles of most evidence", ("evidence", "deletion", "top")),
     ("the same, tiles at random", ("evidence", "deletion", "random")),
     ("difference, 95 % interval", ("evidence", "deletion", "interval")),
-    ("evidence of the diagnosis on tumour", ("evidence", "tumour", "model")),
-    ("the same, by chance", ("evidence", "tumour", "chance")),
+    ("evidence of the diagnosis on tumor", ("evidence", "tumor", "model")),
+    ("the same, by chance", ("evidence", "tumor", "chance")),
 )
 SLIDES_INDEXED = (
     ("f1", "exact-fact F1", ("exact", "f1")),

@@ -1,4 +1,4 @@
-"""Checkpoints of HistGen (system 000) -> a folder that loads anywhere.
+"""Checkpoints of HistGen -> a folder that loads anywhere.
 
 Upstream saves `{"epoch", "state_dict", "optimizer", "monitor_best"}`, without the vocabulary. Sizes are read from the
 tensors' shapes; what no shape tells (heads, region size, top-k, prototypes, longest report) has the published script's

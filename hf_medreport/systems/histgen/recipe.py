@@ -1,4 +1,4 @@
-"""The recipe of system 000: from feature files and reports, or from phantom slides; from scratch or from a checkpoint.
+"""The recipe of HistGen: from feature files and reports, or from phantom slides; from scratch or from a checkpoint.
 
     hf-medreport train histgen --config examples/histgen_phantom.yaml
     hf-medreport train histgen --config examples/histgen_paper.yaml --annotation annotation.json --features dinov2_vitl
@@ -96,14 +96,14 @@ class DataArguments(ReportDataArguments):
 
 @dataclass
 class RecipeArguments(ReportRecipeArguments):
-    """Trainer's arguments with defaults for reports, the patch encoder's training, and the published optimiser."""
+    """Trainer's arguments with defaults for reports, the patch encoder's training, and the published optimizer."""
 
     output_dir: str = "runs/histgen"
     encoder_slides: int = field(default=300, metadata={"help": "Drawn slides whose tiles teach the patch encoder."})
     encoder_steps: int = 0
     encoder_batch_size: int = 128
     encoder_rate: float = 2e-3
-    published_optimiser: bool = field(
+    published_optimizer: bool = field(
         default=False, metadata={"help": "Adam with L2 and amsgrad, gradients cut by value, x 0.8 each epoch."}
     )
     evaluation_cases: int = field(default=200, metadata={"help": "Drawn slides that the card's figures come from."})
@@ -115,12 +115,12 @@ class RecipeArguments(ReportRecipeArguments):
 
 
 class HistGenTrainer(ReportTrainer):
-    """Adds the optimiser of the published script."""
+    """Adds the optimizer of the published script."""
 
     GRADIENT_VALUE, GAMMA = 0.1, 0.8
 
     def create_optimizer(self, model=None):
-        if self.args.published_optimiser and self.optimizer is None:
+        if self.args.published_optimizer and self.optimizer is None:
             parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
             self.optimizer = torch.optim.Adam(
                 parameters, lr=self.args.learning_rate, weight_decay=self.args.weight_decay, amsgrad=True
@@ -131,7 +131,7 @@ class HistGenTrainer(ReportTrainer):
         return super().create_optimizer()
 
     def create_scheduler(self, num_training_steps, optimizer=None):
-        if self.args.published_optimiser and self.lr_scheduler is None:
+        if self.args.published_optimizer and self.lr_scheduler is None:
             steps = math.ceil(num_training_steps / max(1, math.ceil(self.args.num_train_epochs)))
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
                 optimizer or self.optimizer, lambda step: self.GAMMA ** (step // steps)

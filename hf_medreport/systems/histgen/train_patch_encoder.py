@@ -1,9 +1,9 @@
 """Teach a small patch encoder to see: phantom tiles and the truth about them.
 
-The encoder's vectors are trained through a linear head, thrown away afterwards, that is asked what a tile shows: shares
-of tissue, tumour, necrosis, inflammation, node and ink; of normal tissue the site; of tumour the diagnosis, the grade
+The encoder's vectors are trained through a linear head, thrown away afterward, that is asked what a tile shows: shares
+of tissue, tumor, necrosis, inflammation, node and ink; of normal tissue the site; of tumor the diagnosis, the grade
 and how many mitoses. A tile is never asked what it cannot show. It is turned, and stained anew, so that the encoder
-does not lean on one laboratory's colours and one scanner's light.
+does not lean on one laboratory's colors and one scanner's light.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from hf_medreport.files.writing import write_whole_folder
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.training.precision import lay_out
-from hf_medreport.training.warm_up import minimise
+from hf_medreport.training.warm_up import minimize
 
 __all__ = ["train_patch_encoder"]
 
@@ -43,7 +43,7 @@ def train_patch_encoder(
         config: of any vision model of transformers, with its `model_type`.
         tiles: uint8 (tiles, size, size, 3).
         truth: float32 (tiles, traits), nan where a tile is not asked.
-        settings: normalise the tiles; saved beside the encoder.
+        settings: normalize the tiles; saved beside the encoder.
     """
     torch.manual_seed(seed)
     model = AutoModel.from_config(AutoConfig.for_model(**config))
@@ -62,7 +62,7 @@ def train_patch_encoder(
         return nn.functional.binary_cross_entropy_with_logits(scores.float()[known], asked[known])
 
     parameters = [*model.parameters(), *head.parameters()]
-    mean = minimise(loss, parameters, len(tiles), steps, batch_size, rate, seed, "patch encoder")
+    mean = minimize(loss, parameters, len(tiles), steps, batch_size, rate, seed, "patch encoder")
     _write(model, settings, folder)
     return mean
 

@@ -1,4 +1,4 @@
-"""The model of system 004's recipe: one to go on from, one joined of a MedViLL and a T5, or one from scratch."""
+"""The model of RadScribe's recipe: one to go on from, one joined of a MedViLL and a T5, or one from scratch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the cards of RadScribe, which may be told labels, and of MedViLL show."""
+"""What the cards of RadScribe, which may be given labels, and of MedViLL show."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from hf_medreport.hub.card_rows import FILM_FIGURES, word_rows
 # Figures of a whole set, which no report has a share in, have no interval.
 OF_THE_SET = (("intervals", "text.token_f1"), ("intervals", "text.chexpert_f1"))
 LABEL_FIGURES = (
-    ("labels that the model was told", ("labels",)),
+    ("labels that the model was given", ("labels",)),
     *FILM_FIGURES,
     *(
         row

@@ -36,7 +36,7 @@ def radscribe(
     yield f"not carried: {_counts(result['not_carried'])}"
     yield f"unexpected keys: {', '.join(result['unexpected']) or 'none'}"
     if result["label_mode"] == "oracle":
-        yield "this model is told labels that RadScribe takes from the very report it is to write"
+        yield "this model is given labels that RadScribe takes from the very report it is to write"
 
 
 def medvill(

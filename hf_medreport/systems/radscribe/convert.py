@@ -1,4 +1,4 @@
-"""RadScribe's checkpoints (system 004) -> a folder that loads anywhere.
+"""RadScribe's checkpoints -> a folder that loads anywhere.
 
 RadScribe saves `{"model", "optimizer", "scheduler", "step", "epoch", "configs"}`; a bare state dict is read too. Sizes
 come from the tensors' shapes (`radscribe_sizes.py`), what no shape tells from `configs`, then from what is published.

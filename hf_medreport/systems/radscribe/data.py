@@ -1,4 +1,4 @@
-"""The data of system 004's recipes: films with reports and labels, from tables, archives or the phantom."""
+"""The data of RadScribe's recipes: films with reports and labels, from tables, archives or the phantom."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How system 004 generates in each epoch of a run: few beams and hard rules at first, sampling and soft ones later.
+"""How RadScribe generates in each epoch of a run: few beams and hard rules at first, sampling and soft ones later.
 
 The table is RadScribe's (`generator_scheduler.py`). Sampled reports differ from run to run of an evaluation, and scores
 of epochs that were decoded differently do not compare: it is an option, and off by default.

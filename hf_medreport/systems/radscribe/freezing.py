@@ -1,4 +1,4 @@
-"""Which weights of system 004 are trained in which phase of a run.
+"""Which weights of RadScribe are trained in which phase of a run.
 
 | phase | trained |
 |---|---|

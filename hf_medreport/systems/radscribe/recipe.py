@@ -1,4 +1,4 @@
-"""The recipe of system 004: from films with reports and labels, or from the phantom.
+"""The recipe of RadScribe: from films with reports and labels, or from the phantom.
 
     hf-medreport train radscribe --config examples/radscribe_phantom.yaml --output_dir runs/radscribe
     torchrun --nproc_per_node 2 examples/train.py radscribe --config examples/radscribe_phantom.yaml
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
-from hf_medreport.data.collator import LabelledCollator
+from hf_medreport.data.collator import LabeledCollator
 from hf_medreport.evaluation.phantom.films import evaluate_phantom
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
@@ -102,7 +102,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     trainer = RadScribeTrainer(
         model=model,
         args=arguments,
-        data_collator=LabelledCollator(processor, label_mode, data_arguments.max_text_tokens),
+        data_collator=LabeledCollator(processor, label_mode, data_arguments.max_text_tokens),
         train_dataset=train_set,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
@@ -152,7 +152,7 @@ def check_labels(train_set, validation_set, label_mode: str) -> None:
 
 def metrics_of(processor, data: DataArguments, arguments: RecipeArguments, label_mode: str):
     """What validation scores beside BLEU: facts of phantoms, the original's figures under its names, and the flag
-    `oracle_labels` where they are of a model that is told labels of the very references."""
+    `oracle_labels` where they are of a model that is given labels of the very references."""
     original = OriginalFigures(processor.tokenizer, arguments.concepts)
     told = {"oracle_labels": 1.0} if label_mode == "oracle" else {}
 

@@ -1,4 +1,4 @@
-"""What training system 004 adds to the report trainer: two rates, and the figures that the original logs.
+"""What training RadScribe adds to the report trainer: two rates, and the figures that the original logs.
 
 | name of the original | here |
 |---|---|
@@ -19,7 +19,7 @@ import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from hf_medreport.systems.radscribe.two_rates import GroupRates, optimiser, schedule
+from hf_medreport.systems.radscribe.two_rates import GroupRates, schedule, two_rate_optimizer
 from hf_medreport.training.trainer import ReportTrainer
 
 UNKNOWN = -100  # a label that is not to be learned
@@ -128,7 +128,7 @@ class RadScribeTrainer(ReportTrainer):
 
     def create_optimizer(self, model=None):
         if self.optimizer is None:
-            self.optimizer = optimiser(self.model if model is None else model, *self.rates)
+            self.optimizer = two_rate_optimizer(self.model if model is None else model, *self.rates)
         return super().create_optimizer(model)
 
     def create_scheduler(self, num_training_steps, optimizer=None):

@@ -1,11 +1,11 @@
-"""Two parameter groups, each with its own rate: how system 004 trains an encoder that has seen much and a decoder that
+"""Two parameter groups, each with its own rate: how RadScribe trains an encoder that has seen much and a decoder that
 has to learn to listen to it.
 
 Each rate climbs in a straight line, falls in a straight line, and never goes below a floor, not even at the first step.
 AdamW (arXiv 1711.05101) with betas (0.9, 0.999), as RadScribe's `train.py` has it.
 
     rates = GroupRates(lr=5e-5, min_lr=1e-5, weight_decay=0.01), GroupRates(1e-4, 2e-5, 0.005)
-    optimizer = optimiser(model, *rates)
+    optimizer = two_rate_optimizer(model, *rates)
     scheduler = schedule(optimizer, updates(batches=5000, epochs=20, accumulation=8), *rates)
 """
 
@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["GroupRates", "factor", "optimiser", "schedule", "updates"]
+__all__ = ["GroupRates", "factor", "two_rate_optimizer", "schedule", "updates"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def factor(step: int, updates: int, rates: GroupRates) -> float:
     return min(1.0, max(rates.min_lr / rates.lr, climbing if step < warmup else falling))
 
 
-def optimiser(model: nn.Module, encoder: GroupRates, decoder: GroupRates) -> AdamW:
+def two_rate_optimizer(model: nn.Module, encoder: GroupRates, decoder: GroupRates) -> AdamW:
     """AdamW over `model.encoder` and over everything else.
 
     Frozen parameters are in it too, as a later phase may free them: AdamW passes over what has no gradient. A tensor
@@ -84,5 +84,5 @@ def optimiser(model: nn.Module, encoder: GroupRates, decoder: GroupRates) -> Ada
 
 
 def schedule(optimizer: Optimizer, updates: int, encoder: GroupRates, decoder: GroupRates) -> LambdaLR:
-    """A schedule for the groups of `optimiser`, to be stepped after each of its steps."""
+    """A schedule for the groups of `two_rate_optimizer`, to be stepped after each of its steps."""
     return LambdaLR(optimizer, [partial(factor, updates=updates, rates=rates) for rates in (encoder, decoder)])

@@ -1,7 +1,7 @@
 """The warm-up schedule of "Attention Is All You Need" (arXiv 1706.03762, section 5.3).
 
 The rate climbs in a straight line, then falls as one over the square root of the step. It stands for Adam with
-betas (0.9, 0.98) and eps 1e-9; the optimiser's own `lr` is a factor on it, and 1 is the paper's.
+betas (0.9, 0.98) and eps 1e-9; the optimizer's own `lr` is a factor on it, and 1 is the paper's.
 
     optimizer = torch.optim.Adam(model.parameters(), lr=1.0, betas=(0.9, 0.98), eps=1e-9)
     schedule = noam_schedule(optimizer, d_model=512)

@@ -145,7 +145,7 @@ def shards(folder, suffix="tar"):
         "deep/00.mask.png": b"not read",
         "deep/00.txt": b"Report 2.",
         "deep/00.json": json.dumps({"label": ["Fracture"], "age_years": 50}).encode(),
-        "LICENCE": b"no sample",
+        "LICENSE": b"no sample",
         "._00.png": b"no sample",
     }
     write_tar(folder / f"train-000.{suffix}", first)

@@ -38,15 +38,15 @@ class TestTraits:
     def test_of_normal_tissue_the_site_is_asked(self):
         others = {site: 0 for site in SITES} | {"colon": 1}
         shares = dict.fromkeys(SHARES, 0.0)
-        assert asked(tissue=0.75, tumour=0.25) == shares | {"tissue": 0.75, "tumour": 0.25} | others
+        assert asked(tissue=0.75, tumor=0.25) == shares | {"tissue": 0.75, "tumor": 0.25} | others
 
     def test_of_a_tumor_what_only_a_tumor_has(self):
-        found = asked(tissue=1.0, tumour=0.75)
+        found = asked(tissue=1.0, tumor=0.75)
         assert set(found) == {*SHARES, *CANCERS, *GRADES, "mitoses"}
         assert {name for name in (*CANCERS, *GRADES) if found[name]} == {("colon", "adenocarcinoma"), 2}
         assert found["mitoses"] == 0.25  # 10 of at most 40
 
-    @pytest.mark.parametrize("shares", [{"tissue": 0.25}, {"tissue": 1, "tumour": 1, "node": 0.125}])
+    @pytest.mark.parametrize("shares", [{"tissue": 0.25}, {"tissue": 1, "tumor": 1, "node": 0.125}])
     def test_of_glass_and_of_nodes_neither(self, shares):
         assert set(asked(**shares)) == set(SHARES)
 

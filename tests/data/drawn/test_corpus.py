@@ -109,7 +109,7 @@ def test_dicom_reads_back_as_drawn(tmp_path, bits, monochrome):
         studies = {}
         for column, pixels in films.items():
             path = tmp_path / "out" / row[column]
-            # The window spans the range of the type, so a grey value v is displayed as v / (2^bits - 1).
+            # The window spans the range of the type, so a gray value v is displayed as v / (2^bits - 1).
             np.testing.assert_allclose(read_image(path), pixels / (2**bits - 1), atol=1e-6)
             film = pydicom.dcmread(path)
             assert film.PhotometricInterpretation == f"MONOCHROME{monochrome or 2 - index % 2}"

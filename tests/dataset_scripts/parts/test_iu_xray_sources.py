@@ -15,7 +15,7 @@ from hf_medreport.dataset_scripts.iu_xray import CleaningRules, clean
 from hf_medreport.dataset_scripts.parts.iu_xray_sources import (
     Sources,
     Study,
-    normalised,
+    normalized,
     read_archive,
     read_kaggle,
     read_openi,
@@ -113,12 +113,12 @@ def test_views_of_the_dicom_table(tmp_path):
     ],
 )
 def test_defects_of_codes_are_mended(code, meant):
-    assert normalised(code) == meant
+    assert normalized(code) == meant
 
 
 @given(st.text(alphabet="aB ,/", max_size=20))
 def test_mending_twice_changes_nothing(code):
-    assert normalised(normalised(code)) == normalised(code)
+    assert normalized(normalized(code)) == normalized(code)
 
 
 # --- the real archive, read where it lies ---
@@ -136,7 +136,7 @@ def real_archive() -> Path:
 
 
 def test_the_published_counts_are_replayed():
-    """What the description of system 001 counts in the archive; its `every` (466) names no list of terms."""
+    """What the published description counts in the archive; its `every` (466) names no list of terms."""
     studies = list(read_archive(real_archive()))
     assert len(studies) == 3955 and sum(len(study.images) for study in studies) == 7470
     steps = clean(studies, CleaningRules(lung_rule="off"))[1]["steps"]

@@ -59,7 +59,7 @@ def test_the_tables(mimic, tmp_path):
         "split": "train",
     }
     labels = [row["labels"] for row in rows_of(tmp_path / "out" / "validation.parquet")]
-    assert labels == [[], [], None]  # no finding, no finding, not labelled
+    assert labels == [[], [], None]  # no finding, no finding, not labeled
     assert [row["labels"] for row in rows_of(tmp_path / "out" / "test.parquet")] == [["Support Devices"]]
     manifest, card = json.loads(contents(tmp_path / "out")["manifest.json"]), contents(tmp_path / "out")["README.md"]
     assert json.loads((tmp_path / "out" / "funnel.json").read_text()) == funnel
@@ -182,7 +182,7 @@ def test_the_files_of_radscribe(mimic, tmp_path):
         "text": TEXT,
         "img": "data/preprocessed/mimic/valid/cc-1.jpg",
     }
-    assert "label" not in lines[2]  # nobody labelled it
+    assert "label" not in lines[2]  # nobody labeled it
     (test,) = (tmp_path / "out" / "test.jsonl").read_text().splitlines()
     assert json.loads(test)["label"] == "'Support Devices', 'No Finding'"
     with tarfile.open(tmp_path / "out" / "valid.tar.gz") as archive:

@@ -77,7 +77,7 @@ def test_weights_of_another_model(folder):
 def test_through_the_package(monkeypatch):
     order = OBSERVATIONS[::-1]
 
-    class Labeller:
+    class Labeler:
         target_names = list(order)
 
         def __init__(self, device):
@@ -88,7 +88,7 @@ def test_through_the_package(monkeypatch):
             said = {"Edema": 1, "Fracture": 0, "Pneumonia": -1} if text else {}
             return [said.get(name, "") for name in order]
 
-    monkeypatch.setitem(sys.modules, "f1chexbert", SimpleNamespace(F1CheXbert=Labeller))
+    monkeypatch.setitem(sys.modules, "f1chexbert", SimpleNamespace(F1CheXbert=Labeler))
     rows = chexbert_labels(["edema", ""])
     expected = dict.fromkeys(OBSERVATIONS, 0) | {"Edema": 1, "Fracture": 2, "Pneumonia": 3}
     assert dict(zip(OBSERVATIONS, rows[0].tolist(), strict=True)) == expected and not rows[1].any()

@@ -148,7 +148,7 @@ def stand_in(monkeypatch, tmp_path):
             return cls(f"{folder}/index.bin", f"{folder}/tfidf.joblib")
 
         def load(self):
-            return "aliases", f"vectorizer of {Path(self.tfidf).name}", f"neighbours of {Path(self.ann_index).name}"
+            return "aliases", f"vectorizer of {Path(self.tfidf).name}", f"neighbors of {Path(self.ann_index).name}"
 
     modules = {
         "spacy": {"load": load},
@@ -174,7 +174,7 @@ def test_a_base_of_ones_own_stands_in_for_umls(stand_in, tmp_path):
     for name in ("base.jsonl", "index.bin", "tfidf.joblib"):
         (tmp_path / name).touch()
     ScispacyLinker("pipeline", tmp_path / "base.jsonl", tmp_path)
-    candidates = ("neighbours of index.bin", "vectorizer of tfidf.joblib", "aliases", "base of base.jsonl")
+    candidates = ("neighbors of index.bin", "vectorizer of tfidf.joblib", "aliases", "base of base.jsonl")
     assert stand_in["options"] == {"resolve_abbreviations": True, "candidate_generator": candidates}
 
 

@@ -1,4 +1,4 @@
-"""The concept metric: equal to 004's own numbers, by hand, and laws of the penalty."""
+"""The concept metric: equal to RadScribe's own numbers, by hand, and laws of the penalty."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_by_hand():
 
 def test_the_penalty_by_hand():
     # one right concept of four: raw precision 1; three too few cost exp(-9 / 50) = 0.835
-    score = umls(["a"], ["a b c d"], linker=Words(), figure="precision", scaling="length_penalised")
+    score = umls(["a"], ["a b c d"], linker=Words(), figure="precision", scaling="length_penalized")
     assert score.details["raw"]["precision"] == 1.0
     assert score.value == score.per_sample[0] == pytest.approx(0.83527, abs=1e-5)
 
@@ -70,10 +70,10 @@ def test_of_several_references_the_union_counts():
 def test_two_texts_without_concepts():
     per_sample = {
         scaling: umls(["", "a"], ["", "a"], linker=Words(), scaling=scaling).per_sample.tolist()
-        for scaling in ("raw", "legacy_scaled", "length_penalised")
+        for scaling in ("raw", "legacy_scaled", "length_penalized")
     }
-    assert per_sample["raw"] == per_sample["length_penalised"] == [1.0, 1.0]
-    assert per_sample["legacy_scaled"] == pytest.approx([0.0, np.tanh(np.exp(2))])  # 004 returns zeros
+    assert per_sample["raw"] == per_sample["length_penalized"] == [1.0, 1.0]
+    assert per_sample["legacy_scaled"] == pytest.approx([0.0, np.tanh(np.exp(2))])  # RadScribe returns zeros
 
 
 concepts = st.lists(st.tuples(*[st.frozensets(st.sampled_from("abcdefghij"))] * 2), min_size=1, max_size=6)
@@ -83,11 +83,11 @@ concepts = st.lists(st.tuples(*[st.frozensets(st.sampled_from("abcdefghij"))] * 
 @given(concepts)
 def test_the_penalty_never_exceeds_raw(pairs):
     counts = concept_counts(*zip(*pairs, strict=True))
-    raw, penalised = concept_figures(counts), concept_figures(counts, "length_penalised")
+    raw, penalized = concept_figures(counts), concept_figures(counts, "length_penalized")
     for figure in FIGURES:
-        assert 0 <= penalised[figure] <= raw[figure] + 1e-12 <= 1 + 2e-12
+        assert 0 <= penalized[figure] <= raw[figure] + 1e-12 <= 1 + 2e-12
         if (counts[:, 1] == counts[:, 2]).all():
-            assert penalised[figure] == pytest.approx(raw[figure])
+            assert penalized[figure] == pytest.approx(raw[figure])
 
 
 def test_through_the_registry(tmp_path):

@@ -138,13 +138,13 @@ def test_bad_pictures_are_listed_and_the_others_scored(folders):
         "d_broken.png: found a truncated PNG; expected a complete image; copy or export the file again",
         "notes.txt: found text; expected PNG, JPEG, TIFF or DICOM; give the image itself or convert it to PNG",
         "a: found 2 pictures of this name (a.png, a.tif); expected one, to make a pair; rename or remove the others",
-        "kind.png: found a grey and a colour picture; expected two of one kind; convert one set first",
+        "kind.png: found a gray and a color picture; expected two of one kind; convert one set first",
         "size.png: found 24 x 24 and 32 x 32 px; expected two pictures of one size; "
         "resize one set first, and say how in your report",
     ]
     assert (scores["all"]["n_real"], scores["all"]["n_fake"], scores["all"]["n_pairs"]) == (7, 8, 2)
     assert whole["n_pairs"] == 3
-    assert scores["all"]["notes"]["diversity_fake"] == "a grey and a colour picture; needs two of one kind"
+    assert scores["all"]["notes"]["diversity_fake"] == "a gray and a color picture; needs two of one kind"
 
 
 def test_a_folder_without_a_readable_picture(folders, tmp_path):

@@ -18,7 +18,7 @@ EXPECTED = "expected a folder of an image model, or a file of Inception's weight
 
 
 def pictures() -> list[np.ndarray]:
-    """A grey one and a colour one of another size, on the grid of 8 bits."""
+    """A gray one and a color one of another size, on the grid of 8 bits."""
     rng = np.random.default_rng(0)
     return [rng.integers(0, 256, shape).astype(np.float32) / 255 for shape in ((20, 24), (30, 18, 3))]
 

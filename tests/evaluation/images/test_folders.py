@@ -47,16 +47,16 @@ def test_no_pictures(name, message, tmp_path):
 
 
 def test_every_kind_of_picture_is_read_at_its_own_depth(tmp_path):
-    grey, colour = eight_bit(12, 16), eight_bit(12, 16, 3)
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    Image.fromarray(colour).save(tmp_path / "colour.png")
-    Image.fromarray(grey).convert("RGB").save(tmp_path / "grey_rgb.png")
+    gray, color = eight_bit(12, 16), eight_bit(12, 16, 3)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    Image.fromarray(color).save(tmp_path / "color.png")
+    Image.fromarray(gray).convert("RGB").save(tmp_path / "gray_rgb.png")
     deep = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16) * 256 + 1000
     Image.fromarray(deep).save(tmp_path / "deep.png")
     write_dicom(tmp_path / "film.dcm", deep)
-    np.testing.assert_allclose(read_picture(tmp_path, "grey.png"), grey / 255, atol=1e-6)
-    np.testing.assert_allclose(read_picture(tmp_path, "colour.png"), colour / 255, atol=1e-6)
-    assert (read_picture(tmp_path, "grey_rgb.png") == read_picture(tmp_path, "grey.png")).all()
+    np.testing.assert_allclose(read_picture(tmp_path, "gray.png"), gray / 255, atol=1e-6)
+    np.testing.assert_allclose(read_picture(tmp_path, "color.png"), color / 255, atol=1e-6)
+    assert (read_picture(tmp_path, "gray_rgb.png") == read_picture(tmp_path, "gray.png")).all()
     stretched = np.arange(12 * 16).reshape(12, 16) / 191
     np.testing.assert_allclose(read_picture(tmp_path, "deep.png"), stretched, atol=1e-6)
     np.testing.assert_allclose(read_picture(tmp_path, "film.dcm"), stretched, atol=1e-6)

@@ -60,7 +60,7 @@ def test_ssim_equals_the_definition_in_loops():
     assert ssim(a, b) == pytest.approx(plain_similarity(a, b)[0], abs=1e-12)
 
 
-def test_ssim_of_colour_is_the_mean_of_its_channels():
+def test_ssim_of_color_is_the_mean_of_its_channels():
     a, b = noisy(0, 16, 16, 3), noisy(1, 16, 16, 3)
     assert ssim(a, b) == pytest.approx(np.mean([ssim(a[..., c], b[..., c]) for c in range(3)]))
     assert ms_ssim(a, b) == pytest.approx(np.mean([ms_ssim(a[..., c], b[..., c]) for c in range(3)]))
@@ -135,7 +135,7 @@ def test_pairs_are_counted_through():
         ),
         (
             lambda: ssim(np.zeros((12, 12)), np.zeros((12, 12, 3))),
-            "pair: found a grey and a colour picture; expected two of one kind; convert one set first",
+            "pair: found a gray and a color picture; expected two of one kind; convert one set first",
         ),
         (
             lambda: ms_ssim(np.zeros((10, 12)), np.zeros((10, 12))),

@@ -38,7 +38,7 @@ def test_contrast_and_sharpness_by_hand():
     assert sharpness(ramp) == pytest.approx(0.03**2)
 
 
-def test_blur_lowers_sharpness_and_colour_counts_as_luma():
+def test_blur_lowers_sharpness_and_color_counts_as_luma():
     rng = np.random.default_rng(0)
     picture = rng.random((32, 32))
     blurred = (picture + np.roll(picture, 1, axis=0) + np.roll(picture, 1, axis=1)) / 3

@@ -15,7 +15,7 @@ from hf_medreport.evaluation.phantom.evidence import (
     evidence_counts,
     evidence_table,
     patches,
-    randomised,
+    randomized,
 )
 from hf_medreport.inference.loading import load
 from hf_medreport.phantom.chest.corpus import ChestCorpus
@@ -92,7 +92,7 @@ class Pipe:
 
 def count(monkeypatch, corpus, *films, **options):
     pipe = Pipe(*films)
-    monkeypatch.setattr(evidence, "randomised", lambda model, seed: pipe)
+    monkeypatch.setattr(evidence, "randomized", lambda model, seed: pipe)
     return evidence_counts(pipe, corpus, progress=False, **options)
 
 
@@ -119,10 +119,10 @@ class TestFigures:
                 "sentences": 1,
                 "pointing.model": 1,
                 # a flat map has its first maximum in the corner, outside
-                "pointing.randomised": 0,
+                "pointing.randomized": 0,
                 "pointing.chance": 12 / 36,
                 "mass.model": 1,
-                "mass.randomised": 2 / 36,
+                "mass.randomized": 2 / 36,
                 "mass.chance": 2 / 36,
             }
         )
@@ -191,7 +191,7 @@ class TestTinyModel:
         counts = evidence_counts(pipe, corpus, batch_size=2, weights_seed=5, progress=False)
         assert counts[:, 0, 0].tolist() == [1, 1, 1]
         ids = torch.tensor([pipe.tokenizer(SAYS_HEART)["input_ids"]])
-        for name, model in (("model", pipe.model), ("randomised", randomised(pipe.model, 5))):
+        for name, model in (("model", pipe.model), ("randomized", randomized(pipe.model, 5))):
             for index in range(3):
                 film, mask = corpus[index].image, corpus[index].findings[HEART]
                 pixels = pipe.processor(film, return_tensors="pt")["pixel_values"]
@@ -200,7 +200,7 @@ class TestTinyModel:
                 region = mask.reshape(4, 8, 4, 8).any(axis=(1, 3))
                 found = counts[index, 0, COUNTS.index(f"mass.{name}")]
                 assert found == pytest.approx(map_[region].sum(), abs=1e-5)
-        assert counts[0, 0, COUNTS.index("mass.model")] != counts[0, 0, COUNTS.index("mass.randomised")]
+        assert counts[0, 0, COUNTS.index("mass.model")] != counts[0, 0, COUNTS.index("mass.randomized")]
 
     def test_evaluation(self, tiny_pipe_folder, monkeypatch):
         pipe = load(tiny_pipe_folder, device="cpu")
@@ -211,7 +211,7 @@ class TestTinyModel:
         assert scores["films"] == scores["sentences"] == enlarged > 0
         assert list(scores["by_kind"]) == list(KINDS)
         assert scores["by_kind"]["cardiomegaly"] == {key: scores[key] for key in ("sentences", "pointing", "mass")}
-        assert scores["by_kind"]["nodule"]["mass"] == dict.fromkeys(("model", "randomised", "chance"))
+        assert scores["by_kind"]["nodule"]["mass"] == dict.fromkeys(("model", "randomized", "chance"))
         low, high = scores["intervals"]["mass.model"]
         assert low <= scores["mass"]["model"] <= high
         assert scores["command"].endswith("--n 40 --seed 2 --split test --prevalence balanced --evidence --json")
@@ -230,11 +230,11 @@ class TestTinyModel:
             evaluate_evidence(load(tiny_pipe_folder, device="cpu"), n=0, progress=False)
 
 
-class TestRandomised:
+class TestRandomized:
     def test_all_but_the_segmenter_is_new(self, tiny_pipe_folder):
         model = load(tiny_pipe_folder, device="cpu").model
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        twin = randomised(model, seed=1).state_dict()
+        twin = randomized(model, seed=1).state_dict()
         for name, tensor in model.state_dict().items():
             assert torch.equal(tensor, before[name])
             constant = tensor.unique().numel() == 1  # norms and biases start as ones and zeros
@@ -243,7 +243,7 @@ class TestRandomised:
     def test_by_seed_and_without_a_trace(self, tiny_pipe_folder):
         model = load(tiny_pipe_folder, device="cpu").model
         state = torch.get_rng_state()
-        one, same, other = (randomised(model, seed).projection.weight for seed in (1, 1, 2))
+        one, same, other = (randomized(model, seed).projection.weight for seed in (1, 1, 2))
         assert torch.equal(one, same) and not torch.equal(one, other)
         assert torch.equal(state, torch.get_rng_state())
 

@@ -1,4 +1,4 @@
-"""Deletion and evidence on tumour: figures worked by hand with a stub, and one run of a real (tiny) model."""
+"""Deletion and evidence on tumor: figures worked by hand with a stub, and one run of a real (tiny) model."""
 
 import json
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from hf_medreport.evaluation.phantom.faithfulness import (
     evaluate_faithfulness,
     faithfulness_table,
     log_probabilities,
-    tumour_mass,
+    tumor_mass,
 )
 from hf_medreport.inference.loading import load
 from hf_medreport.phantom.slide.findings import BENIGN
@@ -65,7 +65,7 @@ class Pipe:
 
 @pytest.fixture
 def pipe(monkeypatch):
-    monkeypatch.setattr(faithfulness, "randomised", lambda model, seed: model)
+    monkeypatch.setattr(faithfulness, "randomized", lambda model, seed: model)
     return Pipe()
 
 
@@ -94,7 +94,7 @@ def test_deletion_worked_by_hand(pipe):
     top = 3 * (log_odds_to_probability(2.0) - log_odds_to_probability(0.0))
     assert found["n"] == 1 and found["top"] == pytest.approx(top, abs=1e-5)
     # Random weights point at the first tile, whose loss changes nothing; a random tile is the fifth one time in ten.
-    assert found["randomised"] == pytest.approx(0, abs=1e-6)
+    assert found["randomized"] == pytest.approx(0, abs=1e-6)
     assert found["random"] == pytest.approx(top / 10, rel=0.5)
     assert found["difference"] == pytest.approx(found["top"] - found["random"])
     assert found["interval"] == pytest.approx([found["difference"]] * 2)  # of a single slide
@@ -145,13 +145,13 @@ def test_bad_input(pipe, pair):
     assert str(caught.value) == message
 
 
-class TestTumour:
-    """Four tiles of 64 px on a slide of 128, of which the last two are tumour."""
+class TestTumor:
+    """Four tiles of 64 px on a slide of 128, of which the last two are tumor."""
 
     def case(self, diagnosis="adenocarcinoma"):
         def truth(x, y, width, height):
             assert x + width <= 128 and y + height <= 128
-            return {"tumour": 0.9 if y >= 64 else 0.5}
+            return {"tumor": 0.9 if y >= 64 else 0.5}
 
         return SimpleNamespace(
             facts=SimpleNamespace(diagnosis=diagnosis), drawing=SimpleNamespace(truth=truth), size=128
@@ -161,7 +161,7 @@ class TestTumour:
         bag = PatchFeatures(np.ones((4, 2), np.float32), np.array(corners), {"level0_px": "64"})
         evidence = np.array([[0.1, 0.2, 0.3, 0.4]] * len(sentences))
         flat = np.full_like(evidence, 0.25)
-        return tumour_mass(case, bag, Explained(None, None, list(sentences), evidence, flat)).tolist()
+        return tumor_mass(case, bag, Explained(None, None, list(sentences), evidence, flat)).tolist()
 
     def test_worked_by_hand(self):
         said = ("There is adenocarcinoma of the lung.", "There are 5 mitoses.", "Squamous cell carcinoma is seen.")
@@ -190,9 +190,9 @@ def model_folder(tmp_path_factory):
 def test_a_real_model(model_folder):
     scores = evaluate_faithfulness(load(model_folder), n=3, size=512, mpp=2.0, workers=1, progress=False)
     assert scores["deletion"]["n"] == scores["n"] == 3 and json.loads(json.dumps(scores)) == scores
-    assert all(np.isfinite(scores["deletion"][name]) for name in ("top", "random", "randomised", "difference"))
-    assert scores["tumour"] == {
-        **dict.fromkeys(("model", "randomised", "chance", "interval")),
+    assert all(np.isfinite(scores["deletion"][name]) for name in ("top", "random", "randomized", "difference"))
+    assert scores["tumor"] == {
+        **dict.fromkeys(("model", "randomized", "chance", "interval")),
         "sentences": 0,
         "slides": 0,
     }
@@ -202,11 +202,11 @@ def test_a_real_model(model_folder):
 
 def test_the_command(capsys, model_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    options = ("--n", 2, "--size", 512, "--mpp", 2, "--evidence", "--out", tmp_path / "scores.json")
+    options = ("--n", 2, "--size", 512, "--mpp", 2, "--evidence", "--out", tmp_path / "scores")
     code, printed, err = run(capsys, "evaluate", "phantom", "--model", model_folder, *options)
     assert code == 0, err
     assert "diagnosis accuracy" in printed and "fall of log-probability" in printed
-    scores = json.loads((tmp_path / "scores.json").read_text())
+    scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert {"exact", "blinded", "constant_report", "intervals", "evidence", "command"} <= set(scores)
 
 

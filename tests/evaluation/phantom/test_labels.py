@@ -1,5 +1,5 @@
-"""Scores of a model that is told labels: they say which, the blinded reporter is told the same, and the head that names
-them is scored beside the truth."""
+"""Scores of a model that is given labels: they say which, the blinded reporter is given the same, and the head that
+names them is scored beside the truth."""
 
 import json
 from types import SimpleNamespace
@@ -12,9 +12,9 @@ from hf_medreport.evaluation.phantom.labels import label_head_interval, score_la
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.phantom.chest.findings import observations
 from hf_medreport.processing.input_error import InputError
-from tests.labelled import labelled_pipe
+from tests.labeled import labeled_pipe
 
-# What a model that repeats what it is told writes of a label.
+# What a model that repeats what it is given writes of a label.
 SAYS = {
     "Cardiomegaly": "There is mild cardiomegaly.",
     "Pleural Effusion": "There is a small left pleural effusion.",
@@ -23,14 +23,14 @@ BALANCED = {"n": 12, "seed": 1, "prevalence": "balanced", "progress": False}
 
 
 class Repeater:
-    """A pipeline that is blind: it writes what it is told, or what its `head` names of a film."""
+    """A pipeline that is blind: it writes what it is given, or what its `head` names of a film."""
 
     def __init__(self, mode: str, head=lambda film: []):
         taken = {"oracle": {"labels": "required"}, "predicted": {"labels": "optional"}}.get(mode, {})
         config = SimpleNamespace(name_or_path="blind", model_type="radscribe" if mode else "stub")
         self.model = SimpleNamespace(config=config, takes=lambda: taken)
         self.processor = SimpleNamespace(image_processor=SimpleNamespace(size=64))
-        self.head, self.told = head, []
+        self.head, self.given = head, []
 
     def __call__(self, images, batch_size):
         return [[self.report(image)] for image in images]
@@ -38,7 +38,7 @@ class Repeater:
     def report(self, image) -> dict:
         given = "labels" in image
         labels = image["labels"] if given else self.head(image["frontal"])
-        self.told.append(labels)
+        self.given.append(labels)
         text = " ".join(SAYS[name] for name in labels if name in SAYS)
         return {"generated_text": text, "labels": labels, "label_source": "oracle" if given else "predicted"}
 
@@ -53,14 +53,14 @@ class TestOracle:
         pipe = Repeater("oracle")
         scores = evaluate_phantom(pipe, **BALANCED)
         assert scores["labels"] == "oracle" and next(iter(scores)) == "labels"
-        assert pipe.told == truth() * 2  # the film's, then the noise's
+        assert pipe.given == truth() * 2  # the film's, then the noise's
         assert scores["kind"]["f1"] == scores["blinded"]["kind"]["f1"] > 0.1
         assert scores["constant_report"]["kind"]["f1"] == 0 and "label_head" not in scores
 
     def test_table_and_command_say_so(self):
         scores = evaluate_phantom(Repeater("predicted"), **BALANCED, labels="oracle")
         first = score_table(scores).splitlines()[0]
-        assert first == "labels: oracle, the model was told the true ones of each film, and so was the blinded one"
+        assert first == "labels: oracle, the model was given the true ones of each film, and so was the blinded one"
         assert scores["command"].endswith("--prevalence balanced --labels oracle --json")
         assert "--labels" not in evaluate_phantom(Repeater("oracle"), **BALANCED)["command"]
 
@@ -125,14 +125,14 @@ class TestModels:
 
     @pytest.mark.parametrize("mode", ["none", "predicted", "oracle"])
     def test_scores_and_evidence(self, mode):
-        pipe, options = labelled_pipe(mode), BALANCED | {"n": 3}
+        pipe, options = labeled_pipe(mode), BALANCED | {"n": 3}
         scores = evaluate_phantom(pipe, **options)
         assert scores["labels"] == mode and ("label_head" in scores) == (mode == "predicted")
         evidence = evaluate_evidence(pipe, **options)
         assert evidence["n"] == 3 and "--labels" not in evidence["command"]
 
     def test_a_predicting_model_with_the_truth(self):
-        pipe = labelled_pipe("predicted")
+        pipe = labeled_pipe("predicted")
         scores = evaluate_phantom(pipe, **BALANCED | {"n": 2}, labels="oracle")
         assert scores["labels"] == "oracle" and "label_head" not in scores
         assert "--labels oracle" in evaluate_evidence(pipe, **BALANCED | {"n": 2}, labels="oracle")["command"]

@@ -1,5 +1,6 @@
 """Scoring a model on drawn slides: the numbers are those of the facts, whatever model wrote the reports."""
 
+import json
 import pickle
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from hf_medreport.data.drawn import bags as phantom_bags
+from hf_medreport.evaluation.phantom import slides
 from hf_medreport.evaluation.phantom.slides import (
     INTERVALS,
     constant_facts,
@@ -28,8 +30,8 @@ SCALE = {"size": 512, "mpp": 2.0}  # small enough to draw in a moment
 HABIT = "There is no malignancy in the colon. No lymph nodes were examined."
 
 
-class MeanColours:
-    """A patch encoder whose vector is a tile's mean colour."""
+class MeanColors:
+    """A patch encoder whose vector is a tile's mean color."""
 
     model, width = torch.nn.Identity(), 3
 
@@ -47,7 +49,7 @@ class Stub:
         self.reports, self.habit, self.passes = dict(reports), habit, []
         self.model = SimpleNamespace(config=SimpleNamespace(name_or_path="stub"))
         tiles = TileImageProcessor(patch_px=64, level=0, tissue="otsu", size=32)
-        self.processor = SimpleNamespace(patch_encoder=MeanColours(), image_processor=tiles)
+        self.processor = SimpleNamespace(patch_encoder=MeanColors(), image_processor=tiles)
 
     def __call__(self, cases, batch_size):
         self.passes.append((len(cases), batch_size))
@@ -75,7 +77,8 @@ def reports():
 def test_a_model_that_tells_the_truth_is_perfect(reports, batch_size):
     pipe = Stub(reports)
     scores = evaluate(pipe, batch_size=batch_size)
-    assert scores["n"] == 4 and pipe.passes == [(4, batch_size)] * 2  # the slides, then noise
+    counts = [min(batch_size, 4 - start) for start in range(0, 4, batch_size)]
+    assert scores["n"] == 4 and pipe.passes == [(count, count) for count in counts for _ in range(2)]  # slides, noise
     assert scores["exact"]["f1"] == scores["diagnosis_accuracy"] == scores["grade_accuracy"] == 1.0
     assert scores["number_exactness"] == 1.0 and scores["size_error_cm"] == scores["hallucination_rate"] == 0.0
     assert scores["intervals"]["exact.f1"] == [1, 1] and set(scores["intervals"]) == set(INTERVALS)
@@ -87,10 +90,10 @@ def test_a_model_that_tells_the_truth_is_perfect(reports, batch_size):
 
 
 def test_the_constant_report_says_what_is_most_frequent():
-    tumour = {"grade": 2, "mitoses": 9, "margin": "negative", "size_cm": 2.5}
+    tumor = {"grade": 2, "mitoses": 9, "margin": "negative", "size_cm": 2.5}
     truth = [
-        SlideFacts("colon", "adenocarcinoma", **tumour),
-        SlideFacts("lung", "adenocarcinoma", **tumour | {"grade": 3}, necrosis="focal"),
+        SlideFacts("colon", "adenocarcinoma", **tumor),
+        SlideFacts("lung", "adenocarcinoma", **tumor | {"grade": 3}, necrosis="focal"),
         SlideFacts("lung", BENIGN, nodes_examined=4),
         SlideFacts("lung", BENIGN, inflammation="mild", nodes_examined=4),
     ]
@@ -155,6 +158,27 @@ def test_what_goes_to_the_workers_can_be_pickled_and_gives_the_same(monkeypatch)
     monkeypatch.setattr(phantom_bags, "draw_in_order", drawn_elsewhere)
     one, two = (list(slide_bags(Stub(), corpus(2), workers, progress=False)) for workers in (1, 2))
     assert all(np.array_equal(a.features, b.features) for a, b in zip(one, two, strict=True))
+
+
+class Kept(dict):
+    """Records in memory."""
+
+    def done(self, id):
+        return self.get(id)
+
+    def add(self, id, record):
+        self[id] = json.loads(json.dumps(record))
+
+
+def test_an_evaluation_goes_on_behind_what_was_written(reports, monkeypatch):
+    pipe, kept = Stub(reports), Kept()
+    whole = evaluate(pipe, batch_size=2, run=kept)
+    assert list(kept) == [f"case {index}" for index in range(4)] and set(kept["case 0"]) == {"model", "blinded"}
+    del kept["case 2"], kept["case 3"]
+    pipe.passes.clear()
+    assert evaluate(pipe, batch_size=2, run=kept) == whole and pipe.passes == [(2, 2)] * 2
+    monkeypatch.setattr(slides, "slide_bags", None)  # nothing is drawn for what is there
+    assert evaluate(pipe, run=kept) == whole
 
 
 def test_the_command_prints_the_same():

@@ -1,4 +1,4 @@
-"""Redrawn films and verdicts on the phantom: one model knows the truth, one looks at nothing, a tiny one is real."""
+"""Reconstructions and classifications on the phantom: one model knows the truth, one is blind, a tiny one is real."""
 
 import json
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def scaled(film: np.ndarray) -> torch.Tensor:
 
 
 class Pipe:
-    """A pipeline whose model knows the verdict of every frontal film, but has no idea of a lateral one alone."""
+    """A pipeline whose model knows the classification of every frontal film, but has no idea of a lateral one alone."""
 
     device = torch.device("cpu")
 
@@ -70,16 +70,16 @@ def test_a_model_that_knows_the_truth_is_perfect(batch_size):
     for view in VIEWS:
         assert tasks[view]["ssim"] == pytest.approx(1) and tasks[view]["mse"] == 0
         assert tasks[view]["intervals"] == {"ssim": pytest.approx([1, 1]), "mse": [0, 0]}
-    verdict, abnormal = tasks["verdict"], sum(Pipe().abnormal.values()) / N
-    assert verdict["accuracy"] == verdict["sensitivity"] == verdict["specificity"] == 1
-    assert verdict["auc"] == pytest.approx(1) and verdict["frontal_alone"]["accuracy"] == 1
+    classification, abnormal = tasks["classification"], sum(Pipe().abnormal.values()) / N
+    assert classification["accuracy"] == classification["sensitivity"] == classification["specificity"] == 1
+    assert classification["auc"] == pytest.approx(1) and classification["frontal_alone"]["accuracy"] == 1
     wrong = 1 / (1 + np.exp(8))  # the probability that it leaves to the other class
-    assert verdict["brier"] == pytest.approx(wrong**2, rel=1e-3)
-    assert verdict["calibration_error"] == pytest.approx(wrong, rel=1e-3)
-    assert 0.2 < verdict["prevalence"] == abnormal < 0.8  # natural, so neither rare nor most
-    assert verdict["majority"]["accuracy"] == max(abnormal, 1 - abnormal)
+    assert classification["brier"] == pytest.approx(wrong**2, rel=1e-3)
+    assert classification["calibration_error"] == pytest.approx(wrong, rel=1e-3)
+    assert 0.2 < classification["prevalence"] == abnormal < 0.8  # natural, so neither rare nor most
+    assert classification["majority"]["accuracy"] == max(abnormal, 1 - abnormal)
     # 0.5 calls every case abnormal, and ranks none
-    assert verdict["lateral_alone"]["accuracy"] == abnormal and verdict["lateral_alone"]["auc"] == 0.5
+    assert classification["lateral_alone"]["accuracy"] == abnormal and classification["lateral_alone"]["auc"] == 0.5
     assert json.loads(json.dumps(tasks, allow_nan=False)) == tasks
 
 
@@ -107,7 +107,7 @@ def test_the_command_and_the_table():
     assert rows["12 cases"] == ["model", "mean", "film"]
     assert rows["frontal ssim"][:3] == ["1.000", "[1.000,", "1.000]"] and len(rows["frontal ssim"]) == 6
     assert rows["lateral mse"][:3] == ["0.00000", "[0.00000,", "0.00000]"]
-    assert rows["accuracy"] == ["1.000", "[1.000,", "1.000]", f"{tasks['verdict']['majority']['accuracy']:.3f}"]
+    assert rows["accuracy"] == ["1.000", "[1.000,", "1.000]", f"{tasks['classification']['majority']['accuracy']:.3f}"]
     assert rows["auc, lateral alone"] == ["0.500", "[0.500,", "0.500]"]
     one_class = evaluate(Pipe(), n=1)  # no second class to rank against
     assert "auc undefined" in " ".join(tasks_table(one_class).split())
@@ -136,7 +136,7 @@ def test_a_real_model_is_compared_with_what_its_encoder_saw(folder, monkeypatch)
         error = output[f"{view}_reconstruction"] - output[f"{view}_target"]
         assert tasks[view]["mse"] == pytest.approx(error.square().mean().item(), rel=1e-4)
     said = (output.abnormal_logits > 0).tolist() == [bool(case.facts) for case in cases]
-    assert (tasks["verdict"]["accuracy"] == 1) == said
+    assert (tasks["classification"]["accuracy"] == 1) == said
 
 
 def test_the_verb(folder, capsys, monkeypatch):

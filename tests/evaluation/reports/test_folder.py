@@ -19,7 +19,7 @@ from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.processing.input_error import InputError
 from tests.evaluation.reports.pairs import two_systems
 
-QUICK = Settings(resamples=50, randomisations=50)
+QUICK = Settings(resamples=50, randomizations=50)
 METRICS = ["bleu1", "rougeL", "chexpert_f1"]
 FILES = [".eval_results/reports.yaml", "manifest.json", "page.html", "per_sample.parquet", "scores.json"]
 

@@ -1,4 +1,4 @@
-"""Where a model was told labels that were taken from the reference, every form of its scores says so."""
+"""Where a model was given labels that were taken from the reference, every form of its scores says so."""
 
 import json
 

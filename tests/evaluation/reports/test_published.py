@@ -20,6 +20,6 @@ def test_rows():
         "figure": "CheXbert F1, micro",
         "metric": "chexpert_f1",
         "ours": 50.0,
-        "systems": {"UDEM thesis (002)": 38.38, "MAIRA-2": 58.1},
+        "systems": {"UDEM thesis": 38.38, "MAIRA-2": 58.1},
     }
     assert [row["ours"] for row in rows[1:]] == [None] * 5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hf_medreport.evaluation.registry import METRICS, metric
-from hf_medreport.evaluation.reports.labelled import Labelled
+from hf_medreport.evaluation.reports.labeled import Labeled
 from hf_medreport.evaluation.reports.predictions import ReportPairs
 from hf_medreport.evaluation.reports.resampling import FIGURE, MEAN, resampled
 from hf_medreport.evaluation.reports.scoring import Settings, evaluate_reports
@@ -14,7 +14,7 @@ from hf_medreport.evaluation.significance import bootstrap_interval, holm, paire
 from hf_medreport.processing.input_error import InputError
 from tests.evaluation.reports.pairs import two_systems
 
-QUICK = Settings(resamples=200, randomisations=300)
+QUICK = Settings(resamples=200, randomizations=300)
 GOOD, BAD = two_systems()
 CHEXPERT = [name for name in METRICS if name.startswith("chexpert")]
 
@@ -64,13 +64,13 @@ def test_rows_of_a_corpus_figure_give_the_figure(name):
 
 @pytest.mark.parametrize("name", CHEXPERT)
 @pytest.mark.parametrize("uncertain", ["positive", "negative", "ignored"])
-def test_labelling_once_gives_the_same_scores(name, uncertain):
+def test_labeling_once_gives_the_same_scores(name, uncertain):
     predictions = [*BAD.predictions, "Possible pneumonia.", "Probable small effusion."]
     references = [*BAD.references, ["Pneumonia."], ["Cannot exclude pneumonia."]]
     expected = metric(name)(predictions, references, uncertain=uncertain)
-    labelled = Labelled(predictions, references)
-    assert labelled.knows(metric(name)) and not labelled.knows(metric("rougeL"))
-    score, rows = labelled.scored(metric(name), uncertain=uncertain)
+    labeled = Labeled(predictions, references)
+    assert labeled.knows(metric(name)) and not labeled.knows(metric("rougeL"))
+    score, rows = labeled.scored(metric(name), uncertain=uncertain)
     assert (score.value, score.name, score.convention) == (expected.value, expected.name, expected.convention)
     np.testing.assert_array_equal(score.per_sample, expected.per_sample)
     assert rows.of == FIGURE and rows.value == pytest.approx(expected.value)
@@ -84,7 +84,7 @@ def test_several_references_are_left_to_the_metric():
 
 def test_the_same_seed_gives_the_same_figures_and_another_does_not():
     runs = [
-        evaluate_reports(GOOD, ["bleu4"], compare=BAD, settings=Settings(resamples=100, randomisations=99, seed=seed))
+        evaluate_reports(GOOD, ["bleu4"], compare=BAD, settings=Settings(resamples=100, randomizations=99, seed=seed))
         for seed in (0, 0, 1)
     ]
     first, second, third = (json.dumps(run.to_json()) for run in runs)
@@ -110,7 +110,7 @@ def test_all_and_progress():
         seen.extend(row.name for row in rows)
         return rows
 
-    evaluation = evaluate_reports(pairs, ["all"], settings=Settings(resamples=9, randomisations=9), progress=progress)
+    evaluation = evaluate_reports(pairs, ["all"], settings=Settings(resamples=9, randomizations=9), progress=progress)
     assert seen == list(evaluation.results) == [row.name for row in METRICS.values() if not row.needs]
 
 

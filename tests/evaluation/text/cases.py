@@ -32,6 +32,6 @@ def split(corpus):
 
 
 def coco_form(corpus, words):
-    """(references, predictions) as pycocoevalcap wants them: id -> tokenised texts."""
+    """(references, predictions) as pycocoevalcap wants them: id -> tokenized texts."""
     joined = [(" ".join(words(said)), [" ".join(words(text)) for text in given]) for said, given in corpus]
     return {i: given for i, (_, given) in enumerate(joined)}, {i: [said] for i, (said, _) in enumerate(joined)}

@@ -116,7 +116,7 @@ def test_frequencies_of_no_corpus():
         document_frequencies([])
 
 
-def test_frequencies_of_another_tokeniser():
+def test_frequencies_of_another_tokenizer():
     frequencies = document_frequencies(["a b"], tokenizer="whitespace")
     with pytest.raises(InputError, match="frequencies: found whitespace words; expected coco words"):
         cider(["a"], ["a"], frequencies=frequencies)

@@ -42,7 +42,7 @@ def test_the_best_reference_counts_for_a_report_and_all_for_the_set():
     assert score.per_sample.tolist() == pytest.approx([4 / 5]) and score.value == pytest.approx(4 / 5)
 
 
-def test_any_tokeniser():
+def test_any_tokenizer():
     score = token_overlap(["ab"], ["bc"], tokenizer=list)
     assert score.value == pytest.approx(1 / 2) and "list words" in score.convention
 

@@ -1,4 +1,4 @@
-"""Tokenisers on sentences worked by hand, and what unknown ones answer."""
+"""Tokenizers on sentences worked by hand, and what unknown ones answer."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hf_medreport.evaluation.text.words import (
     find_tokenizer,
     mteval_words,
     rouge_words,
-    tokenise_pairs,
+    tokenize_pairs,
 )
 from hf_medreport.processing.input_error import InputError
 
@@ -63,7 +63,7 @@ def test_rouge_words_equal_rouge_score(text):
     assert rouge_words(text) == pytest.importorskip("rouge_score.tokenize").tokenize(text, None)
 
 
-def test_a_tokeniser_is_named_or_a_function():
+def test_a_tokenizer_is_named_or_a_function():
     assert find_tokenizer("whitespace") == ("whitespace", str.split)
     assert find_tokenizer(list) == ("list", list)
     with pytest.raises(
@@ -73,7 +73,7 @@ def test_a_tokeniser_is_named_or_a_function():
 
 
 def test_pairs_know_their_references():
-    pairs = tokenise_pairs(["a b", "c"], [["a", "a b c"], "d"], str.split)
+    pairs = tokenize_pairs(["a b", "c"], [["a", "a b c"], "d"], str.split)
     assert pairs.references == [["a"], ["a", "b", "c"], ["d"]]
     assert pairs.owner.tolist() == [0, 0, 1] and pairs.first.tolist() == [0, 2]
     assert [length.tolist() for length in pairs.lengths()] == [[2, 1], [1, 3, 1]]

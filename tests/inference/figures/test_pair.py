@@ -42,7 +42,7 @@ def test_both_views(pipe, films):
     assert {"\N{CHECK MARK} left effusion (correct)", "a test bench"} <= set(texts)
     assert any(text.startswith(report.classification) for text in texts)
     scales = {axes.images[0].get_clim() for axes in figure.axes if axes.images and axes.images[0].get_clim()[0] < 0}
-    assert len(scales) == 1  # the colours of both rows mean the same
+    assert len(scales) == 1  # the colors of both rows mean the same
 
 
 @pytest.mark.parametrize(("view", "other"), [("frontal", "lateral"), ("lateral", "frontal")])
@@ -55,7 +55,7 @@ def test_a_missing_view_is_said(pipe, films, view, other):
 
 
 def test_evidence_lies_over_its_own_view(pipe, films):
-    """All evidence in the upper left cell of the lateral half: the frontal panel has no colour, the lateral has."""
+    """All evidence in the upper left cell of the lateral half: the frontal panel has no color, the lateral has."""
     report = next(report_pairs([(films["f0"], films["l0"])], pipe))
     del report.sentences[1:]
     report.sentences[0].evidence = np.zeros((2, 4), np.float32)

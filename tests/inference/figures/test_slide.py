@@ -24,7 +24,7 @@ def test_the_tile_of_most_evidence_is_laid_over():
         drawn = evidence_map(slide, corners, 128, np.array([0.0, 1.0]), [])
     assert drawn.shape == (256, 256, 3)
     assert (drawn[:128] == 200).all()
-    # three quarters of pale yellow over a quarter of grey: (252, 255, 164) * 0.75 + 200 * 0.25
+    # three quarters of pale yellow over a quarter of gray: (252, 255, 164) * 0.75 + 200 * 0.25
     assert drawn[192, 192].tolist() == [239, 241, 173]
 
 

@@ -11,18 +11,18 @@ SLIDE = array_slide(glass(800, 400, (100, 100, 500, 300), (260, 160, 340, 240, (
 TILING = tile_slide(SLIDE, TileImageProcessor(patch_px=100, tissue="otsu"))
 
 
-def of_colour(picture, colour):
-    return (np.asarray(picture) == colour).all(axis=2)
+def of_color(picture, color):
+    return (np.asarray(picture) == color).all(axis=2)
 
 
 def test_outlines_holes_and_grid():
     picture = overlay(SLIDE, TILING, longest_px=400)
     assert picture.size == (400, 200) and picture.mode == "RGB"
-    for colour, (left, right) in ((OUTLINE, (50, 250)), (HOLE, (129, 170))):
-        columns = np.flatnonzero(of_colour(picture, colour).any(axis=0))
+    for color, (left, right) in ((OUTLINE, (50, 250)), (HOLE, (129, 170))):
+        columns = np.flatnonzero(of_color(picture, color).any(axis=0))
         assert abs(columns.min() - left) <= 3 and abs(columns.max() - right) <= 3
-    assert of_colour(picture, GRID).any()
-    assert not of_colour(picture, GRID)[:, 260:].any()
+    assert of_color(picture, GRID).any()
+    assert not of_color(picture, GRID)[:, 260:].any()
 
 
 def test_heat_fills_the_tiles_by_their_weight():
@@ -31,7 +31,7 @@ def test_heat_fills_the_tiles_by_their_weight():
     picture = np.asarray(overlay(SLIDE, TILING, longest_px=800, heat=heat)).astype(int)
     (x, y), last = TILING.coordinates[0], TILING.coordinates[-1]
     np.testing.assert_array_equal(picture[last[1] + 50, last[0] + 50], PINK)  # a tile of weight 0 stays as it is
-    # The strongest: 0.75 of the last colour (252, 255, 164), 0.25 of the slide (200, 100, 160).
+    # The strongest: 0.75 of the last color (252, 255, 164), 0.25 of the slide (200, 100, 160).
     np.testing.assert_allclose(picture[y + 50, x + 50], (239, 216, 163), atol=1)
 
 

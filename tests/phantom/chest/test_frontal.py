@@ -69,7 +69,7 @@ def test_another_visit_is_another_film_of_the_same_body():
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("size", [32, 97, 160])
-def test_shapes_types_and_use_of_the_grey_scale(size, style):
+def test_shapes_types_and_use_of_the_gray_scale(size, style):
     drawn = film(size=size, style=style)
     assert drawn.image.shape == drawn.lungs.shape == drawn.heart.shape == (size, size)
     assert drawn.image.dtype == np.uint8 and drawn.lungs.dtype == drawn.heart.dtype == bool

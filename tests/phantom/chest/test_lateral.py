@@ -46,7 +46,7 @@ def change(fact, patient, style="standard", size=SIZE):
     return (with_it.image.astype(float) - without.image.astype(float)) / 65535
 
 
-def centre(mask):
+def center(mask):
     """(row, column), as shares of the film."""
     return np.array([axis.mean() for axis in np.nonzero(mask)]) / len(mask)
 
@@ -75,7 +75,7 @@ def test_a_finding_lies_at_the_same_place_on_another_visit(fact):
         places = []
         for visit in (0, 1):
             drawn = film(fact, patient=patient, visit=visit)
-            places.append(centre(drawn.findings[fact]) - centre(drawn.lungs | drawn.heart))
+            places.append(center(drawn.findings[fact]) - center(drawn.lungs | drawn.heart))
         # Poses differ by at most 0.09 radians; no finding is farther than 0.45 from the middle of the lungs.
         assert np.abs(places[0] - places[1]).max() < 0.09 * 0.45
 
@@ -83,7 +83,7 @@ def test_a_finding_lies_at_the_same_place_on_another_visit(fact):
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("size", [32, 64, 97, 160])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_shapes_types_and_use_of_the_grey_scale(size, style, bits):
+def test_shapes_types_and_use_of_the_gray_scale(size, style, bits):
     drawn = film(size=size, style=style, bits=bits)
     assert drawn.image.shape == drawn.lungs.shape == drawn.heart.shape == (size, size)
     assert drawn.image.dtype == (np.uint8 if bits == 8 else np.uint16)
@@ -125,8 +125,8 @@ def test_heights_are_those_of_the_frontal_film(kind, side, style):
         for zone in ZONES:
             fact = a_fact(kind, side, zone)
             both = [draw((fact,), patient, SIZE, style) for draw in (draw_frontal, draw_lateral)]
-            frontal, lateral = (centre(drawn.findings[fact])[0] for drawn in both)
-            # The tilt moves what lies 0.35 from the middle by up to 0.016; frayed edges move a patch's centre.
+            frontal, lateral = (center(drawn.findings[fact])[0] for drawn in both)
+            # The tilt moves what lies 0.35 from the middle by up to 0.016; frayed edges move a patch's center.
             assert abs(frontal - lateral) < 0.05
             heights.append(lateral)
         assert min(np.diff(heights)) > 0.1
@@ -210,7 +210,7 @@ def test_a_possible_finding_has_about_half_the_contrast(kind):
 def test_a_nodule_has_its_size():
     for size_mm in (12, 24, 44):
         fact = a_fact("nodule", size_mm=size_mm)
-        area = film(fact, size=400).findings[fact].sum()  # at 400 px a pixel is a millimetre
+        area = film(fact, size=400).findings[fact].sum()  # at 400 px a pixel is a millimeter
         assert np.sqrt(4 * area / np.pi) == pytest.approx(size_mm, rel=0.2)
 
 

@@ -63,7 +63,7 @@ def test_blocks_join_without_seams(monkeypatch, mpp):
 
 def test_truth_is_what_lies_in_the_region(slide):
     everything = slide.truth(0, 0, SIZE, SIZE)
-    assert set(everything) == {"tissue", "tumour", "necrosis", "inflammation", "node", "ink", "pen"}
+    assert set(everything) == {"tissue", "tumor", "necrosis", "inflammation", "node", "ink", "pen"}
     assert all(0 < share < 1 for share in everything.values())
     # Quarters add up to the whole, also where they cut cells of the grid.
     cuts = [(0, 301), (301, SIZE - 301)]
@@ -83,8 +83,8 @@ def test_tissue_is_stained_and_glass_is_white(slide, whole):
     assert green < min(red, blue) - 25  # pink and violet
     assert whole[maps["node"]].mean() < whole[maps["tissue"] & ~maps["node"]].mean() - 25
     assert whole[maps["ink"]].mean() < 110
-    necrosis, tumour = maps["necrosis"] & ~maps["pen"], maps["tumour"] & ~maps["necrosis"] & ~maps["pen"]
-    assert whole[necrosis].mean() > whole[tumour].mean() + 12
+    necrosis, tumor = maps["necrosis"] & ~maps["pen"], maps["tumor"] & ~maps["necrosis"] & ~maps["pen"]
+    assert whole[necrosis].mean() > whole[tumor].mean() + 12
 
 
 def test_the_held_back_style_is_darker_and_noisier(whole):

@@ -1,4 +1,4 @@
-"""The recipe of system 002: from each source, resumed, and in two processes."""
+"""The recipe of layer-wise anatomical attention: from each source, resumed, and in two processes."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Training of system 001 that is killed at any moment ends with the bytes of a run that never was, stages and all."""
+"""Training of the multi-task chest X-ray, in stages, killed at any time ends with the bytes of a run that was not."""
 
 import random
 import subprocess

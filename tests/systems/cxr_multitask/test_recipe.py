@@ -1,4 +1,4 @@
-"""The recipe of system 001: from each source, each task alone, in stages, resumed, and as published."""
+"""The recipe of the multi-task chest X-ray: from each source, each task alone, in stages, resumed, and as published."""
 
 import hashlib
 import json
@@ -95,7 +95,7 @@ def films(seed):
 
 @pytest.fixture
 def pairs(tmp_path):
-    """A table of six made-up pairs; the second lacks the lateral film and the third the verdict."""
+    """A table of six made-up pairs; the second lacks the lateral film and the third the classification."""
     rows = ["frontal,lateral,impression,label"]
     for case in range(6):
         names = [f"{case}_{view}.png" for view in ("frontal", "lateral")]
@@ -196,7 +196,11 @@ def test_phantom_end_to_end(tmp_path):
     assert isinstance(pipe({"frontal": frontal, "lateral": lateral})[0]["generated_text"], str)
 
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["training_records"] == 9 and manifest["model"]["tasks"] == ["reconstruction", "verdict", "report"]
+    assert manifest["training_records"] == 9 and manifest["model"]["tasks"] == [
+        "reconstruction",
+        "classification",
+        "report",
+    ]
     assert manifest["training"]["seed"] == 0 and "torch" in manifest["versions"] and manifest["inputs"] == {}
 
 
@@ -291,7 +295,7 @@ def test_stages_train_more_of_the_encoder_and_a_killed_run_resumes_in_its_stage_
     ("tasks", "taught"),
     [
         ("reconstruction", {"encoder", "frontal_decoder", "lateral_decoder"}),
-        ("verdict", {"encoder", "classifier", "missing_view"}),
+        ("classification", {"encoder", "classifier", "missing_view"}),
         ("report", {"encoder", "decoder", "missing_view"}),
     ],
 )
@@ -354,7 +358,7 @@ def test_the_best_weights_are_saved_also_by_a_finished_run_resumed(published):
 
 
 def test_frontal_films_alone(pairs):
-    """A table without the columns of lateral film and verdict: what there is, is learned."""
+    """A table without the columns of lateral film and classification: what there is, is learned."""
     absent = {"lateral_column": None, "label_column": None, "tasks": ["reconstruction", "report"]}
     run("cxr_multitask", table_configuration(pairs, **absent), [])
     row = next(row for row in log_of(pairs / "run") if "loss" in row)
@@ -390,9 +394,14 @@ BEFORE_ANY_WORK = [
     ),
     (
         {"tasks": ["report", "verdikt"]},
-        "tasks: found 'verdikt'; expected one or more of reconstruction, verdict, report; correct it",
+        "tasks: found 'verdikt'; expected one or more of reconstruction, classification, report; correct it",
     ),
-    ({"tasks": []}, "tasks: found none; expected one or more of reconstruction, verdict, report; correct it"),
+    (
+        {"tasks": ["verdict"]},
+        "tasks: found 'verdict'; expected one or more of reconstruction, classification, report; "
+        "it is called 'classification' now",
+    ),
+    ({"tasks": []}, "tasks: found none; expected one or more of reconstruction, classification, report; correct it"),
     (
         {"per_device_train_batch_size": 1},
         "per_device_train_batch_size: found 1; expected 2 or more, for batch norm; raise it",

@@ -1,4 +1,4 @@
-"""The recipe of system 000: from each source, resumed, and as published."""
+"""The recipe of HistGen: from each source, resumed, and as published."""
 
 import json
 from pathlib import Path
@@ -140,7 +140,7 @@ def test_the_paper_s_recipe_on_its_layout(tmp_path, annotation):
     assert processor.image_processor.patch_px == 512 and processor.image_processor.tissue == "tcga"
 
 
-def test_the_published_optimiser(tmp_path, annotation):
+def test_the_published_optimizer(tmp_path, annotation):
     """Adam with amsgrad, gradients cut by value, the rate times 0.8 after each epoch."""
     seen = []
 
@@ -230,6 +230,11 @@ def test_arguments_that_do_not_go_together(tmp_path, changes, message):
     assert str(error.value) == message
 
 
+def test_an_argument_by_its_old_name(tmp_path):
+    with pytest.raises(InputError, match="unknown field 'published_optimiser'; .* 'published_optimizer' now"):
+        run("histgen", configuration(tmp_path, **TINY, published_optimiser=True), [])
+
+
 def test_features_of_another_width_than_the_model(tmp_path, annotation):
     changes = {"model": {"feature_size": 768, **SIZES}, **annotation}
     with pytest.raises(InputError) as error:
@@ -238,12 +243,12 @@ def test_features_of_another_width_than_the_model(tmp_path, annotation):
     assert str(error.value) == expected + "or leave it out"
 
 
-def test_restained_tiles_keep_their_place_and_change_their_colour():
+def test_restained_tiles_keep_their_place_and_change_their_color():
     tiles = np.full((64, 8, 8, 3), 128, np.uint8)
     tiles[:, :, :4] = 250
     varied = restained(tiles, np.random.default_rng(0))
     assert varied.dtype == np.uint8 and varied.shape == tiles.shape
     bright, dark = varied[:, :, :3].mean(axis=(1, 2)), varied[:, :, 5:].mean(axis=(1, 2))
     assert (bright > dark).all()  # what was bright stays brighter in every channel
-    assert bright.std(axis=0).min() > 5 and dark.std(axis=0).min() > 15  # no two tiles of one colour
+    assert bright.std(axis=0).min() > 5 and dark.std(axis=0).min() > 15  # no two tiles of one color
     assert np.array_equal(varied, restained(tiles, np.random.default_rng(0)))

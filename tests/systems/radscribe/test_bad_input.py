@@ -1,4 +1,4 @@
-"""What the recipe of system 004 refuses, and exactly what it says: arguments, tables, folders that do not fit."""
+"""What the recipe of RadScribe refuses, and exactly what it says: arguments, tables, folders that do not fit."""
 
 import json
 import tarfile
@@ -109,7 +109,7 @@ def corpus(tmp_path_factory):
     for split in ("train", "valid"):
         rows = [json.loads(line) for line in (folder / f"{split}.jsonl").read_text().splitlines()]
         lines = [json.dumps({key: value for key, value in row.items() if key != "label"}) for row in rows]
-        (folder / f"{split}_unlabelled.jsonl").write_text("\n".join(lines) + "\n")
+        (folder / f"{split}_unlabeled.jsonl").write_text("\n".join(lines) + "\n")
         lines[0] = json.dumps(rows[0])
         (folder / f"{split}_some.jsonl").write_text("\n".join(lines) + "\n")
     with tarfile.open(folder / "train.tar.gz") as archive:
@@ -140,12 +140,12 @@ FROM_TABLES = [
         "labels_column, or set label_mode to none",
     ),
     (
-        {"label_mode": "predicted", "train_data": ["CORPUS/train_unlabelled.jsonl"]},
+        {"label_mode": "predicted", "train_data": ["CORPUS/train_unlabeled.jsonl"]},
         "train_data: found 8 of 8 records without labels, and label_mode predicted; expected labels of some; name "
         "labels_column, or set label_mode to none",
     ),
     (
-        {"label_mode": "oracle", "validation_data": "CORPUS/valid_unlabelled.jsonl"},
+        {"label_mode": "oracle", "validation_data": "CORPUS/valid_unlabeled.jsonl"},
         "validation_data: found 3 of 3 records without labels, and label_mode oracle; expected labels of all; name "
         "labels_column, or set label_mode to none",
     ),

@@ -6,12 +6,12 @@ import pytest
 
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
-from tests.labelled import save_labelled
+from tests.labeled import save_labeled
 
 
 @pytest.fixture
 def folder(tmp_path):
-    return save_labelled("oracle", tmp_path / "model")
+    return save_labeled("oracle", tmp_path / "model")
 
 
 def test_a_missing_one(folder):

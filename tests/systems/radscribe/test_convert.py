@@ -385,7 +385,7 @@ def test_the_command(capsys, words, golden_file):
         f"written: {out} (image encoder vit, labels oracle)",
         f"not carried: decoder.t5.encoder ({T5_ENCODER}), encoder.img_encoder.model.pooler (2)",
         "unexpected keys: none",
-        "this model is told labels that RadScribe takes from the very report it is to write",
+        "this model is given labels that RadScribe takes from the very report it is to write",
     ]
     wrong = ["--image-encoder", "resnet101"]
     code, _, err = run(capsys, "convert", "radscribe", golden_file, "--out", out, *flags, *folders, *wrong)

@@ -7,7 +7,7 @@ import torch
 
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.radscribe.freezing import PHASES, FreezingByEpoch, freeze, is_trainable, trainable
-from hf_medreport.systems.radscribe.two_rates import GroupRates, optimiser
+from hf_medreport.systems.radscribe.two_rates import GroupRates, two_rate_optimizer
 from tests.training.radscribe_golden import golden, original_name, tiny_radscribe
 
 # The original's phases -> ours that repeat them.
@@ -42,11 +42,11 @@ def test_the_originals_tables(case, phase):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_originals_optimiser_groups(case):
+def test_the_originals_optimizer_groups(case):
     encoder, decoder = golden("freezing")[case]["optimizer_group_sizes"]
     model = tiny_radscribe(*CASES[case])
     freeze(model, "finetune")  # what is frozen is in them too
-    groups = optimiser(model, GroupRates(1e-4), GroupRates(1e-4)).param_groups
+    groups = two_rate_optimizer(model, GroupRates(1e-4), GroupRates(1e-4)).param_groups
     pooled = POOLER if case.startswith("ViT") else 0
     assert [len(group["params"]) for group in groups] == [encoder - pooled, decoder]
 

@@ -1,4 +1,4 @@
-"""Training of system 004 that is killed at any moment ends with the bytes of a run that never was: phases of freezing,
+"""Training of RadScribe that is killed at any moment ends with the bytes of a run that never was: phases of freezing,
 accumulation, two rates and epochs in the middle and all; and two processes give what one gives.
 """
 

@@ -1,4 +1,4 @@
-"""The recipe of system 004: from each source, in each label mode, and as published."""
+"""The recipe of RadScribe: from each source, in each label mode, and as published."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModel, GenerationConfig, T5ForConditionalGeneration, ViTConfig, ViTModel, pipeline
 
-from hf_medreport.data.collator import LabelledCollator
+from hf_medreport.data.collator import LabeledCollator
 from hf_medreport.dataset_scripts.mimic_cxr import MimicCxr
 from hf_medreport.dataset_scripts.parts.tables import prepare
 from hf_medreport.hub.publish import check_folder
@@ -65,8 +65,8 @@ def log_of(checkpoint) -> list[dict]:
 
 def seen(monkeypatch) -> list[dict]:
     """The records that the collator gets, as they come."""
-    records, call = [], LabelledCollator.__call__
-    monkeypatch.setattr(LabelledCollator, "__call__", lambda self, batch: records.extend(batch) or call(self, batch))
+    records, call = [], LabeledCollator.__call__
+    monkeypatch.setattr(LabeledCollator, "__call__", lambda self, batch: records.extend(batch) or call(self, batch))
     return records
 
 

@@ -1,4 +1,4 @@
-"""Two epochs of the original's training, repeated: its weights, our model, optimiser, schedule and freezing.
+"""Two epochs of the original's training, repeated: its weights, our model, optimizer, schedule and freezing.
 
 The loop is the original's with its slips: gradients left over from an epoch leak into the next, the last update does
 not step the schedule, and fine-tuning begins with a single update of the encoder at rate 0.
@@ -11,7 +11,7 @@ import torch
 
 from hf_medreport.systems.radscribe.freezing import freeze
 from hf_medreport.systems.radscribe.trainer import EpochLosses
-from hf_medreport.systems.radscribe.two_rates import GroupRates, optimiser, schedule, updates
+from hf_medreport.systems.radscribe.two_rates import GroupRates, schedule, two_rate_optimizer, updates
 from tests.training.radscribe_golden import golden, golden_radscribe
 
 
@@ -24,7 +24,7 @@ def repeated(run: dict) -> tuple[list[dict], list[list]]:
     model, vectors = golden_radscribe().train(), golden("vectors")
     batches, accumulation = run["micro_batches_per_epoch"], run["accumulation"]
     rates = group_rates(run["encoder"]), group_rates(run["decoder"])
-    optimizer = optimiser(model, *rates)
+    optimizer = two_rate_optimizer(model, *rates)
     scheduler = schedule(optimizer, updates(batches, run["epochs"], accumulation), *rates)
     log, updated, step = [], [], 0
 

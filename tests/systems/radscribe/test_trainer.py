@@ -1,4 +1,4 @@
-"""The trainer of system 004: what it logs and where, its rates, accumulation, mixed precision, resuming, stopping."""
+"""The trainer of RadScribe: what it logs and where, its rates, accumulation, mixed precision, resuming, stopping."""
 
 import json
 import math

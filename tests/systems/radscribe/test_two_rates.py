@@ -1,4 +1,4 @@
-"""Two groups and their rates: the original's values, the formula's laws, and what an optimiser makes of them."""
+"""Two groups and their rates: the original's values, the formula's laws, and what an optimizer makes of them."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.systems.radscribe.two_rates import GroupRates, factor, optimiser, schedule, updates
+from hf_medreport.systems.radscribe.two_rates import GroupRates, factor, schedule, two_rate_optimizer, updates
 
 ENCODER, DECODER = GroupRates(5e-5, 1e-5, 0.01), GroupRates(1e-4, 2e-5, 0.005)
 
@@ -23,7 +23,7 @@ class TwoParts(nn.Module):
 
 def rates_met(count: int, total: int, encoder: GroupRates, decoder: GroupRates) -> list[list[float]]:
     """Both groups' rates at each of the first updates, as a training loop meets them."""
-    optimizer = optimiser(TwoParts(), encoder, decoder)
+    optimizer = two_rate_optimizer(TwoParts(), encoder, decoder)
     scheduler = schedule(optimizer, total, encoder, decoder)
     met = []
     for _ in range(count):
@@ -86,7 +86,7 @@ def test_a_rate_climbs_then_falls_between_floor_and_top(rates, total):
 def test_groups_their_decay_and_a_tensor_with_two_names():
     model = TwoParts()
     model.encoder.requires_grad_(False)  # a later phase may free it
-    groups = optimiser(model, ENCODER, DECODER).param_groups
+    groups = two_rate_optimizer(model, ENCODER, DECODER).param_groups
     assert [len(group["params"]) for group in groups] == [2, 2]  # the head is the decoder's weight
     assert {id(p) for group in groups for p in group["params"]} == {id(p) for p in model.parameters()}
     assert [group["weight_decay"] for group in groups] == [0.01, 0.005]
@@ -97,7 +97,7 @@ def test_what_is_frozen_is_left_alone_by_decay_too():
     model = TwoParts()
     model.encoder.requires_grad_(False)
     before = model.encoder.weight.clone(), model.decoder.weight.clone()
-    optimizer = optimiser(model, GroupRates(0.1, 0.1, 0.5), GroupRates(0.1, 0.1, 0.5))
+    optimizer = two_rate_optimizer(model, GroupRates(0.1, 0.1, 0.5), GroupRates(0.1, 0.1, 0.5))
     model.decoder(model.encoder(torch.ones(1, 2))).sum().backward()
     optimizer.step()
     assert torch.equal(model.encoder.weight, before[0]) and not torch.equal(model.decoder.weight, before[1])
@@ -105,12 +105,12 @@ def test_what_is_frozen_is_left_alone_by_decay_too():
 
 def test_the_schedule_goes_on_where_its_state_was_saved():
     whole = rates_met(12, 10, ENCODER, DECODER)
-    optimizer = optimiser(TwoParts(), ENCODER, DECODER)
+    optimizer = two_rate_optimizer(TwoParts(), ENCODER, DECODER)
     scheduler = schedule(optimizer, 10, ENCODER, DECODER)
     for _ in range(5):
         optimizer.step()
         scheduler.step()
-    resumed = optimiser(TwoParts(), ENCODER, DECODER)
+    resumed = two_rate_optimizer(TwoParts(), ENCODER, DECODER)
     going_on = schedule(resumed, 10, ENCODER, DECODER)
     resumed.load_state_dict(optimizer.state_dict())
     going_on.load_state_dict(scheduler.state_dict())

@@ -1,4 +1,4 @@
-"""The warm-up schedule: its values, its peak, and what an optimiser makes of it."""
+"""The warm-up schedule: its values, its peak, and what an optimizer makes of it."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def test_the_peak_is_at_the_warm_up(warmup, d_model):
     assert max(rising + falling) == pytest.approx(peak)
 
 
-def test_the_optimisers_rate_is_a_factor():
+def test_the_optimizers_rate_is_a_factor():
     assert rates(5, lr=2.0) == pytest.approx([2 * rate for rate in rates(5)])
 
 

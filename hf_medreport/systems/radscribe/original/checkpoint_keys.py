@@ -1,4 +1,4 @@
-"""What the originals of system 004 call their tensors, and what we call them.
+"""What the originals of RadScribe call their tensors, and what we call them.
 
 RadScribe's own checkpoint holds `encoder.*` (its MedViLL) and `decoder.t5.*`; MedViLL's holds `enc.*` and the heads of
 its pre-training. Below these prefixes the names of BERT's and of the image parts are the same. A tensor that serves
@@ -171,6 +171,7 @@ def image_key(key: str, image_encoder: str | None) -> str | None:
 
 
 def vit_key(key: str) -> str:
+    """Our name for a tensor of the original's ViT."""
     match = re.fullmatch(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)", key)
     if match is None:
         return f"vit.{key}"

@@ -1,4 +1,4 @@
-"""The sizes of system 004 from the shapes of its tensors, under our names.
+"""The sizes of RadScribe from the shapes of its tensors, under our names.
 
 No shape tells the number of heads (the published models' are width / 64), the pixels a CNN was trained with, how many
 of its places are tokens, how long the text is, or from which distance on T5 calls all words far.
@@ -64,6 +64,7 @@ def bert_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | Non
 
 
 def vit_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+    """Of a ViT; heads leave no trace in shapes."""
     width, _, patch, _ = shape(name, weights, VIT + "embeddings.patch_embeddings.projection.weight", 4)
     positions = shape(name, weights, VIT + "embeddings.position_embeddings", 3)[1] - 1  # one is the class token's
     return {
@@ -77,11 +78,13 @@ def vit_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None
 
 
 def chexnet_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+    """Of CheXNet's DenseNet."""
     prefix = WEIGHTS_OF["chexnet121"]
     return densenet_sizes(name, {key.removeprefix(prefix): value for key, value in weights.items()}, TORCH)
 
 
 def resnet_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+    """Of a ResNet's three stages."""
     stages = [f"{RESNET}encoder.stages.{index}.layers." for index in range(3)]
     return {
         "embedding_size": shape(name, weights, RESNET + "embedder.embedder.convolution.weight", 4)[0],
@@ -91,6 +94,7 @@ def resnet_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | N
 
 
 def patch_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+    """Of plain patches."""
     return {"patch_size": shape(name, weights, "image_encoder.patches.weight", 4)[2]}
 
 

@@ -1,4 +1,4 @@
-"""Scores of generated reports by the names under which system 004 logs them.
+"""Scores of generated reports by the names under which RadScribe logs them.
 
     ReportMetrics(tokenizer, samples, facts=OriginalFigures(tokenizer, linker="terms.tsv"))
 

@@ -1,4 +1,4 @@
-"""The figures that system 004 logs, by its own names."""
+"""The figures that RadScribe logs, by its own names."""
 
 import pytest
 

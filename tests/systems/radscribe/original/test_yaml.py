@@ -184,7 +184,7 @@ BAD = [
         {"img_encodr": "ViT"},
         "img_encodr: found an unknown key; expected a key of RadScribe's YAML; did you mean 'img_encoder'?",
     ),
-    ({"colour": 1}, "colour: found an unknown key; expected a key of RadScribe's YAML; take it out"),
+    ({"color": 1}, "color: found an unknown key; expected a key of RadScribe's YAML; take it out"),
     ({7: 1}, "7: found an unknown key; expected a key of RadScribe's YAML; take it out"),
     ({"epochs": "absent"}, "epochs: found none; expected a whole number; add it: the original has no default"),
     (

@@ -1,6 +1,6 @@
-"""The metrics on CheXpert labels by rule, with each text labelled once for all of them.
+"""The metrics on CheXpert labels by rule, with each text labeled once for all of them.
 
-Twelve metrics ask for the same labels, and labelling is nearly all of their time. The scores are those of the metrics
+Twelve metrics ask for the same labels, and labeling is nearly all of their time. The scores are those of the metrics
 themselves (a test holds them equal); beside them stand the counts of each report, of which micro and macro figures are
 ratios, for the intervals.
 """
@@ -10,18 +10,18 @@ from functools import cached_property
 import numpy as np
 
 from hf_medreport.evaluation.clinical.label_scores import columns_of, label_counts, score_labels
-from hf_medreport.evaluation.clinical.labeller import label_reports
+from hf_medreport.evaluation.clinical.labeler import label_reports
 from hf_medreport.evaluation.registry import Metric
 from hf_medreport.evaluation.reports.resampling import FIGURE, Resampled
 from hf_medreport.evaluation.score import Score
 
-__all__ = ["Labelled"]
+__all__ = ["Labeled"]
 
 FUNCTION = "clinical.label_scores:chexpert"
 DEFAULTS = {"figure": "f1", "average": "micro", "observations": 14, "uncertain": "positive"}
 
 
-class Labelled:
+class Labeled:
     """The labels of predictions and references, made when first asked for.
 
     Args:

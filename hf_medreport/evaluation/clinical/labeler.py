@@ -4,7 +4,7 @@ The report is cut into sections, these into sentences, and a sentence into claus
 the rules that read the phantom's reports (`phantom.parser`). Every concept of `observations` that a clause names is a
 `Mention`. It is
 
-- not labelled, if it is asked or remembered ("evaluate for", "history of"),
+- not labeled, if it is asked or remembered ("evaluate for", "history of"),
 - negative after a negation, before "has resolved", or by itself ("normal heart size"),
 - uncertain after a doubt ("may represent", "possible"), before one ("cannot be excluded") and as one of two
   alternatives ("atelectasis or infiltrate"), but not as the subject of one ("opacity, which may be pneumonia"),

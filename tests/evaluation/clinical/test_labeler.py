@@ -1,6 +1,6 @@
-"""The labeller against sentences labelled by hand, half of them never looked at, and exactly on the phantom's grammar.
+"""The labeler against sentences labeled by hand, half of them never looked at, and exactly on the phantom's grammar.
 
-The sentences were written and labelled by meaning before the labeller, by the guideline in `observations`' docstring;
+The sentences were written and labeled by meaning before the labeler, by the guideline in `observations`' docstring;
 `places` are those of positive and uncertain labels.
 """
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hf_medreport.evaluation.clinical.labeller import find_mentions, label_report, label_reports
+from hf_medreport.evaluation.clinical.labeler import find_mentions, label_report, label_reports
 from hf_medreport.evaluation.clinical.observations import CONCEPTS, OBSERVATIONS, PATHOLOGIES, STATUSES
 from hf_medreport.phantom.chest.findings import KINDS, Fact
 from hf_medreport.phantom.chest.grammar import WORDINGS, write_report
@@ -243,7 +243,7 @@ opacity heart normal enlarged clear lungs fracture tube but there is has resolve
 
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from([*WORDS.split(), "\n"])).map(" ".join)))
-def test_no_text_makes_the_labeller_fail(text):
+def test_no_text_makes_the_labeler_fail(text):
     labels = label_report(text)
     assert list(labels) == list(OBSERVATIONS) and set(labels.values()) <= set(STATUSES)
     strongest = {one.observation for one in find_mentions(text) if one.status == "positive"} - {None}

@@ -11,7 +11,7 @@ ROW = system("radscribe")
 LABEL_TOKENS = 60  # of one letter each: room for a few names
 
 
-def labelled(mode: str, fit: str = "stretch"):
+def labeled(mode: str, fit: str = "stretch"):
     """Model and processor; the head of a model that predicts labels is random, so it names about half of them."""
     films = FilmImageProcessor(size=32, mask_size=16, fit=fit)
     processor = ROW.resolve("processor")(
@@ -25,11 +25,11 @@ def labelled(mode: str, fit: str = "stretch"):
     return model, processor
 
 
-def labelled_pipe(mode: str, fit: str = "stretch") -> MedicalReportPipeline:
-    model, processor = labelled(mode, fit)
+def labeled_pipe(mode: str, fit: str = "stretch") -> MedicalReportPipeline:
+    model, processor = labeled(mode, fit)
     model.config.name_or_path = f"radscribe-{mode}"
     return MedicalReportPipeline(model=model, processor=processor, task="image-to-text")
 
 
-def save_labelled(mode: str, folder, fit: str = "stretch"):
-    return save_folder(*labelled(mode, fit), folder)
+def save_labeled(mode: str, folder, fit: str = "stretch"):
+    return save_folder(*labeled(mode, fit), folder)
