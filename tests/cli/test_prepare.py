@@ -96,7 +96,7 @@ def test_a_dry_run_of_chexpert_plus_counts_and_writes_nothing(capsys, tmp_path):
     code, out, err = run(capsys, "prepare", "chexpert-plus", plus, "--images", plus / "PNG", "--dry-run")
     assert code == 0 and err == "" and list(tmp_path.iterdir()) == [plus]
     assert out.splitlines()[0] == "films in the tables                        7"
-    assert out.splitlines()[-1] == "of these labeled                          3"
+    assert out.splitlines()[-1] == "of these labeled                           3"
 
 
 @pytest.mark.parametrize("verb", ["mimic-cxr", "chexpert-plus"])

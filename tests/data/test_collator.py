@@ -42,7 +42,7 @@ class TestLabels:
         processor = labeled("oracle")[1]
         records = [self.RECORDS[0], {**self.RECORDS[1], "labels": []}]
         batch = LabeledCollator(processor, "oracle")(records)
-        assert processor.told_labels(batch["label_ids"]) == [["Edema"], []] and "label_targets" not in batch
+        assert processor.given_labels(batch["label_ids"]) == [["Edema"], []] and "label_targets" not in batch
 
     def test_a_model_that_predicts_learns_them(self):
         batch = LabeledCollator(labeled("predicted")[1], "predicted", max_length=2)(list(self.RECORDS))

@@ -97,14 +97,38 @@ def test_which_checkpoint_a_run_goes_on_from(tmp_path):
         if state:
             (tmp_path / f"checkpoint-{step}" / "trainer_state.json").touch()
 
-    def point(asked, output=tmp_path):
-        return recipe.resume_point(SimpleNamespace(resume_from_checkpoint=asked, output_dir=str(output)))
+    def point(asked, output=tmp_path, resume=False):
+        arguments = {"resume_from_checkpoint": asked, "resume": resume, "output_dir": str(output)}
+        return recipe.resume_point(SimpleNamespace(**arguments))
 
-    assert point("true") == point(True) == tmp_path / "checkpoint-10"
-    assert point(str(tmp_path / "checkpoint-2")) == tmp_path / "checkpoint-2"
+    assert point("true") == point(True) == point(None, resume=True) == tmp_path / "checkpoint-10"
+    assert point(str(tmp_path / "checkpoint-2"), resume=True) == tmp_path / "checkpoint-2"
     assert point(None) is None and point("true", tmp_path / "empty") is None
     expected = "resume_from_checkpoint: found no folder absent; expected true or a checkpoint folder; check the path"
     assert refused(lambda: point("absent")) == expected
+
+
+@pytest.mark.parametrize("left", ["manifest.json", "checkpoint-2/model.safetensors"])
+def test_an_older_run_is_gone_on_with_or_removed(tmp_path, left):
+    (tmp_path / left).parent.mkdir(exist_ok=True)
+    (tmp_path / left).touch()
+    (tmp_path / "warm-up").mkdir()
+
+    def arguments(**asked):
+        unasked = {"resume": False, "resume_from_checkpoint": None, "overwrite": False}
+        return SimpleNamespace(**unasked | asked, output_dir=str(tmp_path))
+
+    assert refused(lambda: recipe.refuse_older_run(arguments())) == (
+        f"{tmp_path.name}: found an older run; expected a folder without; "
+        "go on with `resume`, begin anew with `overwrite`, or choose another `output_dir`"
+    )
+    for asked in ({"resume": True}, {"resume_from_checkpoint": "true"}, {"overwrite": True}):
+        recipe.refuse_older_run(arguments(**asked))
+    both = "overwrite: found it beside `resume`; expected one of the two; leave out the other"
+    assert refused(lambda: recipe.refuse_older_run(arguments(resume=True, overwrite=True))) == both
+    recipe.remove_older_run(arguments())
+    assert [path.name for path in tmp_path.iterdir()] == ["warm-up"]
+    recipe.refuse_older_run(arguments())
 
 
 @pytest.mark.parametrize(
