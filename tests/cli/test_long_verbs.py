@@ -223,7 +223,7 @@ def test_a_killed_evaluation_goes_on(capsys, evaluated, tmp_path):
     assert contents(out) == contents(tmp_path / "whole")
     entries = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
     assert [entry["id"] for entry in entries] == [f"case {index}" for index in range(4)]
-    assert set(entries[0]["record"]) == {"model", "blinded", "told"}
+    assert set(entries[0]["record"]) == {"model", "blinded", "given"}
 
 
 def after_a_batch(failure: BaseException):
