@@ -27,16 +27,22 @@ def best_seconds(functions: dict[str, Callable], rounds: int) -> dict[str, float
     return {name: round(min(times), 3) for name, times in seconds.items()}
 
 
-def write_result(name: str, figures: dict) -> None:
-    """Print the figures and keep them as `results/NAME.json`."""
-    machine = {
+def machine() -> dict:
+    """What a result was measured on."""
+    return {
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-    text = json.dumps({"command": f"python benchmarks/speed/{name}.py", **figures, "machine": machine}, indent=2)
+
+
+def write_result(name: str, figures: dict) -> None:
+    """Print the figures and keep them as `results/NAME.json`; those that say their `machine` were measured there."""
+    figures = {"command": f"python benchmarks/speed/{name}.py", **figures}
+    figures.setdefault("machine", machine())
+    text = json.dumps(figures, indent=2)
     RESULTS.mkdir(exist_ok=True)
     write_text(RESULTS / f"{name}.json", text + "\n")
     print(text)

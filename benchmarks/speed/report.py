@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import RESULTS, write_result
+from measure import RESULTS, machine, write_result
 
 ROUNDS, BOUND = 5, 2.0
 FILMS, PAIRS, SIDE_PX = 20, 5, 1024  # drawn
@@ -69,13 +69,8 @@ def over_imports() -> dict:
 def beside(before: Path) -> dict:
     """Of drawn films and pairs with their pictures, here and in the checkout `before`."""
     commit = subprocess.run(["git", "-C", before, "rev-parse", "--short", "HEAD"], check=True, capture_output=True)
-    figures = {
-        "commit": commit.stdout.decode().strip(),
-        "films": FILMS,
-        "pairs": PAIRS,
-        "side_px": SIDE_PX,
-        "threads": 1,
-    }
+    figures = {"command": "python benchmarks/speed/report.py --before CHECKOUT"}
+    figures |= {"commit": commit.stdout.decode().strip(), "films": FILMS, "pairs": PAIRS, "side_px": SIDE_PX}
     with tempfile.TemporaryDirectory() as folder:
         for what, images in drawn(Path(folder)).items():
             commands = {
@@ -94,7 +89,7 @@ def beside(before: Path) -> dict:
                 | {"ratio": round(best["before"][place] / best["after"][place], 2)}
                 for place, kind in enumerate(("seconds", "user_seconds"))
             }
-    return {"before": figures}
+    return {"before": figures | {"machine": machine() | {"threads": 1}}}
 
 
 def drawn(folder: Path) -> dict[str, list[str]]:
@@ -114,8 +109,10 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="A checkout of the version to stand beside.")
     before = parser.parse_args().before
     older = json.loads((RESULTS / "report.json").read_text(encoding="utf-8"))
-    kept = {name: older[name] for name in older if name not in ("command", "machine")}
-    write_result("report", kept | (over_imports() if before is None else beside(before.resolve())))
+    if before is None:
+        write_result("report", over_imports() | {name: older[name] for name in older if name == "before"})
+    else:
+        write_result("report", older | beside(before.resolve()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hf_medreport.evaluation.phantom.keeping import Keeper
+from hf_medreport.evaluation.phantom.keeping import Keeper, in_one_line
 from hf_medreport.evaluation.phantom.labels import scored_labels
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
@@ -85,7 +85,8 @@ def evaluate_drawn(
     if evidence:
         batches = {"batch_size": batch_size} if scorer.batched_evidence else {}
         score = named(scorer.evidence)
-        scores["evidence"] = score(pipe, **options, **batches, prevalence=prevalence or "balanced")
+        with in_one_line("evidence"):
+            scores["evidence"] = score(pipe, **options, **batches, prevalence=prevalence or "balanced")
     return scores
 
 

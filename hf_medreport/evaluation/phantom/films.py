@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hf_medreport.evaluation.clinical.label_scores import FIGURES
-from hf_medreport.evaluation.phantom.keeping import Keeper, written_of
+from hf_medreport.evaluation.phantom.keeping import Keeper, in_one_line, written_of
 from hf_medreport.evaluation.phantom.labels import LABEL_WORDS, label_head_interval, score_label_head, scored_labels
 from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.reports.resampling import FIGURE, resampled
@@ -228,7 +228,8 @@ def evaluate_phantom(
     if row.text_metrics:
         _add_text_scores(scores, written, row.text_metrics)
     if row.tasks:
-        tasks["tasks"] = named(row.tasks[0])(pipe, **drawn, batch_size=batch_size, progress=progress)
+        with in_one_line("other tasks"):
+            tasks["tasks"] = named(row.tasks[0])(pipe, **drawn, batch_size=batch_size, progress=progress)
     if told == "predicted":
         _add_label_scores(scores, written)
     flags = f"--n {n} --seed {seed} --split {split}" + (f" --prevalence {prevalence}" if prevalence else "")

@@ -146,7 +146,7 @@ def test_the_same_films_from_four_sources_and_by_workers_give_the_same_weights(c
     }
     for name, changes in sources.items():
         config = table_configuration(tmp_path, corpus, **changes, label_mode="oracle", save_strategy="no")
-        assert run("radscribe", config, [])["global_step"] == 2, name
+        assert run("radscribe", config, ["--overwrite"])["global_step"] == 2, name
         expected = expected or weights(tmp_path / "run")
         assert equal(weights(tmp_path / "run"), expected), name
     told = [record["labels"] for record in records[:4]]
