@@ -42,6 +42,7 @@ SUITES = {
     "processing": ["tests/processing"],
     "inference": ["tests/inference"],
     "publishing": ["tests/hub"],
+    "converting": sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/systems/*/test_convert*.py")),
     "linker": ["tests/evaluation/clinical"],
 }
 OF_ROW = {"clinical": ["modeling", "linker"]}  # the others: all but the linker, which has its own environment
