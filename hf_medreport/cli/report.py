@@ -85,34 +85,38 @@ def report(
     model = model or default_for(asked.paths, asked.pairs)
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
 
+    def given(of: Asked) -> dict:
+        return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, "slide_mpp": slide_mpp}
+
     def reports(of: Asked):
-        """The reports of these items, each printed as it comes."""
-        told = {"masks": of.masks, "labels": of.labels, "slide_mpp": slide_mpp}
-        results = report_any(of.paths, pipe, **told, pairs=of.pairs, batch_size=batch_size)
+        """The reports of these items, each printed as it comes; its pixels are let go of when the next is asked for."""
+        results = report_any(of.paths, pipe, **given(of), batch_size=batch_size)
         for result in bar(results, len(of.ids), "images"):
             if isinstance(result, Failure):
                 print_error(result.message)
-            elif not as_json:
+                yield result
+                continue
+            if not as_json:
                 typer.echo(result.to_text())
             yield result
+            result.release()
 
     if out is None:
         record = to_json(asked.ids, reports(asked))
     else:
-        report_any(asked.paths, pipe, masks=asked.masks, labels=asked.labels, slide_mpp=slide_mpp, pairs=asked.pairs)
+        report_any(asked.paths, pipe, **given(asked))  # what does not go together is said before the work
         settings = source_of(pipe) | {"slide_mpp": slide_mpp}
         with ReportFolder(out, settings, ids=asked.ids, resume=resume, overwrite=overwrite) as folder:
             digests = [asked.digest(index) for index in range(len(asked.ids))]
             left = [index for index, id in enumerate(asked.ids) if not folder.kept(id, digests[index])]
             for index, result in zip(left, reports(asked.only(left)), strict=True):
                 folder.add(result, id=asked.ids[index], digest=digests[index])
-                if not isinstance(result, Failure):
-                    result.release()
             record = folder.finish()
     if as_json:
         print_json(record)
-    for statement in sorted({each["statement"] for each in record["reports"]} - {""}) if not as_json else ():
-        typer.echo(f"({statement})")
+    else:
+        for statement in sorted({each["statement"] for each in record["reports"]} - {""}):
+            typer.echo(f"({statement})")
     if out is not None:
         print_progress(folder.run.progress)
     raise typer.Exit(1 if record["failures"] else 0)

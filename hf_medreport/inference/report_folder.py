@@ -102,11 +102,13 @@ class ReportFolder:
 
 def to_json(ids: Iterable[str], results: Iterable[Report | Failure]) -> dict:
     """What `report.json` holds, of reports that no folder keeps; no pictures."""
-    pairs = list(zip(ids, results, strict=True))
-    return {
-        "reports": [{"id": id, **result.to_json()} for id, result in pairs if isinstance(result, Report)],
-        "failures": [{"id": id, **failure_json(result)} for id, result in pairs if isinstance(result, Failure)],
-    }
+    content = {"reports": [], "failures": []}
+    for id, result in zip(ids, results, strict=True):
+        if isinstance(result, Failure):
+            content["failures"].append({"id": id, **failure_json(result)})
+        else:
+            content["reports"].append({"id": id, **result.to_json()})
+    return content
 
 
 def failure_json(failure: Failure) -> dict:

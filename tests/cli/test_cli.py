@@ -148,3 +148,14 @@ def test_the_command_is_installed():
     command = [os.path.join(os.path.dirname(sys.executable), "hf-medreport"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0 and "evaluate" in done.stdout
+
+
+def test_pixels_are_let_go_of_as_reports_come(capsys, tiny_pipe_folder, film_png, tmp_path, monkeypatch):
+    """A run over many films holds the pixels of one batch."""
+    from hf_medreport.inference.report import Report
+
+    released = []
+    monkeypatch.setattr(Report, "release", lambda self: released.append(self.film))
+    for flags in ([], ["--out", tmp_path / "out"]):
+        run(capsys, "report", film_png, film_png, "--model", tiny_pipe_folder, *flags)
+    assert released == ["film.png"] * 4
