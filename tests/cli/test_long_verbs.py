@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import psutil
@@ -43,7 +44,8 @@ def whole(tmp_path_factory):
 def test_a_signal_leaves_what_is_done_and_no_workers(capsys, tmp_path, whole, number, code):
     out, main = tmp_path / "drawn", "from hf_medreport.cli import main; main()"
     command = [sys.executable, "-c", main, *map(str, CHEST), "--out", out, "--workers", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background is born deaf to it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     records = out / ".records.jsonl"
     while process.poll() is None and not (records.exists() and records.read_bytes().count(b"\n") > 1):
         time.sleep(0.005)
