@@ -102,6 +102,18 @@ class RunFolder:
 
     # --- items ---
 
+    def expect(self, ids: Iterable[str]) -> None:
+        """Say which items this run has, for one that keeps its records: what was done of others would stay beside them.
+
+        Raises:
+            InputError: the older run that this one goes on with has done others.
+        """
+        others = sorted(set(self.entries) - set(ids))
+        if others:
+            found = f"an older run with {len(others)} other items, such as {others[0]}"
+            remedy = "give these too, begin anew with `overwrite`, or choose another `out`"
+            raise InputError(self.name, found, "one of these items, or of some of them", remedy)
+
     def done(self, id: str, digest: str = "") -> Any | None:
         """The record of an item that an earlier run has done: of this digest, and with files that are whole."""
         entry = self.entries.get(id)

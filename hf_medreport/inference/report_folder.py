@@ -39,6 +39,8 @@ class ReportFolder:
         self.run = RunFolder(out, "report", arguments or {}, **options)
         self.ids = list(ids)
         self.run.total = len(self.ids)
+        if self.ids:
+            self.run.expect(self.ids)
         self.records: dict[str, dict] = {}
         self.failures: dict[str, Failure] = {}
 

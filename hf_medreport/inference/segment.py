@@ -121,6 +121,7 @@ class SegmentFolder:
         self.records: dict[str, dict] = {}
         self.failures: dict[str, str] = {}
         run.total = len(self.stems)
+        run.expect(self.stems)
 
     def kept(self, id: str, digest: str) -> bool:
         """Whether an earlier run has done a film of this digest."""

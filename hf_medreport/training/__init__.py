@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import systems
@@ -23,7 +24,8 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     recipes = {row.model_type: row.recipe for row in systems() if row.recipe}
     chosen = [system] if system in recipes else [name for name in recipes if system == name.split("_")[0]]
     if not chosen:
-        raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", "name a system that has a recipe")
+        remedy = did_you_mean(system, recipes, "name a system that has a recipe")
+        raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", remedy)
     recipe = importlib.import_module(recipes[chosen[0]])
     # PEFT and accelerate import bitsandbytes where it is installed; it speaks of kernels that no recipe uses.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

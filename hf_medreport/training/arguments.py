@@ -62,6 +62,8 @@ def read_yaml(path: str) -> dict:
         raise InputError(path, "no such file", "a YAML file of arguments", "check the path")
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(path, "no text of UTF-8", "a YAML file of arguments", "check the path") from error
     except yaml.YAMLError as error:
         line = error.problem_mark.line + 1 if getattr(error, "problem_mark", None) else "?"
         raise InputError(f"{path}, line {line}", "broken YAML", "field: value", "correct the line") from error

@@ -181,3 +181,18 @@ def test_processes_that_share_a_folder_know_of_each_other(tmp_path):
     assert first.finish()["inputs"] == {"a": "1", "b": "2"}
     second.add("c", {}, digest="3")
     assert set(second.finish()["inputs"]) == set("abc") and not (tmp_path / "out" / ".unfinished.jsonl").exists()
+
+
+def test_an_older_run_of_other_items_is_no_run_to_go_on_with(tmp_path):
+    with RunFolder(tmp_path, "report", {}, records="records.jsonl") as folder:
+        for name in ("a.png", "b.png"):
+            folder.add(name, {})
+        folder.finish()
+    again = RunFolder(tmp_path, "report", {}, resume=True, records="records.jsonl")
+    again.expect(["b.png", "c.png", "a.png"])  # more of them
+    with pytest.raises(InputError) as raised:
+        again.expect(["b.png"])
+    assert str(raised.value) == (
+        f"{tmp_path.name}: found an older run with 1 other items, such as a.png; expected one of these items, or of "
+        "some of them; give these too, begin anew with `overwrite`, or choose another `out`"
+    )

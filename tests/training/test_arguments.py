@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.arguments import read_arguments, read_yaml
 
 
 @dataclass
@@ -68,3 +68,9 @@ def test_what_is_wrong_is_named(tmp_path, text, flags, message):
 def test_a_file_that_is_not_there():
     with pytest.raises(InputError, match="no.yaml: found no such file; expected a YAML file of arguments"):
         read_arguments((Model,), "no.yaml", [])
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "film.png").write_bytes(b"\x89PNG\xff")
+    with pytest.raises(InputError, match="film.png: found no text of UTF-8; expected a YAML file of arguments"):
+        read_yaml(str(tmp_path / "film.png"))
