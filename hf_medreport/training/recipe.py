@@ -26,7 +26,7 @@ from transformers import (
 
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.files.interruption import INTERRUPTIONS
-from hf_medreport.files.writing import output_folder, sha256, write_json
+from hf_medreport.files.writing import sha256, write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
@@ -101,7 +101,7 @@ class RunArguments:
     """What a run was asked for: the system, the YAML, and what YAML and flags say of model, data and training.
 
     Raises:
-        InputError: no folder that can be written to, or an older run in it that is neither to be gone on with nor to be
+        InputError: a file in the folder's place, or an older run in it that is neither to be gone on with nor to be
             overwritten.
     """
 
@@ -112,7 +112,8 @@ class RunArguments:
     training: ReportRecipeArguments
 
     def __post_init__(self):
-        output_folder(self.output)
+        if self.output.is_file():
+            raise InputError("output_dir", "a file", "a folder to write to", "choose another `output_dir`")
         if self.training.process_index == 0:  # other processes may come when this one has begun to write
             refuse_older_run(self.training)
 

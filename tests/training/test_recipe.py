@@ -253,3 +253,9 @@ def test_trackio_keeps_its_own_log(tables, monkeypatch):
     monkeypatch.setenv("TRACKIO_DIR", str(tables / "trackio"))
     run("anatomical", PAPER, paper_flags(tables, report_to="trackio"))
     assert list((tables / "trackio").rglob("*.db"))
+
+
+def test_a_file_in_the_folders_place_is_said_before_any_work(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match="output_dir: found a file; expected a folder to write to"):
+        run("anatomical", configuration(tmp_path), [])
