@@ -4,8 +4,8 @@ needs, and, with `--before`, for many films and pairs beside the same of another
 Whole processes, in turn, best of 5. Writes benchmarks/results/report.json; what is not measured stays as it is there.
 
     python benchmarks/speed/report.py
-    git worktree add /tmp/before 3b04097
-    python benchmarks/speed/report.py --before /tmp/before
+    git worktree add ../before 3b04097
+    python benchmarks/speed/report.py --before ../before
 """
 
 import argparse
