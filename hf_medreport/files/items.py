@@ -2,14 +2,13 @@
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from hf_medreport.files.writing import readable, unique_stem
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["item_ids", "item_stems", "numbered", "why"]
+__all__ = ["item_ids", "item_stem", "item_stems", "numbered", "unlike", "why"]
 
 PAIRED = re.compile(r"\.\w+ \+ ")  # between the two names in the id of a pair
 
@@ -28,18 +27,29 @@ def item_ids(paths: Iterable[str | os.PathLike]) -> list[str]:
 
 def numbered(ids: Iterable[str]) -> list[str]:
     """Ids of which none comes twice: #2, #3, ... stand behind those that would."""
-    seen: Counter[str] = Counter()
-    unique = []
+    unique: dict[str, None] = {}
     for name in ids:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return unique
+        unique[unlike(name, unique)] = None
+    return list(unique)
+
+
+def unlike(name: str, taken: Container[str]) -> str:
+    """A name, with #2, #3, ... behind it where it is taken."""
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate, number = f"{name}#{number}", number + 1
+    return candidate
 
 
 def item_stems(ids: Iterable[str]) -> dict[str, str]:
     """id -> how its files' names begin, `p1_view1` of `p1/view1.png`; the same for the same ids in their order."""
     used: set[str] = set()
-    return {name: unique_stem(PAIRED.sub("_", name).replace("/", "_"), used) for name in dict.fromkeys(ids)}
+    return {name: item_stem(name, used) for name in dict.fromkeys(ids)}
+
+
+def item_stem(name: str, used: set[str]) -> str:
+    """How the names of one item's files begin, unlike those in `used`, to which it is added."""
+    return unique_stem(PAIRED.sub("_", name).replace("/", "_"), used)
 
 
 def why(name: str, error: Exception) -> str:

@@ -28,7 +28,7 @@ class Asked:
     masks: list[Path] | None = None
     labels: list[str] | None = None
 
-    @property
+    @cached_property
     def items(self) -> list[tuple[Path, ...]]:
         """The files of each item."""
         if self.pairs is None:

@@ -7,10 +7,11 @@ with ReportFolder("reports", overwrite=True) as folder:
 """
 
 import os
+from collections import ChainMap
 from collections.abc import Iterable
 from pathlib import Path
 
-from hf_medreport.files.items import item_stems
+from hf_medreport.files.items import item_stem, item_stems, unlike
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.inference.report import Failure, Report
 
@@ -37,10 +38,11 @@ class ReportFolder:
     ):
         options = {"resume": resume, "overwrite": overwrite, "records": "records.jsonl"}
         self.run = RunFolder(out, "report", arguments or {}, **options)
-        self.ids = list(ids)
-        self.run.total = len(self.ids)
-        if self.ids:
-            self.run.expect(self.ids)
+        self.stems = item_stems(ids)
+        self.used = set(self.stems.values())
+        self.run.total = len(self.stems)
+        if self.stems:
+            self.run.expect(self.stems)
         self.records: dict[str, dict] = {}
         self.failures: dict[str, Failure] = {}
 
@@ -71,19 +73,21 @@ class ReportFolder:
         Args:
             result: of one image.
             facts: as in `report_figure`.
-            id: of the image; by default its file's name.
+            id: of the image; by default its file's name, with #2 for another file of this name, and so on.
             digest: of what the report was made from.
 
         Returns:
             The picture; None of a failure.
         """
-        id = (result.film if isinstance(result, Failure) else result.name) if id is None else id
-        if id not in self.ids:
-            self.ids.append(id)
+        if id is None:
+            name = result.film if isinstance(result, Failure) else result.name
+            id = unlike(name, ChainMap(self.records, self.failures))
+        if id not in self.stems:
+            self.stems[id] = item_stem(id, self.used)
         if isinstance(result, Failure):
             self.failures[id] = result
             return self.run.fail()
-        picture = f"{item_stems(self.ids)[id]}_report.png"
+        picture = f"{self.stems[id]}_report.png"
         figure = result.figure(facts)
         self.run.write(picture, lambda file: figure.savefig(file, format="png"))
         self.records[id] = {"id": id, "picture": picture, **result.to_json()}
@@ -93,7 +97,7 @@ class ReportFolder:
     def finish(self) -> dict:
         """Write `report.json`, whose content is returned, and the manifest."""
         content = {
-            "reports": [self.records[id] for id in self.ids if id in self.records],
+            "reports": [self.records[id] for id in self.stems if id in self.records],
             "failures": [{"id": id, **failure_json(failure)} for id, failure in self.failures.items()],
         }
         self.run.write_json("report.json", content)

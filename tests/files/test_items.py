@@ -1,8 +1,10 @@
 """Names that tell items apart, and why one failed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hf_medreport.files.items import item_ids, item_stems, why
+from hf_medreport.files.items import item_ids, item_stems, numbered, why
 from hf_medreport.processing.input_error import InputError
 
 
@@ -32,3 +34,14 @@ def test_stems_are_made_from_ids_and_none_comes_twice():
 )
 def test_why_an_item_failed_is_one_line(error, line):
     assert why("a.png", error) == line
+
+
+@given(st.lists(st.sampled_from(["a", "a#2", "b"]), max_size=8))
+def test_numbered_ids_are_all_unlike_and_the_first_of_a_name_keeps_it(names):
+    ids = numbered(names)
+    assert len(set(ids)) == len(ids) == len(names)
+    assert all(id == name or id.startswith(f"{name}#") for id, name in zip(ids, names, strict=True))
+
+
+def test_what_is_called_as_a_number_would_be():
+    assert numbered(["a", "a#2", "a", "a"]) == ["a", "a#2", "a#3", "a#4"]

@@ -114,3 +114,11 @@ def test_a_model_without_segmenter_asks_for_masks(films, tmp_path):
     with pytest.raises(InputError, match="masks: found none, and model has no segmenter to draw them"):
         next(report_films(films[:1], without))
     assert isinstance(next(report_films(films[:1], without, masks=films[2:3])), Report)
+
+
+def test_films_of_one_name_stay_apart_without_ids(pipe, films, tmp_path):
+    report = next(report_films(films[:1], pipe))
+    folder = ReportFolder(tmp_path / "out")
+    pictures = [folder.add(report).name for _ in range(3)]
+    assert [record["id"] for record in folder.finish()["reports"]] == ["0.png", "0.png#2", "0.png#3"]
+    assert len(set(pictures)) == 3 and all((tmp_path / "out" / picture).is_file() for picture in pictures)
