@@ -1,0 +1,1 @@
+"""The generator: a prompt and a modality -> a picture, by diffusion."""
