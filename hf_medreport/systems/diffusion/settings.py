@@ -10,7 +10,7 @@ from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.precision import chosen_bf16
 
-__all__ = ["CROSS_ATTENTION", "DataArguments", "ModelArguments", "Stage", "TrainingArguments", "check", "stages_of"]
+__all__ = ["CROSS_ATTENTION", "DataArguments", "ModelArguments", "Stage", "TrainingArguments", "stages_of"]
 
 # Cross-attention everywhere, self-attention of the middle, and the last convolution; not every `proj_out`.
 PROJECTIONS = r"(to_q|to_k|to_v|to_out\.0)"

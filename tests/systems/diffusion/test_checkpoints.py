@@ -45,7 +45,7 @@ class Training:
 
     def bits(self) -> list[bytes]:
         tensors = [*self.parameters.values(), *self.average.averages.values()]
-        tensors += [value for state in self.optimizer.state.values() for value in state.values()]
+        tensors += [state[key] for state in self.optimizer.state.values() for key in sorted(state)]
         return [tensor.detach().contiguous().numpy().tobytes() for tensor in tensors]
 
 

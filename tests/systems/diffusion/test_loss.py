@@ -40,7 +40,7 @@ def test_min_snr_of_gamma_2(prediction, expected):
 
 
 @pytest.mark.parametrize(
-    ("prediction", "target"), [("epsilon", 3.0), ("v_prediction", 0.5**0.5 * (3 - 2)), ("sample", 2)]
+    ("prediction", "target"), [("epsilon", 3), ("v_prediction", 0.5**0.5 * (3 - 2)), ("sample", 2)]
 )
 def test_what_is_seen_and_asked_at_alpha_bar_a_half(prediction, target):
     latents = torch.full((1, 1, 1, 2), 2.0)
