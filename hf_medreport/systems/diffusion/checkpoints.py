@@ -29,15 +29,16 @@ class Progress:
 
     Attributes:
         step: optimizer steps done.
-        epoch, seen: where the data goes on: the epoch, and how many of its rows all processes have seen together.
+        seen: rows that all processes together have been given: where the data goes on.
         scaler: the state of float16's loss scale; {} in another precision.
+        pending: the losses of the steps since the last line of `history`.
         history: what was logged, a mapping a line.
     """
 
     step: int = 0
-    epoch: int = 0
     seen: int = 0
     scaler: dict = field(default_factory=dict)
+    pending: list[float] = field(default_factory=list)
     history: list[dict] = field(default_factory=list)
 
 

@@ -1,6 +1,7 @@
 """The arguments of the generator's recipe, as a YAML and flags give them, and which of them contradict each other."""
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 
@@ -170,6 +171,15 @@ class Stage:
     learning_rate: float
     warmup_steps: int
     noise_offset: float
+
+    def rate(self, number: int, schedule: str) -> float:
+        """The learning rate of a step, counted from 0 in its stage: it rises in the warm-up, then stays, or falls to
+        nothing along half a cosine or a line."""
+        if number < self.warmup_steps:
+            return self.learning_rate * (number + 1) / (self.warmup_steps + 1)
+        part = (number - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        share = {"constant": 1.0, "cosine": 0.5 * (1 + math.cos(math.pi * part)), "linear": 1 - part}[schedule]
+        return self.learning_rate * share
 
 
 def stages_of(arguments: TrainingArguments) -> list[Stage]:

@@ -62,7 +62,7 @@ def test_a_run_that_goes_on_ends_in_the_same_bits(tmp_path):
 
 
 def test_the_state_comes_back(tmp_path):
-    progress = Progress(4, 1, 7, {"scale": 2.0}, [{"step": 4, "loss": 0.25}])
+    progress = Progress(4, 7, {"scale": 2.0}, [0.5], [{"step": 4, "loss": 0.25}])
     training = Training()
     folder = save_checkpoint(tmp_path, progress, training.parameters, None, training.optimizer, None)
     assert read_progress(folder) == progress and not (folder / "averages.safetensors").exists()
