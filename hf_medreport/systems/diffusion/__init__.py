@@ -1,1 +1,1 @@
-"""The generator: a prompt and a modality -> a picture, by diffusion."""
+"""Words in, a medical image out."""
