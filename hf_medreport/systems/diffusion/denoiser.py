@@ -58,7 +58,7 @@ class Denoiser(nn.Module):
             timesteps,
             condition.tokens,
             class_labels=condition.pooled if self.pooled else None,
-            encoder_attention_mask=condition.mask,
+            encoder_attention_mask=None if self.text_encoder.config.attend_padding else condition.mask,
         ).sample
 
     def train(self, mode: bool = True) -> "Denoiser":

@@ -1,17 +1,16 @@
-"""The loss of a denoiser: what it is asked for, and how much each noise level counts.
+"""The loss of a denoiser: noise of more than one kind, and how much each noise level counts.
 
-A picture's latents x are mixed with noise e as a x + s e, where a^2 + s^2 = 1. The network is asked for e ("epsilon"),
-for a e - s x ("v_prediction"), or for x ("sample"). Its squared error counts by min-SNR (arXiv:2303.09556), whose
-weight belongs to x: in terms of the others it is divided by what turns their error into one of x.
+What the U-Net is asked for, and by what its error is weighed (min-SNR), says `modeling/denoising.py`.
 """
 
 from dataclasses import dataclass
 
 import torch
 
+from hf_medreport.modeling.denoising import min_snr_weights, target
 from hf_medreport.systems.diffusion.draws import Draws
 
-__all__ = ["NoiseSettings", "denoising_losses", "min_snr_weights", "noisy_latents"]
+__all__ = ["NoiseSettings", "denoising_losses", "noisy_latents"]
 
 
 @dataclass(frozen=True)
@@ -40,30 +39,18 @@ def noisy_latents(scheduler, latents: torch.Tensor, draws: Draws, settings: Nois
     """
     noise = draws.noise + settings.offset * draws.offset
     seen = scheduler.add_noise(latents, noise + settings.perturbation * draws.perturbation, draws.timesteps)
-    prediction = scheduler.config.prediction_type
-    if prediction == "epsilon":
-        return seen, noise
-    if prediction == "v_prediction":
-        return seen, scheduler.get_velocity(latents, noise, draws.timesteps)
-    return seen, latents
+    return seen, target(scheduler.config.prediction_type, latents, noise, _alpha_bar(scheduler, draws))
 
 
-def min_snr_weights(scheduler, timesteps: torch.Tensor, gamma: float | None) -> torch.Tensor:
-    """The weight [B] of each noise level's squared error.
-
-    Of x: min(SNR, gamma). An error of e is SNR times one of x, so min(SNR, gamma) / SNR; one of v is SNR + 1 times, so
-    min(SNR, gamma) / (SNR + 1). Where nothing is left of the picture (SNR 0) x and v count nothing.
-    """
+def denoising_losses(
+    scheduler, predicted: torch.Tensor, asked: torch.Tensor, draws: Draws, gamma: float | None
+) -> torch.Tensor:
+    """The loss [B] of each row, in float32: its mean squared error, times its level's weight where there is a gamma."""
+    errors = (predicted.float() - asked.float()).square().flatten(1).mean(dim=1)
     if gamma is None:
-        return torch.ones(timesteps.shape, device=timesteps.device)
-    signal = scheduler.alphas_cumprod.double()[timesteps.cpu()]
-    ratio = signal / (1 - signal)
-    prediction = scheduler.config.prediction_type
-    divisor = {"epsilon": ratio, "v_prediction": ratio + 1, "sample": torch.ones_like(ratio)}[prediction]
-    return (ratio.clamp(max=gamma) / divisor).float().to(timesteps.device)
+        return errors
+    return errors * min_snr_weights(scheduler.config.prediction_type, _alpha_bar(scheduler, draws), gamma)
 
 
-def denoising_losses(scheduler, predicted: torch.Tensor, target: torch.Tensor, draws: Draws, gamma: float | None):
-    """The loss [B] of each row, in float32: its mean squared error times its level's weight."""
-    errors = (predicted.float() - target.float()).square().flatten(1).mean(dim=1)
-    return errors * min_snr_weights(scheduler, draws.timesteps, gamma)
+def _alpha_bar(scheduler, draws: Draws) -> torch.Tensor:
+    return scheduler.alphas_cumprod.to(draws.timesteps.device)[draws.timesteps]

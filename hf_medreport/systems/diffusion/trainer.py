@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from hf_medreport.data.pictures.stream import PictureStream, collate
 from hf_medreport.files.interruption import INTERRUPTIONS
+from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.systems.diffusion.checkpoints import Progress, load_checkpoint, read_progress, save_checkpoint
 from hf_medreport.systems.diffusion.denoiser import Batch, Denoiser
 from hf_medreport.systems.diffusion.draws import Draws, draws_of, generator_of
@@ -184,22 +185,27 @@ class DiffusionTrainer:
         for rows in DataLoader(stream, size, num_workers=workers, collate_fn=collate):
             for problem in rows["problems"]:
                 logger.warning("left out: %s", problem)
-            places = list(zip(rows["epochs"], rows["rows"], strict=True))
-            yield (
-                Batch(self.encode(rows["pixel_values"]), rows["prompts"], rows["modalities"], places)
-                if places
-                else None
-            )
+            yield self.batch_of(rows)
 
-    @torch.no_grad()
-    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """[B, 3, H, W] in [-1, 1] -> latents [B, C, h, w] of about unit variance, in float32.
+    def batch_of(self, rows: dict) -> Batch | None:
+        """What `collate` made, less the rows that the model does not take; None where no row is left."""
+        shown = zip(rows["rows"], rows["prompts"], rows["modalities"], strict=True)
+        good = [number for number, row in enumerate(shown) if self.takes(*row)]
+        if not good:
+            return None
+        with torch.no_grad():
+            latents = self.pipe.encode_images(rows["pixel_values"][good])
+        prompts, modalities = ([rows[name][number] for number in good] for name in ("prompts", "modalities"))
+        return Batch(latents, prompts, modalities, [(rows["epochs"][number], rows["rows"][number]) for number in good])
 
-        They are means: of a sample the codec's own noise would have to be learned, which cannot be.
-        """
-        vae = self.pipe.vae
-        latents = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist.mode().float()
-        return (latents - (vae.config.get("shift_factor") or 0)) * vae.config.scaling_factor
+    def takes(self, row: int, prompt: str, modality: str | None) -> bool:
+        """Whether the model takes a row's prompt and modality; what it does not take is told."""
+        try:
+            self.pipe.tokenize([prompt], [modality])
+        except ConfigError as error:
+            logger.warning("left out: row %d: %s", row, error)
+            return False
+        return True
 
     def losses(self, batch: Batch, draws: Draws, noise: NoiseSettings, module: torch.nn.Module) -> torch.Tensor:
         """The loss [B] of each row, by the denoiser or what wraps it."""
@@ -246,7 +252,7 @@ class DiffusionTrainer:
         counts = batch is not None
         if not counts:  # the other processes wait for gradients
             blank = torch.zeros(1, 3, stage.resolution, stage.resolution)
-            batch = Batch(self.encode(blank), [""], [None], [(0, 0)])
+            batch = Batch(self.pipe.encode_images(blank), [""], [None], [(0, 0)])
         levels = self.scheduler.config.num_train_timesteps
         dropouts = arguments.prompt_dropout, arguments.modality_dropout
         draws = draws_of(arguments.seed, batch.places, batch.latents.shape[1:], levels, *dropouts)

@@ -17,7 +17,6 @@ from hf_medreport.data.pictures.stream import collate
 from hf_medreport.data.pictures.table import PictureTable
 from hf_medreport.files.writing import write_whole
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.systems.diffusion.denoiser import Batch
 from hf_medreport.systems.diffusion.draws import draws_of
 from hf_medreport.systems.diffusion.settings import Stage
 
@@ -54,27 +53,25 @@ class Validation:
 
     def __call__(self, trainer, stage: Stage) -> float:
         """The mean over all rows; each process does its share."""
-        rows = self._rows(stage.resolution)
+        rows, size = self._rows(trainer, stage.resolution), stage.per_device_train_batch_size
         accelerator, levels = trainer.accelerator, trainer.scheduler.config.num_train_timesteps
-        own = range(len(rows))[accelerator.process_index :: accelerator.num_processes]
         total = torch.zeros((), device=trainer.device)
+        own = range(len(rows))[accelerator.process_index :: accelerator.num_processes]
         with averaged(trainer):
-            for start in range(0, len(own), stage.per_device_train_batch_size):
-                numbers = own[start : start + stage.per_device_train_batch_size]
-                shown = collate([rows[number] for number in numbers])
-                places = [(0, number) for number in numbers]
-                batch = Batch(trainer.encode(shown["pixel_values"]), shown["prompts"], shown["modalities"], places)
-                draws = draws_of(SEED, places, batch.latents.shape[1:], levels)
-                draws = replace(
-                    draws, timesteps=torch.tensor([(2 * n + 1) * levels // (2 * len(rows)) for n in numbers])
-                )
+            for numbers in (own[start : start + size] for start in range(0, len(own), size)):
+                batch = trainer.batch_of(collate([rows[number] for number in numbers]))
+                draws = draws_of(SEED, batch.places, batch.latents.shape[1:], levels)
+                spread = torch.tensor([(2 * number + 1) * levels // (2 * len(rows)) for number in numbers])
+                draws = replace(draws, timesteps=spread)
                 total += trainer.losses(batch, draws, trainer.noise_of(stage), trainer.plain).sum()
         return accelerator.reduce(total, "sum").item() / len(rows)
 
-    def _rows(self, resolution: int) -> list[dict]:
+    def _rows(self, trainer, resolution: int) -> list[dict]:
         """Read once a resolution."""
         if resolution not in self.rows:
-            self.rows = {resolution: list(islice(good_items(self.table_of(resolution)), self.items))}
+            items = good_items(self.table_of(resolution))
+            taken = (item for item in items if trainer.takes(item["row"], item["prompt"], item["modality"]))
+            self.rows = {resolution: list(islice(taken, self.items))}
         return self.rows[resolution]
 
 

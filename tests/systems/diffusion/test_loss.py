@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_medreport.systems.diffusion.draws import Draws
-from hf_medreport.systems.diffusion.loss import NoiseSettings, denoising_losses, min_snr_weights, noisy_latents
+from hf_medreport.systems.diffusion.loss import NoiseSettings, denoising_losses, noisy_latents
 
 # alpha-bar 0.8, 0.5, 0.1: SNR 4, 1, 1/9.
 BETAS = [0.2, 0.375, 0.8]
@@ -33,10 +33,11 @@ def draws(level: int, noise: float, offset: float = 0.0, perturbation: float = 0
         ("sample", [2, 1, 1 / 9]),  # min(SNR, 2)
     ],
 )
-def test_min_snr_of_gamma_2(prediction, expected):
-    levels = torch.tensor([0, 1, 2])
-    assert min_snr_weights(scheduler(prediction), levels, 2.0).tolist() == pytest.approx(expected)
-    assert min_snr_weights(scheduler(prediction), levels, None).tolist() == [1, 1, 1]
+def test_an_error_of_one_counts_by_min_snr_of_gamma_2(prediction, expected):
+    drawn = Draws(torch.tensor([0, 1, 2]), *[torch.zeros(3, 1, 1, 2)] * 3, [False] * 3, [False] * 3)
+    asked, predicted = torch.zeros(3, 1, 1, 2), torch.ones(3, 1, 1, 2)
+    assert denoising_losses(scheduler(prediction), predicted, asked, drawn, 2.0).tolist() == pytest.approx(expected)
+    assert denoising_losses(scheduler(prediction), predicted, asked, drawn, None).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -71,11 +72,6 @@ def test_one_guess_costs_the_same_in_each_prediction(level, picture, noise, erro
         said = {"epsilon": as_noise, "v_prediction": a * as_noise - s * guessed, "sample": guessed}[prediction]
         losses.append(denoising_losses(scheduler(prediction), said, asked, drawn, gamma).item())
     assert losses == pytest.approx([losses[2]] * 3, rel=1e-3, abs=1e-5)
-
-
-def test_pure_noise_counts_nothing_and_gives_no_nan():
-    last = DDPMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction")
-    assert min_snr_weights(last, torch.tensor([999]), 5.0).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_rows_are_weighted_one_by_one():
