@@ -269,6 +269,11 @@ class MedicalTextConditioner(PreTrainedModel):
         return ConditionerOutput(tokens=tokens, pooled=pooled, mask=attention_mask)
 
 
+def _auto_class(text_config: PreTrainedConfig):
+    """What builds and loads a text encoder: for T5 its encoder alone, where there is such a choice."""
+    return AutoModelForTextEncoding if type(text_config) in AutoModelForTextEncoding._model_mapping else AutoModel
+
+
 def _plain(name: str) -> str:
     """A modality's name as it is compared: "X-Ray", "x ray" and "XRay" are one."""
     return "".join(letter for letter in str(name).casefold() if letter.isalnum())
