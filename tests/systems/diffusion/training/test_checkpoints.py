@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.systems.diffusion.checkpoints import (
+from hf_medreport.systems.diffusion.training.checkpoints import (
     Progress,
     check_disk,
     load_checkpoint,
     read_progress,
     save_checkpoint,
 )
-from hf_medreport.systems.diffusion.ema import MovingAverage
+from hf_medreport.systems.diffusion.training.ema import MovingAverage
 
 
 class Training:
@@ -79,7 +79,7 @@ def test_the_newest_are_kept(tmp_path):
 
 def test_nothing_appears_of_a_checkpoint_that_fails(tmp_path, monkeypatch):
     training = Training().steps(1, 1)
-    monkeypatch.setattr("hf_medreport.systems.diffusion.checkpoints.write_json", lambda *args: 1 / 0)
+    monkeypatch.setattr("hf_medreport.systems.diffusion.training.checkpoints.write_json", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         training.save(tmp_path, 1)
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from hf_medreport.modeling.denoising import min_snr_weights, target
-from hf_medreport.systems.diffusion.draws import Draws
+from hf_medreport.systems.diffusion.training.draws import Draws
 
 __all__ = ["NoiseSettings", "denoising_losses", "noisy_latents"]
 

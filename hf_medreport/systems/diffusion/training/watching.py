@@ -17,8 +17,8 @@ from hf_medreport.data.pictures.stream import collate
 from hf_medreport.data.pictures.table import PictureTable
 from hf_medreport.files.writing import write_whole
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.systems.diffusion.draws import draws_of
-from hf_medreport.systems.diffusion.settings import Stage
+from hf_medreport.systems.diffusion.training.draws import draws_of
+from hf_medreport.systems.diffusion.training.settings import Stage
 
 __all__ = ["Sampling", "Validation"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hf_medreport.systems.diffusion.draws import draws_of, generator_of
+from hf_medreport.systems.diffusion.training.draws import draws_of, generator_of
 
 SHAPE = (2, 4, 6)
 TENSORS = ("timesteps", "noise", "offset", "perturbation")

@@ -18,12 +18,17 @@ from tqdm import tqdm
 from hf_medreport.data.pictures.stream import PictureStream, collate
 from hf_medreport.files.interruption import INTERRUPTIONS
 from hf_medreport.modeling.config_error import ConfigError
-from hf_medreport.systems.diffusion.checkpoints import Progress, load_checkpoint, read_progress, save_checkpoint
-from hf_medreport.systems.diffusion.denoiser import Batch, Denoiser
-from hf_medreport.systems.diffusion.draws import Draws, draws_of, generator_of
-from hf_medreport.systems.diffusion.ema import MovingAverage
-from hf_medreport.systems.diffusion.loss import NoiseSettings, denoising_losses, noisy_latents
-from hf_medreport.systems.diffusion.settings import Stage, TrainingArguments
+from hf_medreport.systems.diffusion.training.checkpoints import (
+    Progress,
+    load_checkpoint,
+    read_progress,
+    save_checkpoint,
+)
+from hf_medreport.systems.diffusion.training.denoiser import Batch, Denoiser
+from hf_medreport.systems.diffusion.training.draws import Draws, draws_of, generator_of
+from hf_medreport.systems.diffusion.training.ema import MovingAverage
+from hf_medreport.systems.diffusion.training.loss import NoiseSettings, denoising_losses, noisy_latents
+from hf_medreport.systems.diffusion.training.settings import Stage, TrainingArguments
 
 __all__ = ["DiffusionTrainer", "Watching"]
 

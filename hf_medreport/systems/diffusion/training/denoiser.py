@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import nn
 
-from hf_medreport.systems.diffusion.draws import Draws
+from hf_medreport.systems.diffusion.training.draws import Draws
 
 __all__ = ["Batch", "Denoiser"]
 

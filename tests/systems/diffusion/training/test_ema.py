@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hf_medreport.systems.diffusion.ema import MovingAverage
+from hf_medreport.systems.diffusion.training.ema import MovingAverage
 
 
 def test_two_steps_by_hand():

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from hf_medreport.files.writing import write_json, write_whole_folder
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.systems.diffusion.ema import MovingAverage
+from hf_medreport.systems.diffusion.training.ema import MovingAverage
 from hf_medreport.training.recipe import checkpoints, step_of
 
 __all__ = ["Progress", "check_disk", "load_checkpoint", "read_progress", "save_checkpoint"]

@@ -6,8 +6,8 @@ from diffusers import DDPMScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_medreport.systems.diffusion.draws import Draws
-from hf_medreport.systems.diffusion.loss import NoiseSettings, denoising_losses, noisy_latents
+from hf_medreport.systems.diffusion.training.draws import Draws
+from hf_medreport.systems.diffusion.training.loss import NoiseSettings, denoising_losses, noisy_latents
 
 # alpha-bar 0.8, 0.5, 0.1: SNR 4, 1, 1/9.
 BETAS = [0.2, 0.375, 0.8]
