@@ -1,1 +1,1 @@
-"""How the generator learns: what is drawn at random, the loss, averaged weights, adapters, checkpoints, and the loop."""
+"""How the generator learns: random draws, the loss, averaged weights, adapters, checkpoints, and the loop."""

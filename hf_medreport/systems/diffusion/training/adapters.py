@@ -4,6 +4,7 @@ The base below may be in four bits (QLoRA). What an adapter was trained on is ke
 weights, and another base is refused: PEFT itself loads an adapter wherever names and shapes fit.
 """
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,6 @@ import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 
 from hf_medreport.files.writing import write_json
-from hf_medreport.inference.generators import generator_revision
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.diffusion.training.quantization import dequantized_state
 
@@ -53,8 +53,13 @@ def add_adapter(unet, rank: int, alpha: int, targets: str, seed: int) -> list[st
     return layers
 
 
-def load_adapter(pipe, folder: Path) -> None:
+def load_adapter(pipe, folder: Path, revision: str) -> None:
     """Put a saved adapter's weights into the one that the U-Net has.
+
+    Args:
+        pipe: a `MedicalImagePipeline`, whose U-Net has an adapter already.
+        folder: of the saved one.
+        revision: of the U-Net below, see `write_base`.
 
     Raises:
         InputError: no adapter, one of other layers or of another rank, or one of another base.
@@ -63,7 +68,7 @@ def load_adapter(pipe, folder: Path) -> None:
         raise InputError(
             "adapter", f"no {WEIGHTS} in {folder.name}", "a folder that this recipe saved", "check the path"
         )
-    check_base(folder, generator_revision(pipe))
+    check_base(folder, revision)
     given = {name.removeprefix("unet."): each for name, each in pipe.lora_state_dict(str(folder))[0].items()}
     own = get_peft_model_state_dict(pipe.unet, adapter_name=NAME)
     shapes, wanted = ({name: tuple(each.shape) for name, each in state.items()} for state in (given, own))
@@ -81,7 +86,8 @@ def merged_unet(unet):
 
     A base in four bits is dequantized for it: merging in four bits would round the adapter away.
     """
-    plain = type(unet)(**{name: value for name, value in unet.config.items() if name != "quantization_config"})
+    known = inspect.signature(type(unet).__init__).parameters
+    plain = type(unet)(**{name: each for name, each in unet.config.items() if name in known})
     plain.load_state_dict(dequantized_state(unet))
     config = unet.peft_config[NAME]
     plain.add_adapter(LoraConfig(r=config.r, lora_alpha=config.lora_alpha, target_modules=config.target_modules), NAME)
@@ -92,12 +98,12 @@ def merged_unet(unet):
 
 
 def write_base(folder: Path, base: str, revision: str) -> None:
-    """Say beside an adapter what it was trained on: the base's name, and `generator_revision` of it."""
+    """Say beside an adapter what it was trained on: the base's name, and the revision of its U-Net's weights."""
     write_json(folder / BASE, {"base": base, "revision": revision})
 
 
 def check_base(folder: Path, revision: str) -> None:
-    """Refuse an adapter's folder that names another base than the one of this `generator_revision`.
+    """Refuse an adapter's folder that names another base than the one of this revision.
 
     Raises:
         InputError: another base.

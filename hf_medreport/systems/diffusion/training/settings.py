@@ -68,18 +68,18 @@ class ModelArguments:
 class DataArguments:
     """The data: tables of pictures and texts, or drawn films."""
 
-    train_data: list[str] = field(
-        default_factory=list, metadata={"help": "CSV, JSONL or Parquet of path, text and modality."}
+    train_data: str | None = field(
+        default=None, metadata={"help": "A table of path, text and modality: CSV, JSONL or Parquet."}
     )
-    validation_data: list[str] = field(default_factory=list, metadata={"help": "The same, for the validation loss."})
+    validation_data: str | None = field(default=None, metadata={"help": "The same, for the validation loss."})
     image_root: str | None = field(default=None, metadata={"help": "Where relative paths begin. Default: the table's."})
     phantom_cases: int = field(default=0, metadata={"help": "Draw so many training films instead of reading tables."})
     phantom_validation_cases: int = field(default=0, metadata={"help": "Draw so many for the validation loss."})
     phantom_seed: int = 0
     modalities: str | None = field(default=None, metadata={"help": "A YAML of modalities. Default: this library's."})
     fit: str = field(default="pad", metadata={"help": "How pictures become squares: pad or crop."})
-    augment_prompts: bool = field(default=False, metadata={"help": "Say the same in other words and orders."})
-    cache: str | None = field(default=None, metadata={"help": "Where drawn films are kept. Default: OUTPUT_DIR/drawn."})
+    drawn: str | None = field(default=None, metadata={"help": "Where drawn films are kept. Default: OUTPUT_DIR/drawn."})
+    shuffle_buffer: int = field(default=10_000, metadata={"help": "Rows that are shuffled at a time."})
 
 
 @dataclass
