@@ -1,6 +1,7 @@
 """Descriptions in, pictures out."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -101,6 +102,7 @@ def synthesize(
         **({"strength": strength} if any(picture.image for picture in pictures) or retrieve_image else {}),
     }
     pipe = load_generator(model, revision=revision, device=device)
+    pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
     if scheduler is not None:
         pipe.use_scheduler(scheduler)
     if csv is None:  # of a table, each row is looked at for itself

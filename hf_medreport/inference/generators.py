@@ -4,6 +4,7 @@ Which of the two it is says the class in `model_index.json`. A pipeline of ours 
 installed classes, so that no code of a folder or repository runs.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.registry import System, default_model, find_generator, shipped, systems
 
-__all__ = ["generator_revision", "load_generator", "no_generator"]
+__all__ = ["generator_folder", "generator_revision", "load_generator", "no_generator"]
 
 STOCK = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
 # What a pipeline is made of; neither previews nor weights of other frameworks are fetched.
@@ -45,7 +46,7 @@ def load_generator(model: str | os.PathLike | None = None, *, revision: str | No
         raise no_generator()
     row = next(row for row in systems() if row.kind == "generator")
     pipeline = _pipeline(row)
-    device, folder = checked_device(device), _folder(model, revision)
+    device, folder = checked_device(device), generator_folder(model, revision)
     index = read_index(folder, model)
     found = pipeline_class(index)
     try:
@@ -84,6 +85,8 @@ def generator_revision(pipe) -> str:
 
 def _pipeline(row: System) -> type:
     """The class of the pipeline, which needs diffusers."""
+    # diffusers imports bitsandbytes where it is installed, which speaks of kernels that nobody asked for.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         return row.resolve("model")
     except ImportError as error:
@@ -93,8 +96,12 @@ def _pipeline(row: System) -> type:
         raise InputError("diffusers", "no such package", "it, to draw pictures", remedy) from None
 
 
-def _folder(name: str, revision: str | None) -> Path:
-    """Where a model's files lie: its folder, or the cache's copy of a repository."""
+def generator_folder(name: str, revision: str | None = None) -> Path:
+    """Where the files of a generator lie: its folder, or the cache's copy of a repository.
+
+    Raises:
+        InputError: neither.
+    """
     known = shipped("generator")
     folder = known.get(name, Path(name))
     if name and folder.is_dir():
