@@ -1,6 +1,6 @@
 """The pipeline that is trained: another generator as it is, or a new one of sizes; and the noise levels it learns."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler
@@ -54,8 +54,8 @@ def from_base(arguments: ModelArguments, modalities: list[dict]) -> MedicalImage
 def from_sizes(
     arguments: ModelArguments,
     modalities: list[dict],
-    texts: Callable[[], Iterable[str]],
-    pictures: Callable[[], Iterable[torch.Tensor]],
+    texts: Iterable[str],
+    pictures: Iterable[torch.Tensor],
     resolution: int,
     seed: int,
 ) -> MedicalImagePipeline:
@@ -82,7 +82,7 @@ def from_sizes(
             vae = AutoencoderKL.from_pretrained(arguments.vae)
         channels, factor = vae.config.latent_channels, 2 ** (len(vae.config.block_out_channels) - 1)
     else:
-        vae = MedicalPatchCodec.fit(pictures(), **arguments.codec)
+        vae = MedicalPatchCodec.fit(pictures, **arguments.codec)
         channels, factor = vae.config.latent_channels, vae.config.patch_size
     encoder_width = conditioner.config.text_config.hidden_size
     sizes = {
@@ -100,7 +100,7 @@ def from_sizes(
 def _new_conditioner(arguments: ModelArguments, modalities: list[dict], texts) -> tuple:
     """A BERT of sizes, and word pieces of the prompts as the conditioner will read them."""
     starts = [each["template"].replace("{prompt}", "") for each in modalities if each.get("template")]
-    tokenizer = train_word_pieces([*starts, *texts()], arguments.vocabulary_size)
+    tokenizer = train_word_pieces([*starts, *texts], arguments.vocabulary_size)
     bert = {"model_type": "bert", "max_position_embeddings": arguments.max_length, **arguments.text_encoder}
     bert |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     config = MedicalTextConditionerConfig(text_config=bert, modalities=modalities, max_length=arguments.max_length)

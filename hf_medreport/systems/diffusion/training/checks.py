@@ -113,7 +113,9 @@ def _check_adapter(model: ModelArguments) -> None:
     if not model.lora_rank:
         for name in ("adapter", "merge_adapter", "lora_alpha"):
             if getattr(model, name):
-                raise InputError(name, "it without `lora_rank`", "an adapter to train", "give its rank, or leave it out")
+                raise InputError(
+                    name, "it without `lora_rank`", "an adapter to train", "give its rank, or leave it out"
+                )
         if "unet" in model.quantize:
             remedy = "train an adapter by `lora_rank`"
             raise InputError("quantize", "the U-Net that is to be trained", "frozen parts", remedy)

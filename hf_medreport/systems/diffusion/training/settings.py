@@ -79,6 +79,9 @@ class DataArguments:
     modalities: str | None = field(default=None, metadata={"help": "A YAML of modalities. Default: this library's."})
     fit: str = field(default="pad", metadata={"help": "How pictures become squares: pad or crop."})
     drawn: str | None = field(default=None, metadata={"help": "Where drawn films are kept. Default: OUTPUT_DIR/drawn."})
+    augment_prompts: bool = field(
+        default=False, metadata={"help": "Say the same in other words and orders; never another side or number."}
+    )
     shuffle_buffer: int = field(default=10_000, metadata={"help": "Rows that are shuffled at a time."})
 
 

@@ -30,7 +30,7 @@ from hf_medreport.systems.diffusion.training.ema import MovingAverage
 from hf_medreport.systems.diffusion.training.loss import NoiseSettings, denoising_losses, noisy_latents
 from hf_medreport.systems.diffusion.training.settings import Stage, TrainingArguments
 
-__all__ = ["DiffusionTrainer", "Watching"]
+__all__ = ["DiffusionTrainer", "Watching", "accelerator_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,23 @@ class Watching:
     sample: Callable[["DiffusionTrainer", Stage], None] | None = None
 
 
+def accelerator_of(arguments: TrainingArguments) -> Accelerator:
+    """What joins the processes, and chooses precision and device."""
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a pooled state that no U-Net reads
+    return Accelerator(
+        mixed_precision="bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "no",
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[unused],
+    )
+
+
 class DiffusionTrainer:
     """Trains the parts of a pipeline that are not frozen.
 
     Args:
         pipe: a `MedicalImagePipeline`; its parts stay the same objects.
         scheduler: diffusers' `DDPMScheduler`, whose noise levels are learned.
+        accelerator: from `accelerator_of`.
         arguments: of the training.
         stages: in their order.
         stream: (resolution, keywords of `PictureStream`) -> the rows of a stage.
@@ -68,6 +79,7 @@ class DiffusionTrainer:
         self,
         pipe,
         scheduler,
+        accelerator: Accelerator,
         arguments: TrainingArguments,
         stages: list[Stage],
         stream: Callable[..., PictureStream],
@@ -75,12 +87,7 @@ class DiffusionTrainer:
     ):
         self.pipe, self.scheduler, self.arguments, self.stages = pipe, scheduler, arguments, stages
         self.stream, self.watching, self.progress = stream, watching, Progress()
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a pooled state that no U-Net reads
-        self.accelerator = Accelerator(
-            mixed_precision="bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "no",
-            cpu=not torch.accelerator.is_available(),
-            kwargs_handlers=[unused],
-        )
+        self.accelerator = accelerator
         pipe.vae.to(self.device)
         self.plain = Denoiser(pipe).to(self.device).train()
         self.parameters = self.plain.trained()
