@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -50,6 +51,7 @@ class Watching:
 
 def accelerator_of(arguments: TrainingArguments) -> Accelerator:
     """What joins the processes, and chooses precision and device."""
+    AcceleratorState._reset_state()  # of an earlier run in this process, of another precision
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a pooled state that no U-Net reads
     return Accelerator(
         mixed_precision="bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "no",
@@ -130,10 +132,10 @@ class DiffusionTrainer:
                 while progress.step < first + stage.steps:
                     self._step(stage, progress.step - first, batches)
                     bar.update()
+                    self._watch(stage)
                     if self._due(self.arguments.save_steps):
                         self._save(output)
                         saved = progress.step
-                    self._watch(stage)
         except INTERRUPTIONS as interruption:
             done, left = progress.step, self.total - progress.step
             interruption.add_note(f"interrupted: {done} steps done, {left} left; `resume` goes on after step {saved}")
@@ -233,8 +235,6 @@ class DiffusionTrainer:
     def _step(self, stage: Stage, number: int, batches: Iterator[Batch | None]) -> None:
         """One step of the optimizer; `number` counts those of the stage before it."""
         arguments, progress, parts = self.arguments, self.progress, stage.gradient_accumulation_steps
-        # For an encoder with dropout: what it drops belongs to the step too.
-        torch.manual_seed(generator_of(arguments.seed, progress.step, self.accelerator.process_index).initial_seed())
         rate = stage.rate(number, arguments.lr_scheduler_type)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -242,7 +242,7 @@ class DiffusionTrainer:
         for part in range(parts):
             apart = self.accelerator.no_sync(self.denoiser) if part < parts - 1 else nullcontext()
             with apart:
-                loss = self._loss(next(batches), stage) / parts
+                loss = self._loss(next(batches), part, stage) / parts
                 self.accelerator.backward(loss)
             total += loss.detach()
         norm = self.accelerator.clip_grad_norm_(self.parameters.values(), arguments.max_grad_norm)
@@ -258,7 +258,7 @@ class DiffusionTrainer:
             progress.pending.clear()
             self._log({"loss": mean, "learning_rate": rate, "grad_norm": float(norm)})
 
-    def _loss(self, batch: Batch | None, stage: Stage) -> torch.Tensor:
+    def _loss(self, batch: Batch | None, part: int, stage: Stage) -> torch.Tensor:
         """The mean of a batch's losses, in which a row that was left out counts as one without."""
         arguments = self.arguments
         counts = batch is not None
@@ -268,5 +268,8 @@ class DiffusionTrainer:
         levels = self.scheduler.config.num_train_timesteps
         dropouts = arguments.prompt_dropout, arguments.modality_dropout
         draws = draws_of(arguments.seed, batch.places, batch.latents.shape[1:], levels, *dropouts)
+        # What a text encoder drops out belongs to the step too; loaders draw random numbers of their own before.
+        place = self.progress.step, part, self.accelerator.process_index
+        torch.manual_seed(generator_of(arguments.seed, *place).initial_seed())
         losses = self.losses(batch, draws, self.noise_of(stage), self.denoiser)
         return losses.sum() * counts / stage.per_device_train_batch_size

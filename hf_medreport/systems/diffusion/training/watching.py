@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from hf_medreport.data.pictures.stream import collate
 from hf_medreport.data.pictures.table import PictureTable
-from hf_medreport.files.writing import write_whole
+from hf_medreport.files.writing import open_whole
+from hf_medreport.inference.figures.synthetic import save_synthetic
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.diffusion.training.draws import draws_of
 from hf_medreport.systems.diffusion.training.settings import Stage
@@ -112,10 +112,9 @@ class Sampling:
                 seeds=list(range(len(self.prompts))),
             ).images
         self.folder.mkdir(parents=True, exist_ok=True)
-        said = PngInfo()
-        said.add_text("synthetic", f"drawn by a model after {trainer.progress.step} steps of training")
-        path = self.folder / f"step-{trainer.progress.step:06d}.png"
-        write_whole(path, lambda part: grid(pictures).save(part, "PNG", pnginfo=said))
+        step = trainer.progress.step
+        with open_whole(self.folder / f"step-{step:06d}.png") as file:
+            save_synthetic(grid(pictures), file, {"model": f"after {step} steps of training"})
 
 
 def grid(pictures: list[Image.Image]) -> Image.Image:
