@@ -32,7 +32,7 @@ from hf_medreport.systems.diffusion.training.adapters import add_adapter, load_a
 from hf_medreport.systems.diffusion.training.build import freeze, from_base, from_sizes, noise_levels
 from hf_medreport.systems.diffusion.training.checkpoints import check_disk
 from hf_medreport.systems.diffusion.training.checks import check
-from hf_medreport.systems.diffusion.training.quantization import quantize
+from hf_medreport.systems.diffusion.training.quantization import dequantize, quantize
 from hf_medreport.systems.diffusion.training.settings import (
     DataArguments,
     ModelArguments,
@@ -182,6 +182,7 @@ def bytes_of_run(trainer: DiffusionTrainer) -> int:
 def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder: Path) -> None:
     """Save what was trained, with averaged weights where there are some, and what the run was."""
     pipe, model, name = trainer.pipe, asked.model, asked.training.model_name
+    pipe.unet.to(memory_format=torch.contiguous_format)  # the only one that safetensors writes
     with trainer.average.in_place() if trainer.average is not None else nullcontext():
         if not model.lora_rank:
             save(pipe, folder, asked.training.half_precision_weights)
@@ -189,7 +190,8 @@ def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder
             pipe.save_lora(folder)
             write_base(folder, model.base, revision)
             if model.merge_adapter:
-                pipe.register_modules(unet=merged_unet(pipe.unet))
+                others = {part: dequantize(getattr(pipe, part)) for part in model.quantize if part != "unet"}
+                pipe.register_modules(unet=merged_unet(pipe.unet), **others)
                 save(pipe, folder.with_name(f"{name}-merged"), asked.training.half_precision_weights)
     write_json(folder / RUN, described(trainer, asked), default=str)
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from hf_medreport.modeling.medical_pipeline import MedicalImagePipeline
 from hf_medreport.systems.diffusion.training.trainer import DiffusionTrainer
 from hf_medreport.training import run
-from tests.systems.diffusion.runs import configuration, files
+from tests.systems.diffusion.runs import adapter, configuration, files
 
 
 @pytest.fixture(scope="module")

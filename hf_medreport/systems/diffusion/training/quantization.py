@@ -14,7 +14,7 @@ from torch import nn
 
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["bytes_of", "dequantized_state", "quantize"]
+__all__ = ["bytes_of", "dequantize", "dequantized_state", "quantize"]
 
 
 def quantize(model: nn.Module, compute_dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -47,6 +47,18 @@ def dequantized_state(model: nn.Module) -> dict[str, torch.Tensor]:
             plain = parameter if weights is None else bitsandbytes.functional.dequantize_4bit(parameter.data, weights)
             state[name.replace(".base_layer.", ".")] = plain.detach().float().cpu()
     return state
+
+
+def dequantize(model: nn.Module) -> nn.Module:
+    """A quantized model with plain layers of the same numbers again; on a processor it is changed in place."""
+    if getattr(model, "hf_quantizer", None) is not None:
+        return model.dequantize()
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, bitsandbytes.nn.Linear4bit):
+            plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+            plain.load_state_dict(dequantized_state(layer))
+            model.set_submodule(name, plain.requires_grad_(False))
+    return model
 
 
 def bytes_of(model: nn.Module) -> int:
