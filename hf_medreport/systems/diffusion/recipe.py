@@ -28,7 +28,7 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.systems.diffusion.modalities import Modalities, read_modalities
 from hf_medreport.systems.diffusion.prompts import PromptAugmentation
-from hf_medreport.systems.diffusion.training.adapters import add_adapter, load_adapter, merged_unet, write_base
+from hf_medreport.systems.diffusion.training.adapters import add_adapter, load_adapter, merged_unet, save_adapter
 from hf_medreport.systems.diffusion.training.build import freeze, from_base, from_sizes, noise_levels
 from hf_medreport.systems.diffusion.training.checkpoints import check_disk
 from hf_medreport.systems.diffusion.training.checks import check
@@ -187,8 +187,7 @@ def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder
         if not model.lora_rank:
             save(pipe, folder, asked.training.half_precision_weights)
         else:
-            pipe.save_lora(folder)
-            write_base(folder, model.base, revision)
+            save_adapter(pipe, folder, model.base, revision)
             if model.merge_adapter:
                 others = {part: dequantize(getattr(pipe, part)) for part in model.quantize if part != "unet"}
                 pipe.register_modules(unet=merged_unet(pipe.unet), **others)

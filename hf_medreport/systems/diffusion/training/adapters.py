@@ -11,15 +11,18 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from hf_medreport.files.writing import write_json
+from hf_medreport.files.writing import write_json, write_whole
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.diffusion.training.quantization import dequantized_state
 
-__all__ = ["BASE", "add_adapter", "check_base", "load_adapter", "merged_unet", "write_base"]
+__all__ = ["BASE", "add_adapter", "check_base", "load_adapter", "merged_unet", "save_adapter"]
 
 NAME = "default"
 WEIGHTS = "pytorch_lora_weights.safetensors"
+SETTINGS = "lora_adapter_metadata"  # by which diffusers knows its rank and layers
 BASE = "base.json"  # beside an adapter: what it was trained on
 
 
@@ -59,7 +62,7 @@ def load_adapter(pipe, folder: Path, revision: str) -> None:
     Args:
         pipe: a `MedicalImagePipeline`, whose U-Net has an adapter already.
         folder: of the saved one.
-        revision: of the U-Net below, see `write_base`.
+        revision: of the U-Net below, see `save_adapter`.
 
     Raises:
         InputError: no adapter, one of other layers or of another rank, or one of another base.
@@ -97,8 +100,21 @@ def merged_unet(unet):
     return plain
 
 
-def write_base(folder: Path, base: str, revision: str) -> None:
-    """Say beside an adapter what it was trained on: the base's name, and the revision of its U-Net's weights."""
+def save_adapter(pipe, folder: Path, base: str, revision: str) -> None:
+    """Write the U-Net's adapter, and beside it what it was trained on.
+
+    Args:
+        pipe: a `MedicalImagePipeline`.
+        folder: made when absent.
+        base: the base's name.
+        revision: of the weights of its U-Net.
+    """
+    pipe.save_lora(folder)
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        settings = file.metadata()[SETTINGS]
+    tensors = load_file(folder / WEIGHTS)
+    # Of two lines of metadata safetensors writes either one first; with one the bytes are the same each time.
+    write_whole(folder / WEIGHTS, lambda part: save_file(tensors, part, {SETTINGS: settings}))
     write_json(folder / BASE, {"base": base, "revision": revision})
 
 

@@ -146,3 +146,7 @@ def freeze(pipe: MedicalImagePipeline, train_text_encoder: bool, adapter: bool) 
     pipe.text_encoder.requires_grad_(not adapter)
     if not train_text_encoder:
         pipe.text_encoder.encoder.requires_grad_(False)
+    if pipe.unet.config.class_embed_type != "projection":  # nobody reads the pooled state
+        for name in ("fuse_pooled", "encoder.pooler"):
+            for part in (part for known, part in pipe.text_encoder.named_modules() if known == name):
+                part.requires_grad_(False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -52,11 +52,9 @@ class Watching:
 def accelerator_of(arguments: TrainingArguments) -> Accelerator:
     """What joins the processes, and chooses precision and device."""
     AcceleratorState._reset_state()  # of an earlier run in this process, of another precision
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a pooled state that no U-Net reads
     return Accelerator(
         mixed_precision="bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "no",
         cpu=not torch.accelerator.is_available(),
-        kwargs_handlers=[unused],
     )
 
 
