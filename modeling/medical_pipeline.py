@@ -57,6 +57,7 @@ SCHEDULERS = {
     "pndm": PNDMScheduler,
 }
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
+OTHER_BASE = "load it on the model that it was trained on"
 LIBRARIES = ("diffusers", "transformers")  # whose classes a folder names without bringing their code
 
 
@@ -222,9 +223,11 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError("scheduler", f"'{name}'", "one that reaches a signal of zero", "use dpm, ddim or euler_a")
         if config.prediction_type == "sample" and name in ("euler_a", "pndm"):
             raise ConfigError("scheduler", f"'{name}'", "one for predicted pictures", "use dpm, ddim or euler")
-        # Latents have no range to be clipped to, which is some schedulers' default.
-        plain = {key: False for key in ("clip_sample", "thresholding") if key in known}
-        self.register_modules(scheduler=kind.from_config(config, **plain))
+        # Latents have no range to be clipped to, which is some schedulers' default; PNDM's first steps of another kind
+        # could not begin at an image.
+        fixed = {"clip_sample": False, "thresholding": False, "skip_prk_steps": True}
+        fixed = {key: value for key, value in fixed.items() if key in known}
+        self.register_modules(scheduler=kind.from_config(config, **fixed))
         return self
 
     # --- adapters ---
@@ -241,39 +244,43 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             unet_lora_adapter_metadata=self.unet.peft_config[adapter_name].to_dict(),
         )
 
-    def load_lora_weights(self, source: str | os.PathLike | dict, adapter_name: str | None = None, **kwargs) -> None:
-        """Load an adapter of the U-Net; each of its weights must find its layer.
+    def load_lora_weights(self, source: str | os.PathLike | dict, adapter_name: str = "default", **kwargs) -> None:
+        """Load an adapter of the U-Net. Every weight must find its layer, and every layer of the adapter its weights:
+        diffusers leaves out what does not fit with a log line.
+
+        Args:
+            source: a folder or repo id, a file, or its tensors.
+            adapter_name: under which it is known here.
+            kwargs: of `lora_state_dict`, such as `weight_name`, `subfolder`, `revision`.
 
         Raises:
-            ConfigError: a weight whose layer this U-Net lacks or has in another shape: it is of another base.
+            ConfigError: a weight without its layer, or of another shape: the adapter is of another base. Nothing is
+                loaded then.
         """
-        if isinstance(source, os.PathLike):
-            source = os.fspath(source)
-        given = dict(source) if isinstance(source, dict) else self.lora_state_dict(source)[0]
+        source = os.fspath(source) if isinstance(source, os.PathLike) else source
+        given, alphas, metadata = self.lora_state_dict(source, return_lora_metadata=True, **kwargs)
+        if not given:
+            raise ConfigError("adapter", "no weights", "those of an adapter of this U-Net", "save it again")
         layers = {name.replace(".base_layer", ""): layer for name, layer in self.unet.named_modules()}
         for name, weight in given.items():
             layer, _, kind = name.removeprefix("unet.").partition(".lora_")
-            remedy = "load it on the model that it was trained on"
             if not name.startswith("unet.") or not kind or layer not in layers:
-                raise ConfigError(f"adapter weight '{name}'", "no such layer", "a layer of this U-Net", remedy)
+                raise ConfigError(f"adapter weight '{name}'", "no such layer", "a layer of this U-Net", OTHER_BASE)
             own = getattr(layers[layer], "base_layer", layers[layer])
             sides = ("in_features", "in_channels") if kind.startswith("A") else ("out_features", "out_channels")
-            wanted = next(getattr(own, side) for side in sides if hasattr(own, side))
+            wanted = next((getattr(own, side) for side in sides if hasattr(own, side)), None)
             found = weight.shape[1] if kind.startswith("A") else weight.shape[0]
             if found != wanted:
-                raise ConfigError(f"adapter weight '{name}'", f"a width of {found}", str(wanted), remedy)
-        before = set(getattr(self.unet, "peft_config", None) or {})
-        super().load_lora_weights(source, adapter_name=adapter_name, **kwargs)
-        self._check_loaded(given, *(set(self.unet.peft_config) - before))
-
-    def _check_loaded(self, given: dict[str, torch.Tensor], adapter: str) -> None:
-        """Every weight is where it belongs: diffusers drops what does not fit with a log line."""
-        own = dict(self.unet.named_parameters())
-        for name, weight in given.items():
-            layer, _, kind = name.removeprefix("unet.").rpartition(".lora_")
-            loaded = own.get(f"{layer}.lora_{kind.split('.')[0]}.{adapter}.weight")
-            if loaded is None or not torch.equal(loaded.detach().cpu(), weight.to(loaded.dtype).cpu()):
-                raise ConfigError(f"adapter weight '{name}'", "one that was not loaded", "all of them", "save it again")
+                raise ConfigError(f"adapter weight '{name}'", f"a width of {found}", str(wanted), OTHER_BASE)
+        self.load_lora_into_unet(
+            given, network_alphas=alphas, unet=self.unet, adapter_name=adapter_name, metadata=metadata, _pipeline=self
+        )
+        mark = f".{adapter_name}.weight"
+        own = {f"unet.{name.replace(mark, '.weight')}" for name in self.unet.state_dict() if name.endswith(mark)}
+        lost = sorted(own ^ set(given))
+        if lost:
+            self.unet.delete_adapters(adapter_name)
+            raise ConfigError(f"adapter weight '{lost[0]}'", "none, or no place for it", "both", OTHER_BASE)
 
     # --- words ---
 

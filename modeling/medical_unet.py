@@ -5,7 +5,7 @@ as the identity (its last weights are zero), so a pretrained U-Net goes on from 
 
 | switch | what it adds |
 |---|---|
-| `skip_gates` | attention gates (Oktay et al., 2018) on the skips: `x + gamma (a x - x)`, a in (0, 1) a pixel, seen from the decoder |
+| `skip_gates` | attention gates (Oktay et al., 2018) on the skips: `x + gamma (a x - x)`, a in (0, 1) a pixel |
 | `pyramid_levels` | attention from every place to the feature pooled to 1, 2, 4 cells a side, after PMTrans |
 | `extra_transformer_levels` | a transformer with self- and cross-attention where Stable Diffusion has none |
 | `fpn_width` | a feature pyramid (Lin et al., 2017) over all scales of the decoder, added to the last feature |
@@ -248,7 +248,9 @@ class MedicalUNet2DConditionModel(UNet2DConditionModel):
             shapes = [tuple(weights[name].shape) if name in weights else "no such weight" for weights in (given, own)]
             raise ConfigError(name, str(shapes[0]), str(shapes[1]), "give the U-Net that these switches belong to")
         model.load_state_dict(given, strict=False)
-        return model.to(unet.dtype).train(unet.training)
+        if unet.dtype != model.dtype:
+            model.to(unet.dtype)
+        return model.train(unet.training)
 
     @apply_lora_scale("cross_attention_kwargs")
     def forward(
