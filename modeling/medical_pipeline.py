@@ -57,6 +57,8 @@ SCHEDULERS = {
     "pndm": PNDMScheduler,
 }
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
+OTHER_BASE = "load it on the model that it was trained on"
+SIBLINGS = (ConfigError, StructuredPrompt, check_guidance, of_clean)  # one of each file that this one imports
 LIBRARIES = ("diffusers", "transformers")  # whose classes a folder names without bringing their code
 
 
@@ -156,9 +158,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         path = os.path.join(folder, "model_index.json")
         if not os.path.isfile(path):
             raise ConfigError(str(folder), "no model_index.json", "a folder of save_pretrained", "name another")
-        with open(path, encoding="utf-8") as file:
-            index = json.load(file)
-        parts = {}
+        index, parts = _read_json(path), {}
         for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler"):
             library, kind = index.get(name) or ("nothing", "nothing")
             source = importlib.import_module(library) if library in LIBRARIES else _component(library)
@@ -187,27 +187,24 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError(
                 "unet",
                 f"adapters ({names})",
-                "the plain U-Net",
+                "none",
                 "save them by save_lora, or fuse and unload them first",
             )
         super().save_pretrained(save_directory, **kwargs)
         path = os.path.join(save_directory, "model_index.json")
-        with open(path, encoding="utf-8") as file:
-            index = json.load(file)
+        index = _read_json(path)
         for name, component in self.components.items():
             kind = type(component)
             if kind.__module__.split(".")[0] not in LIBRARIES:
-                source = inspect.getsourcefile(kind)
-                shutil.copyfile(source, os.path.join(save_directory, name, os.path.basename(source)))
+                _copy_source(kind, os.path.join(save_directory, name))
                 index[name] = [kind.__module__.rpartition(".")[2], kind.__name__]
-        own = inspect.getsourcefile(type(self))
+            config = os.path.join(save_directory, name, "config.json")
+            if os.path.isfile(config):  # which names no place on this machine
+                _write_json(config, {key: value for key, value in _read_json(config).items() if key != "_name_or_path"})
         index["_class_name"] = [type(self).__module__.rpartition(".")[2], type(self).__name__]
-        for sibling in (ConfigError, check_guidance, of_clean, StructuredPrompt):
-            source = inspect.getsourcefile(sibling)
-            shutil.copyfile(source, os.path.join(save_directory, os.path.basename(source)))
-        shutil.copyfile(own, os.path.join(save_directory, os.path.basename(own)))
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(json.dumps(index, indent=2, sort_keys=True) + "\n")
+        for each in (type(self), *SIBLINGS):
+            _copy_source(each, save_directory)
+        _write_json(path, index)
 
     def use_scheduler(self, name: str) -> "MedicalImagePipeline":
         """Change how it samples: dpm (DPM-Solver++), ddim, ddpm, euler, euler_a, pndm; what was trained is kept.
@@ -222,9 +219,11 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError("scheduler", f"'{name}'", "one that reaches a signal of zero", "use dpm, ddim or euler_a")
         if config.prediction_type == "sample" and name in ("euler_a", "pndm"):
             raise ConfigError("scheduler", f"'{name}'", "one for predicted pictures", "use dpm, ddim or euler")
-        # Latents have no range to be clipped to, which is some schedulers' default.
-        plain = {key: False for key in ("clip_sample", "thresholding") if key in known}
-        self.register_modules(scheduler=kind.from_config(config, **plain))
+        # Latents have no range to be clipped to, which is some schedulers' default; PNDM's first steps of another kind
+        # could not begin at an image.
+        fixed = {"clip_sample": False, "thresholding": False, "skip_prk_steps": True}
+        fixed = {key: value for key, value in fixed.items() if key in known}
+        self.register_modules(scheduler=kind.from_config(config, **fixed))
         return self
 
     # --- adapters ---
@@ -241,48 +240,53 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             unet_lora_adapter_metadata=self.unet.peft_config[adapter_name].to_dict(),
         )
 
-    def load_lora_weights(self, source: str | os.PathLike | dict, adapter_name: str | None = None, **kwargs) -> None:
-        """Load an adapter of the U-Net; each of its weights must find its layer.
+    def load_lora_weights(self, source: str | os.PathLike | dict, adapter_name: str = "default", **kwargs) -> None:
+        """Load an adapter of the U-Net. Every weight must find its layer, and every layer of the adapter its weights:
+        diffusers leaves out what does not fit with a log line.
+
+        Args:
+            source: a folder or repo id, a file, or its tensors.
+            adapter_name: under which it is known here.
+            kwargs: of `lora_state_dict`, such as `weight_name`, `subfolder`, `revision`.
 
         Raises:
-            ConfigError: a weight whose layer this U-Net lacks or has in another shape: it is of another base.
+            ConfigError: a weight without its layer, or of another shape: the adapter is of another base. Nothing is
+                loaded then.
         """
-        if isinstance(source, os.PathLike):
-            source = os.fspath(source)
-        given = dict(source) if isinstance(source, dict) else self.lora_state_dict(source)[0]
+        source = os.fspath(source) if isinstance(source, os.PathLike) else source
+        given, alphas, metadata = self.lora_state_dict(source, return_lora_metadata=True, **kwargs)
+        if not given:
+            raise ConfigError("adapter", "no weights", "those of an adapter of this U-Net", "save it again")
         layers = {name.replace(".base_layer", ""): layer for name, layer in self.unet.named_modules()}
         for name, weight in given.items():
             layer, _, kind = name.removeprefix("unet.").partition(".lora_")
-            remedy = "load it on the model that it was trained on"
             if not name.startswith("unet.") or not kind or layer not in layers:
-                raise ConfigError(f"adapter weight '{name}'", "no such layer", "a layer of this U-Net", remedy)
+                raise ConfigError(f"adapter weight '{name}'", "no such layer", "a layer of this U-Net", OTHER_BASE)
             own = getattr(layers[layer], "base_layer", layers[layer])
             sides = ("in_features", "in_channels") if kind.startswith("A") else ("out_features", "out_channels")
-            wanted = next(getattr(own, side) for side in sides if hasattr(own, side))
+            wanted = next((getattr(own, side) for side in sides if hasattr(own, side)), None)
             found = weight.shape[1] if kind.startswith("A") else weight.shape[0]
             if found != wanted:
-                raise ConfigError(f"adapter weight '{name}'", f"a width of {found}", str(wanted), remedy)
-        before = set(getattr(self.unet, "peft_config", None) or {})
-        super().load_lora_weights(source, adapter_name=adapter_name, **kwargs)
-        self._check_loaded(given, *(set(self.unet.peft_config) - before))
-
-    def _check_loaded(self, given: dict[str, torch.Tensor], adapter: str) -> None:
-        """Every weight is where it belongs: diffusers drops what does not fit with a log line."""
-        own = dict(self.unet.named_parameters())
-        for name, weight in given.items():
-            layer, _, kind = name.removeprefix("unet.").rpartition(".lora_")
-            loaded = own.get(f"{layer}.lora_{kind.split('.')[0]}.{adapter}.weight")
-            if loaded is None or not torch.equal(loaded.detach().cpu(), weight.to(loaded.dtype).cpu()):
-                raise ConfigError(f"adapter weight '{name}'", "one that was not loaded", "all of them", "save it again")
+                raise ConfigError(f"adapter weight '{name}'", f"a width of {found}", str(wanted), OTHER_BASE)
+        self.load_lora_into_unet(
+            given, network_alphas=alphas, unet=self.unet, adapter_name=adapter_name, metadata=metadata, _pipeline=self
+        )
+        mark = f".{adapter_name}.weight"
+        own = {f"unet.{name.replace(mark, '.weight')}" for name in self.unet.state_dict() if name.endswith(mark)}
+        lost = sorted(own ^ set(given))
+        if lost:
+            self.unet.delete_adapters(adapter_name)
+            raise ConfigError(f"adapter weight '{lost[0]}'", "none, or no place for it", "both", OTHER_BASE)
 
     # --- words ---
 
-    def tokenize(self, prompts: list[str], modalities=None) -> dict[str, torch.Tensor]:
+    def tokenize(self, prompts: list[str], modalities=None, name: str = "prompt") -> dict[str, torch.Tensor]:
         """What the conditioner is called with, for training too: `input_ids`, `attention_mask`, `modality_ids`.
 
         Args:
             prompts: one or more; "" is the null text.
             modalities: one a prompt, one for all, or None: the null modality.
+            name: what an error calls a prompt.
 
         Raises:
             ConfigError: an unknown modality, or a prompt of more tokens than the encoder takes.
@@ -291,7 +295,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         if len(names) != len(prompts):
             raise ConfigError("modality", f"{len(names)} for {len(prompts)} prompts", "one a prompt, or one", "mend it")
         config = self.text_encoder.config
-        words = [self.text_encoder.in_words(prompt, name) for prompt, name in zip(prompts, names, strict=True)]
+        words = [self.text_encoder.in_words(*each) for each in zip(prompts, names, strict=True)]
         # Lengths are looked at here, so that nothing is cut: the tokenizer's own warning would come after the fact.
         tokens = self.tokenizer(
             words,
@@ -302,12 +306,12 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             verbose=False,
         )
         lengths = [sum(mask) for mask in tokens["attention_mask"]]
-        for number, length in enumerate(lengths):
+        for number, length in enumerate(lengths, 1):
             if length > config.max_length:
-                name = "prompt" if len(prompts) == 1 else f"prompt {number + 1}"
-                raise ConfigError(name, f"{length} tokens", f"at most {config.max_length}", "shorten it")
+                which = name if len(prompts) == 1 else f"{name} {number}"
+                raise ConfigError(which, f"{length} tokens", f"at most {config.max_length}", "shorten it")
         device = self._execution_device
-        ids = [self.text_encoder.modality_id(name) for name in names]
+        ids = [self.text_encoder.modality_id(each) for each in names]
         return {
             "input_ids": torch.tensor(tokens["input_ids"], device=device),
             "attention_mask": torch.tensor(tokens["attention_mask"], device=device),
@@ -422,10 +426,14 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         if not prompts:
             raise ConfigError("prompt", "an empty list", "one or more", "give one")
         count = len(prompts) * num_images_per_prompt
-        prompts = _each(prompts, num_images_per_prompt)
-        modalities = _each(_per_prompt("modality", modality, count // num_images_per_prompt), num_images_per_prompt)
-        negatives = _per_prompt("negative_prompt", negative_prompt or "", count // num_images_per_prompt)
-        negatives = _each(negatives, num_images_per_prompt)
+        modalities = _per_prompt("modality", modality, len(prompts))
+        negatives = _per_prompt("negative_prompt", negative_prompt or "", len(prompts))
+        self.tokenize([str(each) for each in prompts], modalities)  # refused before anything is drawn
+        self.tokenize(negatives, name="negative_prompt")
+        prompts, modalities, negatives = (
+            [each for each in values for _ in range(num_images_per_prompt)]
+            for values in (prompts, modalities, negatives)
+        )
 
         device = self._execution_device
         pixels = None if image is None else self._pixels(image, height, width, count, num_images_per_prompt)
@@ -591,6 +599,22 @@ def _component(module: str):
     return importlib.import_module(f"{__package__}.{module}")
 
 
+def _copy_source(what, folder: str) -> None:
+    """The file in which a class or function is written, beside what needs it."""
+    source = inspect.getsourcefile(what)
+    shutil.copyfile(source, os.path.join(folder, os.path.basename(source)))
+
+
+def _read_json(path: str) -> dict:
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _write_json(path: str, content: dict) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
 def _refuse_unknown(name: str, value: str, known) -> None:
     if value not in known:
         nearest = difflib.get_close_matches(str(value), known, n=1)
@@ -604,10 +628,6 @@ def _per_prompt(name: str, value, count: int) -> list:
     if len(values) != count:
         raise ConfigError(name, f"{len(values)} for {count} prompts", "one, or one a prompt", "give as many")
     return list(values)
-
-
-def _each(values: list, times: int) -> list:
-    return [value for value in values for _ in range(times)]
 
 
 __all__ = ["SCHEDULERS", "MedicalImageOutput", "MedicalImagePipeline", "Trajectory"]

@@ -122,6 +122,9 @@ class HadamardFusion(nn.Module):
         self.of_text = nn.Linear(width, width)
         self.of_modality = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
+        # Both factors of about 1, or their product would teach the last layer next to nothing.
+        self.of_text.spread_at_start = self.of_modality.spread_at_start = width**-0.5
+        self.out.spread_at_start = 0.0
 
     def forward(self, text: torch.Tensor, modality: torch.Tensor) -> torch.Tensor:
         """`text` (batch, ..., width); `modality` broadcasts to it."""
@@ -145,17 +148,16 @@ class MedicalTextConditioner(PreTrainedModel):
         width = config.text_config.hidden_size
         if config.modalities:
             self.modality = nn.Embedding(len(config.modalities) + 1, width)
+            self.modality.spread_at_start = 1.0
             self.fuse_tokens, self.fuse_pooled = HadamardFusion(width), HadamardFusion(width)
         if config.cross_attention_dim is not None:
             self.projection = nn.Linear(width, config.cross_attention_dim)
         self.post_init()
 
-    @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, HadamardFusion):
-            init.zeros_(module.out.weight)
-            init.zeros_(module.out.bias)
+        if hasattr(module, "spread_at_start"):
+            init.normal_(module.weight, std=module.spread_at_start)
 
     @classmethod
     def from_text_encoder(

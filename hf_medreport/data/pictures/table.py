@@ -116,7 +116,7 @@ class PictureTable:
             InputError: the row or its picture cannot be used.
         """
         source, prompt, modality = self._checked(row)
-        name = row.where if isinstance(source, bytes) else f"{row.where} ({source.name})"
+        name = row.where if isinstance(source, bytes) else f"{row.where} ({_shown(source)})"
         square = torch.from_numpy(fitted(read_pixels(source, name=name), self.size, self.fit))
         pixel_values = square.expand(3, -1, -1)
         return {"pixel_values": pixel_values, "prompt": prompt, "modality": modality, "row": row.number}
@@ -143,7 +143,7 @@ class PictureTable:
             try:
                 source, _, _ = self._checked(Row(number, where, cells))
                 if isinstance(source, Path) and not source.is_file():
-                    found = "a folder, device or pipe" if source.exists() else f"no file {source.name}"
+                    found = "a folder, device or pipe" if source.exists() else f"no file {_shown(source)}"
                     raise InputError(where, found, "an existing picture", "correct the path")
             except InputError as error:
                 self.problems += 1
@@ -227,6 +227,11 @@ def _clean(cell: object) -> object:
     if cell[:1].isspace() and len(text) > 1 and text[0] == text[-1] == '"':
         return text[1:-1].replace('""', '"').strip()
     return text
+
+
+def _shown(path: Path) -> str:
+    """The name of a file in one line, whatever is in it."""
+    return "".join(one if one.isprintable() else "?" for one in path.name)
 
 
 def _empty(cell: object) -> bool:
