@@ -14,6 +14,7 @@ blanks after commas, and descriptions whose commas stand without quotes (the fie
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -119,6 +120,12 @@ class PictureTable:
         square = torch.from_numpy(fitted(read_pixels(source, name=name, at_least=self.size), self.size, self.fit))
         pixel_values = square.expand(3, -1, -1)
         return {"pixel_values": pixel_values, "prompt": prompt, "modality": modality, "row": row.number}
+
+    def texts(self) -> Iterator[str]:
+        """The descriptions of its usable rows, no picture read."""
+        for row in self.rows():
+            with suppress(InputError):
+                yield self._checked(row)[1]
 
     def _look_through(self) -> None:
         """Count the rows, and those that cannot be used, before anybody waits for a picture."""

@@ -1,7 +1,7 @@
 """Which modalities there are: MINIM's six, and a line in a YAML for each further one.
 
 # modalities.yaml
-DXA: {aliases: [bone density], template: "Bone density scan: {text}"}
+DXA: {aliases: [bone density], template: "Bone density scan: {prompt}"}
 
 table = read_modalities("modalities.yaml")
 Modalities(table).named("bone-density")   # "DXA"
@@ -18,8 +18,8 @@ from hf_medreport.training.arguments import read_yaml
 __all__ = ["Modalities", "read_modalities"]
 
 FIELDS = ("aliases", "template")
-A_LINE = 'a line like `DXA: {aliases: [bone density], template: "DXA: {text}"}`'
-TEXT = "{text}"
+A_LINE = 'a line like `DXA: {aliases: [bone density], template: "DXA: {prompt}"}`'
+PROMPT = "{prompt}"
 
 
 def read_modalities(path: str | os.PathLike | None = None) -> list[dict]:
@@ -52,11 +52,11 @@ def _modality(where: str, name: str, line: object) -> dict:
     if not isinstance(line, dict) or set(line) - set(FIELDS):
         found = f"the field '{sorted(set(line) - set(FIELDS))[0]}'" if isinstance(line, dict) else f"a {_kind(line)}"
         raise InputError(where, found, A_LINE, "correct the line")
-    aliases, template = line.get("aliases", []), line.get("template", f"{name}: {TEXT}")
+    aliases, template = line.get("aliases", []), line.get("template", f"{name}: {PROMPT}")
     if not isinstance(aliases, list) or not all(isinstance(alias, str) and _key(alias) for alias in [name, *aliases]):
         raise InputError(where, "aliases that are no list of names", A_LINE, "correct the line")
-    if not isinstance(template, str) or template.count(TEXT) != 1 or re.search(r"[{}]", template.replace(TEXT, "")):
-        raise InputError(where, f"the template {template!r:.60}", f"one with {TEXT} once", "correct the template")
+    if not isinstance(template, str) or template.count(PROMPT) != 1 or re.search(r"[{}]", template.replace(PROMPT, "")):
+        raise InputError(where, f"the template {template!r:.60}", f"one with {PROMPT} once", "correct the template")
     return {"name": name, "aliases": aliases, "template": template}
 
 
