@@ -89,13 +89,13 @@ REFUSED = {
     ),
     "a component that is not there": (
         lambda folder: shutil.rmtree(folder / "vae"),
-        "gen: found no files of the component 'vae'; expected what model_index.json names; save the pipeline again with "
-        "save_pretrained",
+        "gen: found no files of the component 'vae'; expected what model_index.json names; save the pipeline again "
+        "with save_pretrained",
     ),
     "somebody's pipeline without its code": (
         foreign,
-        "gen/model_index.json: found other_pipeline.py named but missing; expected its code in the folder; save the model "
-        "again so that its code is copied along",
+        "gen/model_index.json: found other_pipeline.py named but missing; expected its code in the folder; save the "
+        "model again so that its code is copied along",
     ),
     "somebody's component without its code": (
         foreign_component,
@@ -109,13 +109,13 @@ REFUSED = {
     ),
     "pickled weights": (
         lambda folder: (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"x"),
-        "gen/unet/diffusion_pytorch_model.bin: found a pickle file; expected weights as .safetensors; save the model again "
-        "with save_pretrained and move this file out of the folder",
+        "gen/unet/diffusion_pytorch_model.bin: found a pickle file; expected weights as .safetensors; save the model "
+        "again with save_pretrained and move this file out of the folder",
     ),
     "cut weights": (
         lambda folder: (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"x"),
-        "gen/unet/diffusion_pytorch_model.safetensors: found broken or truncated weights; expected a complete .safetensors "
-        "file; save the model again",
+        "gen/unet/diffusion_pytorch_model.safetensors: found broken or truncated weights; expected a complete "
+        ".safetensors file; save the model again",
     ),
 }
 
@@ -146,6 +146,6 @@ class TestDoctor:
         with pytest.raises(InputError) as error:
             doctor.examine_folder(str(folder))
         assert str(error.value).replace(str(folder), "GEN") == (
-            "GEN/model_index.json: found the pipeline 'StableDiffusionPipeline', which this library does not have; expected "
-            "MedicalImagePipeline; give a folder that this library wrote"
+            "GEN/model_index.json: found the pipeline 'StableDiffusionPipeline', which this library does not have; "
+            "expected MedicalImagePipeline; give a folder that this library wrote"
         )

@@ -81,7 +81,8 @@ def test_many_lines_become_ten_and_the_last_stays(folder):
     [
         (
             None,
-            "FOLDER: found no run.json; expected a training run's folder; train the generator, or write the card by hand",
+            "FOLDER: found no run.json; expected a folder of a training run; "
+            "train the generator, or write the card by hand",
         ),
         ("{", "FOLDER/run.json: found broken JSON (line 1); expected a JSON object; copy the file again"),
         ("{}", "FOLDER/run.json: found no 'command'; expected the record of a run; train the generator again"),
