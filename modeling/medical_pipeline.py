@@ -230,8 +230,10 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
 
     def save_lora(self, save_directory: str | os.PathLike, adapter_name: str = "default") -> None:
         """Write the U-Net's adapter alone, as `pytorch_lora_weights.safetensors` with its settings inside."""
-        from peft import get_peft_model_state_dict
-
+        try:  # in a try, or whoever loads the folder would have to have it
+            from peft import get_peft_model_state_dict
+        except ImportError:
+            raise ConfigError("peft", "no such package", "it, for adapters", "pip install peft") from None
         if adapter_name not in (getattr(self.unet, "peft_config", None) or {}):
             raise ConfigError("adapter_name", f"'{adapter_name}'", "an adapter of the U-Net", "load or add it first")
         self.save_lora_weights(

@@ -64,6 +64,7 @@ def synthesize(
         str | None, typer.Option(help="A folder or ORG/NAME: a generator of ours, or a stock Stable Diffusion 1.x.")
     ] = None,
     revision: Revision = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of an adapter that was trained on --model.")] = None,
     device: Device = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; lower it when memory runs out.")] = 4,
     resume: Resume = False,
@@ -107,6 +108,10 @@ def synthesize(
     quiet_diffusers()
     pipe = load_generator(model, revision=revision, device=device)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
+    if adapter is not None:
+        from hf_medreport.systems.diffusion.training.adapters import use_adapter
+
+        use_adapter(pipe, adapter)
     digest = generator_revision(pipe)  # before another scheduler is put into it
     if scheduler is not None:
         pipe.use_scheduler(scheduler)
