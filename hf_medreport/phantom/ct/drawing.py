@@ -88,9 +88,8 @@ def _draw_finding(canvas: Canvas, fact, lung: np.ndarray) -> None:
     match fact.finding:
         case "nodule":
             radius = NODULE[fact.grade]
-            ball = canvas.inside(place, DEPTH[fact.zone] + down, radius, radius) + 0.15 * radius * canvas.clouds(
-                "edge", 9
-            )
+            ball = canvas.inside(place, DEPTH[fact.zone] + down, radius, radius)
+            ball = ball + 0.15 * radius * canvas.clouds("edge", 9)
             canvas.paint(soft(ball, canvas.pixel) * lung, BLOOD + 0.04, mask=True)
         case "consolidation":
             patch = canvas.inside(place, 1.1 * DEPTH[fact.zone] + down, 0.30, 0.24) + 0.06 * canvas.clouds("edge", 9)

@@ -1,11 +1,11 @@
-"""The known-truth picture: one picture of one of five modalities, drawn from one finding, with a prompt that asks for it.
+"""The known-truth picture: one of five modalities, drawn from one finding, with a prompt that asks for it.
 
 Where the chest and the slide test models that read, this tests models that draw: whoever asks for "a severe subdural
 hematoma on the left" can look whether it is there. `modality` says what a finding of a modality can be, `facts` what
-one picture shows, `prompts` words it, `canvas` is what all drawers draw on, and `corpus` strings these into splits whose
-patients never meet. The drawers have rooms of their own: `ct`, `mri`, `oct` and `fundus`; a film is the chest's.
+one picture shows, `prompts` words it, `canvas` is what all drawers draw on, and `corpus` strings these into splits
+whose patients never meet. The drawers have rooms of their own: `ct`, `mri`, `oct` and `fundus`; a film is the chest's.
 
-What it can show: that a generator draws the modality, the finding, the side, the zone and the grade that were asked for.
+What it can show: that a generator draws modality, finding, side, zone and grade as asked.
 
 What it cannot show:
 

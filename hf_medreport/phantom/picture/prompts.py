@@ -15,7 +15,7 @@ from hf_medreport.processing.input_error import InputError
 
 __all__ = ["WORDINGS", "write_prompt"]
 
-# {name}: the modality; {grade}: in words, or nothing; {finding}; {at}: side and zone as adjectives; {where}: as a place.
+# {name}: the modality; {grade}: its word, or none; {finding}; {at}: side and zone as adjectives; {where}: as a place.
 PLACED = {
     "train": (
         "{name}: {grade} {at} {finding}",
@@ -37,8 +37,9 @@ ANYWHERE = {
     "held_out": ("{name} of {grade} {finding}", "{name}, {grade} {finding}"),
 }
 WORDINGS = tuple(PLACED)
-GRADES = {"mild": ("mild", "small"), "moderate": ("moderate",), "severe": ("severe", "large")}
-COUNTED = {"mild": ("mild", "few"), "moderate": ("moderate",), "severe": ("severe", "many")}
+# How a grade may be said beside its own word: of what has a size, and of what is counted.
+LARGE = dict.fromkeys(("nodule", "mass", "pleural effusion", "pneumothorax"), {"mild": "small", "severe": "large"})
+MANY = dict.fromkeys(("white matter lesions", "hemorrhages", "hard exudates"), {"mild": "few", "severe": "many"})
 NORMAL = ("no finding", "normal", "nothing abnormal")
 ORGANS = {"cxr": "zone", "ct": "lung", "mri": "lobe", "fundus": "retina"}
 
@@ -62,10 +63,10 @@ def write_prompt(fact: PictureFact, rng: np.random.Generator, wordings: str = "t
 
     modality = MODALITIES[fact.modality]
     templates = OF_AN_EYE if modality.of_an_eye else PLACED if fact.side else ANYWHERE
-    plural = fact.finding.endswith("s") or fact.finding == "drusen"
+    other = (LARGE | MANY).get(fact.finding, {}).get(fact.grade, fact.grade)
     phrase = one_of(templates[wordings]).format(
         name=one_of(modality.words[wordings]),
-        grade=one_of((COUNTED if plural else GRADES)[fact.grade]) if fact.grade else "",
+        grade=one_of((fact.grade, other)) if fact.grade else "",
         finding=one_of(NORMAL) if fact.finding == NO_FINDING else fact.finding,
         side=fact.side,
         at=(fact.zone or "") if modality.of_an_eye else f"{fact.side} {fact.zone or ''}",
