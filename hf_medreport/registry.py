@@ -32,7 +32,7 @@ class System:
     Args:
         model_type: what its config.json says.
         kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks), `"causal-lm"`
-            (text -> text) or `"encoder"` (picture and text -> states).
+            (text -> text), `"encoder"` (picture and text -> states) or `"judge"` (picture -> answers).
         config, model, processor: its classes; no processor: a tokenizer of any class.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
         pipeline: its `image-to-text` pipeline; None where the kind has none.
