@@ -19,6 +19,7 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     publish,
     report,
     segment,
+    synthesize,
     tile,
     train,
 )

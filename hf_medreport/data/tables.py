@@ -49,6 +49,7 @@ class ReportDataset:
         if on_bad not in ("raise", "skip"):
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
         self.path = Path(path)
+        self.folder = self.path.parent.resolve()
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
         self.columns |= {"lateral": lateral_column, "label": label_column, "labels": labels_column}
         self.skipped: list[str] = []
@@ -92,7 +93,7 @@ class ReportDataset:
         value = row[self.columns[role]] if self.columns[role] else None
         if value in (None, ""):
             return None
-        return read(self._source(value), name=self._name(value, number + 1))
+        return read(picture_source(value, self.folder), name=self._name(value, number + 1))
 
     def texts(self) -> Iterator[str]:
         """Every report, without reading a film."""
@@ -138,36 +139,39 @@ class ReportDataset:
             if column is None or (role != "image" and value in (None, "")):
                 continue
             try:
-                source = self._source(value)
+                source = picture_source(value, self.folder)
             except ValueError as error:
-                return InputError(
-                    where, str(error), f"a file inside {self.path.resolve().parent.name}/", f"correct '{column}'"
-                )
+                return InputError(where, str(error), f"a file inside {self.folder.name}/", f"correct '{column}'")
             if isinstance(source, Path) and not os.path.isfile(source):
                 named = "an existing lateral film" if role == "lateral" else f"an existing {role}"
                 return InputError(where, f"no file {source.name}", named, f"correct '{column}'")
         return None
 
-    def _source(self, value) -> Path | bytes:
-        """A film's bytes or its path; ValueError when it has neither or leads out of the table's folder."""
-        if isinstance(value, dict):
-            if isinstance(value.get("bytes"), bytes):
-                return value["bytes"]
-            value = value.get("path")
-        if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-            raise ValueError("no path")
-        if os.path.isabs(value):
-            return Path(value)
-        folder = self.path.parent.resolve()
-        path = Path(os.path.normpath(folder / value))
-        if not path.is_relative_to(folder):
-            raise ValueError("a path that leaves the table's folder")
-        return path
-
     def _name(self, value, number: int) -> str:
         """What messages call the film of a row: the row, for file names repeat (CheXpert's `view1_frontal.jpg`)."""
         path = value.get("path") if isinstance(value, dict) else value
         return f"{self.path.name}, row {number}" + (f" ({Path(path).name})" if path else "")
+
+
+def picture_source(value, folder: Path) -> Path | bytes:
+    """The bytes or the path of the picture that a cell names; ValueError where it has neither or leaves `folder`.
+
+    Args:
+        value: a path (absolute, or relative to the folder and inside it), or the `{"bytes", "path"}` of `datasets`.
+        folder: of the table's pictures, resolved.
+    """
+    if isinstance(value, dict):
+        if isinstance(value.get("bytes"), bytes):
+            return value["bytes"]
+        value = value.get("path")
+    if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
+        raise ValueError("no path")
+    if os.path.isabs(value):
+        return Path(value)
+    path = Path(os.path.normpath(folder / value))
+    if not path.is_relative_to(folder):
+        raise ValueError("a path that leaves the table's folder")
+    return path
 
 
 def classification(cell) -> int | None:

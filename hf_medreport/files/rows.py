@@ -20,9 +20,10 @@ from typing import TextIO
 
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["ArrowRows", "csv_lines", "csv_rows", "jsonl_lines", "open_text", "read_rows", "read_text"]
+__all__ = ["ArrowRows", "csv_lines", "csv_rows", "jsonl_lines", "open_text", "read_rows", "read_text", "stream_rows"]
 
 EXPECTED = "a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet"
+CHUNK_ROWS = 1024  # of Arrow that are made into dicts at once
 MARK = b"\xef\xbb\xbf"
 OTHER_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
@@ -37,14 +38,45 @@ def read_rows(path: Path) -> Sequence[dict]:
     """
     if os.path.isdir(path):
         return _folder_rows(path)
-    if not os.path.isfile(path):
-        raise InputError(path, "no such file", EXPECTED, "check the path")
+    _check_file(path)
     readers = {".csv": lambda path: list(csv_rows(path)), ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
     if path.suffix.lower() not in readers:
         raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
+    return readers[path.suffix.lower()](path)
+
+
+def stream_rows(
+    path: Path, mend: Callable[[list[str], list[str]], list[str]] = lambda header, values: values
+) -> Iterator[tuple[str, dict | InputError]]:
+    """The rows of a table one by one as they are read; memory holds no more of them than a chunk.
+
+    Args:
+        path: a table as `read_rows` takes it, CSV and JSONL compressed (.gz) too.
+        mend: see `csv_lines`.
+
+    Yields:
+        where a row stands ("films.csv, line 3") and the row, or in its place what is wrong with it.
+
+    Raises:
+        InputError: no such table, one of another kind, or one that is broken as a whole.
+    """
+    kind = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    if os.path.isdir(path) or kind not in (".csv", ".jsonl"):
+        for number, row in enumerate(_arrow_stream(path), start=1):
+            yield f"{path.name}, row {number}", row
+        return
+    _check_file(path)
+    with open_text(path) as file:
+        lines = csv_lines(file, path.name, mend=mend) if kind == ".csv" else jsonl_lines(file, path.name)
+        for number, row in lines:
+            yield f"{path.name}, line {number}", row
+
+
+def _check_file(path: Path) -> None:
+    if not os.path.isfile(path):
+        raise InputError(path, "no such file", EXPECTED, "check the path")
     if path.stat().st_size == 0:
         raise InputError(path.name, "an empty file", EXPECTED, "write the table again")
-    return readers[path.suffix.lower()](path)
 
 
 class ArrowRows(Sequence):
@@ -163,6 +195,7 @@ def csv_lines(
     name: str,
     columns: Sequence[str] = (),
     headless: Callable[[list[str]], list[str] | None] = lambda first: None,
+    mend: Callable[[list[str], list[str]], list[str]] = lambda header, values: values,
 ) -> Iterator[tuple[int, dict[str, str] | InputError]]:
     """(line number, row) of each row of a CSV; in a row's place what is wrong with it: quotes, too few or many fields.
 
@@ -171,6 +204,7 @@ def csv_lines(
         name: what messages call it.
         columns: that there must be.
         headless: the fields of the first row -> the columns of a file that has no header, None of one that has.
+        mend: the header and the fields of a row that has more or fewer -> its fields as they were meant, if it knows.
 
     Raises:
         InputError: a header that is broken, has a column twice or not one of `columns`.
@@ -194,6 +228,8 @@ def csv_lines(
             header = _header(name, headless(values) or values, columns)
             if not headless(values):
                 continue
+        if len(values) != len(header):
+            values = mend(header, values)
         if len(values) == len(header):
             yield reader.line_num, dict(zip(header, values, strict=True))
         else:
@@ -256,6 +292,28 @@ def _parquet_rows(path: Path) -> ArrowRows:
         return ArrowRows(pyarrow.parquet.read_table(path))
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise InputError(path.name, "a damaged Parquet file", "a complete one", "copy or write it again") from error
+
+
+def _arrow_stream(path: Path) -> Iterator[dict]:
+    """The rows of a Parquet file or folder, or of a `datasets` folder, read chunk by chunk."""
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    parts = sorted(path.glob("*.parquet")) if os.path.isdir(path) else [path]
+    if not parts or (path / "state.json").is_file():
+        for chunk in _folder_rows(path).table.to_batches(CHUNK_ROWS):
+            yield from chunk.to_pylist()
+        return
+    for part in parts:
+        _check_file(part)
+        if part.suffix.lower() != ".parquet":
+            raise InputError(part.name, f"a '{part.suffix}' file", EXPECTED, "convert it")
+        try:
+            with ParquetFile(part) as file:
+                for chunk in file.iter_batches(CHUNK_ROWS):
+                    yield from chunk.to_pylist()
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise InputError(part.name, "a damaged Parquet file", "a complete one", "copy or write it again") from error
 
 
 def _folder_rows(path: Path) -> Sequence[dict]:

@@ -1,0 +1,1 @@
+"""Medical text-to-image diffusion: a description -> pictures."""
