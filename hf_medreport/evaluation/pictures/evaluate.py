@@ -10,6 +10,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,13 +33,25 @@ CLIP = "clip"  # the model of pictures and words inside a judge's folder
 NO_TRAINING = "not run: no training pictures were given"
 
 
+class Keeper(Protocol):
+    """What keeps the pictures of a pass, so that a run that ends early goes on behind it."""
+
+    def read(self, name: str, start: int) -> np.ndarray | None:
+        """What was kept of a pass; None where nothing was."""
+
+    def keep(self, name: str, start: int, images: np.ndarray, prompts: Sequence[str], seeds: Sequence[int]) -> None:
+        """Keep it."""
+
+
 @dataclass(frozen=True)
 class Drawing:
-    """How a generator is asked to draw."""
+    """How a generator is asked to draw, and what keeps its pictures."""
 
     guidance_scale: float = 3.0
     num_inference_steps: int = 20
     batch_size: int = 25
+    kept: Keeper | None = None
+    name: str = "pictures"  # what they are kept as
 
     def __call__(
         self,
@@ -53,24 +66,30 @@ class Drawing:
         reads = bool(getattr(pipe.text_encoder.config, "modalities", None))
         starts, drawn = range(0, len(prompts), self.batch_size), []
         for start in progress(starts, len(starts)):
+            if self.kept is not None and (images := self.kept.read(self.name, start)) is not None:
+                drawn.extend(images)
+                continue
             part = slice(start, start + self.batch_size)
             asked = list(prompts[part])
+            seeds = [seed + start + number for number in range(len(asked))]
             output = pipe(
                 asked,
                 list(modalities[part]) if reads else None,
-                seeds=[seed + start + number for number in range(len(asked))],
+                seeds=seeds,
                 guidance_scale=self.guidance_scale,
                 num_inference_steps=self.num_inference_steps,
                 output_type="np",
             )
-            drawn.extend(
-                _resized(np.clip(np.rint(image * 255), 0, 255).astype(np.uint8), size) for image in output.images
-            )
+            images = np.stack([_sized(image, size) for image in output.images])
+            if self.kept is not None:
+                self.kept.keep(self.name, start, images, asked, seeds)
+            drawn.extend(images)
         return np.stack(drawn)
 
 
-def _resized(image: np.ndarray, size: int) -> np.ndarray:
-    """To the judge's size, by means of px."""
+def _sized(image: np.ndarray, size: int) -> np.ndarray:
+    """A picture in [0, 1] as uint8 at the judge's size, by means of px."""
+    image = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
     if image.shape[:2] == (size, size):
         return image
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BOX))
@@ -158,7 +177,6 @@ def evaluate_generator(
     drawing: Drawing | None = None,
     device: str | None = None,
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
-    keep: Callable[[np.ndarray, DrawnPictures], None] | None = None,
 ) -> dict:
     """Draw pictures for prompts whose truth is known, and score them.
 
@@ -167,10 +185,9 @@ def evaluate_generator(
         n, seed, split, modalities: of the prompts, see `PictureCorpus`; None: all modalities that take turns.
         judge: a judge's folder; None is the shipped one.
         training: a folder of what the generator was trained on, see `read_training`; without it there is no gate.
-        drawing: guidance, steps, pictures a pass.
+        drawing: guidance, steps, pictures a pass, and what keeps them.
         device: of the judge.
         progress: wraps passes, given with their number.
-        keep: called with the pictures and what was asked, once they are drawn.
 
     Returns:
         what `score_pictures` gives, with "seed", "split" and "drawing".
@@ -185,8 +202,6 @@ def evaluate_generator(
     corpus = PictureCorpus(n, seed, size, *([] if modalities is None else [modalities]), split=split)
     drawn = drawn_pictures(corpus, lambda cases: progress(cases, n))
     images = drawing(pipe, drawn.prompts, drawn.modalities, size, seed, progress)
-    if keep is not None:
-        keep(images, drawn)
     scores = score_pictures(
         images,
         drawn,

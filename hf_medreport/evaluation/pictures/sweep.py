@@ -52,7 +52,7 @@ def guidance_sweep(
     drawn = drawn_pictures(PictureCorpus(n, seed, critic.size, split=split), lambda cases: progress(cases, n))
     real, rows, look = critic.look(drawn.images), [], {}
     for scale in scales:
-        draw = replace(drawing, guidance_scale=float(scale))
+        draw = replace(drawing, guidance_scale=float(scale), name=f"guidance-{scale:g}")
         images = draw(pipe, drawn.prompts, drawn.modalities, critic.size, seed, progress)
         fake = critic.look(images)
         scores = faithfulness(drawn.facts, fake.answers)
