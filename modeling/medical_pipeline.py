@@ -58,6 +58,7 @@ SCHEDULERS = {
 }
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OTHER_BASE = "load it on the model that it was trained on"
+SIBLINGS = (ConfigError, StructuredPrompt, check_guidance, of_clean)  # one of each file that this one imports
 LIBRARIES = ("diffusers", "transformers")  # whose classes a folder names without bringing their code
 
 
@@ -157,9 +158,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         path = os.path.join(folder, "model_index.json")
         if not os.path.isfile(path):
             raise ConfigError(str(folder), "no model_index.json", "a folder of save_pretrained", "name another")
-        with open(path, encoding="utf-8") as file:
-            index = json.load(file)
-        parts = {}
+        index, parts = _read_json(path), {}
         for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler"):
             library, kind = index.get(name) or ("nothing", "nothing")
             source = importlib.import_module(library) if library in LIBRARIES else _component(library)
@@ -188,27 +187,24 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError(
                 "unet",
                 f"adapters ({names})",
-                "the plain U-Net",
+                "none",
                 "save them by save_lora, or fuse and unload them first",
             )
         super().save_pretrained(save_directory, **kwargs)
         path = os.path.join(save_directory, "model_index.json")
-        with open(path, encoding="utf-8") as file:
-            index = json.load(file)
+        index = _read_json(path)
         for name, component in self.components.items():
             kind = type(component)
             if kind.__module__.split(".")[0] not in LIBRARIES:
-                source = inspect.getsourcefile(kind)
-                shutil.copyfile(source, os.path.join(save_directory, name, os.path.basename(source)))
+                _copy_source(kind, os.path.join(save_directory, name))
                 index[name] = [kind.__module__.rpartition(".")[2], kind.__name__]
-        own = inspect.getsourcefile(type(self))
+            config = os.path.join(save_directory, name, "config.json")
+            if os.path.isfile(config):  # which names no place on this machine
+                _write_json(config, {key: value for key, value in _read_json(config).items() if key != "_name_or_path"})
         index["_class_name"] = [type(self).__module__.rpartition(".")[2], type(self).__name__]
-        for sibling in (ConfigError, check_guidance, of_clean, StructuredPrompt):
-            source = inspect.getsourcefile(sibling)
-            shutil.copyfile(source, os.path.join(save_directory, os.path.basename(source)))
-        shutil.copyfile(own, os.path.join(save_directory, os.path.basename(own)))
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(json.dumps(index, indent=2, sort_keys=True) + "\n")
+        for each in (type(self), *SIBLINGS):
+            _copy_source(each, save_directory)
+        _write_json(path, index)
 
     def use_scheduler(self, name: str) -> "MedicalImagePipeline":
         """Change how it samples: dpm (DPM-Solver++), ddim, ddpm, euler, euler_a, pndm; what was trained is kept.
@@ -284,12 +280,13 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
 
     # --- words ---
 
-    def tokenize(self, prompts: list[str], modalities=None) -> dict[str, torch.Tensor]:
+    def tokenize(self, prompts: list[str], modalities=None, name: str = "prompt") -> dict[str, torch.Tensor]:
         """What the conditioner is called with, for training too: `input_ids`, `attention_mask`, `modality_ids`.
 
         Args:
             prompts: one or more; "" is the null text.
             modalities: one a prompt, one for all, or None: the null modality.
+            name: what an error calls a prompt.
 
         Raises:
             ConfigError: an unknown modality, or a prompt of more tokens than the encoder takes.
@@ -298,7 +295,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         if len(names) != len(prompts):
             raise ConfigError("modality", f"{len(names)} for {len(prompts)} prompts", "one a prompt, or one", "mend it")
         config = self.text_encoder.config
-        words = [self.text_encoder.in_words(prompt, name) for prompt, name in zip(prompts, names, strict=True)]
+        words = [self.text_encoder.in_words(*each) for each in zip(prompts, names, strict=True)]
         # Lengths are looked at here, so that nothing is cut: the tokenizer's own warning would come after the fact.
         tokens = self.tokenizer(
             words,
@@ -309,12 +306,12 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             verbose=False,
         )
         lengths = [sum(mask) for mask in tokens["attention_mask"]]
-        for number, length in enumerate(lengths):
+        for number, length in enumerate(lengths, 1):
             if length > config.max_length:
-                name = "prompt" if len(prompts) == 1 else f"prompt {number + 1}"
-                raise ConfigError(name, f"{length} tokens", f"at most {config.max_length}", "shorten it")
+                which = name if len(prompts) == 1 else f"{name} {number}"
+                raise ConfigError(which, f"{length} tokens", f"at most {config.max_length}", "shorten it")
         device = self._execution_device
-        ids = [self.text_encoder.modality_id(name) for name in names]
+        ids = [self.text_encoder.modality_id(each) for each in names]
         return {
             "input_ids": torch.tensor(tokens["input_ids"], device=device),
             "attention_mask": torch.tensor(tokens["attention_mask"], device=device),
@@ -429,10 +426,14 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         if not prompts:
             raise ConfigError("prompt", "an empty list", "one or more", "give one")
         count = len(prompts) * num_images_per_prompt
-        prompts = _each(prompts, num_images_per_prompt)
-        modalities = _each(_per_prompt("modality", modality, count // num_images_per_prompt), num_images_per_prompt)
-        negatives = _per_prompt("negative_prompt", negative_prompt or "", count // num_images_per_prompt)
-        negatives = _each(negatives, num_images_per_prompt)
+        modalities = _per_prompt("modality", modality, len(prompts))
+        negatives = _per_prompt("negative_prompt", negative_prompt or "", len(prompts))
+        self.tokenize([str(each) for each in prompts], modalities)  # refused before anything is drawn
+        self.tokenize(negatives, name="negative_prompt")
+        prompts, modalities, negatives = (
+            [each for each in values for _ in range(num_images_per_prompt)]
+            for values in (prompts, modalities, negatives)
+        )
 
         device = self._execution_device
         pixels = None if image is None else self._pixels(image, height, width, count, num_images_per_prompt)
@@ -598,6 +599,22 @@ def _component(module: str):
     return importlib.import_module(f"{__package__}.{module}")
 
 
+def _copy_source(what, folder: str) -> None:
+    """The file in which a class or function is written, beside what needs it."""
+    source = inspect.getsourcefile(what)
+    shutil.copyfile(source, os.path.join(folder, os.path.basename(source)))
+
+
+def _read_json(path: str) -> dict:
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _write_json(path: str, content: dict) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
 def _refuse_unknown(name: str, value: str, known) -> None:
     if value not in known:
         nearest = difflib.get_close_matches(str(value), known, n=1)
@@ -611,10 +628,6 @@ def _per_prompt(name: str, value, count: int) -> list:
     if len(values) != count:
         raise ConfigError(name, f"{len(values)} for {count} prompts", "one, or one a prompt", "give as many")
     return list(values)
-
-
-def _each(values: list, times: int) -> list:
-    return [value for value in values for _ in range(times)]
 
 
 __all__ = ["SCHEDULERS", "MedicalImageOutput", "MedicalImagePipeline", "Trajectory"]

@@ -26,9 +26,9 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     if not chosen:
         remedy = did_you_mean(system, recipes, "name a system that has a recipe")
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", remedy)
-    recipe = importlib.import_module(recipes[chosen[0]])
-    # PEFT and accelerate import bitsandbytes where it is installed; it speaks of kernels that no recipe uses.
+    # PEFT, accelerate and diffusers import bitsandbytes where there is one; it speaks of kernels that no recipe uses.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    recipe = importlib.import_module(recipes[chosen[0]])
     try:
         metrics = recipe.train(config, flags or [])
     except ConfigError as error:

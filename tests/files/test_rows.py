@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from hf_medreport.files.rows import csv_lines, csv_rows, jsonl_lines, open_text, read_rows, read_text
+from hf_medreport.files.rows import csv_lines, csv_rows, jsonl_lines, open_text, read_rows, read_text, stream_rows
 from hf_medreport.processing.input_error import InputError
 
 
@@ -221,3 +221,61 @@ def test_damaged_compressed_tables(tmp_path, content, message):
     with pytest.raises(InputError) as error:
         list(csv_rows(tmp_path / "a.csv.gz"))
     assert str(error.value) == f"a.csv.gz: {message}"
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def streamed(path, *arguments):
+    return told(stream_rows(path, *arguments))
+
+
+def test_a_stream_says_where_each_row_stands(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3\n4,5\n")
+    assert streamed(tmp_path / "t.csv") == [
+        ("t.csv, line 2", {"a": "1", "b": "2"}),
+        ("t.csv, line 3", "t.csv, line 3: found 1 fields; expected 2 as in the header; mend the line"),
+        ("t.csv, line 4", {"a": "4", "b": "5"}),
+    ]
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n'))
+    assert streamed(tmp_path / "t.jsonl.gz") == [("t.jsonl.gz, line 1", {"a": 1})]
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2]}), tmp_path / "t.parquet")
+    assert streamed(tmp_path / "t.parquet") == [("t.parquet, row 1", {"a": 1}), ("t.parquet, row 2", {"a": 2})]
+    (tmp_path / "parts").mkdir()
+    for number in range(2):
+        pyarrow.parquet.write_table(pyarrow.table({"a": [number]}), tmp_path / f"parts/{number}.parquet")
+    assert streamed(tmp_path / "parts") == [("parts, row 1", {"a": 0}), ("parts, row 2", {"a": 1})]
+
+
+def test_fields_of_a_row_may_be_mended_as_they_were_meant(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2,3\n4\n")
+
+    def mend(header, values):
+        assert header == ["a", "b"]
+        return [values[0], "".join(values[1:])] if len(values) > 2 else values
+
+    assert streamed(tmp_path / "t.csv", mend) == [
+        ("t.csv, line 2", {"a": "1", "b": "23"}),
+        ("t.csv, line 3", "t.csv, line 3: found 1 fields; expected 2 as in the header; mend the line"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("t.txt", b"x", "t.txt: found a '.txt' file"),
+        ("t.csv", b"", "t.csv: found an empty file"),
+        ("t.parquet", b"PAR1", "t.parquet: found a damaged Parquet file"),
+        ("t.jsonl", None, "t.jsonl: found no such file"),
+    ],
+)
+def test_a_table_that_cannot_be_streamed(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        streamed(tmp_path / name)
+
+
+def test_a_folder_without_tables_cannot_be_streamed(tmp_path):
+    with pytest.raises(InputError, match="a folder without tables"):
+        streamed(tmp_path)

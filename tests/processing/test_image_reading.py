@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.image_reading import read_image, read_mask, read_pixels
 from hf_medreport.processing.input_error import InputError
 
 
@@ -155,3 +155,21 @@ def test_damaged_bytes_end_in_one_message(kind):
             assert 0 <= film.min() < film.max() <= 1
         except InputError as error:
             assert "\n" not in str(error)
+
+
+def test_pixels_of_8_bits_stay_as_they_are_and_all_others_are_those_of_read_image():
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    color = np.stack([gray, gray.T, 255 - gray], axis=-1)
+    for opaque in (gray, color):
+        pixels = read_pixels(opaque)
+        assert pixels.dtype == np.uint8 and (pixels == opaque).all()
+        assert (pixels.astype(np.float32) / 255 == read_image(opaque)).all()
+    transparent = np.concatenate([color, gray[..., None]], axis=-1)
+    for other in (transparent, gray.astype(np.uint16) * 9, gray > 3, gray.astype(np.float64) / 255):
+        pixels = read_pixels(other)
+        assert pixels.dtype == np.float32 and (pixels == read_image(other)).all()
+
+
+def test_pixels_that_show_nothing_are_refused():
+    with pytest.raises(InputError, match="^film: found every pixel equal"):
+        read_pixels(np.full((16, 16), 7, np.uint8), name="film")

@@ -14,6 +14,7 @@ blanks after commas, and descriptions whose commas stand without quotes (the fie
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -115,10 +116,16 @@ class PictureTable:
             InputError: the row or its picture cannot be used.
         """
         source, prompt, modality = self._checked(row)
-        name = row.where if isinstance(source, bytes) else f"{row.where} ({source.name})"
+        name = row.where if isinstance(source, bytes) else f"{row.where} ({_shown(source)})"
         square = torch.from_numpy(fitted(read_pixels(source, name=name), self.size, self.fit))
         pixel_values = square.expand(3, -1, -1)
         return {"pixel_values": pixel_values, "prompt": prompt, "modality": modality, "row": row.number}
+
+    def texts(self) -> Iterator[str]:
+        """The descriptions of its usable rows, no picture read."""
+        for row in self.rows():
+            with suppress(InputError):
+                yield self._checked(row)[1]
 
     def _look_through(self) -> None:
         """Count the rows, and those that cannot be used, before anybody waits for a picture."""
@@ -136,7 +143,7 @@ class PictureTable:
             try:
                 source, _, _ = self._checked(Row(number, where, cells))
                 if isinstance(source, Path) and not source.is_file():
-                    found = "a folder, device or pipe" if source.exists() else f"no file {source.name}"
+                    found = "a folder, device or pipe" if source.exists() else f"no file {_shown(source)}"
                     raise InputError(where, found, "an existing picture", "correct the path")
             except InputError as error:
                 self.problems += 1
@@ -220,6 +227,11 @@ def _clean(cell: object) -> object:
     if cell[:1].isspace() and len(text) > 1 and text[0] == text[-1] == '"':
         return text[1:-1].replace('""', '"').strip()
     return text
+
+
+def _shown(path: Path) -> str:
+    """The name of a file in one line, whatever is in it."""
+    return "".join(one if one.isprintable() else "?" for one in path.name)
 
 
 def _empty(cell: object) -> bool:

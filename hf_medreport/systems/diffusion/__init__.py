@@ -1,1 +1,1 @@
-"""Medical text-to-image diffusion: a description -> pictures."""
+"""Words in, a medical image out."""

@@ -41,9 +41,9 @@ KEPT = _words(
     # doubts
     r"possibl[ey]|probabl[ey]|suspect\w*|suspicio\w+|question\w*|equivocal|may|might|could|likely|suggest\w*|uncertain",
 )
-# A sentence with one of these means what it does because of another one; a colon ends a heading.
+# A sentence with one of these means what it does because of another; a colon ends a heading, a number begins an item.
 LEANS = re.compile(
-    ":|"
+    r":|(?<!\S)\d+[.)]\s|"
     + _words(
         "it|its|this|that|these|those|they|them|their|which|also|otherwise|other|others|another|same|such|former|latter",
         "again|additional(?:ly)?|associated|remaining|remainder|rest|respectively|similar(?:ly)?|there(?! (?:is|are))",
