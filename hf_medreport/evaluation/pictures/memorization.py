@@ -29,6 +29,7 @@ __all__ = ["ALLOWED", "PERCENTILE", "disguised", "gate", "gate_lines", "nearest"
 SHIFT, SIGMA = 2, 1.0  # px
 PERCENTILE, ALLOWED = 99.9, 0.005
 COPIES, CLOSEST = 200, 8
+FEWEST = 20  # held-out pictures of a modality
 SIDE = 64  # px; larger pictures are averaged down to it
 BLOCK = 4000  # training pictures at a time
 CERTAIN = 1 - 1e-6  # a correlation of 1 has no finite transform
@@ -115,35 +116,32 @@ def gate(
     Raises:
         InputError: a modality without training or with fewer than 20 held-out pictures, or unequal sizes.
     """
+    wanted = sorted(set(modalities))
+    kept = np.flatnonzero(np.isin(held_out_modalities, wanted))
     sets = {
         "generated": (images, modalities),
-        "held_out": (held_out, held_out_modalities),
-        "copies": _copies(training, training_modalities, sorted(set(modalities)), seed),
+        "held_out": (held_out[kept], [held_out_modalities[row] for row in kept]),
+        "copies": _copies(training, training_modalities, wanted, seed),
     }
-    thresholds, scaled, alike, partner = {}, {name: [] for name in sets}, {}, {}
-    for name, (pictures, _) in sets.items():
-        alike[name], partner[name] = np.zeros(len(pictures), np.float32), np.zeros(len(pictures), int)
+    alike, scaled, partner = ({name: np.zeros(len(one)) for name, (one, _) in sets.items()} for _ in range(3))
     scales = {}
-    for modality in sorted(set(modalities)):
+    for modality in wanted:
         known = _rows(training_modalities, modality)
-        for name, (pictures, names) in sets.items():
-            rows = _rows(names, modality)
-            fewest = 20 if name == "held_out" else 1
-            if not len(known) or len(rows) < fewest:
-                found = f"{len(known)} training and {len(rows)} held-out pictures of '{modality}'"
-                raise InputError("training pictures", found, f"some, and at least {fewest}", "give more of them")
-            alike[name][rows], where = nearest(pictures[rows], training[known])
-            partner[name][rows] = known[where]
-        spread = _transformed(alike["held_out"][_rows(held_out_modalities, modality)])
-        scales[modality] = float(spread.mean()), float(spread.std()) or 1.0
-    for name, (_, names) in sets.items():
-        middle, width = np.array([scales.get(one, (0.0, np.inf)) for one in names]).T
-        scaled[name] = (_transformed(alike[name]) - middle) / width
-    wanted = np.isfinite(np.array([scales.get(one, (0.0, np.inf))[1] for one in held_out_modalities]))
-    limit = float(np.percentile(scaled["held_out"][wanted], PERCENTILE))
+        rows = {name: _rows(names, modality) for name, (_, names) in sets.items()}
+        if not len(known) or len(rows["held_out"]) < FEWEST:
+            found = f"{len(known)} of '{modality}', and {len(rows['held_out'])} held-out ones"
+            raise InputError("training pictures", found, f"some, and at least {FEWEST}", "give more of them")
+        for name, (pictures, _) in sets.items():
+            alike[name][rows[name]], where = nearest(pictures[rows[name]], training[known])
+            partner[name][rows[name]] = known[where]
+        spread = _transformed(alike["held_out"][rows["held_out"]])
+        middle, width = scales[modality] = float(spread.mean()), float(spread.std()) or 1.0
+        for name, those in rows.items():
+            scaled[name][those] = (_transformed(alike[name][those]) - middle) / width
+    limit = float(np.percentile(scaled["held_out"], PERCENTILE))
     thresholds = {name: float(np.tanh(middle + limit * width)) for name, (middle, width) in scales.items()}
     suspect, n = int((scaled["generated"] > limit).sum()), len(images)
-    control = _control(scaled["copies"], scaled["held_out"][wanted], limit)
+    control = _control(scaled["copies"], scaled["held_out"], limit)
     order = np.argsort(-scaled["generated"], kind="stable")[:CLOSEST]
     return {
         "passes": suspect / n <= ALLOWED and not control["passes"],
@@ -154,7 +152,7 @@ def gate(
         "allowed": ALLOWED,
         "percentile": PERCENTILE,
         "n_training": len(training),
-        "n_held_out": int(wanted.sum()),
+        "n_held_out": len(kept),
         "thresholds": thresholds,
         "similarity": {name: float(alike[name].mean()) for name in ("generated", "held_out")},
         "closest": [
@@ -192,7 +190,7 @@ def _rows(modalities: Sequence[str], wanted: str) -> np.ndarray:
 
 
 def _transformed(similarities: np.ndarray) -> np.ndarray:
-    return np.arctanh(np.minimum(similarities.astype(np.float64), CERTAIN))
+    return np.arctanh(np.minimum(similarities, CERTAIN))
 
 
 def _blurred(images: np.ndarray) -> np.ndarray:

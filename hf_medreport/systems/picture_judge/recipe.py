@@ -75,9 +75,9 @@ def train(config: str | None, flags: list[str]) -> dict:
     check_arguments(data, arguments)
     asked = RunArguments("picture_judge", config, model_arguments, data, arguments)
     set_seed(arguments.seed)
+    judge = PictureJudgeModel(PictureJudgeConfig(questions=questions(), **vars(model_arguments)))
     drawn, held_out = pictures_of(asked)
     components = PatchComponents.fit(drawn.images[:1000])
-    judge = PictureJudgeModel(PictureJudgeConfig(questions=questions(), **vars(model_arguments)))
     lay_out(judge, arguments.bf16, arguments.fp16)
     trainer = ReportTrainer(
         model=judge,
