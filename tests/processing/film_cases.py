@@ -349,7 +349,8 @@ CASES += [
     Case(CAUSE, without("SamplesPerPixel"), SHOWN),
     Case(CAUSE, without("PixelRepresentation"), SHOWN),
     Case(CAUSE, without("BitsStored", "HighBit"), SHOWN),
-    Case(CAUSE, planted(b"50\\100 ", b"50,0\\3 ", WindowCenter=[50, 100], WindowWidth=[101, 1]), [0.005, 0.505, 1, 1]),
+    Case(CAUSE, planted(b"50.0\\100.0", b"50,0\\100,0", WindowCenter=[50, 100], WindowWidth=[101, 1]),
+        [0.005, 0.505, 1, 1]),
     Case(CAUSE, dicom(**WINDOW | {"VOILUTFunction": "linear_exact"}), [0, 0, 0.5, 1]),
     Case(CAUSE, dicom(WindowCenter=5000, WindowWidth=10), refused="window"),
     Case(CAUSE, odd("NumberOfFrames", "IS", "0"), SHOWN, either="NumberOfFrames"),
@@ -370,7 +371,7 @@ TWELVE_BITS = {"BitsStored": 12}
 CASES += [
     Case(STREAM, packed(JPEGLosslessSV1, jpeg_lossless(NOISE, 12), NOISE, **TWELVE_BITS), LOSSLESS),
     Case(STREAM, packed(JPEGLosslessSV1, jpeg_lossless(LOW, 8), LOW), [0, 64 / 255, 1]),
-    Case(STREAM, packed(JPEGLosslessSV1, jpeg_lossless(NOISE * 16, 16), NOISE * 16), LOSSLESS),
+    Case(STREAM, packed(JPEGLosslessSV1, jpeg_lossless(NOISE * 8 + 99, 16), NOISE * 8 + 99), LOSSLESS),
     Case(STREAM, packed(JPEGLosslessSV1, jpeg_lossless(NOISE >> 2, 10), NOISE >> 2, BitsStored=10),
         [0, 256 / 1023, 1]),
     Case(STREAM, packed(JPEGLSLossless, imagecodecs.jpegls_encode(NOISE), NOISE, **TWELVE_BITS), LOSSLESS),
