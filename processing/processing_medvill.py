@@ -52,13 +52,21 @@ class MedViLLProcessor(ProcessorMixin):
         return ["pixel_values", "input_ids", "attention_mask"]
 
     def __call__(
-        self, images=None, text: str | list[str] | None = None, return_tensors: str = "pt", **kwargs
+        self,
+        images=None,
+        text: str | list[str] | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
+        return_tensors: str = "pt",
+        **kwargs,
     ) -> BatchFeature:
         """Model inputs of films, texts or both.
 
         Args:
             images: a film or a list of films.
             text: a text, or one a film.
+            orient, frame, any_modality: of all films, as in `read_film`.
 
         Returns:
             `pixel_values` (batch, 3, size, size); `input_ids` and `attention_mask` (batch, max_text_tokens + 1):
@@ -70,7 +78,8 @@ class MedViLLProcessor(ProcessorMixin):
         data = {}
         if images is not None:
             images = images if isinstance(images, (list, tuple)) else [images]
-            data.update(self.image_processor(images, return_tensors="pt"))
+            options = {"orient": orient, "frame": frame, "any_modality": any_modality}
+            data.update(self.image_processor(images, return_tensors="pt", **options))
         if text is not None:
             texts = [text] if isinstance(text, str) else list(text)
             if images is not None and len(texts) != len(images):

@@ -9,6 +9,7 @@ class. A list is a batch, a dict is one case.
     pipe("chest.png", return_evidence=True)            # adds sections, sentences with confidence and evidence maps
     pipe("chest.png", return_details=True)             # adds what else the model made of it: masks, reconstructions
     pipe("chest.png", max_new_tokens=200)              # a longer report than the model's generation_config says
+    pipe("chest.dcm", orient="header")                 # a mirrored film turned; also frame=1, any_modality=True
 
 A model that is given the labels of a film says which, and where they came from (`"oracle"`: they were given):
 
@@ -50,18 +51,24 @@ class MedicalReportPipeline(Pipeline):
         self,
         return_evidence: bool | None = None,
         return_details: bool | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool | None = None,
         processor_kwargs: dict | None = None,
         generate_kwargs: dict | None = None,
         **kwargs,
     ):
-        """`processor_kwargs` go to the processor, whatever is not named here to `generate`."""
+        """`processor_kwargs` and what is said of films (`orient`, `frame`, `any_modality`, as `read_film` has them) go
+        to the processor, whatever is not named here to `generate`."""
+        of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+        of_films = {name: value for name, value in of_films.items() if value is not None} | (processor_kwargs or {})
         forward = {"generate_kwargs": {**(generate_kwargs or {}), **kwargs}}
         post = {}
         if return_evidence is not None:
             forward["return_evidence"] = post["return_evidence"] = return_evidence
         if return_details is not None:
             forward["return_details"] = return_details
-        return {"processor_kwargs": processor_kwargs or {}}, forward, post
+        return {"processor_kwargs": of_films} if of_films else {}, forward, post
 
     def preprocess(self, inputs, processor_kwargs: dict | None = None):
         model_inputs = self.processor(

@@ -54,6 +54,9 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
         text_target: str | list[str] | None = None,
         label_target: list | None = None,
         max_length: int | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
         return_tensors: str = "pt",
         **kwargs,
     ) -> BatchFeature:
@@ -67,6 +70,7 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
             text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
             label_target: labels to learn, a list of names (or None, not known) a case.
             max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
+            orient, frame, any_modality: of all films, as in `read_film`.
 
         Returns:
             `pixel_values` (batch, 3, size, size); `label_ids` and `label_mask` (batch, max_text_tokens + 1) where cases
@@ -87,7 +91,8 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
                 count = 1 if isinstance(given, str) else len(given) if given is not None else len(cases)
                 if count != len(cases):
                     raise InputError(name, f"{count} for {len(cases)} films", "one a film", "give as many as films")
-            data.update(self.image_processor([case["frontal"] for case in cases], return_tensors="pt"))
+            options = {"orient": orient, "frame": frame, "any_modality": any_modality}
+            data.update(self.image_processor([case["frontal"] for case in cases], return_tensors="pt", **options))
             given = [case["labels"] for case in cases]
             if any(labels is not None for labels in given):
                 if any(labels is None for labels in given):
