@@ -28,6 +28,7 @@ PURPOSE = {
     "cxr": "models that see by a DenseNet",
     "wsi": "whole slides, their tiles and feature files",
     "train": "training recipes, tables of films, logging",
+    "diffusion": "pictures from words: drawing, training, adapters",
     "quantize": "report models in 4 and 8 bits",
 }
 
@@ -103,7 +104,8 @@ def _configured(folder: Path, name: str) -> tuple[dict, System]:
     config = read_settings(folder / "config.json", f"{name}/config.json")
     if (row := find_system(config.get("model_type"))) is None:
         found = f"model_type '{config.get('model_type')}', which this library does not have"
-        raise InputError(f"{name}/config.json", found, ", ".join(row.model_type for row in systems()), remedy)
+        known = ", ".join(row.model_type for row in systems() if row.kind != "generator")
+        raise InputError(f"{name}/config.json", found, known, remedy)
     return config, row
 
 

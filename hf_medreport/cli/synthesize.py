@@ -18,6 +18,7 @@ from hf_medreport.cli.app import (
     print_json,
     print_progress,
     quiet,
+    quiet_diffusers,
 )
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
@@ -43,7 +44,9 @@ def synthesize(
     ),
     guidance_rescale: Annotated[float, typer.Option(help="0 to 1, against washed-out or glaring pictures.")] = 0.0,
     steps: Annotated[int, typer.Option(help="Of denoising; more take longer.")] = 50,
-    scheduler: Annotated[str | None, typer.Option(help="dpm, ddim, euler_a or pndm. Default: the model's own.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="dpm, ddim, ddpm, euler, euler_a or pndm. Default: the model's own.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="SIDE or WIDTHxHEIGHT in px. Default: the model's own.")] = None,
     init: Annotated[Path | None, typer.Option(help="Picture to begin from, in place of noise.")] = None,
     strength: Annotated[float, typer.Option(help="With --init: 0 keeps it, 1 replaces it.")] = 0.8,
@@ -61,6 +64,7 @@ def synthesize(
         str | None, typer.Option(help="A folder or ORG/NAME: a generator of ours, or a stock Stable Diffusion 1.x.")
     ] = None,
     revision: Revision = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of an adapter that was trained on --model.")] = None,
     device: Device = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; lower it when memory runs out.")] = 4,
     resume: Resume = False,
@@ -101,18 +105,24 @@ def synthesize(
         **_sides(size),
         **({"strength": strength} if any(picture.image for picture in pictures) or retrieve_image else {}),
     }
+    quiet_diffusers()
     pipe = load_generator(model, revision=revision, device=device)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
+    if adapter is not None:
+        from hf_medreport.systems.diffusion.training.adapters import use_adapter
+
+        use_adapter(pipe, adapter)
+    digest = generator_revision(pipe)  # before another scheduler is put into it
     if scheduler is not None:
         pipe.use_scheduler(scheduler)
     if csv is None:  # of a table, each row is looked at for itself
-        pipe.tokenize([prompt, negative_prompt or ""], [modality, None])
+        pipe.tokenize([prompt], [modality])
     if retrieve is not None:
         from hf_medreport.systems.diffusion.retrieval import CaseIndex, completed
 
         index = CaseIndex.read(retrieve, terms or [])
         pictures = [completed(picture, index, pipe, with_image=retrieve_image) for picture in pictures]
-    source = Source(Path(model).resolve().name if Path(model).is_dir() else model, generator_revision(pipe), options)
+    source = Source(Path(model).resolve().name if Path(model).is_dir() else model, digest, options)
     settings = {"model": source.model, "revision": source.revision, **options}
     settings |= {"scheduler": type(pipe.scheduler).__name__, "batch_size": batch_size, "visible_mark": visible_mark}
     with RunFolder(out, "synthesize", settings, resume=resume, overwrite=overwrite, records="records.jsonl") as run:

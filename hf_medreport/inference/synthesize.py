@@ -63,7 +63,8 @@ def synthesize(
             if (said := four_fields(error)) is None:
                 raise
             refused.extend([said] * (said["name"] in options))
-            raise InputError(**said | {"name": f"{batch[0][0].id}, {said['name']}"}) from error
+            name = f"{batch[0][0].id}, {said['name'].partition(' ')[0]}"  # "prompt 1" of one that stands alone
+            raise InputError(**said | {"name": name}) from error
 
     def drawn(batch: list[tuple[AskedPicture, Image.Image | None]]) -> list[Image.Image]:
         pictures, images = zip(*batch, strict=True)

@@ -12,7 +12,7 @@ def minim(
     base: Annotated[str, typer.Option(help="Folder or ORG/NAME of the Stable Diffusion 1.x that it was tuned from.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     modalities: Annotated[Path | None, typer.Option(help="YAML of modalities beside MINIM's six.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository --base.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the base's repository.")] = None,
 ) -> Iterator[dict | str]:
     """A U-Net of MINIM, in its Stable Diffusion. Names and shapes are checked; what is guessed is said."""
     from hf_medreport.systems.diffusion.convert_minim import convert as write

@@ -26,6 +26,7 @@ from hf_medreport.modeling.medical_pipeline import MedicalImagePipeline
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import weights_revision
+from hf_medreport.systems.diffusion.card import write_generator_card
 from hf_medreport.systems.diffusion.modalities import Modalities, read_modalities
 from hf_medreport.systems.diffusion.prompts import PromptAugmentation
 from hf_medreport.systems.diffusion.training.adapters import add_adapter, load_adapter, merged_unet, save_adapter
@@ -201,6 +202,7 @@ def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder
                 pipe.register_modules(unet=merged_unet(pipe.unet), **others)
                 save(pipe, folder.with_name(f"{name}-merged"), asked.training.half_precision_weights)
     write_json(folder / RUN, described(trainer, asked), default=str)
+    write_generator_card(folder)
 
 
 def save(pipe: MedicalImagePipeline, folder: Path, half_precision: bool) -> None:
