@@ -130,8 +130,14 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             source: its folder or repo id, or the loaded pipeline.
             modalities: that the conditioner is to tell apart once trained; see `MedicalTextConditionerConfig`.
             switches: of `MedicalUNet2DConditionModel.from_stock`.
+
+        Raises:
+            ConfigError: a pipeline of another kind, such as Stable Diffusion XL's.
         """
         if not isinstance(source, StableDiffusionPipeline):
+            kind = cls.load_config(source)["_class_name"]
+            if kind != StableDiffusionPipeline.__name__:
+                raise ConfigError(str(source), f"a {kind}", "a StableDiffusionPipeline", "name one of version 1 or 2")
             source = StableDiffusionPipeline.from_pretrained(source, safety_checker=None, requires_safety_checker=False)
         conditioner = _component("medical_text_conditioner").MedicalTextConditioner.from_text_encoder(
             source.text_encoder,
@@ -334,7 +340,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
 
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels (batch, 3, height, width) in [-1, 1] as latents on the U-Net's scale: means, never samples."""
-        latents = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mode().float()
+        latents = self.vae.encode(pixels.to(self._execution_device, self.vae.dtype)).latent_dist.mode().float()
         return (latents - (self.vae.config.get("shift_factor") or 0.0)) * self.vae.config.scaling_factor
 
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
