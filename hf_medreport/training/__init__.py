@@ -5,8 +5,7 @@ import logging
 import os
 
 from hf_medreport.files.nearest import did_you_mean
-from hf_medreport.modeling.config_error import ConfigError
-from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.registry import systems
 
 
@@ -31,8 +30,10 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     recipe = importlib.import_module(recipes[chosen[0]])
     try:
         metrics = recipe.train(config, flags or [])
-    except ConfigError as error:
-        raise InputError(error.name, error.found, error.expected, error.remedy) from error
+    except ValueError as error:
+        if (said := four_fields(error)) is None or isinstance(error, InputError):
+            raise
+        raise InputError(**said) from error
     from hf_medreport.training.precision import processor
 
     return metrics | {"core_seconds": round(sum(os.times()[:4])), "processor": processor()}

@@ -98,9 +98,16 @@ def read_pixels(
     frame: int | None = None,
     max_pixels: int = MAX_PIXELS,
     name: str | None = None,
+    at_least: int | None = None,
 ) -> np.ndarray:
-    """As `read_image`, but an opaque 8-bit picture stays uint8: a quarter of the memory, and quickly made smaller."""
-    name, values = _values(source, frame, max_pixels, name)
+    """As `read_image`, but an opaque 8-bit picture stays uint8: a quarter of the memory, and quickly made smaller.
+
+    Args:
+        source, frame, max_pixels, name: see `read_image`.
+        at_least: the picture may come smaller, its pixels averaged by whole factors, as long as no side gets shorter
+            than this many pixels. A JPEG is then decoded so, which is faster than decoding all of it.
+    """
+    name, values = _values(source, frame, max_pixels, name, at_least)
     if values.dtype != np.uint8 or values.shape[2:] in ((2,), (4,)):
         return checked_picture(name, _to_unit(name, values))
     check_contrast(name, values)
@@ -129,7 +136,9 @@ def read_mask(
     return mask / max(float(mask.max()), 1e-9)
 
 
-def _values(source: object, frame: int | None, max_pixels: int, name: str | None) -> tuple[str, np.ndarray]:
+def _values(
+    source: object, frame: int | None, max_pixels: int, name: str | None, at_least: int | None = None
+) -> tuple[str, np.ndarray]:
     """The name and the pixels of any source, not yet scaled: (height, width) or (height, width, 2 to 4)."""
     if isinstance(source, np.ndarray):
         return name or "array", _array_values(name or "array", source, max_pixels)
@@ -148,7 +157,7 @@ def _values(source: object, frame: int | None, max_pixels: int, name: str | None
             return name, read_dicom(handle, frame=frame, max_pixels=max_pixels, name=name)
         kind = _kind(name, head)
         return name, _guarded(
-            name, kind, handle, lambda: _picture_values(name, READERS[kind](handle), frame, max_pixels)
+            name, kind, handle, lambda: _picture_values(name, READERS[kind](handle), frame, max_pixels, at_least)
         )
 
 
@@ -189,12 +198,16 @@ def _lacks_its_end(handle: BinaryIO, kind: str) -> bool:
     return END_OF_FILE[kind] not in handle.read()
 
 
-def _picture_values(name: str, picture: Image, frame: int | None, max_pixels: int) -> np.ndarray:
+def _picture_values(
+    name: str, picture: Image, frame: int | None, max_pixels: int, at_least: int | None = None
+) -> np.ndarray:
     """The pixels of a PIL image, upright: bool, uint8, or (more than 8 bits) float32 in [0, 1]."""
     frame = chosen_frame(name, frame, getattr(picture, "n_frames", 1))
     if frame != getattr(picture, "tell", int)():
         picture.seek(frame)
     check_size(name, picture.height, picture.width, max_pixels)
+    if at_least is not None:
+        picture.draft(None, (at_least, at_least))  # of a JPEG; nothing happens to others
     # PIL inverts white-is-zero TIFFs of 1 and 8 bits, but not deeper ones.
     inverted = getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO
     picture = ImageOps.exif_transpose(picture)
@@ -209,7 +222,8 @@ def _picture_values(name: str, picture: Image, frame: int | None, max_pixels: in
         return np.asarray(picture.convert("LA" if gray else "RGBA" if transparent else "RGB"))
     if picture.mode not in ("1", "L", "LA", "RGB", "RGBA"):
         picture = picture.convert("RGB")
-    return np.asarray(picture)
+    factor = 1 if at_least is None or picture.mode not in ("L", "RGB") else min(picture.size) // at_least
+    return np.asarray(picture.reduce(factor) if factor > 1 else picture)
 
 
 def _array_values(name: str, array: np.ndarray, max_pixels: int) -> np.ndarray:

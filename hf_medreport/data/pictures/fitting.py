@@ -46,7 +46,7 @@ def fitted(pixels: np.ndarray, size: int, fit: str) -> np.ndarray:
         picture = Image.fromarray(np.ascontiguousarray(plane)).resize(
             (wide, tall), Image.Resampling.BILINEAR, box=seen, reducing_gap=1
         )
-        values = np.asarray(picture, np.float32)
-        half = 127.5 if plane.dtype == np.uint8 else 0.5
-        target[above : above + tall, before : before + wide] = (values / half - 1).clip(-1, 1)
-    return square
+        inside = target[above : above + tall, before : before + wide]
+        np.divide(np.asarray(picture), np.float32(127.5 if plane.dtype == np.uint8 else 0.5), out=inside)
+        inside -= 1
+    return square if pixels.dtype == np.uint8 else square.clip(-1, 1)  # means of floats may be off by a rounding

@@ -117,7 +117,7 @@ class PictureTable:
         """
         source, prompt, modality = self._checked(row)
         name = row.where if isinstance(source, bytes) else f"{row.where} ({_shown(source)})"
-        square = torch.from_numpy(fitted(read_pixels(source, name=name), self.size, self.fit))
+        square = torch.from_numpy(fitted(read_pixels(source, name=name, at_least=self.size), self.size, self.fit))
         pixel_values = square.expand(3, -1, -1)
         return {"pixel_values": pixel_values, "prompt": prompt, "modality": modality, "row": row.number}
 

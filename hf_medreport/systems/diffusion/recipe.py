@@ -48,6 +48,8 @@ from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import PACKAGES, RunArguments, remove_older_run, resume_point, write_manifest
 
 RUN = "run.json"  # in the final folder: what the run was and how its losses went
+PLACES = ("output_dir", "drawn", "image_root", "resume", "resume_from_checkpoint", "overwrite")
+NAMED = ("base", "adapter", "vae", "train_data", "validation_data", "modalities")
 SAMPLER = "dpm"  # by which a new model samples until another is chosen
 SAMPLES = 8  # pictures of a grid where no prompts are named
 
@@ -130,13 +132,11 @@ def build(asked: RunArguments, tables: Tables, stages: list[Stage]) -> tuple[Med
     if model.base:
         pipe = from_base(model, tables.modalities)
     else:
+        check_sides(stages, model.codec.get("patch_size", 4) if model.codec else 1)
         table = tables.training(first)
         pictures = (item["pixel_values"] for item in islice(good_items(table), model.codec_pictures))
         pipe = from_sizes(model, tables.modalities, table.texts(), pictures, first, arguments.seed)
-    for stage in stages:
-        if stage.resolution % pipe.vae_scale_factor:
-            expected = f"a multiple of {pipe.vae_scale_factor}, as the codec has patches"
-            raise InputError("resolution", f"{stage.resolution}", expected, "choose another")
+    check_sides(stages, pipe.vae_scale_factor)
     learns = {"auto": isinstance(model.text_encoder, dict)}.get(model.train_text_encoder, model.train_text_encoder)
     freeze(pipe, str(learns).lower() == "true", bool(model.lora_rank))
     revision = weights_revision(pipe.unet) if model.lora_rank else ""
@@ -153,6 +153,14 @@ def build(asked: RunArguments, tables: Tables, stages: list[Stage]) -> tuple[Med
     lay_out(pipe.unet, arguments.bf16, arguments.fp16)
     pipe.set_progress_bar_config(disable=True)
     return pipe, revision
+
+
+def check_sides(stages: list[Stage], factor: int) -> None:
+    """Refuse pictures of which the codec's patches are no whole number."""
+    for stage in stages:
+        if stage.resolution % factor:
+            expected = f"a multiple of {factor}, as the codec has patches"
+            raise InputError("resolution", f"{stage.resolution}", expected, "choose another")
 
 
 def watching(asked: RunArguments, tables: Tables) -> Watching:
@@ -188,7 +196,7 @@ def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder
         if not model.lora_rank:
             save(pipe, folder, asked.training.half_precision_weights)
         else:
-            save_adapter(pipe, folder, model.base, revision)
+            save_adapter(pipe, folder, shown(model.base), revision)
             if model.merge_adapter:
                 others = {part: dequantize(getattr(pipe, part)) for part in model.quantize if part != "unet"}
                 pipe.register_modules(unet=merged_unet(pipe.unet), **others)
@@ -212,8 +220,8 @@ def described(trainer: DiffusionTrainer, asked: RunArguments) -> dict:
     return {
         "command": asked.command,
         "model_name": asked.training.model_name,
-        "base": asked.model.base or "random weights",
-        "data": drawn if data.phantom_cases else Path(data.train_data).name,
+        "base": shown(asked.model.base) if asked.model.base else "random weights",
+        "data": drawn if data.phantom_cases else shown(data.train_data),
         "rows": len(trainer.stream(trainer.stages[0].resolution).table),
         "steps": trainer.progress.step,
         "samples_seen": trainer.progress.seen,
@@ -221,7 +229,18 @@ def described(trainer: DiffusionTrainer, asked: RunArguments) -> dict:
         "noise": {name: levels[name] for name in ("beta_schedule", "prediction_type", "rescale_betas_zero_snr")},
         "trained_parameters": sum(each.numel() for each in trainer.parameters.values()),
         "modalities": [each["name"] for each in trainer.pipe.text_encoder.config.modalities],
-        "settings": {"model": asdict(asked.model), "data": asdict(data), "training": asdict(asked.training)},
+        "settings": {part: settings_of(getattr(asked, part)) for part in ("model", "data", "training")},
         "versions": {name: importlib.metadata.version(name) for name in (*PACKAGES, "diffusers", "peft")},
         "history": trainer.progress.history,
     }
+
+
+def settings_of(arguments) -> dict:
+    """The arguments that decide what was learned; of files and folders their names, not where they lie."""
+    settings = {name: value for name, value in asdict(arguments).items() if name not in PLACES}
+    return {name: shown(value) if name in NAMED else value for name, value in settings.items()}
+
+
+def shown(name: str | None) -> str | None:
+    """A repository's id, or the name of a file or folder without its place."""
+    return Path(name).name if name and Path(name).exists() else name

@@ -143,6 +143,12 @@ def test_a_folder_of_datasets(folder):
     assert words(PictureTable(folder / "saved", size=16)) == [("nodule", None, 0), ("nodule", None, 1)]
 
 
+def test_descriptions_without_their_pictures(folder):
+    table = opened(folder, "path,text\nfilm.png,nodule\nfilm.png,\nfilm.png,effusion, left\n")
+    os.remove(folder / "film.png")
+    assert list(table.texts()) == ["nodule", "effusion, left"]
+
+
 # --- every kind of picture --------------------------------------------------------------------------------------------
 
 GRAY = film_array()

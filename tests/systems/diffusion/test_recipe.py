@@ -118,7 +118,7 @@ def test_an_adapter(whole, qlora):
         "pytorch_lora_weights.safetensors",
         "run.json",
     ]
-    assert json.loads((folder / "model" / "base.json").read_text())["base"] == str(whole[0] / "model")
+    assert json.loads((folder / "model" / "base.json").read_text())["base"] == "model"
     weights = load_file(folder / "model" / "pytorch_lora_weights.safetensors")
     layers = {name.rpartition(".lora_")[0] for name in weights}
     pipe = MedicalImagePipeline.from_folder(whole[0] / "model")
