@@ -333,12 +333,12 @@ PICTURES = {  # a file's name and content -> what is said of it when it is asked
     "animated": (
         "a.png",
         lambda path: Image.fromarray(GRAY).save(path, save_all=True, append_images=[Image.fromarray(GRAY.T)]),
-        "found 2 frames; expected one image; choose one with frame=0 to frame=1",
+        "found 2 frames; expected one image; choose one with `frame` (0 to 1), or save it as a file of its own",
     ),
     "several pages": (
         "a.tif",
         lambda path: Image.fromarray(GRAY).save(path, save_all=True, append_images=[Image.fromarray(GRAY)] * 2),
-        "found 3 frames; expected one image; choose one with frame=0 to frame=2",
+        "found 3 frames; expected one image; choose one with `frame` (0 to 2), or save it as a file of its own",
     ),
     "truncated": (
         "a.png",
