@@ -142,7 +142,7 @@ class PictureTable:
                 known = bool(self._needed(self.path.name, tuple(cells)))  # of the table as a whole
             try:
                 source, _, _ = self._checked(Row(number, where, cells))
-                if isinstance(source, Path) and not source.is_file():
+                if isinstance(source, Path) and not os.path.isfile(source):
                     found = "a folder, device or pipe" if source.exists() else f"no file {_shown(source)}"
                     raise InputError(where, found, "an existing picture", "correct the path")
             except InputError as error:
