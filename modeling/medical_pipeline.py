@@ -61,6 +61,7 @@ SCHEDULERS = {
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OTHER_BASE = "load it on the model that it was trained on"
 SIBLINGS = (ConfigError, StructuredPrompt, check_guidance, of_clean)  # one of each file that this one imports
+STOCK = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")  # what a folder of the same parts may say
 LIBRARIES = ("diffusers", "transformers")  # whose classes a folder names without bringing their code
 
 
@@ -139,7 +140,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         """
         if not isinstance(source, StableDiffusionPipeline):
             kind = cls.load_config(source)["_class_name"]
-            if kind != StableDiffusionPipeline.__name__:
+            if kind not in STOCK:
                 raise ConfigError(str(source), f"a {kind}", "a StableDiffusionPipeline", "name one of version 1 or 2")
             source = StableDiffusionPipeline.from_pretrained(source, safety_checker=None, requires_safety_checker=False)
         conditioner = _component("medical_text_conditioner").MedicalTextConditioner.from_text_encoder(
