@@ -8,6 +8,7 @@ import torch
 from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from hf_medreport.modeling.config_error import ConfigError
@@ -337,7 +338,8 @@ def test_saved_and_loaded_it_draws_the_same(shared, tmp_path):
     ]
     assert files[0].keys() == files[1].keys()
     changed = {name for name in files[0] if files[0][name] != files[1][name]}
-    assert changed <= {"text_encoder/config.json", "tokenizer/tokenizer_config.json"}  # what transformers notes
+    # What transformers notes of a loading, and of the last padding.
+    assert changed <= {"text_encoder/config.json", "tokenizer/tokenizer_config.json", "tokenizer/tokenizer.json"}
     assert not [name for name in files[1] if name.endswith(".json") and str(tmp_path).encode() in files[1][name]]
     half = MedicalImagePipeline.from_folder(tmp_path / "one", dtype=torch.bfloat16)
     half.set_progress_bar_config(disable=True)
@@ -350,11 +352,12 @@ def test_folders_that_are_none(shared, tmp_path):
         MedicalImagePipeline.from_folder(tmp_path)
     expected = "found no model_index.json; expected a folder of save_pretrained; name another"
     assert str(error.value) == f"{tmp_path}: {expected}"
-    write_index(tmp_path, vae=["diffusers", "AutoencoderXL"])
-    with pytest.raises(ConfigError) as error:
-        MedicalImagePipeline.from_folder(tmp_path)
-    expected = "found diffusers.AutoencoderXL; expected a class that is installed; load it with its own code"
-    assert str(error.value) == f"{tmp_path / 'model_index.json'}, vae: {expected}"
+    for library, kind in (("diffusers", "AutoencoderXL"), ("their_codec", "Codec")):
+        write_index(tmp_path, vae=[library, kind])
+        with pytest.raises(ConfigError) as error:
+            MedicalImagePipeline.from_folder(tmp_path)
+        expected = f"found {library}.{kind}; expected a class that is installed; load it with its own code"
+        assert str(error.value) == f"{tmp_path / 'model_index.json'}, vae: {expected}"
     with pytest.raises(ConfigError) as error:
         shared.save_pretrained(tmp_path, push_to_hub=True)
     assert str(error.value) == ("push_to_hub: found True; expected a folder alone; call the pipeline's push_to_hub")
@@ -403,8 +406,8 @@ def test_a_stable_diffusion_draws_the_same_pictures(stock, tmp_path):
     assert str(error.value) == "prompt: found 29 tokens; expected at most 16; shorten it"
     with pytest.raises(ConfigError) as error:
         MedicalImagePipeline.from_stock(write_index(tmp_path / "xl", _class_name="StableDiffusionXLPipeline"))
-    expected = "found a StableDiffusionXLPipeline; expected a StableDiffusionPipeline; name one of version 1 or 2"
-    assert str(error.value) == f"{tmp_path / 'xl'}: {expected}"
+    message = "found a StableDiffusionXLPipeline; expected a StableDiffusionPipeline; name one of version 1 or 2"
+    assert str(error.value) == f"{tmp_path / 'xl'}: {message}"
     pipe.save_pretrained(tmp_path / "saved")
     again = MedicalImagePipeline.from_folder(tmp_path / "saved")
     again.set_progress_bar_config(disable=True)
@@ -443,6 +446,12 @@ def test_two_adapters(adapter):
     other.load_lora_weights(folder / "pytorch_lora_weights.safetensors", adapter_name="one")
     other.load_lora_weights(str(folder), adapter_name="two")
     other.set_adapters(["one", "two"], [0.25, 0.75])
+    with pytest.raises(ConfigError) as error:
+        other.load_lora_weights(folder, adapter_name="two")
+    assert str(error.value) == (
+        "adapter_name: found 'two', which is loaded already; expected a new name; "
+        "give one, or call unload_lora_weights first"
+    )
     assert np.allclose(draw(other), expected, atol=1e-3)
 
 
@@ -471,7 +480,7 @@ def test_an_adapter_of_another_base_is_refused(adapter, base, message):
 
 
 def test_half_an_adapter_is_refused(adapter):
-    state = adapter[0].lora_state_dict(str(adapter[2]))[0]
+    state = load_file(adapter[2] / MedicalImagePipeline.lora_file)
     lost = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_B.weight"
     pipe = tiny_pipeline(**POOLED)
     with pytest.raises(ConfigError) as error:
@@ -483,6 +492,19 @@ def test_half_an_adapter_is_refused(adapter):
     with pytest.raises(ConfigError) as error:
         pipe.load_lora_weights({"text_encoder.layer.lora_A.weight": torch.zeros(1, 1)})
     assert str(error.value).startswith("adapter weight 'text_encoder.layer.lora_A.weight': found no such layer")
+
+
+def test_files_that_hold_no_adapter(tmp_path):
+    pipe = tiny_pipeline()
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no tensors")
+    for source, found in ((tmp_path, "nothing to load"), (broken, "a file that is no safetensors")):
+        with pytest.raises(ConfigError) as error:
+            pipe.load_lora_weights(source)
+        assert str(error.value).startswith(f"{source}: found {found}")
+    with pytest.raises(ConfigError) as error:
+        pipe.load_lora_weights({})
+    assert str(error.value) == "adapter: found no weights; expected those of an adapter of this U-Net; save it again"
 
 
 def test_a_pipeline_with_an_adapter_is_not_saved_as_a_whole(adapter, tmp_path):
@@ -546,6 +568,14 @@ def test_a_pipeline_with_an_adapter_is_not_saved_as_a_whole(adapter, tmp_path):
         (
             {"image": torch.zeros(3, 16, 16)},
             "image: found shape (3, 16, 16); expected (1 or 1, 3, height, width); give one, or one a prompt",
+        ),
+        (
+            {"image": Image.new("I;16", (16, 16))},
+            "image: found mode I;16; expected a PIL image of 8 bits a channel; bring it to 0 to 255 first",
+        ),
+        (
+            {"image": ["film.png"]},
+            "image: found str; expected a PIL image of 8 bits a channel; bring it to 0 to 255 first",
         ),
         ({"image": torch.zeros(1, 3, 15, 16)}, "height: found 15; expected a multiple of 2; take 16"),
     ],
