@@ -66,7 +66,7 @@ OTHER_MAGIC = {
 }
 END_OF_FILE = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
 EXPECTED = "PNG, JPEG, TIFF or DICOM"
-WHITE_IS_ZERO, PHOTOMETRIC_TAG = 0, 262
+WHITE_IS_ZERO, PHOTOMETRIC_TAG, ORIENTATION_TAG = 0, 262, 274
 
 
 def read_image(
@@ -275,7 +275,9 @@ def _picture_values(
         picture.draft(None, (at_least, at_least))  # of a JPEG; nothing happens to others
     # PIL inverts white-is-zero TIFFs of 1 and 8 bits, but not deeper ones.
     inverted = getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO
-    picture = ImageOps.exif_transpose(picture)
+    picture.load()  # a PNG may say behind its pixels how it lies
+    if picture.getexif().get(ORIENTATION_TAG, 1) != 1:  # else exif_transpose would copy it
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
         check_finite(name, values)
