@@ -1,9 +1,9 @@
-"""What the U-Net's improvements cost, all of them on and lean, beside a stock U-Net of the same weights: the time of one
-step and of ten with guidance, and the most memory of a process that draws; and what `hf-medreport synthesize` takes
-for a picture of a small generator over the bare imports that it needs.
+"""What the U-Net's improvements cost, all of them on and lean, beside a stock U-Net of the same weights: the time of a
+step and of ten with guidance, and the memory of a process that draws; and what `hf-medreport synthesize` takes for a
+picture of a small generator over the bare imports that it needs.
 
 The geometry of Stable Diffusion 1.x at 256 px, random weights, one picture. Times alternate in one process, best of
-ROUNDS; memory is of a process each. Writes benchmarks/results/diffusion.json.
+ROUNDS; memory is of a process each, after a step. Writes benchmarks/results/diffusion.json.
 
     python benchmarks/speed/diffusion.py          # about 25 minutes on two cores, 9 GB
     python benchmarks/speed/diffusion.py --tiny   # tries the script, and keeps nothing
@@ -114,7 +114,7 @@ def sample(pipe) -> None:
 
 
 def memory_mb(name: str, tiny: bool) -> float:
-    """The most memory of a process that makes this model and draws with it."""
+    """The memory of a process that has made this model and drawn with it."""
     command = [sys.executable, __file__, "--only", name, *(["--tiny"] if tiny else [])]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1])

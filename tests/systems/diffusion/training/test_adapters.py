@@ -91,11 +91,7 @@ def test_saved_and_gone_on_from_or_refused(tmp_path):
     )
     larger = tiny_pipeline()
     add_adapter(larger.unet, 3, 3, CROSS_ATTENTION, seed=0)
-    with pytest.raises(
-        InputError, match=r"adapter: found .*lora_A.weight. of \(2, .*\) for \(3, .*\); expected"
-    ):
+    with pytest.raises(InputError, match=r"adapter: found .*lora_A.weight. of \(2, .*\) for \(3, .*\); expected"):
         load_adapter(larger, tmp_path / "one", revision)
-    with pytest.raises(
-        InputError, match="adapter: found no pytorch_lora_weights.safetensors in empty; expected"
-    ):
+    with pytest.raises(InputError, match="adapter: found no pytorch_lora_weights.safetensors in empty; expected"):
         load_adapter(larger, tmp_path / "empty", revision)
