@@ -41,6 +41,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image, ImageOps
+from safetensors import SafetensorError
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .config_error import ConfigError
@@ -59,6 +61,7 @@ SCHEDULERS = {
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OTHER_BASE = "load it on the model that it was trained on"
 SIBLINGS = (ConfigError, StructuredPrompt, check_guidance, of_clean)  # one of each file that this one imports
+STOCK = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")  # what a folder of the same parts may say
 LIBRARIES = ("diffusers", "transformers")  # whose classes a folder names without bringing their code
 
 
@@ -105,6 +108,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
     """
 
     model_cpu_offload_seq = "text_encoder->unet->vae"
+    lora_file = "pytorch_lora_weights.safetensors"
     StructuredPrompt = StructuredPrompt  # for who has the pipeline from a folder, and not this module
 
     def __init__(
@@ -136,7 +140,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         """
         if not isinstance(source, StableDiffusionPipeline):
             kind = cls.load_config(source)["_class_name"]
-            if kind != StableDiffusionPipeline.__name__:
+            if kind not in STOCK:
                 raise ConfigError(str(source), f"a {kind}", "a StableDiffusionPipeline", "name one of version 1 or 2")
             source = StableDiffusionPipeline.from_pretrained(source, safety_checker=None, requires_safety_checker=False)
         conditioner = _component("medical_text_conditioner").MedicalTextConditioner.from_text_encoder(
@@ -172,8 +176,9 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
                 raise ConfigError(
                     f"{path}, {name}", f"{library}.{kind}", "a class that is installed", "load it with its own code"
                 )
-            loaded = {"dtype": dtype} if name in ("vae", "text_encoder", "unet") else {}
-            parts[name] = getattr(source, kind).from_pretrained(os.path.join(folder, name), **loaded)
+            parts[name] = getattr(source, kind).from_pretrained(os.path.join(folder, name))
+            if isinstance(parts[name], nn.Module):
+                nn.Module.to(parts[name], dtype)  # torch's own: that of diffusers warns of layers that these lack
         return cls(**parts)
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
@@ -235,7 +240,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
     # --- adapters ---
 
     def save_lora(self, save_directory: str | os.PathLike, adapter_name: str = "default") -> None:
-        """Write the U-Net's adapter alone, as `pytorch_lora_weights.safetensors` with its settings inside."""
+        """Write the U-Net's adapter alone, as `lora_file` with its settings inside."""
         try:  # in a try, or whoever loads the folder would have to have it
             from peft import get_peft_model_state_dict
         except ImportError:
@@ -258,11 +263,20 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             kwargs: of `lora_state_dict`, such as `weight_name`, `subfolder`, `revision`.
 
         Raises:
-            ConfigError: a weight without its layer, or of another shape: the adapter is of another base. Nothing is
-                loaded then.
+            ConfigError: no adapter is there, or a weight without its layer, or of another shape: the adapter is of
+                another base. Nothing is loaded then.
         """
         source = os.fspath(source) if isinstance(source, os.PathLike) else source
-        given, alphas, metadata = self.lora_state_dict(source, return_lora_metadata=True, **kwargs)
+        if isinstance(source, str) and os.path.exists(source):
+            kwargs.setdefault("weight_name", self.lora_file)  # offline, diffusers looks for no name of its own
+        try:
+            given, alphas, metadata = self.lora_state_dict(
+                source, return_lora_metadata=True, use_safetensors=True, **kwargs
+            )
+        except (OSError, SafetensorError) as error:
+            found = "nothing to load" if isinstance(error, OSError) else "a file that is no safetensors"
+            remedy = "name the folder that save_lora wrote"
+            raise ConfigError(str(source), found, self.lora_file, remedy) from error
         if not given:
             raise ConfigError("adapter", "no weights", "those of an adapter of this U-Net", "save it again")
         layers = {name.replace(".base_layer", ""): layer for name, layer in self.unet.named_modules()}

@@ -21,8 +21,8 @@ import torch
 from measure import best_seconds, machine, write_result
 from report import seconds
 
-ROUNDS, STEPS, BOUND = 1, 10, 1.10
-COMMAND_ROUNDS, COMMAND_BOUND = 1, 3.0
+ROUNDS, STEPS, BOUND = 3, 10, 1.10
+COMMAND_ROUNDS, COMMAND_BOUND = 5, 3.0
 PROMPT = "small left pleural effusion, normal heart"
 PLACES = (*(f"down.{level}" for level in range(4)), "mid", *(f"up.{level}" for level in range(4)))
 # Every improvement; the extra transformer where Stable Diffusion has none below the lowest resolution.
@@ -42,6 +42,8 @@ import hf_medreport.cli
 import hf_medreport.inference.synthesize, hf_medreport.inference.generators
 import hf_medreport.modeling.medical_pipeline, hf_medreport.modeling.medical_unet
 import hf_medreport.modeling.medical_text_conditioner, hf_medreport.modeling.medical_patch_codec
+from diffusers import DPMSolverMultistepScheduler
+from transformers import BertModel, BertTokenizer
 """
 
 

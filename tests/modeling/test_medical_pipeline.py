@@ -8,6 +8,7 @@ import torch
 from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from hf_medreport.modeling.config_error import ConfigError
@@ -337,7 +338,8 @@ def test_saved_and_loaded_it_draws_the_same(shared, tmp_path):
     ]
     assert files[0].keys() == files[1].keys()
     changed = {name for name in files[0] if files[0][name] != files[1][name]}
-    assert changed <= {"text_encoder/config.json", "tokenizer/tokenizer_config.json"}  # what transformers notes
+    # What transformers notes of a loading, and of the last padding.
+    assert changed <= {"text_encoder/config.json", "tokenizer/tokenizer_config.json", "tokenizer/tokenizer.json"}
     assert not [name for name in files[1] if name.endswith(".json") and str(tmp_path).encode() in files[1][name]]
     half = MedicalImagePipeline.from_folder(tmp_path / "one", dtype=torch.bfloat16)
     half.set_progress_bar_config(disable=True)
@@ -403,8 +405,8 @@ def test_a_stable_diffusion_draws_the_same_pictures(stock, tmp_path):
     assert str(error.value) == "prompt: found 29 tokens; expected at most 16; shorten it"
     with pytest.raises(ConfigError) as error:
         MedicalImagePipeline.from_stock(write_index(tmp_path / "xl", _class_name="StableDiffusionXLPipeline"))
-    expected = "found a StableDiffusionXLPipeline; expected a StableDiffusionPipeline; name one of version 1 or 2"
-    assert str(error.value) == f"{tmp_path / 'xl'}: {expected}"
+    message = "found a StableDiffusionXLPipeline; expected a StableDiffusionPipeline; name one of version 1 or 2"
+    assert str(error.value) == f"{tmp_path / 'xl'}: {message}"
     pipe.save_pretrained(tmp_path / "saved")
     again = MedicalImagePipeline.from_folder(tmp_path / "saved")
     again.set_progress_bar_config(disable=True)
@@ -471,7 +473,7 @@ def test_an_adapter_of_another_base_is_refused(adapter, base, message):
 
 
 def test_half_an_adapter_is_refused(adapter):
-    state = adapter[0].lora_state_dict(str(adapter[2]))[0]
+    state = load_file(adapter[2] / MedicalImagePipeline.lora_file)
     lost = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_B.weight"
     pipe = tiny_pipeline(**POOLED)
     with pytest.raises(ConfigError) as error:
@@ -483,6 +485,19 @@ def test_half_an_adapter_is_refused(adapter):
     with pytest.raises(ConfigError) as error:
         pipe.load_lora_weights({"text_encoder.layer.lora_A.weight": torch.zeros(1, 1)})
     assert str(error.value).startswith("adapter weight 'text_encoder.layer.lora_A.weight': found no such layer")
+
+
+def test_files_that_hold_no_adapter(tmp_path):
+    pipe = tiny_pipeline()
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no tensors")
+    for source, found in ((tmp_path, "nothing to load"), (broken, "a file that is no safetensors")):
+        with pytest.raises(ConfigError) as error:
+            pipe.load_lora_weights(source)
+        assert str(error.value).startswith(f"{source}: found {found}")
+    with pytest.raises(ConfigError) as error:
+        pipe.load_lora_weights({})
+    assert str(error.value) == "adapter: found no weights; expected those of an adapter of this U-Net; save it again"
 
 
 def test_a_pipeline_with_an_adapter_is_not_saved_as_a_whole(adapter, tmp_path):
