@@ -28,6 +28,7 @@ PURPOSE = {
     "cxr": "models that see by a DenseNet",
     "wsi": "whole slides, their tiles and feature files",
     "train": "training recipes, tables of films, logging",
+    "diffusion": "pictures from words: drawing, training, adapters",
     "quantize": "report models in 4 and 8 bits",
 }
 

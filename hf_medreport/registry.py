@@ -32,8 +32,9 @@ class System:
     Args:
         model_type: what its config.json says.
         kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks), `"causal-lm"`
-            (text -> text), `"encoder"` (picture and text -> states), `"conditioner"` (text -> states) or `"generator"`
-            (text -> picture): a pipeline of diffusers, whose folder has a model_index.json and no configuration.
+            (text -> text), `"encoder"` (picture and text -> states), `"conditioner"` (text -> states), `"judge"`
+            (picture -> answers) or `"generator"` (text -> picture): a pipeline of diffusers, whose folder has a
+            model_index.json and no configuration.
         config, model, processor: its classes; no processor: a tokenizer of any class. A generator's model is its
             pipeline.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import BertTokenizer, PreTrainedTokenizerFast, ViTConfig, ViTModel
+from transformers import BertTokenizer, PreTrainedTokenizerFast, ViTConfig, ViTImageProcessorPil, ViTModel
 
 from hf_medreport.hub.folder import save_folder, save_generator
 from hf_medreport.processing.image_processing_film import UNSCALED, FilmImageProcessor
@@ -96,6 +96,10 @@ def tiny_processor(row: System):
         return tiny_tokenizer()
     if row.kind == "conditioner":
         return tiny_label_tokenizer()
+    if row.kind == "judge":
+        side = row.tiny["image_size"]
+        scale = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_convert_rgb": True}
+        return ViTImageProcessorPil(size={"height": side, "width": side}, **scale)
     if row.reads == "slide":
         tiles = TileImageProcessor(patch_px=16, level=0, size=16, tissue="otsu")
         processor = row.resolve("processor")(tiles, tiny_tokenizer(), region_size=row.tiny["region_size"])

@@ -3,7 +3,7 @@
 A CSV of 100,000 rows over drawn films (512 px as PNG and JPEG, 2,000 px as JPEG). Memory: what one epoch of rows takes
 at most, shuffled by the default buffer, for 10,000 and for 100,000 of them. Speed: items of a `PictureStream` (squares
 of 256 px in [-1, 1]) against `PIL.Image.open(path).load()` of the same films and nothing else, both in one process that
-alternates between them; seconds of the processor, so that others on the machine count less; best of 5. A ratio above 1
+alternates between them; seconds of the processor, so that others on the machine count less; best of 25. A ratio above 1
 is a JPEG that is decoded smaller. Writes benchmarks/results/picture_rows.json.
 
     python benchmarks/speed/picture_rows.py
@@ -27,8 +27,8 @@ from hf_medreport.data.pictures.table import PictureTable
 from hf_medreport.files.writing import write_text
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 
-ROWS, ROUNDS, SIZE, BOUND = 100_000, 5, 256, 0.9
-SOURCES = {"png_512": (512, 10, 100), "jpg_512": (512, 10, 200), "jpg_2000": (2000, 2, 30)}  # px, films, timed
+ROWS, ROUNDS, SIZE, BOUND = 100_000, 25, 256, 0.9
+SOURCES = {"png_512": (512, 10, 20), "jpg_512": (512, 10, 40), "jpg_2000": (2000, 2, 6)}  # px, films, timed
 
 
 def write_table(folder: Path, name: str, films: list[Path], rows: int) -> Path:

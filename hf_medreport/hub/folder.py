@@ -1,7 +1,8 @@
 """Write a model folder that loads anywhere: weights, processor, code, pipeline, the map between them, versions.
 
-`save_pretrained` alone leaves `AutoModel` failing and forgets the pipeline file (it copies code only for the one Auto
-class that was registered), so the map is written here, and the code is copied with everything it imports.
+Our own classes leave all but the versions by `save_pretrained` alone. Those of another package need not: transformers'
+own leaves `AutoModel` failing and forgets the pipeline file (it copies code only for the one Auto class that was
+registered). So the map is written here by the system's row, and the code is copied with everything it imports.
 """
 
 import importlib.util
@@ -28,7 +29,8 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
 
     Args:
         model: a model of a registered system.
-        processor: its processor; a segmenter's is its image processor, a causal language model's its tokenizer.
+        processor: its processor; a segmenter's or judge's is its image processor, a causal language model's its
+            tokenizer.
         folder: made when absent; files of the same names are replaced.
 
     Returns:
@@ -147,9 +149,11 @@ def _map_processor(row: System, processor, folder: Path) -> None:
         if not path.exists():
             continue
         settings = json.loads(path.read_text(encoding="utf-8"))
+        if row.kind == "judge":  # whose processor is transformers' own
+            continue
         if row.kind == "segmenter":
             settings["auto_map"] = {"AutoImageProcessor": image_reference}
         else:
             settings["auto_map"] = {"AutoProcessor": _reference(row.processor)}
-            settings["image_processor"]["auto_map"] = {"AutoImageProcessor": image_reference}
+            settings["image_processor"].setdefault("auto_map", {})["AutoImageProcessor"] = image_reference
         write_json(path, settings, sort_keys=True)

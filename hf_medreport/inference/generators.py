@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
@@ -21,7 +21,7 @@ from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.registry import System, default_model, find_generator, shipped, systems
 
-__all__ = ["generator_folder", "generator_revision", "load_generator", "no_generator"]
+__all__ = ["generator_folder", "generator_revision", "is_generator", "load_generator", "no_generator"]
 
 STOCK = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
 # What a pipeline is made of; neither previews nor weights of other frameworks are fetched.
@@ -94,6 +94,19 @@ def _pipeline(row: System) -> type:
             raise
         remedy = f"pip install 'hf-medreport[{row.extras[0]}]'"
         raise InputError("diffusers", "no such package", "it, to draw pictures", remedy) from None
+
+
+def is_generator(name: str, revision: str | None = None) -> bool:
+    """Whether a shipped name, a folder or a repository is a pipeline of diffusers; False of what is not there."""
+    folder = shipped("generator").get(name, Path(name))
+    if folder.is_dir():
+        return (folder / INDEX).is_file()
+    if name.count("/") != 1:
+        return False
+    try:
+        return bool(hf_hub_download(name, INDEX, revision=revision))
+    except (OSError, HFValidationError):  # what the Hub's client raises is one of the first
+        return False
 
 
 def generator_folder(name: str, revision: str | None = None) -> Path:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model
+from PIL import Image
 from transformers import DynamicCache, EncoderDecoderCache, Trainer, TrainingArguments
 from trl import RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 
@@ -34,7 +35,7 @@ def batch(row) -> dict:
         return text_batch(row)
     if row.kind == "encoder":
         return dict(tiny_processor(row)(film_array(), text="heart normal."))
-    return dict(tiny_processor(row)(film_array(), return_tensors="pt"))
+    return dict(tiny_processor(row)(Image.fromarray(film_array()), return_tensors="pt"))
 
 
 def empty_cache(model):
@@ -117,6 +118,8 @@ def test_a_step_of_trainer(row, tmp_path):
     inputs = batch(row)
     if row.kind == "segmenter":
         inputs["labels"] = torch.ones(1, 2, 32, 32)
+    if row.kind == "judge":
+        inputs["labels"] = torch.zeros(1, len(row.tiny["questions"]), dtype=torch.long)
     arguments = TrainingArguments(tmp_path, max_steps=1, use_cpu=True, report_to="none", disable_tqdm=True)
     trainer = Trainer(tiny_model(row), arguments, data_collator=lambda _: dict(inputs), train_dataset=[{}] * 8)
     trainer.args.remove_unused_columns = False

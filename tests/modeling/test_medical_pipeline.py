@@ -5,18 +5,25 @@ import json
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler
 from peft import LoraConfig
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.modeling.denoising import ddim_transition, log_probability
 from hf_medreport.modeling.guidance import rescaled, thresholded
 from hf_medreport.modeling.medical_pipeline import SCHEDULERS, MedicalImagePipeline
 from hf_medreport.modeling.structured_prompt import StructuredPrompt
-from tests.diffusion import ALL, MODALITIES, POOLED, UNET, tiny_conditioner, tiny_pipeline, tiny_vae
+from tests.diffusion import (
+    ALL,
+    MODALITIES,
+    POOLED,
+    tiny_conditioner,
+    tiny_pipeline,
+    tiny_stable_diffusion,
+    tiny_vae,
+)
 
 # The cross-attention everywhere, the self-attention of the middle, the last convolution.
 TARGETS = r"(.*\.attn2\.(to_q|to_k|to_v|to_out\.0))|(mid_block\..*\.attn1\.(to_q|to_k|to_v|to_out\.0))|conv_out"
@@ -367,27 +374,7 @@ def test_folders_that_are_none(shared, tmp_path):
 
 @pytest.fixture(scope="module")
 def stock():
-    """A random Stable Diffusion 1.x: CLIP, PNDM, a VAE."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
-    tokenizer = CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=16)
-    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    marks = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-    torch.manual_seed(0)
-    pipe = StableDiffusionPipeline(
-        vae=tiny_vae(),
-        text_encoder=CLIPTextModel(
-            CLIPTextConfig(vocab_size=len(words), max_position_embeddings=16, **sizes, **marks)
-        ).eval(),
-        tokenizer=tokenizer,
-        unet=UNet2DConditionModel(**UNET).eval(),
-        scheduler=PNDMScheduler(beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return tiny_stable_diffusion()
 
 
 def test_a_stable_diffusion_draws_the_same_pictures(stock, tmp_path):

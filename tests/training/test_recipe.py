@@ -187,7 +187,7 @@ def test_the_manifest_names_arguments_and_every_file(tmp_path):
     training = ReportRecipeArguments(str(tmp_path / "run"), learning_rate=0.25)
     asked = RunArguments("made_up", "made_up.yaml", Sizes(), data, training)
     assert asked.command == "hf-medreport train made_up --config made_up.yaml"
-    recipe.write_manifest(asked, 7, recipe.tables_of(data))
+    recipe.write_manifest(asked, recipe.manifest_of(asked, 7, recipe.tables_of(data)), None)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["training_records"] == 7 and manifest["model"] == {"width": 4}
     assert manifest["training"]["learning_rate"] == 0.25 and "torch" in manifest["versions"]

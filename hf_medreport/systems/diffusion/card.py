@@ -8,6 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
 
+from hf_medreport.evaluation.pictures.card_rows import card_rows
 from hf_medreport.files.writing import write_text
 from hf_medreport.hub.generation_settings import read_settings
 from hf_medreport.processing.input_error import InputError
@@ -45,7 +46,7 @@ def write_generator_card(
         model_name: the repository id it is to be published under; default: the run's own name.
         license: the Hub's short name of the license of the weights; default: apache-2.0 of weights that began at
             random, `other` of those that began as a base's, whose license holds for them.
-        evaluation: what `evaluate images --json` printed of its pictures.
+        evaluation: what `evaluate phantom --json` or `evaluate images --json` printed of its pictures.
         evaluated_by: the command that printed it.
 
     Raises:
@@ -80,9 +81,9 @@ def write_generator_card(
         command=run["command"],
         data=run["data"],
         evaluated_by=evaluated_by,
-        features=(evaluation or {}).get("features", "none"),
+        features=_features(evaluation or {}),
         facts={name: value for name, value in facts.items() if value not in (None, "")},
-        figures=_figures((evaluation or {}).get("all", {})),
+        figures=_figures(evaluation or {}),
         license=license,
         losses=_losses(run.get("history", [])),
         model_name=name,
@@ -137,6 +138,14 @@ def _number(value: object) -> str:
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def _figures(scores: dict) -> dict[str, str]:
-    """The figures that an evaluation holds."""
+def _features(evaluation: dict) -> str:
+    """On what the distances between sets were taken."""
+    return (evaluation.get("distribution") or evaluation).get("features", "none")
+
+
+def _figures(evaluation: dict) -> dict[str, str]:
+    """The figures that an evaluation holds: one of prompts whose truth is known, or of folders of pictures."""
+    if "faithfulness" in evaluation:
+        return card_rows(evaluation)
+    scores = evaluation.get("all", {})
     return {name: _number(scores[key]) for name, key in FIGURES.items() if scores.get(key) is not None}
