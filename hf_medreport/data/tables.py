@@ -168,10 +168,10 @@ def picture_source(value, folder: Path) -> Path | bytes:
         raise ValueError("no path")
     if os.path.isabs(value):
         return Path(value)
-    path = Path(os.path.normpath(folder / value))
-    if not path.is_relative_to(folder):
+    path = os.path.normpath(value)
+    if path.split(os.sep, 1)[0] == os.pardir:
         raise ValueError("a path that leaves the table's folder")
-    return path
+    return folder / path
 
 
 def classification(cell) -> int | None:
