@@ -56,6 +56,23 @@ class ReportDataArguments:
 
 
 @dataclass
+class FilmDataArguments(ReportDataArguments):
+    """The same, of films, whose DICOM headers may say that they are none or lie otherwise."""
+
+    orient: str | None = field(
+        default=None,
+        metadata={"help": "Of mirrored or turned films: header turns them, stored takes them so."},
+    )
+    frame: int | None = field(default=None, metadata={"help": "Which frame of films that hold several, from 0."})
+    any_modality: bool = field(default=False, metadata={"help": "Also DICOM files that are no chest films."})
+
+    @property
+    def of_films(self) -> dict:
+        """These three, as `ReportDataset` takes them."""
+        return {"orient": self.orient, "frame": self.frame, "any_modality": self.any_modality}
+
+
+@dataclass
 class ReportRecipeArguments(Seq2SeqTrainingArguments):
     """Trainer's arguments with defaults for reports."""
 
