@@ -81,7 +81,7 @@ def _hides(pattern: str) -> Concept:
 _STRUCTURES = (
     r"(?:,? (?!(?:is|are|but|no|not|enlarged|clear|cannot|stable|borderline|prominent|wide\w*)\b)[\w,]+){0,12}?"
 )
-_NOT = r"(?:(?:not|no longer) (?:(?:\w+ly|quite|of) )?)?"
+_NOT = r"(?:(?:not|no longer|far from) (?:(?:\w+ly|quite|of|appear|look|seem|have|an?|all) ){0,2})?"
 _NORMAL = (
     r"(?:,? (?:is|are|remains?|appears?|appearing|appearance|stable|overall|grossly|again|also|both|and|to be|at|in"
     rf"|all|the|upper|top|limits of|within|size))*,? (?:{_NOT}(?:(?:ab)?normal|unremarkable|within (?:\w+ )?limits)"
@@ -98,7 +98,9 @@ _NOT_OF_THE_LUNG = (
 )
 
 # What makes the contrary of words that deny.
-CONTRARY = re.compile(r"\b(?:not|no longer)(?: \w+){0,2} (?:normal|unremarkable|clear|well|intact|within)\b|\babnormal")
+CONTRARY = re.compile(
+    r"\b(?:not|no longer|far from)(?: \w+){0,2} (?:normal|unremarkable|clear|well|intact|within)\b|\babnormal"
+)
 
 CONCEPTS: Mapping[str, Concept] = {
     **{kind: Concept(KIND_WORDS[kind], row.chexpert, sides=row.sides, zones=row.zones) for kind, row in KINDS.items()},

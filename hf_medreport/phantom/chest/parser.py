@@ -28,6 +28,7 @@ from hf_medreport.phantom.chest.vocabulary import (
     STATEMENT,
     VERB,
     sentences,
+    sizes_mm,
 )
 from hf_medreport.processing.input_error import InputError
 
@@ -168,21 +169,13 @@ def _only(table: dict[str, re.Pattern], words: str) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def _sizes(words: str) -> tuple[float, ...]:
-    """The largest diameter in mm of each size in the words: "1.4 x 1.1 cm" is 14."""
-    return tuple(
-        max(float(number) for number in re.findall(r"\d+(?:\.\d+)?", diameters)) * (10 if unit[0] == "c" else 1)
-        for diameters, unit in SIZE.findall(words)
-    )
-
-
 @lru_cache(maxsize=4096)
 def _statements(sentence: str) -> tuple[_Statement, ...]:
     """What a `plain` sentence states and denies, in its order. Cached: reports repeat each other's sentences."""
     statements = []
     for clause, named in clauses(sentence, named_in(sentence)):
         for words, here in pieces(clause, named):
-            change, hedged, sizes = _only(CHANGE_WORDS, words), bool(HEDGES.search(words)), _sizes(words)
+            change, hedged, sizes = _only(CHANGE_WORDS, words), bool(HEDGES.search(words)), sizes_mm(words)
             number, severity = _only(NUMBER_WORDS, words), _only(GRADE_WORDS, words)
             for one in here:
                 row = KINDS[one[2]]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from hf_medreport.phantom.chest.vocabulary import CONJUNCTION
+from hf_medreport.phantom.chest.vocabulary import CONJUNCTION, STATEMENT
 
 __all__ = ["AFTER", "ASKS", "BEFORE", "DENIES", "Cue", "said_of"]
 
@@ -48,7 +48,7 @@ _LEFT = (
 _COURSE = (
     r"(?:changes?|improvement|resolution|clearing|disappearance|reduction|decrease|increase|enlargement|growth"
     r"|shrinkage|regression|progression|worsening|re ?expansion|extension|expansion|migration|displacement|movement"
-    r"|kink(?:ing)?|malposition\w*|complications?)"
+    r"|kink(?:ing)?|malposition\w*|complications?|response|deterioration|dislodge?ment|evolution|alteration)"
 )
 _IN_PART = (
     r"(?:near(?:ly)?|almost|part(?:ial(?:ly)?)?|incomplete(?:ly)?|subtotal|mostly|largely|slow(?:ly)?|gradual(?:ly)?"
@@ -56,7 +56,8 @@ _IN_PART = (
 )
 _RESOLUTION = r"(?:resolution|clearing|disappearance)"
 _GONE = (
-    r"(?:resolved|cleared|removed|disappeared|vanished|gone|subsided|extracted|explanted|taken out|re ?expanded|absent)"
+    r"(?:resolved|cleared|removed|disappeared|vanished|gone|subsided|extracted|explanted|taken out|pulled(?! back)"
+    r"|re ?expanded|absent)"
 )
 _NOT_WHOLLY = rf"(?! (?:in|for|to) (?:\w+ ){{0,2}}(?:part|degree|extent)\b| {_IN_PART})"
 _IS = r"(?:is|are|was|were|has|have|had)"
@@ -75,11 +76,14 @@ _DOUBTED = (
     r"|likely(?= present| there|$|,| but)|doubtful|unclear|in (?:doubt|question)|(?<!age )indeterminate"
     rf"|not {_UNPROVEN})"
 )
+_LACKING = r"(?:no|without|(?:lack|absence|failure) of)"
 _ASKS = (
     r"rule out|r o|(?:re ?)?evaluat(?:e|ed|ion|ing) (?:for|of)|assess(?:ed|ment|ing)? (?:for|of)|exclude|history of|h o"
     r"|(?:document|ensure|confirm)(?:ing)?(?: \w+)? (?:resolution|clearing)(?: of)?|correlat\w+(?: \w+)? for"
     r"|(?:in)?sensitiv(?:e|ity) (?:for|in|to)|(?:check|look|watch|monitor|screen|search)(?:ed|ing)? for"
-    r"|clinical (?:concern|suspicion|question) (?:for|of)|risk (?:of|for)|in (?:case|the event) of"
+    r"|clinical (?:concern|suspicion|question) (?:for|of)|(?:concern|suspicion) clinically (?:for|of)|risk (?:of|for)"
+    r"|in (?:case|the event) of|follow up for|(?:limited|inadequate|suboptimal) for(?: (?:the )?\w+ of)?"
+    r"|for (?:the )?(?:detection|exclusion) of"
 )
 _DENIES = (
     r"no|not|without|neither|nor|none of|free of|clear of|negative for|absence of|absent|lack of|denies|resolved"
@@ -95,17 +99,19 @@ _LED_TO = ("with", "comma that lists nothing")
 AFTER = (
     # hides what looks like a denial
     Cue(r"(?:no|without|beyond)(?: \w+){0,2} (?:doubt|question)(?! of)|not in doubt", "nothing"),
-    Cue(rf"(?:no|without)(?: (?!or\b|and\b)\w+){{0,2}} {_COURSE} (?:of|in|to)", "nothing"),
+    Cue(rf"{_LACKING}(?: (?!or\b|and\b)\w+){{0,2}} {_COURSE} (?:of|in|to)", "nothing"),
     Cue(rf"(?:no longer|not) {_ADVERBS}(?:{_LEFT}|{_SEEN}(?! (?:to|any|an?)\b))", "nothing"),
-    Cue(rf"{_IN_PART}(?: \w+){{0,2}} {_RESOLUTION}(?: of)?", "nothing"),
+    Cue(rf"(?:{_IN_PART}|substantial|considerable|marked)(?: \w+){{0,2}} (?:{_RESOLUTION}(?: of)?|{_GONE})", "nothing"),
+    Cue(rf"{_RESOLUTION} of (?:most|much|some|part|the majority) of", "nothing"),
     Cue(rf"{_IS}(?: \w+)? {_GONE}", "nothing"),
     Cue(r"(?:as|even) if", "nothing"),
     # asks
     Cue(_ASKS, "asked"),
-    Cue(rf"{_UNSURE} (?:whether|if)|whether|if (?:any|at all)", "doubted", _LED_TO),
+    Cue(rf"{_UNSURE} (?:whether|if|that)|whether|if (?:any|at all)", "doubted", _LED_TO),
     Cue(r"if|should(?: \w+){0,2} (?:signs?|symptoms?|evidence|concern|suspicion) (?:of|for)", "asked", ("comma",)),
     # tells of another day
     Cue(rf"{_OLD}(?: {_STUDY}| \w+ {_STUDY})?(?: on \w+)? ?,?(?: which| that)?(?: had| have)? {_SHOWED}", "past"),
+    Cue(rf"{_STUDY} (?:of|from) (?:yesterday|last \w+|\w+ \w+ ago) {_SHOWED}", "past"),
     Cue(rf"(?:{_DAY}|on (?:\w+ )?{_OLD}(?: {_STUDY})?) ?,?(?: \w+){{0,2}}? there (?:was|were|had been)", "past"),
     # doubts all that it leads to
     Cue(
@@ -131,21 +137,27 @@ AFTER = (
     ),
     Cue(r"differential|considerations? includes?", "supposed"),
     # denies
-    Cue(_DENIES, "denied", ("relation", "new statement")),
+    Cue(_DENIES, "denied", ("relation", "new statement", "there is")),
 )
 
 # What reaches back to the thing before it, and to what is listed with that.
 BEFORE = (
+    # asks
+    Cue(r"(?:is|was) the (?:reason|indication|question)", "asked"),
+    # denies, unless one of the next rows hides it
+    Cue(r"not (?:today|now|currently|on (?:today|the (?:current|present)))|no more|none (?:now|today)", "denied"),
     # hides what looks like a denial
     Cue(rf"not (?!{_ADVERBS}{_SEEN}\b)(?!{_UNPROVEN}\b)(?:(?!and\b|but\b|or\b)\w+ ?){{1,4}}", "nothing"),
     Cue(rf"(?:{_IS} )?{_IN_PART}(?: \w+){{0,2}} {_GONE}", "nothing"),
     # denies
     Cue(
-        rf"{_IS}(?: (?!{_IN_PART}\b|not\b)\w+){{0,2}} {_GONE}{_NOT_WHOLLY}|no longer|ruled out|now {_GONE}{_NOT_WHOLLY}|{_GONE}$",
+        rf"(?:now|{_IS}(?: (?!{_IN_PART}\b|not\b)\w+){{0,2}}) {_GONE}{_NOT_WHOLLY}|{_GONE}$|no longer|ruled out",
         "denied",
     ),
     Cue(rf"{_IS}(?: \w+){{0,2}} not {_ADVERBS}{_SEEN}|not {_ADVERBS}{_SEEN}(?=$|,| ,)", "denied"),
-    Cue(r"^ (?:interval )?(?:removal|extraction|explantation)|^ (?:none|nil)", "denied"),
+    Cue(
+        r"^ (?:interval )?(?:removal|extraction|explantation)|^ ?(?:\w+ ?)?,? (?:none|nil|negative(?=$|,| ,))", "denied"
+    ),
     Cue(r"^ (?:is |are |appears? )?within (?:normal )?limits", "denied"),
     # doubts
     Cue(
@@ -162,8 +174,10 @@ BEFORE = (
 # What belongs to something that is there: it ends a denial for its own object, not for what is listed after that.
 _RELATION = re.compile(
     r"\b(?:after|following|status post|post|despite|in spite of|in the (?:presence|setting|context|face) of|adjacent to"
-    r"|next to|beside|near|around|surrounding|within|inside|related to|associated with|accompanying|since|with the"
-    r"|at the (?:site|tip|level) of|above the|below the|behind the|along the)\b(?:(?! (?:and|or|nor)\b)[^,])*\Z"
+    r"|next to|beside|near|around|surrounding|within|inside|related to|associated with|accompanying|complicating"
+    r"|superimposed on|to explain|since|with (?:the|left|right|indwelling|existing|known)"
+    r"|(?:due to|from|caused by) (?:the|an?)|(?:above|below|behind|along) the"
+    r"|(?:at|in|on) the (?:site|tip|level|area|region|side|bed|vicinity) of)\b(?:(?! (?:and|or|nor)\b)[^,])*\Z"
 )
 # "no pneumothorax, small effusion", "no pneumothorax and a small effusion". A bare "and" goes on denying: "no
 # pneumothorax and large effusion"; so does a list that ends in "or" or "and".
@@ -194,6 +208,7 @@ def _comma_that_lists_nothing(clause: str, cue: int, thing: int) -> bool:
 ENDS: dict[str, Callable[[str, int, int], object]] = {
     "relation": lambda clause, cue, thing: _RELATION.search(clause, cue, thing),
     "new statement": _new_statement,
+    "there is": lambda clause, cue, thing: STATEMENT.search(clause, cue, thing),
     "list": _list,
     "with": lambda clause, cue, thing: _WITH.search(clause[cue:thing]),
     "comma": lambda clause, cue, thing: clause.find(",", cue, thing) >= 0,
@@ -235,6 +250,8 @@ def said_of(clause: str, thing: Span, named: Sequence[Span]) -> str:
         if says in last:
             last[says] = at
     back = _said_before(_after(clause, thing, named))
+    if "asked" in back:
+        return "asked"
     if "denied" in back or last["denied"] > last["doubted"]:
         return "denied"
     return "doubted" if "doubted" in back or supposed or last["doubted"] >= 0 else "stated"

@@ -6,22 +6,8 @@ abbreviations written out and fixed phrases said in one word ("no interval chang
 
 import re
 
-__all__ = [
-    "CHANGE_WORDS",
-    "CONJUNCTION",
-    "CONTRAST",
-    "GRADE_WORDS",
-    "HEDGES",
-    "KIND_WORDS",
-    "NUMBER_WORDS",
-    "OTHER_SUBJECT",
-    "PLACE_WORDS",
-    "SIZE",
-    "STATEMENT",
-    "VERB",
-    "plain",
-]
-__all__ += ["sentences"]
+__all__ = ["CHANGE_WORDS", "CONJUNCTION", "CONTRAST", "GRADE_WORDS", "HEDGES", "KIND_WORDS", "NUMBER_WORDS"]
+__all__ += ["OTHER_SUBJECT", "PLACE_WORDS", "SIZE", "STATEMENT", "VERB", "plain", "sentences", "sizes_mm"]
 
 
 def _words(pattern: str) -> re.Pattern:
@@ -103,11 +89,33 @@ _DIAMETER = r"(?<![\d.])\d{1,6}(?:\.\d{1,6})?"
 SIZE = re.compile(
     rf"({_DIAMETER}(?: ?(?:x|by) ?{_DIAMETER}){{0,2}}) ?(mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)\b"
 )
+# A size of another day: "14 mm (previously 20 mm)", "decreased from 20 mm to 14 mm", "20 mm previously, now 14 mm".
+_EARLIER = "previously|formerly|originally|initially|earlier|before"
+_CHANGED = r"(?:(?:de|in)creas\w+|grown|shrunk|reduced|improved|changed)(?: \w+){0,3}|up|down"
+_UP_TO_SIZE = r"(?:,? (?:it|measur\w+|was|at|of|about|only|an?|the|size))*,? "
+_EARLIER_SIZE = re.compile(
+    rf"\b(?:{_EARLIER}|prior|last (?:year|month|week)|compared (?:to|with)|(?:{_CHANGED}) from){_UP_TO_SIZE}{SIZE.pattern}"
+    rf"|{SIZE.pattern} ?,?\(? ?(?:{_EARLIER}|on the (?:prior|previous))\b(?!{_UP_TO_SIZE}\d)"
+)
+
+
+def sizes_mm(words: str) -> tuple[float, ...]:
+    """The largest diameter in mm of each size in the words, in lower case, but none of another day.
+
+    "1.4 x 1.1 cm" is 14, "14 mm (previously 20 mm)" is 14 too.
+    """
+    if len(SIZE.findall(words)) > 1:
+        words = _EARLIER_SIZE.sub(" ", words)
+    return tuple(
+        max(float(number) for number in re.findall(r"\d+(?:\.\d+)?", diameters)) * (10 if unit[0] == "c" else 1)
+        for diameters, unit in SIZE.findall(words)
+    )
+
 
 # What follows these words is stated anew, whatever was negated before.
 CONTRAST = _words(
     "but|however|although|though|except|with the exception of|aside from|apart from|other than|beyond|besides"
-    "|in addition to|only|just|merely|simply|solely"
+    "|in addition to|only|just|merely|simply|solely|rather(?! than)"
 )
 STATEMENT = _words("there is|there are")
 CONJUNCTION = re.compile(r",|\b(?:and|with|plus|while)\b")
@@ -122,7 +130,9 @@ _DEGREE = (
 _REPLACED = [
     (r"n['\u2019]t\b", " not"),
     (
-        r"\b(?:no|without)" + _DEGREE + " (?:changes?|increase|decrease|progression|worsening|improvement|regression"
+        r"\b(?:no|without|(?:lack|absence|failure) of)"
+        + _DEGREE
+        + " (?:changes?|increase|decrease|progression|worsening|improvement|regression"
         "|reduction|growth|shrinkage|enlargement|resolution|clearing|re ?expansion)",
         "unchanged",
     ),
@@ -133,6 +143,12 @@ _REPLACED = [
         r"possible \1",
     ),
     (r"\b(?:can ?not|could not) be (?:\w+ )?(?:confirmed|established|verified|proven)", "is possible"),
+    (r"\bfail(?:s|ed|ing)? to (?:clear|resolve|improve|change|decrease|regress|re ?expand)", "unchanged"),
+    (
+        r"\b(?:can ?not|could not|can no longer|could no longer) (?:be )?(?=seen|identified|visuali[sz]ed|appreciated"
+        "|detected|demonstrated)",
+        "is not ",
+    ),
     (r"\brule in or out", "rule out"),
     (r"\b(?:can ?not|could not|not|never) (?:be )?(?:\w+ )?(?:excluded?|ruled out)", "possible"),
     (r"\b(?:can ?not|does not|do not|not) (?:\w+ )?(?:exclude|rule out)", "possible"),
@@ -145,6 +161,7 @@ _REPLACED = [
     (r"\bnot previously (?:seen|present|identified|visuali[sz]ed|noted)", "new"),
     (r"\band or\b", "or"),
     (r"\bnot only\b", ""),
+    (r"\bnever\b", "not"),
     (r"\b(?:right|left) (?=(?:atri|ventric|heart|cardiac|main ?stem|main bronch))", ""),
     (r"\b(?:left )?lingular?\b", "left middle zone"),
     (r"\b(?:left )?retrocardiac\b", "left lower zone"),
@@ -158,29 +175,49 @@ _REPLACED = [
 _REPLACED = [(re.compile(pattern), words) for pattern, words in _REPLACED]
 _ANY_REPLACED = re.compile("|".join(pattern.pattern for pattern, _ in _REPLACED))
 # Short forms of one word.
-_SHORT = {
-    **{"rul": "right upper lobe", "rml": "right middle lobe", "rll": "right lower lobe"},
-    **{"lul": "left upper lobe", "lll": "left lower lobe"},
-    **{"ptx": "pneumothorax", "pna": "pneumonia", "atx": "atelectasis"},
-    **{
-        "eff": "effusion",
-        "effs": "effusions",
-        "pleff": "pleural effusion",
-        "pulm": "pulmonary",
-        "consol": "consolidation",
-    },
-    **{"infilt": "infiltrate", "fx": "fracture", "fxs": "fractures", "cardiomeg": "cardiomegaly", "cath": "catheter"},
-    **{"caths": "catheters", "ngt": "ng tube", "ogt": "og tube", "dht": "dobhoff tube", "cvl": "central line"},
-    **{
-        "cvc": "central line",
-        "ppm": "pacemaker",
-        "iabp": "balloon pump",
-        "trach": "tracheostomy",
-        "bilat": "bilateral",
-    },
-    **{"mod": "moderate", "sm": "small", "lg": "large", "poss": "possible", "prob": "probable", "neg": "negative"},
-    **{"hx": "history", "nl": "normal", "wnl": "within normal limits"},
-}
+_SHORT = dict(
+    pair.split("=")
+    for pair in [
+        "rul=right upper lobe",
+        "rml=right middle lobe",
+        "rll=right lower lobe",
+        "lul=left upper lobe",
+        "lll=left lower lobe",
+        "ptx=pneumothorax",
+        "pna=pneumonia",
+        "atx=atelectasis",
+        "eff=effusion",
+        "effs=effusions",
+        "consol=consolidation",
+        "infilt=infiltrate",
+        "fx=fracture",
+        "fxs=fractures",
+        "cardiomeg=cardiomegaly",
+        "pulm=pulmonary",
+        "cath=catheter",
+        "caths=catheters",
+        "ngt=ng tube",
+        "ogt=og tube",
+        "dht=dobhoff tube",
+        "cvl=central line",
+        "cvc=central line",
+        "ppm=pacemaker",
+        "iabp=balloon pump",
+        "trach=tracheostomy",
+        "bilat=bilateral",
+        "rt=right",
+        "lt=left",
+        "mod=moderate",
+        "sm=small",
+        "lg=large",
+        "poss=possible",
+        "prob=probable",
+        "neg=negative",
+        "hx=history",
+        "nl=normal",
+        "wnl=within normal limits",
+    ]
+)
 _WORD = re.compile(r"\w+")
 # "w/o", "s/p", "L pl eff", as `plain` has them without the stroke.
 _LETTERS = [
@@ -202,10 +239,10 @@ _SIGN = (
 )
 _CAUSE = r"(?:pneumonia|pna|infection|aspiration|mass|nodule|tumou?r|malignancy|hemorrhage)"
 _STROKE = re.compile(rf"({_SIGN}) ?/ ?(?=(?:\w+ )?{_CAUSE}\b)|\b({_CAUSE}) ?/ ?(?=(?:\w+ )?(?:{_SIGN}|{_CAUSE})\b)")
-# "Effusion: none", "Pneumothorax - no", "Edema (-)".
+# "Effusion: none", "Pneumothorax - no", "Edema (-)"; "negative" says the same without a colon.
 _NONE = re.compile(
-    r"(?:[:=\u2013\u2014]| -{1,2} | \() ?\(?(?:none|no|nil|absent|negative|neg|not|-)"
-    r"(?: (?:seen|present|identified|visuali[sz]ed|detected|evident|noted))?\)?(?=\s*(?:[,.;]|$))"
+    r"(?:[:=\u2013\u2014]| -{1,2} | \() ?\(?(?:none|no|nil|absent|not|n|0|-)"
+    r"(?: (?:seen|present|identified|visuali[sz]ed|detected|evident|noted|evidence))?\)?(?=\s*(?:[,.;]|$))"
 )
 _NOT_THERE = " is not there"
 # "Effusion? No." answers, "Effusion?" and "? effusion" only ask. A text has few of them.
@@ -213,7 +250,7 @@ _ANSWERED = [
     (re.compile(r"\?+\s*(?:no|none|negative|absent)\b(?=\s*(?:[.,;]|$))", re.IGNORECASE), _NOT_THERE),
     (re.compile(r"\?+\s*(?:yes|present)\b", re.IGNORECASE), " is present"),
     (re.compile(r"(?:(?<![^.;,:(\n])|(?<=[.;,:(] )|(?<=\s)(?=\?+\w))\?+\s*(?=\w)"), "possible "),
-    (re.compile(r"(?<=\w)\s*\(?\?+\)?(?=\s|$)"), " questioned. "),
+    (re.compile(r"(?<=\w)\s*\(?\?+\)?(?=[\s.,;]|$)"), " questioned. "),
 ]
 # In capitals, and no length: "CM with mild CHF".
 _CARDIOMEGALY = re.compile(

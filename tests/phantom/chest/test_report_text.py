@@ -247,7 +247,7 @@ FREE_TEXT = [
     ("Possible right lower lobe consolidation. Right lower lobe consolidation.", [replace(RIGHT_BASE, certain=False)]),
     ("A small left effusion cannot be excluded.", [LEFT_SMALL]),
     # side and zone
-    ("Airspace opacity in the right middle lobe.", [Fact("consolidation", "right", "middle")]),
+    ("Airspace disease in the right middle lobe.", [Fact("consolidation", "right", "middle")]),
     ("RUL atelectasis.", [Fact("atelectasis", "right", "upper")]),
     ("Lingular consolidation.", [Fact("consolidation", "left", "middle")]),
     ("Retrocardiac atelectasis.", [Fact("atelectasis", "left", "lower")]),
