@@ -94,8 +94,8 @@ _EARLIER = "previously|formerly|originally|initially|earlier|before"
 _CHANGED = r"(?:(?:de|in)creas\w+|grown|shrunk|reduced|improved|changed)(?: \w+){0,3}|up|down"
 _UP_TO_SIZE = r"(?:,? (?:it|measur\w+|was|at|of|about|only|an?|the|size))*,? "
 _EARLIER_SIZE = re.compile(
-    rf"\b(?:{_EARLIER}|prior|last (?:year|month|week)|compared (?:to|with)|(?:{_CHANGED}) from){_UP_TO_SIZE}{SIZE.pattern}"
-    rf"|{SIZE.pattern} ?,?\(? ?(?:{_EARLIER}|on the (?:prior|previous))\b(?!{_UP_TO_SIZE}\d)"
+    rf"\b(?:{_EARLIER}|prior|last (?:year|month|week)|compared (?:to|with)|(?:{_CHANGED}) from){_UP_TO_SIZE}"
+    rf"{SIZE.pattern}|{SIZE.pattern} ?,?\(? ?(?:{_EARLIER}|on the (?:prior|previous))\b(?!{_UP_TO_SIZE}\d)"
 )
 
 
@@ -175,49 +175,15 @@ _REPLACED = [
 _REPLACED = [(re.compile(pattern), words) for pattern, words in _REPLACED]
 _ANY_REPLACED = re.compile("|".join(pattern.pattern for pattern, _ in _REPLACED))
 # Short forms of one word.
-_SHORT = dict(
-    pair.split("=")
-    for pair in [
-        "rul=right upper lobe",
-        "rml=right middle lobe",
-        "rll=right lower lobe",
-        "lul=left upper lobe",
-        "lll=left lower lobe",
-        "ptx=pneumothorax",
-        "pna=pneumonia",
-        "atx=atelectasis",
-        "eff=effusion",
-        "effs=effusions",
-        "consol=consolidation",
-        "infilt=infiltrate",
-        "fx=fracture",
-        "fxs=fractures",
-        "cardiomeg=cardiomegaly",
-        "pulm=pulmonary",
-        "cath=catheter",
-        "caths=catheters",
-        "ngt=ng tube",
-        "ogt=og tube",
-        "dht=dobhoff tube",
-        "cvl=central line",
-        "cvc=central line",
-        "ppm=pacemaker",
-        "iabp=balloon pump",
-        "trach=tracheostomy",
-        "bilat=bilateral",
-        "rt=right",
-        "lt=left",
-        "mod=moderate",
-        "sm=small",
-        "lg=large",
-        "poss=possible",
-        "prob=probable",
-        "neg=negative",
-        "hx=history",
-        "nl=normal",
-        "wnl=within normal limits",
-    ]
+_SHORT_FORMS = (
+    "rul=right upper lobe|rml=right middle lobe|rll=right lower lobe|lul=left upper lobe|lll=left lower lobe"
+    "|ptx=pneumothorax|pna=pneumonia|atx=atelectasis|eff=effusion|effs=effusions|consol=consolidation"
+    "|infilt=infiltrate|fx=fracture|fxs=fractures|cardiomeg=cardiomegaly|pulm=pulmonary|cath=catheter"
+    "|caths=catheters|ngt=ng tube|ogt=og tube|dht=dobhoff tube|cvl=central line|cvc=central line|ppm=pacemaker"
+    "|iabp=balloon pump|trach=tracheostomy|bilat=bilateral|rt=right|lt=left|mod=moderate|sm=small|lg=large"
+    "|poss=possible|prob=probable|neg=negative|hx=history|nl=normal|wnl=within normal limits"
 )
+_SHORT = dict(pair.split("=") for pair in _SHORT_FORMS.split("|"))
 _WORD = re.compile(r"\w+")
 # "w/o", "s/p", "L pl eff", as `plain` has them without the stroke.
 _LETTERS = [
