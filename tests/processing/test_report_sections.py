@@ -71,6 +71,13 @@ def test_a_view_heading_opens_findings(heading):
     }
 
 
+def test_words_of_a_view_alone_are_no_heading():
+    assert list(split_sections("FINDINGS: Two films.\nTWO OF THE FOUR: clear.\nIMPRESSION: Normal.")) == [
+        "findings",
+        "impression",
+    ]
+
+
 def test_headings_in_small_letters_stand_at_line_starts_only():
     assert split_sections("findings: clear lungs. the impression: blurred.\nimpression: normal.") == {
         "findings": "clear lungs. the impression: blurred.",

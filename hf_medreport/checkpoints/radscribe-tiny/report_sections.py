@@ -107,7 +107,8 @@ VIEW_WORD = (
     "(?:CHEST|CXR|RADIOGRAPHS?|X|RAYS?|XRAYS?|FILMS?|IMAGES?|VIEWS?|PA|AP|LAT|LATERAL|FRONTAL|PORTABLE|BEDSIDE|SUPINE"
     "|SEMI|SEMIUPRIGHT|SEMIERECT|UPRIGHT|ERECT|SINGLE|ONE|TWO|THREE|FOUR|[1-4]|OF|THE|AND)"
 )
-VIEW = rf"(?=[^:\n]{{0,60}}?(?:CHEST|CXR|RADIOGRAPH|VIEW)){VIEW_WORD}\b(?:[ ,()/&-]{{1,3}}{VIEW_WORD}\b){{0,14}}\)?"
+VIEW = rf"{VIEW_WORD}\b(?:[ ,()/&-]{{1,3}}{VIEW_WORD}\b){{0,14}}\)?"
+OF_A_VIEW = re.compile("CHEST|CXR|RADIOGRAPH|VIEW", re.IGNORECASE)
 
 # What stands around a heading: blanks of any kind, ends of lines, marks of markdown, HTML and lists.
 BLANK = r"(?:[^\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|[\u200b-\u200d\u2060\ufeff]|&nbsp;)"
@@ -238,6 +239,8 @@ def _start(text: str, heading: re.Match) -> int | None:
     name, window = _name(heading), max(0, heading.start() - 80)
     if name[-1].isdigit() and text[heading.end() : heading.end() + 1].isdigit():
         return None  # "AP CHEST, 3:45 P.M."
+    if heading["view"] and not OF_A_VIEW.search(name):
+        return None  # "two of the four:"
     colon = bool(heading["view"]) or heading["sign"] in (":", "\uff1a")
     lead = LINE_START.search(text, window, heading.start())
     if lead:
