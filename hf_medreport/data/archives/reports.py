@@ -4,13 +4,13 @@ Everything that can be known without decoding a film is checked when the set is 
 asked for, so any number of data-loading workers gives the same records.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from hf_medreport.data.archives.films import Films
+from hf_medreport.files.rows import RepeatedField, parse_json
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
@@ -104,10 +104,12 @@ def labels_of(value: object, where: str) -> list[str] | None:
 def json_object(content: bytes, where: str) -> dict:
     """The object in a line of JSONL or in a file; InputError of anything else."""
     try:
-        value = json.loads(utf8(content, where))
+        value = parse_json(utf8(content, where))
     except InputError:
         raise
-    except (ValueError, RecursionError) as error:  # also numbers of 5,000 digits and nesting without end
+    except RepeatedField as error:
+        raise InputError(where, str(error), "each field once", "mend it") from error
+    except ValueError as error:  # also numbers of 5,000 digits and nesting without end
         reason = getattr(error, "msg", "too large or too deep")
         raise InputError(where, f"broken JSON ({reason})", "one object", "mend it") from error
     if not isinstance(value, dict):
