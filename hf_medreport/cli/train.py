@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import textwrap
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ def train(
     config: Annotated[str | None, typer.Option(help="YAML of training arguments, see examples/.")] = None,
     as_json: Json = False,
     show_help: Annotated[
-        bool, typer.Option("--help", help="Of a system: list its arguments, grouped, with their defaults.")
+        bool, typer.Option("--help", "-h", help="Of a system: list its arguments, grouped, with their defaults.")
     ] = False,
 ):
     """Train a system. Any training argument may follow as a flag and beats the file: --learning_rate 1e-4.
@@ -40,7 +41,7 @@ def train(
     from hf_medreport.training import arguments_of, run
 
     if show_help:
-        typer.echo(arguments_of(system))
+        typer.echo(listing(arguments_of(system)))
         return
 
     show_log()
@@ -53,3 +54,15 @@ def train(
         for name, value in metrics.items():
             typer.echo(f"{name}: {value}")
     print_progress(f"{metrics['global_step']} steps done, 0 left")
+
+
+def listing(groups: list) -> str:
+    """A recipe's arguments, as `training.arguments_of` gives them, for a screen."""
+    lines = []
+    for group in groups:
+        lines += [group.title]
+        for name, kind, default, text in group.arguments:
+            lines.append(f"  --{name} {kind}  [{default}]")
+            lines += textwrap.wrap(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines.append("")
+    return "\n".join(lines).rstrip()

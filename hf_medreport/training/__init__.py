@@ -33,14 +33,14 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     return metrics | {"core_seconds": round(sum(os.times()[:4])), "processor": processor()}
 
 
-def arguments_of(system: str) -> str:
-    """What a recipe may be told, for a screen: its arguments, grouped, with their defaults; errors as of `run`."""
-    from hf_medreport.training.listing import ArgumentsAsked, groups_of, listing
+def arguments_of(system: str) -> list:
+    """What a recipe may be told: its arguments as `listing.Group`s, with their defaults; errors as of `run`."""
+    from hf_medreport.training.listing import HELP, ArgumentsAsked, groups_of
 
     try:
-        _recipe(system).train(None, ["--help"])
+        _recipe(system).train(None, [HELP])
     except ArgumentsAsked as asked:
-        return listing(groups_of(asked.classes))
+        return groups_of(asked.classes)
     raise InputError("system", f"'{system}'", "a recipe that reads its arguments by `read_arguments`", "see its YAML")
 
 

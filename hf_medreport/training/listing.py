@@ -1,20 +1,20 @@
 """The arguments of a recipe, grouped by what they are about, with their defaults.
 
-A recipe reads its arguments by `read_arguments`; asked for help there, it raises what it would have read.
+A recipe reads its arguments by `read_arguments`; asked for help there, it raises what it would have read. How
+they look on a screen is the command's to say.
 """
 
-import textwrap
 import types
 from dataclasses import MISSING, dataclass, fields
 from typing import Union, get_args, get_origin, get_type_hints
 
 from transformers import Seq2SeqTrainingArguments
 
-WIDTH = 100
+HELP = "-h"  # among the flags of a recipe
 
 
 class ArgumentsAsked(Exception):
-    """Raised in place of reading arguments where `--help` is among the flags.
+    """Raised in place of reading arguments where `HELP` is among the flags.
 
     Args:
         classes: the dataclasses whose fields are the arguments.
@@ -50,18 +50,6 @@ def groups_of(classes: tuple[type, ...]) -> list[Group]:
             elif arguments:
                 groups.append(Group(title, arguments))
     return groups
-
-
-def listing(groups: list[Group]) -> str:
-    """The groups as text for a screen."""
-    lines = []
-    for group in groups:
-        lines += [group.title]
-        for name, kind, default, text in group.arguments:
-            lines.append(f"  --{name} {kind}  [{default}]")
-            lines += textwrap.wrap(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-        lines.append("")
-    return "\n".join(lines).rstrip()
 
 
 def _type(hint) -> str:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from hf_medreport.cli.train import listing
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import arguments_of
-from hf_medreport.training.listing import Group, groups_of, listing
+from hf_medreport.training.listing import Group, groups_of
 from hf_medreport.training.recipe import ReportRecipeArguments
 from tests.cli.test_cli import run
 
@@ -66,7 +67,7 @@ def test_a_list_for_a_screen():
     assert max(map(len, lines)) <= 100
 
 
-@pytest.mark.parametrize("asked", [["train", "histgen", "--help"], ["train", "--help", "histgen"]])
+@pytest.mark.parametrize("asked", [["train", "histgen", "--help"], ["train", "-h", "histgen"]])
 def test_the_verb_lists_them(capsys, asked):
     code, out, _ = run(capsys, *asked)
     assert code == 0 and "  --threshold int  [10]" in out and "--annotation str  [none]" in out
