@@ -1,7 +1,7 @@
 """Tables of films and reports: CSV, JSONL, Parquet, or a folder saved by `datasets`.
 
 Everything that can be known without decoding a film is checked when a table is opened, and said with the row it
-concerns. Films are read when a record is asked for.
+concerns. Films are read when a record is asked for, and beforehand only to skip those that do not decode.
 
     table = ReportDataset("train.csv", image_column="path", text_column="findings")
     table[0]  # {"image": (height, width) float32, "text": "...", "mask": None}
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hf_medreport.data.undecodable import decodable
 from hf_medreport.files.rows import ArrowRows, read_rows
 from hf_medreport.processing.film_reading import Film, check_orient, read_film, refuse_mask
 from hf_medreport.processing.image_reading import read_mask
@@ -34,8 +35,8 @@ class ReportDataset:
             shows nothing [], `''` or "No Finding". Records then also hold `labels`: a list, None of an empty cell.
         orient, frame, any_modality: of all films, as in `read_film`: one that is no chest film by its DICOM header, or
             lies otherwise, raises when its record is asked for.
-        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
-            `skipped`.
+        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
+            not decode (each is read once for it), and keeps their messages in `skipped`.
 
     Raises:
         InputError: no such table, a broken line, a column that is not there, or bad rows with `on_bad="raise"`.
@@ -79,6 +80,8 @@ class ReportDataset:
             remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
             raise InputError(problem.name, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
+        if on_bad == "skip":
+            self.kept = decodable(self, self.kept, self.skipped, os.cpu_count() or 1)
         if not self.kept:
             raise InputError(self.path.name, "no usable row", "films with reports", "check the table")
 
