@@ -44,11 +44,22 @@ from hf_medreport.systems.diffusion.training.settings import (
 from hf_medreport.systems.diffusion.training.trainer import DiffusionTrainer, Watching, accelerator_of
 from hf_medreport.systems.diffusion.training.watching import Sampling, Validation, good_items
 from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.changed_settings import check_inputs
 from hf_medreport.training.precision import lay_out
-from hf_medreport.training.recipe import PACKAGES, RunArguments, remove_older_run, resume_point, write_manifest
+from hf_medreport.training.recipe import (
+    MANIFEST,
+    PACKAGES,
+    RunArguments,
+    manifest_of,
+    remove_older_run,
+    resume_point,
+    step_of,
+    write_manifest,
+)
 
 RUN = "run.json"  # in the final folder: what the run was and how its losses went
 PLACES = ("output_dir", "drawn", "image_root", "resume", "resume_from_checkpoint", "overwrite")
+PLACES += ("allow_changed_settings",)
 NAMED = ("base", "adapter", "vae", "train_data", "validation_data", "modalities")
 SAMPLER = "dpm"  # by which a new model samples until another is chosen
 SAMPLES = 8  # pictures of a grid where no prompts are named
@@ -74,7 +85,10 @@ def train(config: str | None, flags: list[str]) -> dict:
     if accelerator.is_main_process:
         if arguments.overwrite:
             remove_older_run(arguments)
-        write_manifest(asked, len(tables.training(stages[0].resolution)), tables.inputs)
+        manifest = manifest_of(asked, len(tables.training(stages[0].resolution)), tables.inputs)
+        if point is not None:
+            check_inputs(asked, point.parent / MANIFEST, manifest["inputs"])
+        write_manifest(asked, manifest, None if point is None else step_of(point))
     accelerator.wait_for_everyone()
     trainer.train(point, asked.output)
     folder = asked.output / arguments.model_name
@@ -91,6 +105,7 @@ class Tables:
         self.data, self.accelerator, self.known = asked.data, accelerator, {}
         self.modalities = read_modalities(self.data.modalities)
         self.folder = Path(self.data.drawn or asked.output / "drawn")
+        self.named = Modalities(self.modalities).named
         self.reword = PromptAugmentation() if self.data.augment_prompts else None
 
     @property
@@ -117,8 +132,8 @@ class Tables:
                 corpus = ChestCorpus(cases, self.data.phantom_seed, resolution, split)
                 with self.accelerator.main_process_first():
                     path = draw_described(self.folder / f"{split}-{resolution}", corpus)
-            named = Modalities(self.modalities).named
-            table = PictureTable(path, size=resolution, fit=self.data.fit, base=self.data.image_root, modality=named)
+            options = {"size": resolution, "fit": self.data.fit, "base": self.data.image_root}
+            table = PictureTable(path, **options, modality=self.named)
             for problem in table.first_problems:
                 logger.warning("%s", problem)
             self.known[split, resolution] = table
@@ -137,6 +152,9 @@ def build(asked: RunArguments, tables: Tables, stages: list[Stage]) -> tuple[Med
         pictures = (item["pixel_values"] for item in islice(good_items(table), model.codec_pictures))
         pipe = from_sizes(model, tables.modalities, table.texts(), pictures, first, arguments.seed)
     check_sides(stages, pipe.vae_scale_factor)
+    if not pipe.text_encoder.config.modalities:
+        logger.warning("the base reads no modality: that column of the table is not used")
+        tables.named = no_modality
     learns = {"auto": isinstance(model.text_encoder, dict)}.get(model.train_text_encoder, model.train_text_encoder)
     freeze(pipe, str(learns).lower() == "true", bool(model.lora_rank))
     revision = weights_revision(pipe.unet) if model.lora_rank else ""
@@ -153,6 +171,10 @@ def build(asked: RunArguments, tables: Tables, stages: list[Stage]) -> tuple[Med
     lay_out(pipe.unet, arguments.bf16, arguments.fp16)
     pipe.set_progress_bar_config(disable=True)
     return pipe, revision
+
+
+def no_modality(name: str) -> None:
+    """What a base that reads none makes of a modality; named, so that workers can be given it."""
 
 
 def check_sides(stages: list[Stage], factor: int) -> None:
@@ -192,6 +214,9 @@ def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder
     """Save what was trained, with averaged weights where there are some, and what the run was."""
     pipe, model, name = trainer.pipe, asked.model, asked.training.model_name
     pipe.unet.to(memory_format=torch.contiguous_format)  # the only one that safetensors writes
+    if pipe.tokenizer.is_fast:
+        pipe.tokenizer.backend_tokenizer.no_padding()  # of its last call, if this process made any
+    folders = [folder]
     with trainer.average.in_place() if trainer.average is not None else nullcontext():
         if not model.lora_rank:
             save(pipe, folder, asked.training.half_precision_weights)
@@ -200,9 +225,11 @@ def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder
             if model.merge_adapter:
                 others = {part: dequantize(getattr(pipe, part)) for part in model.quantize if part != "unet"}
                 pipe.register_modules(unet=merged_unet(pipe.unet), **others)
-                save(pipe, folder.with_name(f"{name}-merged"), asked.training.half_precision_weights)
-    write_json(folder / RUN, described(trainer, asked), default=str)
-    write_generator_card(folder)
+                folders.append(folder.with_name(f"{name}-merged"))
+                save(pipe, folders[1], asked.training.half_precision_weights)
+    for each in folders:
+        write_json(each / RUN, described(trainer, asked) | {"model_name": each.name}, default=str)
+        write_generator_card(each)
 
 
 def save(pipe: MedicalImagePipeline, folder: Path, half_precision: bool) -> None:
@@ -219,7 +246,6 @@ def described(trainer: DiffusionTrainer, asked: RunArguments) -> dict:
     drawn = f"{data.phantom_cases} drawn chest films (seed {data.phantom_seed})"
     return {
         "command": asked.command,
-        "model_name": asked.training.model_name,
         "base": shown(asked.model.base) if asked.model.base else "random weights",
         "data": drawn if data.phantom_cases else shown(data.train_data),
         "rows": len(trainer.stream(trainer.stages[0].resolution).table),

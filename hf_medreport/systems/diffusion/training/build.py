@@ -19,7 +19,7 @@ from hf_medreport.systems.diffusion.training.settings import PREDICTIONS, SCHEDU
 from hf_medreport.training.recipe import loading
 from hf_medreport.training.tokenizer import train_word_pieces
 
-__all__ = ["freeze", "from_base", "from_sizes", "noise_levels"]
+__all__ = ["freeze", "from_base", "from_sizes", "noise_levels", "with_modalities"]
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012}  # as Stable Diffusion has them
 SETTINGS = tuple(inspect.signature(MedicalUNet2DConditionModel.__init__).parameters)[1:]
@@ -32,7 +32,7 @@ def from_base(arguments: ModelArguments, modalities: list[dict]) -> MedicalImage
 
     Args:
         arguments: of the model.
-        modalities: as a conditioner's configuration has them; of a generator of ours its own stay.
+        modalities: as a conditioner's configuration has them; those that the base does not know are added to its own.
 
     Raises:
         InputError: no such base or text encoder.
@@ -42,11 +42,8 @@ def from_base(arguments: ModelArguments, modalities: list[dict]) -> MedicalImage
     if arguments.text_encoder:
         width = pipe.unet.config.cross_attention_dim
         conditioner, tokenizer = _read_conditioner(arguments, modalities, width)
-    elif not conditioner.config.modalities:
-        settings = conditioner.config.to_dict() | {"modalities": modalities}
-        grown = MedicalTextConditioner(MedicalTextConditionerConfig(**settings))
-        grown.load_state_dict(conditioner.state_dict(), strict=False)  # all but what is new
-        conditioner = grown
+    elif not arguments.lora_rank:  # beside an adapter nothing new would be trained, nor saved
+        conditioner = with_modalities(conditioner, modalities)
     unet = pipe.unet
     switches = _improvements(arguments)
     if switches.get("class_embed_type") == "projection":
@@ -110,6 +107,29 @@ def from_sizes(
         remedy = "see examples/diffusion_phantom.yaml"
         raise InputError("unet", f"sizes that do not fit ({reason})", "those of a U-Net", remedy) from error
     return MedicalImagePipeline(vae, conditioner, tokenizer, unet, DDPMScheduler(**BETAS, clip_sample=False))
+
+
+def with_modalities(conditioner: MedicalTextConditioner, modalities: list[dict]) -> MedicalTextConditioner:
+    """A conditioner that knows these modalities too, behind its own; what it says of its own stays."""
+    known = conditioner.config.modalities
+    new = [each for each in modalities if not _knows(conditioner, each["name"])]
+    if not new:
+        return conditioner
+    settings = conditioner.config.to_dict() | {"modalities": [*known, *new]}
+    grown, state = MedicalTextConditioner(MedicalTextConditionerConfig(**settings)), conditioner.state_dict()
+    if known:
+        rows = grown.modality.weight.detach().clone()
+        rows[: len(known) + 1] = state["modality.weight"]
+        state["modality.weight"] = rows
+    grown.load_state_dict(state, strict=bool(known))  # a first table and its fusion are new
+    return grown
+
+
+def _knows(conditioner: MedicalTextConditioner, name: str) -> bool:
+    try:
+        return conditioner.modality_id(name) > 0
+    except ValueError:
+        return False
 
 
 def _improvements(arguments: ModelArguments) -> dict:
