@@ -1,20 +1,25 @@
 """Tables of films and reports: CSV, JSONL, Parquet, or a folder saved by `datasets`.
 
 Everything that can be known without decoding a film is checked when a table is opened, and said with the row it
-concerns. Films are read when a record is asked for.
+concerns. Films are read when a record is asked for, and beforehand only to skip those that do not decode.
 
     table = ReportDataset("train.csv", image_column="path", text_column="findings")
     table[0]  # {"image": (height, width) float32, "text": "...", "mask": None}
 """
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hf_medreport.data.undecodable import decodable
 from hf_medreport.files.rows import ArrowRows, read_rows
-from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.film_reading import Film, check_orient, read_film, refuse_mask
+from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
+
+logger = logging.getLogger(__name__)
 
 
 class ReportDataset:
@@ -28,8 +33,10 @@ class ReportDataset:
             empty. With either one, records also hold `lateral` and `abnormal`.
         labels_column: of CheXpert names, as a list or as RadScribe's string ("'Cardiomegaly', 'Edema'"); of a film that
             shows nothing [], `''` or "No Finding". Records then also hold `labels`: a list, None of an empty cell.
-        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
-            `skipped`.
+        orient, frame, any_modality: of all films, as in `read_film`: one that is no chest film by its DICOM header, or
+            lies otherwise, raises when its record is asked for.
+        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
+            not decode (each is read once for it), and keeps their messages in `skipped`.
 
     Raises:
         InputError: no such table, a broken line, a column that is not there, or bad rows with `on_bad="raise"`.
@@ -45,14 +52,20 @@ class ReportDataset:
         lateral_column: str | None = None,
         label_column: str | None = None,
         labels_column: str | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
     ):
         if on_bad not in ("raise", "skip"):
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
+        check_orient(orient)
+        self.film_options = {"orient": orient, "frame": frame, "any_modality": any_modality}
         self.path = Path(path)
         self.folder = self.path.parent.resolve()
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
         self.columns |= {"lateral": lateral_column, "label": label_column, "labels": labels_column}
         self.skipped: list[str] = []
+        self.noted: set[str] = set()
         rows = read_rows(self.path)
         self._check_columns(rows)
         self.rows, self.kept, problems = rows, [], []
@@ -67,6 +80,8 @@ class ReportDataset:
             remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
             raise InputError(problem.name, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
+        if on_bad == "skip":
+            self.kept = decodable(self, self.kept, self.skipped, os.cpu_count() or 1)
         if not self.kept:
             raise InputError(self.path.name, "no usable row", "films with reports", "check the table")
 
@@ -76,13 +91,14 @@ class ReportDataset:
     def __getitem__(self, index: int) -> dict:
         number = self.kept[index]
         row = self.rows[number]
-        record = {
-            "image": self._picture(row, "image", number, read_image),
-            "text": row[self.columns["text"]],
-            "mask": self._picture(row, "mask", number, read_mask),
-        }
+        film = self._picture(row, "image", number, self._film)
+        mask = self._picture(row, "mask", number, read_mask)
+        if mask is not None:
+            refuse_mask(film, f"{self.path.name}, row {number + 1}")
+        record = {"image": film.pixels, "text": row[self.columns["text"]], "mask": mask}
         if self.columns["lateral"] or self.columns["label"]:
-            record["lateral"] = self._picture(row, "lateral", number, read_image)
+            lateral = self._picture(row, "lateral", number, self._film)
+            record["lateral"] = None if lateral is None else lateral.pixels
             record["abnormal"] = classification(row[self.columns["label"]]) if self.columns["label"] else None
         if self.columns["labels"]:
             record["labels"] = observations(row[self.columns["labels"]], self.columns["labels"])
@@ -94,6 +110,13 @@ class ReportDataset:
         if value in (None, ""):
             return None
         return read(picture_source(value, self.folder), name=self._name(value, number + 1))
+
+    def _film(self, source: Path | bytes, name: str) -> Film:
+        film = read_film(source, name=name, **self.film_options)
+        for note in set(film.notes) - self.noted:
+            logger.warning("%s: %s (told once a table)", name, note)
+        self.noted.update(film.notes)
+        return film
 
     def texts(self) -> Iterator[str]:
         """Every report, without reading a film."""

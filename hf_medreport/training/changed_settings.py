@@ -51,7 +51,7 @@ def check_settings(asked, manifest: Path) -> None:
     settled = KEPT | APPLIED | own - FREE
     now = {"model": as_written(asked.model), "data": as_written(asked.data)}
     now["training"] = {name: training[name] for name in training.keys() & settled}
-    for name in LENGTH:
+    for name in (name for name in LENGTH if name in training):
         first, value = begun["training"].get(name, training[name]), training[name]
         if first != value:
             logger.warning("%s: %s when the run was begun, %s now; rates follow the new length", name, first, value)

@@ -359,11 +359,12 @@ def test_folders_that_are_none(shared, tmp_path):
         MedicalImagePipeline.from_folder(tmp_path)
     expected = "found no model_index.json; expected a folder of save_pretrained; name another"
     assert str(error.value) == f"{tmp_path}: {expected}"
-    write_index(tmp_path, vae=["diffusers", "AutoencoderXL"])
-    with pytest.raises(ConfigError) as error:
-        MedicalImagePipeline.from_folder(tmp_path)
-    expected = "found diffusers.AutoencoderXL; expected a class that is installed; load it with its own code"
-    assert str(error.value) == f"{tmp_path / 'model_index.json'}, vae: {expected}"
+    for library, kind in (("diffusers", "AutoencoderXL"), ("their_codec", "Codec")):
+        write_index(tmp_path, vae=[library, kind])
+        with pytest.raises(ConfigError) as error:
+            MedicalImagePipeline.from_folder(tmp_path)
+        expected = f"found {library}.{kind}; expected a class that is installed; load it with its own code"
+        assert str(error.value) == f"{tmp_path / 'model_index.json'}, vae: {expected}"
     with pytest.raises(ConfigError) as error:
         shared.save_pretrained(tmp_path, push_to_hub=True)
     assert str(error.value) == ("push_to_hub: found True; expected a folder alone; call the pipeline's push_to_hub")
@@ -432,6 +433,12 @@ def test_two_adapters(adapter):
     other.load_lora_weights(folder / "pytorch_lora_weights.safetensors", adapter_name="one")
     other.load_lora_weights(str(folder), adapter_name="two")
     other.set_adapters(["one", "two"], [0.25, 0.75])
+    with pytest.raises(ConfigError) as error:
+        other.load_lora_weights(folder, adapter_name="two")
+    assert str(error.value) == (
+        "adapter_name: found 'two', which is loaded already; expected a new name; "
+        "give one, or call unload_lora_weights first"
+    )
     assert np.allclose(draw(other), expected, atol=1e-3)
 
 
@@ -548,6 +555,14 @@ def test_a_pipeline_with_an_adapter_is_not_saved_as_a_whole(adapter, tmp_path):
         (
             {"image": torch.zeros(3, 16, 16)},
             "image: found shape (3, 16, 16); expected (1 or 1, 3, height, width); give one, or one a prompt",
+        ),
+        (
+            {"image": Image.new("I;16", (16, 16))},
+            "image: found mode I;16; expected a PIL image of 8 bits a channel; bring it to 0 to 255 first",
+        ),
+        (
+            {"image": ["film.png"]},
+            "image: found str; expected a PIL image of 8 bits a channel; bring it to 0 to 255 first",
         ),
         ({"image": torch.zeros(1, 3, 15, 16)}, "height: found 15; expected a multiple of 2; take 16"),
     ],

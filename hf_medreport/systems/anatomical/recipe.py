@@ -31,7 +31,7 @@ from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     SAMPLES,
     TEST_BENCH,
-    ReportDataArguments,
+    FilmDataArguments,
     RunArguments,
     WarmUpArguments,
     check_evaluation,
@@ -74,7 +74,7 @@ class ModelArguments:
 
 
 @dataclass
-class DataArguments(ReportDataArguments):
+class DataArguments(FilmDataArguments):
     """The data: tables of films and reports, or the phantom."""
 
     train_weights: list[float] | None = field(
@@ -156,6 +156,7 @@ def load_data(model: ModelArguments, data: DataArguments) -> tuple:
         "text_column": data.text_column,
         "mask_column": data.mask_column if model.mask_mode != "none" else None,  # not read where it is not used
         "on_bad": "skip" if data.skip_bad_rows else "raise",
+        **data.of_films,
     }
     tables = [ReportDataset(path, **columns) for path in data.train_data]
     validation = ReportDataset(data.validation_data, **columns) if data.validation_data else None

@@ -33,7 +33,7 @@ from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     SAMPLES,
     TEST_BENCH,
-    ReportDataArguments,
+    FilmDataArguments,
     RunArguments,
     WarmUpArguments,
     check_evaluation,
@@ -95,7 +95,7 @@ class ModelArguments:
 
 
 @dataclass
-class DataArguments(ReportDataArguments):
+class DataArguments(FilmDataArguments):
     """The data: tables of films, classifications and reports, or the phantom."""
 
     frontal_column: str = "frontal"
@@ -205,6 +205,7 @@ def load_data(model: ModelArguments, data: DataArguments, arguments: RecipeArgum
         "label_column": data.label_column,
         "mask_column": data.mask_column,
         "on_bad": "skip" if data.skip_bad_rows else "raise",
+        **data.of_films,
     }
     tables = [ReportDataset(path, **columns) for path in data.train_data]
     validation = ReportDataset(data.validation_data, **columns) if evaluates else None

@@ -44,11 +44,22 @@ from hf_medreport.systems.diffusion.training.settings import (
 from hf_medreport.systems.diffusion.training.trainer import DiffusionTrainer, Watching, accelerator_of
 from hf_medreport.systems.diffusion.training.watching import Sampling, Validation, good_items
 from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.changed_settings import check_inputs
 from hf_medreport.training.precision import lay_out
-from hf_medreport.training.recipe import PACKAGES, RunArguments, remove_older_run, resume_point, write_manifest
+from hf_medreport.training.recipe import (
+    MANIFEST,
+    PACKAGES,
+    RunArguments,
+    manifest_of,
+    remove_older_run,
+    resume_point,
+    step_of,
+    write_manifest,
+)
 
 RUN = "run.json"  # in the final folder: what the run was and how its losses went
 PLACES = ("output_dir", "drawn", "image_root", "resume", "resume_from_checkpoint", "overwrite")
+PLACES += ("allow_changed_settings",)
 NAMED = ("base", "adapter", "vae", "train_data", "validation_data", "modalities")
 SAMPLER = "dpm"  # by which a new model samples until another is chosen
 SAMPLES = 8  # pictures of a grid where no prompts are named
@@ -74,7 +85,10 @@ def train(config: str | None, flags: list[str]) -> dict:
     if accelerator.is_main_process:
         if arguments.overwrite:
             remove_older_run(arguments)
-        write_manifest(asked, len(tables.training(stages[0].resolution)), tables.inputs)
+        manifest = manifest_of(asked, len(tables.training(stages[0].resolution)), tables.inputs)
+        if point is not None:
+            check_inputs(asked, point.parent / MANIFEST, manifest["inputs"])
+        write_manifest(asked, manifest, None if point is None else step_of(point))
     accelerator.wait_for_everyone()
     trainer.train(point, asked.output)
     folder = asked.output / arguments.model_name
