@@ -7,19 +7,17 @@ concerns. Films are read when a record is asked for, and beforehand only to skip
     table[0]  # {"image": (height, width) float32, "text": "...", "mask": None}
 """
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hf_medreport.data.table_films import TableFilms
 from hf_medreport.data.undecodable import decodable
 from hf_medreport.files.rows import ArrowRows, read_rows
-from hf_medreport.processing.film_reading import Film, check_orient, read_film, refuse_mask
+from hf_medreport.processing.film_reading import refuse_mask
 from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
-
-logger = logging.getLogger(__name__)
 
 
 class ReportDataset:
@@ -58,14 +56,12 @@ class ReportDataset:
     ):
         if on_bad not in ("raise", "skip"):
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
-        check_orient(orient)
-        self.film_options = {"orient": orient, "frame": frame, "any_modality": any_modality}
+        self.films = TableFilms(orient, frame, any_modality)
         self.path = Path(path)
         self.folder = self.path.parent.resolve()
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
         self.columns |= {"lateral": lateral_column, "label": label_column, "labels": labels_column}
         self.skipped: list[str] = []
-        self.noted: set[str] = set()
         rows = read_rows(self.path)
         self._check_columns(rows)
         self.rows, self.kept, problems = rows, [], []
@@ -91,13 +87,13 @@ class ReportDataset:
     def __getitem__(self, index: int) -> dict:
         number = self.kept[index]
         row = self.rows[number]
-        film = self._picture(row, "image", number, self._film)
+        film = self._picture(row, "image", number, self.films)
         mask = self._picture(row, "mask", number, read_mask)
         if mask is not None:
             refuse_mask(film, f"{self.path.name}, row {number + 1}")
         record = {"image": film.pixels, "text": row[self.columns["text"]], "mask": mask}
         if self.columns["lateral"] or self.columns["label"]:
-            lateral = self._picture(row, "lateral", number, self._film)
+            lateral = self._picture(row, "lateral", number, self.films)
             record["lateral"] = None if lateral is None else lateral.pixels
             record["abnormal"] = classification(row[self.columns["label"]]) if self.columns["label"] else None
         if self.columns["labels"]:
@@ -110,13 +106,6 @@ class ReportDataset:
         if value in (None, ""):
             return None
         return read(picture_source(value, self.folder), name=self._name(value, number + 1))
-
-    def _film(self, source: Path | bytes, name: str) -> Film:
-        film = read_film(source, name=name, **self.film_options)
-        for note in set(film.notes) - self.noted:
-            logger.warning("%s: %s (told once a table)", name, note)
-        self.noted.update(film.notes)
-        return film
 
     def texts(self) -> Iterator[str]:
         """Every report, without reading a film."""

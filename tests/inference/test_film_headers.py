@@ -1,11 +1,13 @@
 """What a film's header says, on its way through reports, pairs, pipeline, tables, pictures and the command."""
 
 import json
+import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from hf_medreport.data.archives.webdataset import WebDatasetReports
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference.figures import film as figures
@@ -130,6 +132,17 @@ def test_a_training_table(table, caplog):
     assert len(caplog.messages) == 3 and TURNED in caplog.messages[0]
     with pytest.raises(InputError, match="^orient: found"):
         ReportDataset(table, orient="left")
+
+
+def test_a_training_shard(films, tmp_path):
+    with tarfile.open(tmp_path / "t.tar", "w") as shard:
+        shard.add(films["mirrored"], "1.dcm")
+        (tmp_path / "1.txt").write_text("Normal.")
+        shard.add(tmp_path / "1.txt", "1.txt")
+    with pytest.raises(InputError, match="found a mirrored film"):
+        WebDatasetReports(tmp_path / "t.tar")[0]
+    (record,) = WebDatasetReports(tmp_path / "t.tar", orient="header")
+    np.testing.assert_array_equal(record["image"], film_array() / np.float32(255))
 
 
 def test_recipes_take_them():

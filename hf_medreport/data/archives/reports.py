@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from hf_medreport.data.archives.films import Films
+from hf_medreport.data.table_films import TableFilms
 from hf_medreport.data.undecodable import decodable
 from hf_medreport.files.rows import RepeatedField, parse_json
-from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
 
@@ -40,22 +40,23 @@ class ArchivedReport:
 
 
 class ArchivedReports:
-    """Records `{"image", "text", "labels", "mask", "id"}`; `image` as `read_image` gives it, `mask` is None.
+    """Records `{"image", "text", "labels", "mask", "id"}`; `image` as `read_film` gives it, `mask` is None.
 
     Args:
         path: what messages call the set.
         rows: the reports, and an error for each one that is bad.
         on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
             not decode (each is read once for it), and keeps their messages in `skipped`.
+        film_options: `orient`, `frame` and `any_modality` of all films, as in `read_film`.
 
     Raises:
         InputError: no usable row, or bad rows with `on_bad="raise"`.
     """
 
-    def __init__(self, path: Path, rows: Iterable[ArchivedReport | InputError], on_bad: str = "raise"):
+    def __init__(self, path: Path, rows: Iterable[ArchivedReport | InputError], on_bad: str = "raise", **film_options):
         if on_bad not in ("raise", "skip"):
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
-        self.path = path
+        self.path, self.films = path, TableFilms(**film_options)
         self.rows, problems = [], []
         for row in rows:
             (problems if isinstance(row, InputError) else self.rows).append(row)
@@ -76,7 +77,7 @@ class ArchivedReports:
     def __getitem__(self, index: int) -> dict:
         row = self.rows[index]
         name = f"{row.where} ({PurePosixPath(row.member).name})"
-        image = read_image(row.films.read(row.member), name=name)
+        image = self.films(row.films.read(row.member), name).pixels
         return {"image": image, "text": row.text, "labels": row.labels, "mask": None, "id": row.id}
 
     def texts(self) -> Iterator[str]:

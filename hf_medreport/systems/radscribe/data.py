@@ -80,9 +80,9 @@ def open_reports(path: str, archive: str | None, data: DataArguments):
     """A data set of records with `image`, `text` and `labels`."""
     on_bad = "skip" if data.skip_bad_rows else "raise"
     if archive is not None:
-        return RadScribeReports(path, archive, on_bad=on_bad)
+        return RadScribeReports(path, archive, on_bad=on_bad, **data.of_films)
     if path.endswith((".tar", ".tar.gz", ".tgz")):
-        return WebDatasetReports(path, on_bad=on_bad)
+        return WebDatasetReports(path, on_bad=on_bad, **data.of_films)
     columns = {"image_column": data.image_column, "text_column": data.text_column}
     return ReportDataset(path, **columns, labels_column=data.labels_column, on_bad=on_bad, **data.of_films)
 
