@@ -6,8 +6,8 @@ examinations for distribution and retrieval". The reports (CC BY-NC-ND 4.0) are 
 names and never stored; the result holds counts. Reports that the coders did not index, or without findings and
 impression, are left out. The labeler was developed with an eye on the odd report numbers; the even ones are its test
 and stand in the table beside all. No text of them was read, but two cues of `phantom.scope` were narrowed because their
-counts had fallen: they are not wholly blind. The map from codes to observations is ours, and that round opacities are Lung Lesion
-was settled on the odd ones too.
+counts had fallen: they are not wholly blind. The map from codes to observations is ours, and that round opacities are
+Lung Lesion was settled on the odd ones too.
 
 Two tables: "stated" counts what the labeler calls positive, "stated_or_possible" what it calls uncertain too. Coders
 had no code for doubt and settled it case by case, so that neither table is the fair one for all kinds: they coded most
