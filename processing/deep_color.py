@@ -15,10 +15,12 @@ from PIL import ImageOps
 from PIL.Image import Image
 
 from .image_checks import stretched
+from .input_error import InputError
 
 # Raw mode of PIL's upper bytes -> that of the lower ones, where both put them into the same channels.
 NATIVE, OTHER = ("L", "B") if sys.byteorder == "little" else ("B", "L")
 SWAPPED = {"B": "L", "L": "B", "N": OTHER}
+BITS, PLANAR = 258, 284  # tags of a TIFF
 GRAY_ALPHA, ALL_BYTES = "LA;16B", "RGBA"
 ON_BLACK = "RGBa"  # premultiplied: already laid on black
 
@@ -30,6 +32,14 @@ def raw_mode(picture: Image) -> str:
     found = arguments if isinstance(arguments, str) else arguments[0] if arguments else ""
     base, _, depth = str(found).partition(";")
     return found if depth in ("16B", "16L", "16N") and base in ("RGB", "RGBA", "RGBX", "RGBa", "LA") else ""
+
+
+def check_planes(name: str, picture: Image) -> None:
+    """Refuse a TIFF of 16-bit color whose channels lie one after the other, which PIL misreads without a word."""
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(PLANAR) == 2 and len(tags.get(BITS, ())) > 1 and max(tags[BITS]) > 8:
+        remedy = "save it with its channels together, or as PNG"
+        raise InputError(name, "a TIFF of 16-bit color in planes", "the channels of each pixel side by side", remedy)
 
 
 def deep_values(picture: Image, again: Callable[[], Image]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -14,6 +14,7 @@ The kind of a file is decided by its first bytes, never by its name. What happen
     tile = read_image("stack.tif", frame=2)  # the third page
 """
 
+import logging
 import os
 from collections.abc import Callable
 from typing import BinaryIO
@@ -24,9 +25,8 @@ from PIL.Image import DecompressionBombError, Image
 from PIL.JpegImagePlugin import jpeg_factory
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
-from transformers.utils import logging
 
-from .deep_color import deep_values, raw_mode
+from .deep_color import check_planes, deep_values, raw_mode
 from .dicom_reading import Display, looks_like_dicom, read_display
 from .image_checks import (
     MAX_PIXELS,
@@ -41,7 +41,7 @@ from .image_checks import (
 from .input_error import InputError
 from .stream_header import stream_header
 
-logger = logging.get_logger(__name__)
+logger = logging.getLogger(__name__)
 # PIL's own classes instead of Image.open: that one guesses among 40 formats and has its own fixed limit on size. That
 # of JPEG gives MPO, several pictures in one file, its own class.
 READERS = {"PNG": PngImageFile, "JPEG": jpeg_factory, "TIFF": TiffImageFile}
@@ -95,7 +95,7 @@ def read_image(
     """
     pixels, notes = read_with_notes(source, frame=frame, max_pixels=max_pixels, name=name)
     for note in notes:
-        logger.warning_once(note)  # of many files of one kind: once
+        logger.warning("%s", note)
     return pixels
 
 
@@ -263,6 +263,7 @@ def _picture_values(
     frame = chosen_frame(name, frame, getattr(picture, "n_frames", 1))
     _go_to(picture, frame)
     check_size(name, picture.height, picture.width, max_pixels)
+    check_planes(name, picture)
     if raw_mode(picture):  # so from a file
 
         def at_frame() -> Image:

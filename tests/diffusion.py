@@ -86,18 +86,20 @@ def tiny_pipeline(seed: int = 0, **switches) -> MedicalImagePipeline:
     return pipe
 
 
-def tiny_stable_diffusion() -> StableDiffusionPipeline:
-    """A random Stable Diffusion 1.x: CLIP, PNDM, a VAE."""
+def tiny_stable_diffusion(tokens: int = 16) -> StableDiffusionPipeline:
+    """A random Stable Diffusion 1.x: CLIP of prompts of so many letters, PNDM, a VAE."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
-    tokenizer = CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=16)
+    tokenizer = CLIPTokenizer(
+        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=tokens
+    )
     sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     marks = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     torch.manual_seed(0)
     pipe = StableDiffusionPipeline(
         vae=tiny_vae(),
         text_encoder=CLIPTextModel(
-            CLIPTextConfig(vocab_size=len(words), max_position_embeddings=16, **sizes, **marks)
+            CLIPTextConfig(vocab_size=len(words), max_position_embeddings=tokens, **sizes, **marks)
         ).eval(),
         tokenizer=tokenizer,
         unet=UNet2DConditionModel(**UNET).eval(),

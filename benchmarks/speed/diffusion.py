@@ -1,9 +1,9 @@
-"""What the U-Net's improvements cost, all of them on and lean, beside a stock U-Net of the same weights: the time of one
-step and of ten with guidance, and the most memory of a process that draws; and what `hf-medreport synthesize` takes
-for a picture of a small generator over the bare imports that it needs.
+"""What the U-Net's improvements cost, all of them on and lean, beside a stock U-Net of the same weights: the time of a
+step and of ten with guidance, and the memory of a process that draws; and what `hf-medreport synthesize` takes for a
+picture of a small generator over the bare imports that it needs.
 
 The geometry of Stable Diffusion 1.x at 256 px, random weights, one picture. Times alternate in one process, best of
-ROUNDS; memory is of a process each. Writes benchmarks/results/diffusion.json.
+ROUNDS; memory is of a process each, after a step. Writes benchmarks/results/diffusion.json.
 
     python benchmarks/speed/diffusion.py          # about 25 minutes on two cores, 9 GB
     python benchmarks/speed/diffusion.py --tiny   # tries the script, and keeps nothing
@@ -21,8 +21,8 @@ import torch
 from measure import best_seconds, machine, write_result
 from report import seconds
 
-ROUNDS, STEPS, BOUND = 1, 10, 1.10
-COMMAND_ROUNDS, COMMAND_BOUND = 1, 3.0
+ROUNDS, STEPS, BOUND = 3, 10, 1.10
+COMMAND_ROUNDS, COMMAND_BOUND = 5, 3.0
 PROMPT = "small left pleural effusion, normal heart"
 PLACES = (*(f"down.{level}" for level in range(4)), "mid", *(f"up.{level}" for level in range(4)))
 # Every improvement; the extra transformer where Stable Diffusion has none below the lowest resolution.
@@ -42,6 +42,8 @@ import hf_medreport.cli
 import hf_medreport.inference.synthesize, hf_medreport.inference.generators
 import hf_medreport.modeling.medical_pipeline, hf_medreport.modeling.medical_unet
 import hf_medreport.modeling.medical_text_conditioner, hf_medreport.modeling.medical_patch_codec
+from diffusers import DPMSolverMultistepScheduler
+from transformers import BertModel, BertTokenizer
 """
 
 
@@ -114,7 +116,7 @@ def sample(pipe) -> None:
 
 
 def memory_mb(name: str, tiny: bool) -> float:
-    """The most memory of a process that makes this model and draws with it."""
+    """The memory of a process that has made this model and drawn with it."""
     command = [sys.executable, __file__, "--only", name, *(["--tiny"] if tiny else [])]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1])

@@ -125,7 +125,9 @@ def report(
             digests = [asked.digest(index) for index in range(len(asked.ids))]
             left = [index for index, id in enumerate(asked.ids) if not folder.kept(id, digests[index])]
             for index, result in zip(left, reports(asked.only(left)), strict=True):
-                folder.add(result, id=asked.ids[index], digest=digests[index])
+                id = asked.ids[index]
+                if folder.add(result, id=id, digest=digests[index]) is None and not isinstance(result, Failure):
+                    print_error(folder.failures[id].message)  # written, but not to be drawn
             record = folder.finish()
     if as_json:
         print_json(record)

@@ -101,7 +101,7 @@ def _refuse_slides(paths: list[Path], pipe: MedicalReportPipeline) -> None:
 
 def _refuse_film_options(given: dict, pipe: MedicalReportPipeline) -> None:
     for name, value in given.items():
-        if value not in (None, False):
+        if value is not None and value is not False:
             found = f"{value}, and {model_name(pipe)} reads slides"
             raise InputError(name, found, "none: it is of films", f"leave out `{name}`")
 

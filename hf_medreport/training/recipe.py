@@ -52,7 +52,26 @@ class ReportDataArguments:
     phantom_cases: int = field(default=0, metadata={"help": "Draw so many training cases instead of reading tables."})
     phantom_validation_cases: int = field(default=100, metadata={"help": "Draw so many to evaluate on."})
     phantom_seed: int = 0
-    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
+    skip_bad_rows: bool = field(
+        default=False, metadata={"help": "Leave out and list bad rows, and films that do not decode (all are read)."}
+    )
+
+
+@dataclass
+class FilmDataArguments(ReportDataArguments):
+    """The same, of films, whose DICOM headers may say that they are none or lie otherwise."""
+
+    orient: str | None = field(
+        default=None,
+        metadata={"help": "Of mirrored or turned films: header turns them, stored takes them so."},
+    )
+    frame: int | None = field(default=None, metadata={"help": "Which frame of films that hold several, from 0."})
+    any_modality: bool = field(default=False, metadata={"help": "Also DICOM files that are no chest films."})
+
+    @property
+    def of_films(self) -> dict:
+        """These three, as `ReportDataset` takes them."""
+        return {"orient": self.orient, "frame": self.frame, "any_modality": self.any_modality}
 
 
 @dataclass
@@ -89,7 +108,7 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
 
 @dataclass
 class WarmUpArguments(ReportRecipeArguments):
-    """Those, and of an encoder that learns to see before the decoder learns to write."""
+    """The warm-up: an encoder learns to see before the decoder learns to write."""
 
     encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the encoder on findings; phantom only."})
     warm_up_folder: str | None = field(
@@ -192,10 +211,12 @@ def tables_of(data: ReportDataArguments) -> list[Path]:
 
 
 def log_skipped(tables: Iterable[ReportDataset]) -> None:
-    """Say which tables lost rows, and why the first one was left out."""
+    """Say which tables lost how many rows, and why each one was left out."""
     for table in tables:
         if table.skipped:
-            logger.warning("%s: %d bad rows left out, first: %s", table.path, len(table.skipped), table.skipped[0])
+            logger.warning("%s: %d bad rows left out:", table.path, len(table.skipped))
+        for problem in table.skipped:
+            logger.warning("  %s", problem)
 
 
 def texts_of(records) -> Iterator[str]:

@@ -8,6 +8,7 @@ import torch
 from diffusers import DDIMScheduler
 from peft import LoraConfig
 from PIL import Image
+from safetensors.torch import load_file
 
 from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.modeling.denoising import ddim_transition, log_probability
@@ -358,11 +359,12 @@ def test_folders_that_are_none(shared, tmp_path):
         MedicalImagePipeline.from_folder(tmp_path)
     expected = "found no model_index.json; expected a folder of save_pretrained; name another"
     assert str(error.value) == f"{tmp_path}: {expected}"
-    write_index(tmp_path, vae=["diffusers", "AutoencoderXL"])
-    with pytest.raises(ConfigError) as error:
-        MedicalImagePipeline.from_folder(tmp_path)
-    expected = "found diffusers.AutoencoderXL; expected a class that is installed; load it with its own code"
-    assert str(error.value) == f"{tmp_path / 'model_index.json'}, vae: {expected}"
+    for library, kind in (("diffusers", "AutoencoderXL"), ("their_codec", "Codec")):
+        write_index(tmp_path, vae=[library, kind])
+        with pytest.raises(ConfigError) as error:
+            MedicalImagePipeline.from_folder(tmp_path)
+        expected = f"found {library}.{kind}; expected a class that is installed; load it with its own code"
+        assert str(error.value) == f"{tmp_path / 'model_index.json'}, vae: {expected}"
     with pytest.raises(ConfigError) as error:
         shared.save_pretrained(tmp_path, push_to_hub=True)
     assert str(error.value) == ("push_to_hub: found True; expected a folder alone; call the pipeline's push_to_hub")
@@ -431,6 +433,12 @@ def test_two_adapters(adapter):
     other.load_lora_weights(folder / "pytorch_lora_weights.safetensors", adapter_name="one")
     other.load_lora_weights(str(folder), adapter_name="two")
     other.set_adapters(["one", "two"], [0.25, 0.75])
+    with pytest.raises(ConfigError) as error:
+        other.load_lora_weights(folder, adapter_name="two")
+    assert str(error.value) == (
+        "adapter_name: found 'two', which is loaded already; expected a new name; "
+        "give one, or call unload_lora_weights first"
+    )
     assert np.allclose(draw(other), expected, atol=1e-3)
 
 
@@ -459,7 +467,7 @@ def test_an_adapter_of_another_base_is_refused(adapter, base, message):
 
 
 def test_half_an_adapter_is_refused(adapter):
-    state = adapter[0].lora_state_dict(str(adapter[2]))[0]
+    state = load_file(adapter[2] / MedicalImagePipeline.lora_file)
     lost = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_B.weight"
     pipe = tiny_pipeline(**POOLED)
     with pytest.raises(ConfigError) as error:
@@ -475,11 +483,9 @@ def test_half_an_adapter_is_refused(adapter):
 
 def test_files_that_hold_no_adapter(tmp_path):
     pipe = tiny_pipeline()
-    (tmp_path / "broken.safetensors").write_bytes(b"no tensors")
-    for source, found in (
-        (tmp_path, "nothing to load"),
-        (tmp_path / "broken.safetensors", "a file that is no safeten"),
-    ):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no tensors")
+    for source, found in ((tmp_path, "nothing to load"), (broken, "a file that is no safetensors")):
         with pytest.raises(ConfigError) as error:
             pipe.load_lora_weights(source)
         assert str(error.value).startswith(f"{source}: found {found}")
@@ -549,6 +555,14 @@ def test_a_pipeline_with_an_adapter_is_not_saved_as_a_whole(adapter, tmp_path):
         (
             {"image": torch.zeros(3, 16, 16)},
             "image: found shape (3, 16, 16); expected (1 or 1, 3, height, width); give one, or one a prompt",
+        ),
+        (
+            {"image": Image.new("I;16", (16, 16))},
+            "image: found mode I;16; expected a PIL image of 8 bits a channel; bring it to 0 to 255 first",
+        ),
+        (
+            {"image": ["film.png"]},
+            "image: found str; expected a PIL image of 8 bits a channel; bring it to 0 to 255 first",
         ),
         ({"image": torch.zeros(1, 3, 15, 16)}, "height: found 15; expected a multiple of 2; take 16"),
     ],

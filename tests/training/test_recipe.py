@@ -152,7 +152,7 @@ def test_rows_that_were_left_out_are_told(caplog):
     recipe.log_skipped(
         [SimpleNamespace(path="a.csv", skipped=[]), SimpleNamespace(path="b.csv", skipped=["row 2", "row 5"])]
     )
-    assert caplog.messages == ["b.csv: 2 bad rows left out, first: row 2"]
+    assert caplog.messages == ["b.csv: 2 bad rows left out:", "  row 2", "  row 5"]
 
 
 def test_a_fingerprint_is_of_the_settings_whatever_their_order():

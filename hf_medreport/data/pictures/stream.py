@@ -2,7 +2,7 @@
 
 The order is that of (seed, epoch) alone. Row after row of it goes to the processes in turns, and of a process's share
 one batch after the other to its workers, so that a run sees the same batches with any number of workers, and the same
-rows together with any number of processes. A process or worker reads all rows, which costs a microsecond each, and only
+rows together with any number of processes. A process or worker reads all rows, which costs microseconds each, and only
 the pictures of its own.
 
     stream = PictureStream(table, seed=0, batch_size=8)

@@ -30,7 +30,8 @@ def wilson_interval(right: int, n: int) -> list[float] | None:
     share, shrink = right / n, 1 + Z**2 / n
     middle = (share + Z**2 / (2 * n)) / shrink
     reach = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / shrink
-    return [float(max(0.0, middle - reach)), float(min(1.0, middle + reach))]
+    # Of none or all the bound is exact, but for rounding.
+    return [float(middle - reach) if right else 0.0, float(middle + reach) if right < n else 1.0]
 
 
 def faithfulness(

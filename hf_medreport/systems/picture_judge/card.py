@@ -66,7 +66,7 @@ Printed by, and trained with:
 - Its features are good for comparing sets of drawn pictures. Distances on them are no FID or KID of any paper.
 - It was trained on one finding a picture, and names one whatever it is shown.
 - Two judges see differently: figures of two of them cannot be compared. A generator that was tuned against this one is
-  to be judged by another, trained apart (`--seed`, `--phantom_seed`, `--widths`).
+  to be judged by another, trained apart (other `seed`, `phantom_seed` and `widths` of its recipe).
 """
     return write_text(folder / "README.md", text)
 
