@@ -1,9 +1,9 @@
 """What a training step of a U-Net takes, all of it trained, an adapter (LoRA), and an adapter on four bits (QLoRA).
 
-    python benchmarks/speed/diffusion_memory.py          # about 2 minutes on two cores
+    python benchmarks/speed/diffusion_memory.py          # about 4 minutes on two cores
     python benchmarks/speed/diffusion_memory.py --tiny   # tries the script, and keeps nothing
 
-Measured, on a processor: a U-Net of the shape of Stable Diffusion 1.x with a quarter of its channels, each kind in a
+Measured, on a processor: a U-Net of the shape of Stable Diffusion 1.x with half of its channels, each kind in a
 process of its own; four bits save memory there and no time, since a processor takes the weights apart at each use.
 Computed: what weights, gradients and AdamW's two moments take of Stable Diffusion 1.x itself, in float32, activations
 left out. Writes benchmarks/results/diffusion_memory.json.
@@ -27,7 +27,7 @@ from hf_medreport.systems.diffusion.training.quantization import bytes_of, quant
 from hf_medreport.systems.diffusion.training.settings import CROSS_ATTENTION
 
 KINDS = ("full", "LoRA", "QLoRA")
-RANK, STEPS, BATCH, TOKENS, WIDTH = 8, 4, 4, 77, 768
+RANK, STEPS, BATCH, TOKENS, WIDTH = 8, 3, 2, 77, 768
 STABLE_DIFFUSION = (320, 640, 1280, 1280)
 FLOAT, MOMENTS = 4, 2
 BLOCK, BLOCKS = 64, 256  # weights that share a scale, scales that share one of their own
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--kind", choices=KINDS, help="Measure this one alone, and print it.")
     asked = parser.parse_args()
-    channels = (32, 32, 64, 64) if asked.tiny else tuple(each // 4 for each in STABLE_DIFFUSION)
+    channels = (32, 32, 64, 64) if asked.tiny else tuple(each // 2 for each in STABLE_DIFFUSION)
     if asked.kind:
         print(json.dumps(measured(asked.kind, channels)))
         return
