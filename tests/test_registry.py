@@ -87,11 +87,13 @@ NAME = re.compile(rf"\b(?:{'|'.join(name for row in OWN for name in (row.model_t
 # What is called as a system is and is none, by file.
 ALLOWED = {
     # A format of files.
-    "cli/phantom.py": {"radscribe"},
+    "cli/phantom.py": {"diffusion", "radscribe"},
     "cli/prepare.py": {"radscribe"},
     "data/drawn/card.py": {"radscribe"},
     "data/drawn/formats.py": {"radscribe"},
     "processing/feature_files.py": {"histgen"},
+    # The name of an extra.
+    "doctor.py": {"diffusion"},
     # What a system's own code says: a preset, the command that converts, names of its weights.
     "modeling/configuration_histgen.py": {"histgen"},
     "processing/processing_histgen.py": {"histgen"},
