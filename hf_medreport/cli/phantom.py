@@ -84,7 +84,7 @@ def phantom_pictures(
     split: Annotated[str, typer.Option(help="train, validation, test or held_back_style.")] = "train",
     style: Annotated[str | None, typer.Option(help="standard or held_back. Default: the split's.")] = None,
     wordings: Annotated[str | None, typer.Option(help="train or held_out. Default: the split's.")] = None,
-    format: Annotated[str, typer.Option(help="png, csv (for train diffusion) or parquet.")] = "png",
+    format: Annotated[str, typer.Option(help="png, csv (a table to train a generator on) or parquet.")] = "png",
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
