@@ -98,8 +98,6 @@ ALLOWED = {
     "modeling/configuration_histgen.py": {"histgen"},
     "processing/processing_histgen.py": {"histgen"},
     "modeling/modeling_medvill.py": {"medvill"},
-    # The name of an extra.
-    "doctor.py": {"diffusion"},
     # A module's name.
     "modeling/medical_pipeline.py": {"medical_text_conditioner"},
 }
