@@ -87,7 +87,7 @@ NAME = re.compile(rf"\b(?:{'|'.join(name for row in OWN for name in (row.model_t
 # What is called as a system is and is none, by file.
 ALLOWED = {
     # A format of files.
-    "cli/phantom.py": {"diffusion", "radscribe"},
+    "cli/phantom.py": {"radscribe"},
     "cli/prepare.py": {"radscribe"},
     "data/drawn/card.py": {"radscribe"},
     "data/drawn/formats.py": {"radscribe"},
