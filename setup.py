@@ -9,9 +9,9 @@ TOP_FOLDERS |= {"hf_medreport.constraints": "constraints"}
 
 EXTRAS = {
     # Floors only. pydicom >= 3.0.2 for its path-traversal CVE.
-    # pylibjpeg-libjpeg is GPL-3 and decodes lossless JPEG; it is installed beside this package, never shipped with it.
-    # (python-gdcm would decode the same, but ends the process on damaged files.)
-    "dicom": ["pydicom>=3.0.2", "pylibjpeg>=2.0.0", "pylibjpeg-libjpeg>=2.3.0", "pylibjpeg-openjpeg>=2.4.0"],
+    # imagecodecs (BSD) decodes all compressed pixels but RLE. (pylibjpeg-libjpeg is GPL-3; python-gdcm ends the process
+    # on damaged files.)
+    "dicom": ["pydicom>=3.0.2", "imagecodecs>=2024.6.1"],
     # Slides, their tissue, and feature files; imagecodecs reads and writes the JPEG tiles of a TIFF.
     "wsi": [
         "openslide-python>=1.4.0",

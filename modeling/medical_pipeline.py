@@ -41,6 +41,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image, ImageOps
+from safetensors import SafetensorError
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .config_error import ConfigError
@@ -59,6 +61,7 @@ SCHEDULERS = {
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OTHER_BASE = "load it on the model that it was trained on"
 SIBLINGS = (ConfigError, StructuredPrompt, check_guidance, of_clean)  # one of each file that this one imports
+STOCK = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")  # what a folder of the same parts may say
 LIBRARIES = ("diffusers", "transformers")  # whose classes a folder names without bringing their code
 
 
@@ -105,6 +108,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
     """
 
     model_cpu_offload_seq = "text_encoder->unet->vae"
+    lora_file = "pytorch_lora_weights.safetensors"
     StructuredPrompt = StructuredPrompt  # for who has the pipeline from a folder, and not this module
 
     def __init__(
@@ -130,8 +134,14 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             source: its folder or repo id, or the loaded pipeline.
             modalities: that the conditioner is to tell apart once trained; see `MedicalTextConditionerConfig`.
             switches: of `MedicalUNet2DConditionModel.from_stock`.
+
+        Raises:
+            ConfigError: a pipeline of another kind, such as Stable Diffusion XL's.
         """
         if not isinstance(source, StableDiffusionPipeline):
+            kind = cls.load_config(source)["_class_name"]
+            if kind not in STOCK:
+                raise ConfigError(str(source), f"a {kind}", "a StableDiffusionPipeline", "name one of version 1 or 2")
             source = StableDiffusionPipeline.from_pretrained(source, safety_checker=None, requires_safety_checker=False)
         conditioner = _component("medical_text_conditioner").MedicalTextConditioner.from_text_encoder(
             source.text_encoder,
@@ -161,13 +171,15 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         index, parts = _read_json(path), {}
         for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler"):
             library, kind = index.get(name) or ("nothing", "nothing")
-            source = importlib.import_module(library) if library in LIBRARIES else _component(library)
-            if not hasattr(source, kind):
-                raise ConfigError(
-                    f"{path}, {name}", f"{library}.{kind}", "a class that is installed", "load it with its own code"
-                )
-            loaded = {"dtype": dtype} if name in ("vae", "text_encoder", "unet") else {}
-            parts[name] = getattr(source, kind).from_pretrained(os.path.join(folder, name), **loaded)
+            try:
+                source = importlib.import_module(library) if library in LIBRARIES else _component(library)
+                getattr(source, kind)
+            except (ImportError, AttributeError) as error:
+                found, remedy = f"{library}.{kind}", "load it with its own code"
+                raise ConfigError(f"{path}, {name}", found, "a class that is installed", remedy) from error
+            parts[name] = getattr(source, kind).from_pretrained(os.path.join(folder, name))
+            if isinstance(parts[name], nn.Module):
+                nn.Module.to(parts[name], dtype)  # torch's own: that of diffusers warns of layers that these lack
         return cls(**parts)
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
@@ -184,12 +196,8 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError("push_to_hub", "True", "a folder alone", "call the pipeline's push_to_hub")
         if getattr(self.unet, "peft_config", None):
             names = ", ".join(self.unet.peft_config)
-            raise ConfigError(
-                "unet",
-                f"adapters ({names})",
-                "none",
-                "save them by save_lora, or fuse and unload them first",
-            )
+            remedy = "save them by save_lora, or fuse and unload them first"
+            raise ConfigError("unet", f"adapters ({names})", "none", remedy)
         super().save_pretrained(save_directory, **kwargs)
         path = os.path.join(save_directory, "model_index.json")
         index = _read_json(path)
@@ -229,9 +237,11 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
     # --- adapters ---
 
     def save_lora(self, save_directory: str | os.PathLike, adapter_name: str = "default") -> None:
-        """Write the U-Net's adapter alone, as `pytorch_lora_weights.safetensors` with its settings inside."""
-        from peft import get_peft_model_state_dict
-
+        """Write the U-Net's adapter alone, as `lora_file` with its settings inside."""
+        try:  # in a try, or whoever loads the folder would have to have it
+            from peft import get_peft_model_state_dict
+        except ImportError:
+            raise ConfigError("peft", "no such package", "it, for adapters", "pip install peft") from None
         if adapter_name not in (getattr(self.unet, "peft_config", None) or {}):
             raise ConfigError("adapter_name", f"'{adapter_name}'", "an adapter of the U-Net", "load or add it first")
         self.save_lora_weights(
@@ -250,11 +260,23 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             kwargs: of `lora_state_dict`, such as `weight_name`, `subfolder`, `revision`.
 
         Raises:
-            ConfigError: a weight without its layer, or of another shape: the adapter is of another base. Nothing is
-                loaded then.
+            ConfigError: no adapter is there, one has its name already, or a weight has no layer or another shape: the
+                adapter is of another base. Nothing is loaded then.
         """
+        if adapter_name in (getattr(self.unet, "peft_config", None) or {}):
+            found = f"'{adapter_name}', which is loaded already"
+            raise ConfigError("adapter_name", found, "a new name", "give one, or call unload_lora_weights first")
         source = os.fspath(source) if isinstance(source, os.PathLike) else source
-        given, alphas, metadata = self.lora_state_dict(source, return_lora_metadata=True, **kwargs)
+        if isinstance(source, str) and os.path.exists(source):
+            kwargs.setdefault("weight_name", self.lora_file)  # offline, diffusers looks for no name of its own
+        try:
+            given, alphas, metadata = self.lora_state_dict(
+                source, return_lora_metadata=True, use_safetensors=True, **kwargs
+            )
+        except (OSError, SafetensorError) as error:
+            found = "nothing to load" if isinstance(error, OSError) else "a file that is no safetensors"
+            remedy = "name the folder that save_lora wrote"
+            raise ConfigError(str(source), found, self.lora_file, remedy) from error
         if not given:
             raise ConfigError("adapter", "no weights", "those of an adapter of this U-Net", "save it again")
         layers = {name.replace(".base_layer", ""): layer for name, layer in self.unet.named_modules()}
@@ -332,7 +354,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
 
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels (batch, 3, height, width) in [-1, 1] as latents on the U-Net's scale: means, never samples."""
-        latents = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mode().float()
+        latents = self.vae.encode(pixels.to(self._execution_device, self.vae.dtype)).latent_dist.mode().float()
         return (latents - (self.vae.config.get("shift_factor") or 0.0)) * self.vae.config.scaling_factor
 
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
@@ -344,12 +366,8 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         latents = latents / self.vae.config.scaling_factor + (self.vae.config.get("shift_factor") or 0.0)
         pixels = self.vae.decode(latents.to(self.vae.dtype)).sample.float()
         if not torch.isfinite(pixels).all():
-            raise ConfigError(
-                "picture",
-                f"values that are not finite, in {self.vae.dtype}",
-                "numbers",
-                "decode in float32: pipe.vae.float()",
-            )
+            found = f"values that are not finite, in {self.vae.dtype}"
+            raise ConfigError("picture", found, "numbers", "decode in float32: pipe.vae.float()")
         return (pixels / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
@@ -410,16 +428,13 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         """
         check_guidance(guidance_scale, guidance_schedule, guidance_window, guidance_rescale, dynamic_threshold)
         _refuse_unknown("output_type", output_type, OUTPUT_TYPES)
-        for name, value in (
-            ("num_inference_steps", num_inference_steps),
-            ("num_images_per_prompt", num_images_per_prompt),
-        ):
+        numbers = {"num_inference_steps": num_inference_steps, "num_images_per_prompt": num_images_per_prompt}
+        for name, value in numbers.items():
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(name, str(value), "1 or more", "choose another")
         if return_trajectory and not isinstance(self.scheduler, DDIMScheduler):
-            raise ConfigError(
-                "return_trajectory", type(self.scheduler).__name__, "DDIM", 'call use_scheduler("ddim") first'
-            )
+            found = type(self.scheduler).__name__
+            raise ConfigError("return_trajectory", found, "DDIM", 'call use_scheduler("ddim") first')
         if prompt is None:
             prompt, guidance_scale = "", 1.0
         prompts = prompt if isinstance(prompt, list) else [prompt]
@@ -456,7 +471,8 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
 
         encoded = {}  # by the words that hold: those of a prompt in stages change
         steps, log_probs = [latents], []
-        extra = self._extra_step_arguments(generators)
+        takes = inspect.signature(self.scheduler.step).parameters
+        extra = {"generator": generators} if "generator" in takes else {}
         with self.progress_bar(total=len(timesteps)) as bar:
             for number, timestep in enumerate(timesteps):
                 progress = progress_of(timestep, self.scheduler.config.num_train_timesteps)
@@ -528,9 +544,8 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
                 raise ConfigError(name, "none, and a U-Net that names no size", "a number of pixels", "give it")
             side = default * factor if side is None else side
             if not isinstance(side, int) or side < factor or side % factor:
-                raise ConfigError(
-                    name, str(side), f"a multiple of {factor}", f"take {max(round(side / factor), 1) * factor}"
-                )
+                nearest = max(round(side / factor), 1) * factor
+                raise ConfigError(name, str(side), f"a multiple of {factor}", f"take {nearest}")
             sides.append(side // factor)
         return (count, self.unet.config.in_channels, *sides)
 
@@ -540,6 +555,10 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             rows, columns = self._latent_shape(1, height, width)[2:]
             size = (columns * self.vae_scale_factor, rows * self.vae_scale_factor)
             films = image if isinstance(image, list) else [image]
+            for film in films:
+                if not isinstance(film, Image.Image) or film.mode.startswith(("I", "F")):
+                    found = f"mode {film.mode}" if isinstance(film, Image.Image) else type(film).__name__
+                    raise ConfigError("image", found, "a PIL image of 8 bits a channel", "bring it to 0 to 255 first")
             # With the aspect kept: bars beside a film, never another shape of heart.
             films = [ImageOps.pad(film.convert("RGB"), size, Image.Resampling.BICUBIC) for film in films]
             image = torch.from_numpy(np.stack(films)).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -577,10 +596,6 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError("latents", f"shape {tuple(latents.shape)}", str(shape), "give noise of that shape")
         return latents.to(self._execution_device, torch.float32)
 
-    def _extra_step_arguments(self, generators: list) -> dict:
-        known = inspect.signature(self.scheduler.step).parameters
-        return {"generator": generators} if "generator" in known else {}
-
     def _as_output(self, latents: torch.Tensor, output_type: str):
         if output_type == "latent":
             return latents
@@ -588,9 +603,9 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         if output_type == "pt":
             return pixels
         array = pixels.permute(0, 2, 3, 1).cpu().numpy()
-        return (
-            array if output_type == "np" else [Image.fromarray(each) for each in (array * 255).round().astype("uint8")]
-        )
+        if output_type == "np":
+            return array
+        return [Image.fromarray(each) for each in (array * 255).round().astype("uint8")]
 
 
 def _component(module: str):

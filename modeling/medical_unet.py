@@ -248,8 +248,7 @@ class MedicalUNet2DConditionModel(UNet2DConditionModel):
             shapes = [tuple(weights[name].shape) if name in weights else "no such weight" for weights in (given, own)]
             raise ConfigError(name, str(shapes[0]), str(shapes[1]), "give the U-Net that these switches belong to")
         model.load_state_dict(given, strict=False)
-        if unet.dtype != model.dtype:
-            model.to(unet.dtype)
+        nn.Module.to(model, unet.dtype)  # torch's own: that of diffusers warns of layers that this one lacks
         return model.train(unet.training)
 
     @apply_lora_scale("cross_attention_kwargs")

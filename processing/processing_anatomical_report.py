@@ -11,12 +11,13 @@ from transformers.utils import logging
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
 from .report_tokens import ReportTokens
+from .saved_processor import SavedProcessor
 
 logger = logging.get_logger(__name__)
 VIEWS = ("frontal", "lateral", "images", "slides", "mask")
 
 
-class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
+class AnatomicalReportProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Image processor and tokenizer of `AnatomicalReportForConditionalGeneration`."""
 
     def __init__(self, image_processor: FilmImageProcessor = None, tokenizer=None, **kwargs):
@@ -33,6 +34,9 @@ class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
         masks=None,
         text_target: str | list[str] | None = None,
         max_length: int | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
         return_tensors: str = "pt",
         **kwargs,
     ) -> BatchFeature:
@@ -47,6 +51,7 @@ class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
                 on the right.
             max_length: most tokens of a report, the end-of-text token included; longer ones are cut and then do not
                 end.
+            orient, frame, any_modality: of all films, as in `read_film`.
 
         Returns:
             `pixel_values` (batch, 3, size, size); `anatomical_masks` (batch, 1, mask_size, mask_size) where given;
@@ -54,7 +59,7 @@ class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
             length 0 without a prompt.
 
         Raises:
-            InputError: a film cannot be read, a case is not one that this system takes, or counts differ.
+            InputError: a film cannot be read or is refused, a case is not one that this system takes, or counts differ.
         """
         data = {}
         if images is not None:
@@ -64,7 +69,8 @@ class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
                 raise InputError("images", "no film", "one or more", "pass at least one film")
             if masks is None and any(isinstance(case, dict) and case.get("mask") is not None for case in cases):
                 masks = [mask_of(case) for case in cases]
-            data.update(self.image_processor(films, masks=masks, return_tensors=return_tensors))
+            options = {"orient": orient, "frame": frame, "any_modality": any_modality}
+            data.update(self.image_processor(films, masks=masks, return_tensors=return_tensors, **options))
             for name, given in {
                 "text": text,
                 "masks": data.get("anatomical_masks"),

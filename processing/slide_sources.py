@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from .dicom_decoders import register
 from .image_checks import check_size
 from .image_reading import READERS
 from .input_error import InputError
@@ -28,6 +29,8 @@ except ImportError:
 try:
     import pydicom
     from pydicom.pixels import pixel_array
+
+    register()
 except ImportError:
     pydicom = None
 

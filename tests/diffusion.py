@@ -1,8 +1,8 @@
 """A tiny random generator: 16 x 16 pictures from 8 x 8 latents, three modalities, a BERT of 60 word pieces."""
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler
-from transformers import BertConfig
+from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import BertConfig, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from hf_medreport.modeling.medical_patch_codec import MedicalPatchCodec
 from hf_medreport.modeling.medical_pipeline import MedicalImagePipeline
@@ -81,6 +81,32 @@ def tiny_pipeline(seed: int = 0, **switches) -> MedicalImagePipeline:
         tokenizer=tiny_label_tokenizer(),
         unet=tiny_unet(seed, **switches),
         scheduler=DDIMScheduler(clip_sample=False, timestep_spacing="trailing"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def tiny_stable_diffusion(tokens: int = 16) -> StableDiffusionPipeline:
+    """A random Stable Diffusion 1.x: CLIP of prompts of so many letters, PNDM, a VAE."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    tokenizer = CLIPTokenizer(
+        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=tokens
+    )
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    marks = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    torch.manual_seed(0)
+    pipe = StableDiffusionPipeline(
+        vae=tiny_vae(),
+        text_encoder=CLIPTextModel(
+            CLIPTextConfig(vocab_size=len(words), max_position_embeddings=tokens, **sizes, **marks)
+        ).eval(),
+        tokenizer=tokenizer,
+        unet=UNet2DConditionModel(**UNET).eval(),
+        scheduler=PNDMScheduler(beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -66,7 +66,10 @@ MESSAGES = {
     ("TIFF", "NaN"): (
         "film.tif: found 256 NaN or infinite pixels; expected finite pixel values; replace or mask them before saving"
     ),
-    ("TIFF", "several pages"): "film.tif: found 3 frames; expected one image; choose one with frame=0 to frame=2",
+    ("TIFF", "several pages"): (
+        "film.tif: found 3 frames; expected one image"
+        "; choose one with `frame` (0 to 2), or save it as a file of its own"
+    ),
     ("folder", "given as a film"): (
         "films: found a folder; expected an image file; give the image files in it one by one"
     ),
@@ -110,7 +113,10 @@ MESSAGES = {
         "film.dcm: found every pixel equal (a blank image)"
         "; expected an image with contrast; check that the export or the exposure worked"
     ),
-    ("DICOM", "several frames"): "film.dcm: found 2 frames; expected one image; choose one with frame=0 to frame=1",
+    ("DICOM", "several frames"): (
+        "film.dcm: found 2 frames; expected one image"
+        "; choose one with `frame` (0 to 1), or save it as a file of its own"
+    ),
     ("DICOM", "1 x 1"): (
         "film.dcm: found an image of 1 x 1 px"
         "; expected at least 8 px a side; give the image itself, not an icon or a placeholder"
@@ -138,7 +144,7 @@ MESSAGES = {
     ("DICOM", "compressed without its plug-in"): (
         "film.dcm: found pixels compressed as JPEG-LS Lossless Image Compression and no plug-in that decodes them"
         "; expected an installed decoder"
-        "; pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or save it uncompressed"
+        "; pip install 'imagecodecs>=2024.6.1', or save it uncompressed"
     ),
     ("CSV", "no text column"): (
         "table.csv: found columns image, findings; expected a column 'text'; name it with `text_column`"

@@ -14,6 +14,7 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     convert,
     doctor,
     evaluate,
+    evaluate_model,
     phantom,
     prepare,
     publish,

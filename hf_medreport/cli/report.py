@@ -57,6 +57,19 @@ def report(
         ),
     ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
+    orient: Annotated[
+        str | None,
+        typer.Option(
+            help="Of DICOM films that are mirrored or turned: header turns them as their header says, stored reads "
+            "them as they are. Default: they are refused."
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(min=0, help="Which frame or page of films that hold several, counted from 0.")
+    ] = None,
+    any_modality: Annotated[
+        bool, typer.Option("--any-modality", help="Also DICOM files that are no chest films by their header.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for one picture a film or slide, records.jsonl and report.json.")
     ] = None,
@@ -85,8 +98,10 @@ def report(
     model = model or default_for(asked.paths, asked.pairs)
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
 
+    of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+
     def given(of: Asked) -> dict:
-        return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, "slide_mpp": slide_mpp}
+        return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, "slide_mpp": slide_mpp, **of_films}
 
     def reports(of: Asked):
         """The reports of these items, each printed as it comes; its pixels are let go of when the next is asked for."""
@@ -105,12 +120,14 @@ def report(
         record = to_json(asked.ids, reports(asked))
     else:
         report_any(asked.paths, pipe, **given(asked))  # what does not go together is said before the work
-        settings = source_of(pipe) | {"slide_mpp": slide_mpp}
+        settings = source_of(pipe) | {"slide_mpp": slide_mpp} | of_films
         with ReportFolder(out, settings, ids=asked.ids, resume=resume, overwrite=overwrite) as folder:
             digests = [asked.digest(index) for index in range(len(asked.ids))]
             left = [index for index, id in enumerate(asked.ids) if not folder.kept(id, digests[index])]
             for index, result in zip(left, reports(asked.only(left)), strict=True):
-                folder.add(result, id=asked.ids[index], digest=digests[index])
+                id = asked.ids[index]
+                if folder.add(result, id=id, digest=digests[index]) is None and not isinstance(result, Failure):
+                    print_error(folder.failures[id].message)  # written, but not to be drawn
             record = folder.finish()
     if as_json:
         print_json(record)

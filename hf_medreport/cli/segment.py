@@ -40,6 +40,9 @@ def segment(
         Path | None,
         typer.Option(help="Folder of true masks, FILM.png: 0, 255 in lung or heart, 127 ignored. Prints Dice."),
     ] = None,
+    frame: Annotated[
+        int | None, typer.Option(min=0, help="Which frame or page of films that hold several, counted from 0.")
+    ] = None,
     device: Device = None,
     batch_size: BatchSize = 4,
     resume: Resume = False,
@@ -59,14 +62,19 @@ def segment(
         raise InputError(masks.name, "no such folder", "a folder of masks", "correct --masks")
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     segmenter = load_segmenter(model, revision=revision, device=device)
-    settings = {"model": segmenter.name, "revision": model_revision(segmenter), "scored": masks is not None}
+    settings = {
+        "model": segmenter.name,
+        "revision": model_revision(segmenter),
+        "scored": masks is not None,
+        "frame": frame,
+    }
     paths = dict(zip(item_ids(films), films, strict=True))
     truths = {id: None if masks is None else _truth(masks, id) for id in paths}
     with RunFolder(out, "segment", settings, resume=resume, overwrite=overwrite, records="records.jsonl") as run:
         folder = SegmentFolder(run, paths, segmenter)
         digests = {id: _digest(paths[id], truths[id]) for id in paths}
         left = [id for id in paths if not folder.kept(id, digests[id])]
-        results = segment_films([paths[id] for id in left], segmenter, batch_size=batch_size)
+        results = segment_films([paths[id] for id in left], segmenter, batch_size=batch_size, frame=frame)
         for id, result in zip(left, bar(results, len(left), "films"), strict=True):
             failure = None
             if masks is not None and not isinstance(result, Failure):

@@ -64,6 +64,7 @@ def synthesize(
         str | None, typer.Option(help="A folder or ORG/NAME: a generator of ours, or a stock Stable Diffusion 1.x.")
     ] = None,
     revision: Revision = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of an adapter that was trained on --model.")] = None,
     device: Device = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; lower it when memory runs out.")] = 4,
     resume: Resume = False,
@@ -78,6 +79,7 @@ def synthesize(
     from hf_medreport.inference.generators import generator_revision, load_generator
     from hf_medreport.inference.report import Failure
     from hf_medreport.inference.synthesize import PictureFolder, Source, fill
+    from hf_medreport.processing.image_reading import read_image
 
     if (prompt is None) == (csv is None):
         found = "neither it nor `csv`" if csv is None else "both it and `csv`"
@@ -89,6 +91,8 @@ def synthesize(
     if init is not None and retrieve_image:
         raise InputError("retrieve_image", "it beside `init`", "one picture to begin from", "leave out one")
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
+    if init is not None:
+        read_image(init)  # a picture that cannot be read is said before the work too
     others = {"modality": modality, "negative_prompt": negative_prompt, "image": init}
     asked = (
         asked_of_prompt(prompt, n, seed=seed, **others) if csv is None else asked_of_table(csv, n, seed=seed, **others)
@@ -107,6 +111,10 @@ def synthesize(
     quiet_diffusers()
     pipe = load_generator(model, revision=revision, device=device)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
+    if adapter is not None:
+        from hf_medreport.systems.diffusion.training.adapters import use_adapter
+
+        use_adapter(pipe, adapter)
     digest = generator_revision(pipe)  # before another scheduler is put into it
     if scheduler is not None:
         pipe.use_scheduler(scheduler)

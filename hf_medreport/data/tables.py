@@ -1,7 +1,7 @@
 """Tables of films and reports: CSV, JSONL, Parquet, or a folder saved by `datasets`.
 
 Everything that can be known without decoding a film is checked when a table is opened, and said with the row it
-concerns. Films are read when a record is asked for.
+concerns. Films are read when a record is asked for, and beforehand only to skip those that do not decode.
 
     table = ReportDataset("train.csv", image_column="path", text_column="findings")
     table[0]  # {"image": (height, width) float32, "text": "...", "mask": None}
@@ -11,8 +11,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hf_medreport.data.table_films import TableFilms
+from hf_medreport.data.undecodable import decodable
 from hf_medreport.files.rows import ArrowRows, read_rows
-from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.film_reading import refuse_mask
+from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
 
@@ -28,8 +31,10 @@ class ReportDataset:
             empty. With either one, records also hold `lateral` and `abnormal`.
         labels_column: of CheXpert names, as a list or as RadScribe's string ("'Cardiomegaly', 'Edema'"); of a film that
             shows nothing [], `''` or "No Finding". Records then also hold `labels`: a list, None of an empty cell.
-        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
-            `skipped`.
+        orient, frame, any_modality: of all films, as in `read_film`: one that is no chest film by its DICOM header, or
+            lies otherwise, raises when its record is asked for.
+        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
+            not decode (each is read once for it), and keeps their messages in `skipped`.
 
     Raises:
         InputError: no such table, a broken line, a column that is not there, or bad rows with `on_bad="raise"`.
@@ -45,9 +50,13 @@ class ReportDataset:
         lateral_column: str | None = None,
         label_column: str | None = None,
         labels_column: str | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
     ):
         if on_bad not in ("raise", "skip"):
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
+        self.films = TableFilms(orient, frame, any_modality)
         self.path = Path(path)
         self.folder = self.path.parent.resolve()
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
@@ -67,6 +76,8 @@ class ReportDataset:
             remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
             raise InputError(problem.name, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
+        if on_bad == "skip":
+            self.kept = decodable(self, self.kept, self.skipped, os.cpu_count() or 1)
         if not self.kept:
             raise InputError(self.path.name, "no usable row", "films with reports", "check the table")
 
@@ -76,13 +87,14 @@ class ReportDataset:
     def __getitem__(self, index: int) -> dict:
         number = self.kept[index]
         row = self.rows[number]
-        record = {
-            "image": self._picture(row, "image", number, read_image),
-            "text": row[self.columns["text"]],
-            "mask": self._picture(row, "mask", number, read_mask),
-        }
+        film = self._picture(row, "image", number, self.films)
+        mask = self._picture(row, "mask", number, read_mask)
+        if mask is not None:
+            refuse_mask(film, f"{self.path.name}, row {number + 1}")
+        record = {"image": film.pixels, "text": row[self.columns["text"]], "mask": mask}
         if self.columns["lateral"] or self.columns["label"]:
-            record["lateral"] = self._picture(row, "lateral", number, read_image)
+            lateral = self._picture(row, "lateral", number, self.films)
+            record["lateral"] = None if lateral is None else lateral.pixels
             record["abnormal"] = classification(row[self.columns["label"]]) if self.columns["label"] else None
         if self.columns["labels"]:
             record["labels"] = observations(row[self.columns["labels"]], self.columns["labels"])
@@ -168,10 +180,10 @@ def picture_source(value, folder: Path) -> Path | bytes:
         raise ValueError("no path")
     if os.path.isabs(value):
         return Path(value)
-    path = Path(os.path.normpath(folder / value))
-    if not path.is_relative_to(folder):
+    path = os.path.normpath(value)
+    if path.split(os.sep, 1)[0] == os.pardir:
         raise ValueError("a path that leaves the table's folder")
-    return path
+    return folder / path
 
 
 def classification(cell) -> int | None:

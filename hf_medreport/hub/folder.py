@@ -1,7 +1,8 @@
 """Write a model folder that loads anywhere: weights, processor, code, pipeline, the map between them, versions.
 
-`save_pretrained` alone leaves `AutoModel` failing and forgets the pipeline file (it copies code only for the one Auto
-class that was registered), so the map is written here, and the code is copied with everything it imports.
+Our own classes leave all but the versions by `save_pretrained` alone. Those of another package need not: transformers'
+own leaves `AutoModel` failing and forgets the pipeline file (it copies code only for the one Auto class that was
+registered). So the map is written here by the system's row, and the code is copied with everything it imports.
 """
 
 import importlib.util
@@ -131,7 +132,7 @@ def _write(path: Path, content: bytes) -> None:
 def _versions_file(kind: str) -> bytes:
     tested, needed = tested_versions(), (*NEEDED, *NEEDED_OF_KIND.get(kind, ()))
     own = {"hf_medreport": __version__, "python": tested_python()}
-    return f"{json.dumps(own | {name: tested[name] for name in needed if name in tested}, indent=2)}\n".encode()
+    return f"{json.dumps(own | {name: tested[name] for name in needed}, indent=2)}\n".encode()
 
 
 def _reference(name: str) -> str:
@@ -154,5 +155,5 @@ def _map_processor(row: System, processor, folder: Path) -> None:
             settings["auto_map"] = {"AutoImageProcessor": image_reference}
         else:
             settings["auto_map"] = {"AutoProcessor": _reference(row.processor)}
-            settings["image_processor"]["auto_map"] = {"AutoImageProcessor": image_reference}
+            settings["image_processor"].setdefault("auto_map", {})["AutoImageProcessor"] = image_reference
         write_json(path, settings, sort_keys=True)

@@ -47,7 +47,9 @@ PUBLISHED = (
     *("processor_config.json", "preprocessor_config.json", "chat_template.json", "*.jinja"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
     *("vocab.json", "vocab.txt", "merges.txt"),
+    "base.json",  # of an adapter: which weights it belongs to
 )
+ADAPTER = "pytorch_lora_weights.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 
 
@@ -142,7 +144,7 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
             raise InputError(_name(folder, path), "a pickle file", "weights as .safetensors", remedy)
     if (folder / INDEX).is_file():
         files, left_out = _check_components(folder, files, left_out)
-    else:
+    elif not _is_adapter(folder):
         config = _check_config(folder)
         if (row := find_system(config["model_type"])) and row.kind == "report":
             check_generation_file(folder / FILE, folder.resolve().name, config)
@@ -194,10 +196,15 @@ def _check_repo_id(repo_id: str) -> None:
 
 
 def _system_of(folder: Path) -> System | None:
-    """The system of a folder that was checked."""
-    if (folder / INDEX).is_file():
+    """The system of a folder that was checked; None of an adapter, which has no code."""
+    if (folder / INDEX).is_file() or _is_adapter(folder):
         return generator_of(folder)
     return find_system(_check_config(folder)["model_type"])
+
+
+def _is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter of a generator and no model."""
+    return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
 
 
 def _check_components(folder: Path, files: list[str], left_out: list[str]) -> tuple[list[str], list[str]]:

@@ -4,7 +4,7 @@ A frontal film beside another patient's lateral gives a report of nobody, so wha
 before a model sees the films: the numbers in their names, their DICOM headers, and whether they are one picture.
 
     for pair in read_pairs("pairs.csv"):  # columns frontal, lateral; a cell may be empty
-        films = read_pair(pair)           # {"frontal": array, "lateral": array}
+        films = read_pair(pair)           # {"frontal": Film, "lateral": Film}
 """
 
 import os
@@ -17,7 +17,7 @@ import numpy as np
 from hf_medreport.data.iu_names import image_key
 from hf_medreport.files.rows import read_rows
 from hf_medreport.processing.dicom_reading import looks_like_dicom
-from hf_medreport.processing.image_reading import read_image
+from hf_medreport.processing.film_reading import Film, read_film
 from hf_medreport.processing.input_error import InputError
 
 try:
@@ -84,17 +84,17 @@ def _path(table: Path, cell: str | None) -> Path | None:
     return table.parent / cell.strip() if cell and cell.strip() else None
 
 
-def read_pair(pair: Pair) -> dict[str, np.ndarray]:
-    """The films of a case by view, as `read_image` gives them.
+def read_pair(pair: Pair, **options) -> dict[str, Film]:
+    """The films of a case by view, as `read_film` gives them with these options.
 
     Raises:
-        InputError: a film cannot be read, or they are no two views of one patient.
+        InputError: a film cannot be read or is refused, or they are no two views of one patient.
     """
     there = {view: path for view, path in zip(VIEWS, pair, strict=True) if path is not None}
     both = len(there) == 2
     if both:
         _check_names(*pair)
-    films = {view: read_image(path) for view, path in there.items()}
+    films = {view: read_film(path, **options) for view, path in there.items()}
     headers = {view: _header(path) for view, path in there.items()}  # of files that the reader has found sound
     for view, path in there.items():
         _check_position(view, path.name, headers[view]["ViewPosition"])
@@ -104,7 +104,7 @@ def read_pair(pair: Pair) -> dict[str, np.ndarray]:
         if len(patients) == 2 and "" not in patients:
             found = f"another PatientID than in {frontal.name}"
             raise InputError(lateral.name, found, "two films of one patient", "correct the pair")
-        if np.array_equal(films["frontal"], films["lateral"]):
+        if np.array_equal(films["frontal"].pixels, films["lateral"].pixels):
             expected = "the other view of the same patient"
             raise InputError(lateral.name, f"the same picture as {frontal.name}", expected, "give one view alone")
     return films

@@ -36,7 +36,7 @@ class Report(ReportObject):
     `revision` is the digest of the weights, `settings_digest` that of what else in the model's folder decides what is
     written, `code_version` that of this library. `labels` are the findings that the model was given before it wrote,
     `label_source` says by whom: `"oracle"`, the user, or `"predicted"`, its own head; both None for a model that is
-    given none.
+    given none. `notes` are sentences on what the film's header says against it, or does not say.
     """
 
     film: str
@@ -48,6 +48,7 @@ class Report(ReportObject):
     statement: str = ""
     labels: list[str] | None = None
     label_source: str | None = None
+    notes: list[str] = field(default_factory=list)
     image: np.ndarray | None = field(default=None, repr=False)  # at most PREVIEW_PX a side
     prior: np.ndarray | None = field(default=None, repr=False)  # lungs and heart, of any size
 
@@ -61,10 +62,14 @@ class Report(ReportObject):
         """The labels and their source in words; empty for a model that is given none."""
         return label_words(self.labels, self.label_source)
 
+    @property
+    def note_lines(self) -> list[str]:
+        """The notes as a screen and the picture show them."""
+        return [f"note: {note}" for note in self.notes]
+
     def to_text(self) -> str:
         """What a screen shows."""
-        labels = f"{self.label_words}\n" if self.label_words else ""
-        return f"{self.film}\n{labels}{self.text}\n"
+        return "\n".join([self.film, *filter(None, [self.label_words]), *self.note_lines, self.text, ""])
 
     def to_json(self) -> dict:
         """Everything but pixels: no maps, no folder of the film."""
@@ -83,6 +88,7 @@ class Report(ReportObject):
             "statement": self.statement,
             "labels": self.labels,
             "label_source": self.label_source,
+            "notes": self.notes,
         }
 
     def figure(self, facts: list[tuple[str, str]] | None = None) -> Figure:
@@ -120,6 +126,7 @@ def written_of(record: dict) -> dict:
         "sentences": [Sentence(**sentence) for sentence in record["sentences"]],
         "labels": record.get("labels"),
         "label_source": record.get("label_source"),
+        "notes": list(record.get("notes", ())),
     }
 
 

@@ -15,6 +15,7 @@ from hf_medreport.inference.report import Failure, Report
 from hf_medreport.inference.report_films import report_films
 from hf_medreport.inference.report_pairs import report_pairs
 from hf_medreport.inference.report_slides import report_slides
+from hf_medreport.processing.film_reading import check_orient
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.processing.slide_reading import check_slide_mpp
@@ -32,6 +33,9 @@ def report_any(
     slide_mpp: float | None = None,
     batch_size: int = 4,
     pairs: Iterable[tuple[Path | None, Path | None]] | None = None,
+    orient: str | None = None,
+    frame: int | None = None,
+    any_modality: bool = False,
 ) -> Iterator[Report | Failure]:
     """Report films or slides, whichever the model reads; or pairs of films.
 
@@ -42,19 +46,23 @@ def report_any(
         masks, labels, batch_size: for films, as in `report_films`.
         pairs: in place of paths, as in `report_pairs`.
         slide_mpp: for slides, as in `report_slides`.
+        orient, frame, any_modality: for films and pairs, as in `read_film`.
 
     Raises:
         InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
     """
     paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
     reads = system_of(pipe.model).reads
+    of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    check_orient(orient)
     if labels is not None and reads != "film":
         film_labels(labels, paths, pipe)  # no such model takes any
     if pairs is not None:
         _refuse_slide_mpp(slide_mpp, pipe)
-        return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size)
+        return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size, **of_films)
     if reads == "slide":
         _refuse_films(paths)
+        _refuse_film_options(of_films, pipe)
         if masks is not None:
             found = f"{len(masks)}, and {model_name(pipe)} reads slides"
             raise InputError("masks", found, "none: masks are of lungs and heart", "leave out `masks`")
@@ -63,8 +71,8 @@ def report_any(
     _refuse_slides(paths, pipe)
     _refuse_slide_mpp(slide_mpp, pipe)
     if reads == "pair":
-        return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size)
-    return report_films(paths, pipe, masks=masks, labels=labels, batch_size=batch_size)
+        return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size, **of_films)
+    return report_films(paths, pipe, masks=masks, labels=labels, batch_size=batch_size, **of_films)
 
 
 def default_for(paths: Iterable[str | os.PathLike], pairs: Iterable | None = None) -> str:
@@ -89,6 +97,13 @@ def _refuse_slides(paths: list[Path], pipe: MedicalReportPipeline) -> None:
     if slide is not None:
         remedy = "report slides in a call of their own, with a model that reads them"
         raise InputError(readable(slide.name), f"a slide, and {model_name(pipe)} reads films", "films only", remedy)
+
+
+def _refuse_film_options(given: dict, pipe: MedicalReportPipeline) -> None:
+    for name, value in given.items():
+        if value is not None and value is not False:
+            found = f"{value}, and {model_name(pipe)} reads slides"
+            raise InputError(name, found, "none: it is of films", f"leave out `{name}`")
 
 
 def _refuse_slide_mpp(slide_mpp: float | None, pipe: MedicalReportPipeline) -> None:

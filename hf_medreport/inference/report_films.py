@@ -11,7 +11,8 @@ from hf_medreport.inference.batches import in_batches, one_mask_each
 from hf_medreport.inference.labels import film_labels
 from hf_medreport.inference.loading import model_name
 from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
-from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.film_reading import read_film, refuse_mask
+from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
@@ -23,6 +24,9 @@ def report_films(
     masks: Iterable[str | os.PathLike] | None = None,
     labels: Iterable[str] | None = None,
     batch_size: int = 4,
+    orient: str | None = None,
+    frame: int | None = None,
+    any_modality: bool = False,
 ) -> Iterator[Report | Failure]:
     """Report films one batch after the other, so that any number of them needs the memory of one batch.
 
@@ -32,6 +36,7 @@ def report_films(
         masks: a lung-heart mask a film, for a model that has no segmenter of its own or in its place.
         labels: CheXpert names joined by commas, one string a film, for a model that is given the labels of a film.
         batch_size: films a pass.
+        orient, frame, any_modality: of all films, as in `read_film`.
 
     Returns:
         An iterator over a `Report` or `Failure` for each path, in their order.
@@ -45,17 +50,21 @@ def report_films(
     masks = film_masks(masks, len(paths), pipe)
     source = source_of(pipe)
 
-    def read(item: tuple[Path, Path | None, list[str] | None]) -> dict:
+    def read(item: tuple[Path, Path | None, list[str] | None]) -> tuple[dict, tuple[str, ...]]:
         path, mask, names = item
-        case = {"frontal": read_image(path)} | ({} if mask is None else {"mask": read_mask(mask)})
-        return case | ({} if names is None else {"labels": names})
+        film = read_film(path, orient=orient, frame=frame, any_modality=any_modality)
+        case = {"frontal": film.pixels}
+        if mask is not None:
+            refuse_mask(film, mask.name)
+            case["mask"] = read_mask(mask)
+        return case | ({} if names is None else {"labels": names}), film.notes
 
-    def write(batch: list[tuple[tuple, dict]]) -> list[Report]:
-        films = [case for _, case in batch]
+    def write(batch: list[tuple[tuple, tuple]]) -> list[Report]:
+        films = [case for _, (case, _) in batch]
         records = pipe(films, batch_size=len(batch), return_evidence=True, return_details=True)
         return [
-            _report(path, case, record, pipe, source)
-            for ((path, *_), case), (record,) in zip(batch, records, strict=True)
+            _report(path, case, record | {"notes": notes}, pipe, source)
+            for ((path, *_), (case, notes)), (record,) in zip(batch, records, strict=True)
         ]
 
     return in_batches(zip(paths, masks, labels, strict=True), lambda item: item[0].name, read, write, batch_size)

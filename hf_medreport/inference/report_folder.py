@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hf_medreport.files.items import item_stem, item_stems, unlike
 from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.inference.batches import failed
 from hf_medreport.inference.report import Failure, Report
 
 
@@ -68,7 +69,7 @@ class ReportFolder:
         id: str | None = None,
         digest: str = "",
     ) -> Path | None:
-        """Draw a report and keep its record; or count a failure.
+        """Draw a report and keep its record; or count a failure, also where it cannot be drawn.
 
         Args:
             result: of one image.
@@ -84,12 +85,18 @@ class ReportFolder:
             id = unlike(name, ChainMap(self.records, self.failures))
         if id not in self.stems:
             self.stems[id] = item_stem(id, self.used)
+        picture = f"{self.stems[id]}_report.png"
+        if not isinstance(result, Failure):
+            try:
+                figure = result.figure(facts)
+                self.run.write(picture, lambda file: figure.savefig(file, format="png"))
+            except OSError:  # of the disk, which the next report would meet too
+                raise
+            except Exception as error:
+                result = failed(result.name, error)
         if isinstance(result, Failure):
             self.failures[id] = result
             return self.run.fail()
-        picture = f"{self.stems[id]}_report.png"
-        figure = result.figure(facts)
-        self.run.write(picture, lambda file: figure.savefig(file, format="png"))
         self.records[id] = {"id": id, "picture": picture, **result.to_json()}
         self.run.add(id, self.records[id], [picture], digest)
         return self.run.path / picture

@@ -21,6 +21,7 @@ from hf_medreport.inference.loading import model_name
 from hf_medreport.inference.read_pairs import VIEWS, Pair, read_pair
 from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
 from hf_medreport.modeling.structural_similarity import structural_similarity
+from hf_medreport.processing.film_reading import refuse_mask
 from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
@@ -48,7 +49,7 @@ class PairReport(Report):
     Attributes:
         lateral, lateral_sha256: the lateral film's name and fingerprint; None where there is none.
         views: which of frontal and lateral were there.
-        note: which view was missing.
+        note: which view was missing; `notes` are those on the films.
         abnormal_probability, classification: how sure the model is that the case is abnormal, and what it calls it;
             None where it was not trained to say.
         box: where the frontal film was cropped: left, top, right, bottom as fractions of it; None without one.
@@ -88,7 +89,7 @@ class PairReport(Report):
     def to_text(self) -> str:
         """What the command prints: names, classification, note, report."""
         lines = [self.films, self.classification_words]
-        return "\n".join(lines + [self.note] * bool(self.note) + [self.text, ""])
+        return "\n".join(lines + [self.note] * bool(self.note) + self.note_lines + [self.text, ""])
 
     def to_json(self) -> dict:
         """Everything but pixels and maps."""
@@ -120,6 +121,9 @@ def report_pairs(
     *,
     masks: Iterable[str | os.PathLike] | None = None,
     batch_size: int = 4,
+    orient: str | None = None,
+    frame: int | None = None,
+    any_modality: bool = False,
 ) -> Iterator[PairReport | Failure]:
     """Report cases of a frontal and a lateral film, a batch at a time.
 
@@ -129,6 +133,7 @@ def report_pairs(
         pipe: from `loading.load`, with a model of two views.
         masks: a lung mask a pair, by which its frontal film is cropped; None asks the model's segmenter.
         batch_size: cases a pass.
+        orient, frame, any_modality: of all films, as in `read_film`.
 
     Returns:
         An iterator over a `PairReport` or `Failure` for each pair, in their order.
@@ -149,35 +154,40 @@ def report_pairs(
         found = f"one for {alone[0].name or 'no film'}, without a frontal film"
         raise InputError("masks", found, "lungs of frontal films", "give `frontal`, or leave out `masks`")
     source = source_of(pipe)
+    options = {"orient": orient, "frame": frame, "any_modality": any_modality}
 
-    def write(batch: list[tuple[tuple, dict]]) -> list[PairReport]:
-        cases = [case for _, case in batch]
+    def write(batch: list[tuple[tuple, tuple]]) -> list[PairReport]:
+        cases = [case for _, (case, _) in batch]
         records = pipe(cases, batch_size=len(cases), return_evidence=True, return_details=True)
         rows = zip(batch, records, strict=True)
         return [
-            _report(pair, case, written_of(record) | _details(record) | source)
-            for ((_, pair, _), case), (record,) in rows
+            _report(pair, case, written_of(record | {"notes": notes}) | _details(record) | source)
+            for ((_, pair, _), (case, notes)), (record,) in rows
         ]
 
     items = zip(count(1), pairs, masks)  # noqa: B905  (count has no end)
-    return in_batches(items, lambda item: item[1].name or f"pair {item[0]}", _read, write, batch_size)
+    return in_batches(
+        items, lambda item: item[1].name or f"pair {item[0]}", lambda item: _read(*item, options), write, batch_size
+    )
 
 
-def _read(item: tuple[int, Pair, Path | None]) -> dict:
-    """The case of the pair of a number, and its mask."""
-    number, pair, mask_path = item
+def _read(number: int, pair: Pair, mask_path: Path | None, options: dict) -> tuple[dict, list[str]]:
+    """The case of the pair of a number with its mask, and the notes on its films."""
     if not pair.name:
         found = "neither a frontal nor a lateral film"
         raise InputError(f"pair {number}", found, "one or both", "name a film or drop the pair")
-    case = read_pair(pair)
+    films = read_pair(pair, **options)
+    case = {view: film.pixels for view, film in films.items()}
+    notes = [f"{view} film: {note}" for view, film in films.items() for note in film.notes]
     if mask_path is None:
-        return case
+        return case, notes
+    refuse_mask(films["frontal"], mask_path.name)
     mask = read_mask(mask_path)
     (rows, columns), (height, width) = mask.shape, case["frontal"].shape[:2]
     if abs(columns * height / (rows * width) - 1) > OTHER_FIELD:
         expected = f"the proportions of {pair.frontal.name}, {width} x {height} px"
         raise InputError(mask_path.name, f"a mask of {columns} x {rows} px", expected, "give this film's mask")
-    return case | {"mask": mask}
+    return case | {"mask": mask}, notes
 
 
 def _details(record: dict) -> dict:

@@ -73,7 +73,7 @@ class Segmentation:
 
 
 def segment_films(
-    paths: Iterable[str | os.PathLike], segmenter: Segmenter, *, batch_size: int = 4
+    paths: Iterable[str | os.PathLike], segmenter: Segmenter, *, batch_size: int = 4, frame: int | None = None
 ) -> Iterator[Segmentation | Failure]:
     """Segment films one batch after the other.
 
@@ -81,6 +81,7 @@ def segment_films(
         paths: films; one that cannot be read becomes a `Failure`, and the others are done.
         segmenter: from `loading.load_segmenter`.
         batch_size: films a pass.
+        frame: which frame or page of films that hold several, counted from 0.
 
     Returns:
         An iterator over a `Segmentation` or `Failure` for each path, in their order.
@@ -90,7 +91,9 @@ def segment_films(
         logits = _logits([film for _, film in batch], segmenter)
         return [_segmentation(path, film, each) for (path, film), each in zip(batch, logits, strict=True)]
 
-    return in_batches(map(Path, paths), lambda path: path.name, read_image, write, batch_size)
+    return in_batches(
+        map(Path, paths), lambda path: path.name, lambda path: read_image(path, frame=frame), write, batch_size
+    )
 
 
 @torch.inference_mode()

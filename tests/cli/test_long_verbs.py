@@ -15,6 +15,7 @@ from PIL import Image
 
 from hf_medreport.evaluation.phantom import films as phantom_films
 from hf_medreport.files.interruption import Terminated
+from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference import segment as segmenting
 from hf_medreport.inference.tiles import cohort as tiling
 from hf_medreport.registry import system
@@ -132,7 +133,7 @@ def test_any_exception_is_the_failure_of_its_film_alone(capsys, films, model, tm
     monkeypatch.setattr(segmenting, "_logits", broken)
     code, _, err = run(capsys, "segment", *films, "--model", model, "--out", tmp_path / "out")
     assert code == 1
-    assert err == "view1_frontal.png: RuntimeError: a tensor of another shape\n2 done, 1 failed, 0 left\n"
+    assert err == f"view1_frontal.png: RuntimeError: a tensor of another shape ({FILE_IT})\n2 done, 1 failed, 0 left\n"
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ def test_a_case_that_fails_stops_an_evaluation_and_what_is_done_is_kept(capsys, 
     monkeypatch.setattr(phantom_films, "_write", after_a_batch(RuntimeError("a tensor of\nanother shape")))
     code, out, err = run(capsys, *evaluated, tmp_path / "out")
     assert (code, out) == (1, "") and err.splitlines()[-2:] == [
-        "cases 2 to 3: RuntimeError: a tensor of another shape",
+        f"cases 2 to 3: RuntimeError: a tensor of another shape ({FILE_IT})",
         "2 done, 0 failed, 2 left; --resume goes on",
     ]
     assert not (tmp_path / "out" / "scores.json").exists()

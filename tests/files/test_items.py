@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_medreport.files.items import item_ids, item_stems, numbered, why
+from hf_medreport.files.items import FILE_IT, item_ids, item_stems, numbered, why
 from hf_medreport.processing.input_error import InputError
 
 
@@ -29,7 +29,7 @@ def test_stems_are_made_from_ids_and_none_comes_twice():
             PermissionError(13, "Permission denied"),
             "a.png: found permission denied; expected a file that can be read; check it and its permissions",
         ),
-        (RuntimeError("out of\n  memory"), "a.png: RuntimeError: out of memory"),
+        (RuntimeError("out of\n  memory"), f"a.png: RuntimeError: out of memory ({FILE_IT})"),
     ],
 )
 def test_why_an_item_failed_is_one_line(error, line):

@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from hf_medreport import doctor
 from hf_medreport.hub.pipeline_index import components, generator_of, pipeline_class
@@ -126,6 +128,21 @@ def test_what_would_not_load_is_refused(folder, break_it, message):
     with pytest.raises(InputError) as error:
         check_folder(folder)
     assert str(error.value) == message
+
+
+def test_an_adapter_is_published_without_code(tmp_path):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    save_file(
+        {"unet.conv_out.lora_A.weight": np.zeros((2, 3), np.float32)}, folder / "pytorch_lora_weights.safetensors"
+    )
+    for name, content in (("base.json", "{}"), ("run.json", "{}"), ("README.md", CARD)):
+        (folder / name).write_text(content)
+    expected = ["README.md", "base.json", "pytorch_lora_weights.safetensors"]
+    assert check_folder(folder) == (expected, ["run.json"])
+    (folder / "README.md").unlink()
+    with pytest.raises(InputError, match="no README.md"):
+        check_folder(folder)
 
 
 class TestDoctor:

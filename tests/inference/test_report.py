@@ -13,6 +13,7 @@ from hf_medreport.inference.loading import load, model_revision
 from hf_medreport.inference.report import Failure, Report
 from hf_medreport.inference.report_films import report_films
 from hf_medreport.inference.report_folder import ReportFolder
+from hf_medreport.processing.film_reading import Film
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from tests.tiny import film_array, tiny_model, tiny_processor
@@ -44,7 +45,8 @@ def test_results_keep_the_order_whatever_the_batch(pipe, films, batch_size):
 
 def test_only_one_batch_is_in_memory(pipe, films, monkeypatch):
     read = []
-    monkeypatch.setattr(module, "read_image", lambda path: read.append(path) or film_array() / np.float32(255))
+    film = Film(film_array() / np.float32(255))
+    monkeypatch.setattr(module, "read_film", lambda path, **options: read.append(path) or film)
     results = report_films(films, pipe, batch_size=2)
     next(results)
     assert len(read) == 2

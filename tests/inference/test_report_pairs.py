@@ -77,7 +77,7 @@ def test_a_model_that_learned_no_classification_gives_none(pipe, films, monkeypa
 
 def test_only_one_batch_is_in_memory(pipe, films, monkeypatch):
     read, real = [], module.read_pair
-    monkeypatch.setattr(module, "read_pair", lambda pair: read.append(pair) or real(pair))
+    monkeypatch.setattr(module, "read_pair", lambda pair, **options: read.append(pair) or real(pair))
     results = report_pairs([(films[f"f{n}"], films[f"l{n}"]) for n in range(3)], pipe, batch_size=2)
     next(results)
     assert len(read) == 2

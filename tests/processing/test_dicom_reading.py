@@ -346,7 +346,7 @@ def test_a_compressed_frame_may_not_claim_another_size(tmp_path):
 @pytest.mark.parametrize(
     ("elements", "found"),
     [
-        ({"NumberOfFrames": 0}, "NumberOfFrames '0'"),
+        ({"NumberOfFrames": -1}, "NumberOfFrames '-1'"),
         ({"NumberOfFrames": 3}, "3 frames"),
         ({"HighBit": 12}, "HighBit 12 with 16 bits stored"),
         ({"BitsAllocated": 12}, "BitsAllocated 12"),

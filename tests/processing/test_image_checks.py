@@ -76,10 +76,10 @@ def test_sizes_at_the_limits_are_taken():
 
 def test_frames():
     assert [chosen_frame("a", None, 1), chosen_frame("a", 0, 3), chosen_frame("a", 2, 3)] == [0, 0, 2]
-    several = "a: found 3 frames; expected one image; choose one with frame=0 to frame=2"
+    several = "a: found 3 frames; expected one image; choose one with `frame` (0 to 2), or save it as a file of its own"
     assert refused(lambda: chosen_frame("a", None, 3)) == several
     for frame in (3, -1):
-        expected = f"a: found frame={frame}; expected a frame from 0 to 2; choose another frame"
+        expected = f"a: found frame {frame}; expected a frame from 0 to 2; choose another `frame`"
         assert refused(lambda frame=frame: chosen_frame("a", frame, 3)) == expected
 
 

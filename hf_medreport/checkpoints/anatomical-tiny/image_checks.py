@@ -74,10 +74,14 @@ def chosen_frame(name: str, frame: int | None, count: int) -> int:
     """The index of the frame to read, counted from 0; a file of several frames never picks one by itself."""
     if frame is None:
         if count > 1:
-            raise InputError(name, f"{count} frames", "one image", f"choose one with frame=0 to frame={count - 1}")
+            remedy = f"choose one with `frame` (0 to {count - 1}), or save it as a file of its own"
+            raise InputError(name, f"{count} frames", "one image", remedy)
         return 0
+    if isinstance(frame, bool) or not isinstance(frame, int):
+        raise InputError(name, f"frame {frame!r:.16}", f"a whole number from 0 to {count - 1}", "correct `frame`")
     if not 0 <= frame < count:
-        raise InputError(name, f"frame={frame}", f"a frame from 0 to {count - 1}", "choose another frame")
+        remedy = "choose another `frame`" if count > 1 else "leave out `frame`, or give this film in a call of its own"
+        raise InputError(name, f"frame {frame}", f"a frame from 0 to {count - 1}", remedy)
     return frame
 
 

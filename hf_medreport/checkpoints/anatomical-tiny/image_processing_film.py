@@ -1,18 +1,21 @@
 """Films -> pixel values: any readable picture, resized to a square and normalized for an encoder.
 
 The default is the transform of layer-wise anatomical attention: bicubic resize to a square without keeping the aspect
-ratio, three channels, ImageNet mean and standard deviation. Others keep the aspect ratio and pad or crop. Nothing is
-ever flipped: left and right are facts.
+ratio, three channels, ImageNet mean and standard deviation. Others keep the aspect ratio and pad or crop. Left and
+right are facts: nothing is flipped, but a DICOM film turned to the standard view where `orient="header"` asks for it.
 """
 
 import numpy as np
 from PIL import Image
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
+from transformers.utils import logging
 
-from .image_reading import read_image, read_mask
+from .film_reading import Film, read_film, refuse_mask
+from .image_reading import read_mask
 from .input_error import InputError
 
+logger = logging.get_logger(__name__)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 FITS = ("stretch", "pad", "crop")
@@ -37,6 +40,7 @@ class FilmImageProcessor(BaseImageProcessor):
     """
 
     model_input_names = ["pixel_values"]
+    _auto_class = "AutoImageProcessor"  # by which transformers sees that there is code to save
 
     def __init__(
         self,
@@ -59,31 +63,45 @@ class FilmImageProcessor(BaseImageProcessor):
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
 
-    def preprocess(self, images, masks=None, return_tensors=None) -> BatchFeature:
+    def preprocess(
+        self,
+        images,
+        masks=None,
+        return_tensors=None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
+    ) -> BatchFeature:
         """Read, resize and normalize.
 
         Args:
-            images: a film or a list of films; anything that `read_image` takes (path, PIL image, array).
+            images: a film or a list of films; anything that `read_film` takes (path, bytes, PIL image, array).
             masks: a lung-heart mask a film, or None; anything that `read_mask` takes.
+            orient, frame, any_modality: of all films, as in `read_film`. What a film's header gives to know is logged.
 
         Returns:
             `pixel_values` (batch, 3, size, size) float32 and, with masks, `anatomical_masks`
             (batch, 1, mask_size, mask_size) float32 in [0, 1].
 
         Raises:
-            InputError: a film or mask cannot be read, named by file or index.
+            InputError: a film or mask cannot be read, or is refused by its header, named by file or index.
         """
         images = images if isinstance(images, (list, tuple)) else [images]
-        data = {"pixel_values": [self._pixels(image) for image in images]}
+        films = [read_film(image, orient=orient, frame=frame, any_modality=any_modality) for image in images]
+        for note in dict.fromkeys(note for film in films for note in film.notes):
+            logger.warning(note)
+        data = {"pixel_values": [self._pixels(film) for film in films]}
         if masks is not None:
             masks = masks if isinstance(masks, (list, tuple)) else [masks]
+            for film in films:
+                refuse_mask(film, "masks")
             data["anatomical_masks"] = [
                 resized(self.square(read_mask(mask)), self.mask_size, Image.Resampling.BOX)[None] for mask in masks
             ]
         return BatchFeature(data={name: np.stack(arrays) for name, arrays in data.items()}, tensor_type=return_tensors)
 
-    def _pixels(self, image) -> np.ndarray:
-        film = read_image(image)
+    def _pixels(self, film: Film) -> np.ndarray:
+        film = film.pixels
         channels = [film] if film.ndim == 2 else list(np.moveaxis(film, -1, 0))
         resample = RESAMPLES[self.resample]
         resized_channels = [resized(self.square(one), self.size, resample).clip(0, 1) for one in channels]

@@ -12,13 +12,14 @@ from transformers import BatchFeature, ProcessorMixin
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
 from .report_tokens import ReportTokens
+from .saved_processor import SavedProcessor
 
 VIEWS = ("frontal", "lateral")
 CASE_KEYS = (*VIEWS, "images", "mask", "abnormal")
 UNKNOWN = -100  # a classification that is not known
 
 
-class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
+class CxrMultitaskProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Image processor and tokenizer of `CxrMultitaskForConditionalGeneration`.
 
     Films are only divided to [0, 1]: what the encoder wants beyond that, the model does, since the decoders reconstruct
@@ -38,6 +39,9 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
         text: str | list[str] | None = None,
         text_target: str | list[str] | None = None,
         max_length: int | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
         return_tensors: str = "pt",
         **kwargs,
     ) -> BatchFeature:
@@ -50,6 +54,7 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
             text: prompts to continue; padded on the left.
             text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
             max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
+            orient, frame, any_modality: of all films, as in `read_film`.
 
         Returns:
             `pixel_values` and `lateral_pixel_values` (batch, 3, size, size) in [0, 1], zeros where a view is missing;
@@ -58,7 +63,7 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
             `input_ids` and `attention_mask` (batch, prompt), of length 0 without a prompt.
 
         Raises:
-            InputError: a film cannot be read, a case is not one that this system takes, or counts differ.
+            InputError: a film cannot be read or is refused, a case is not one that this system takes, or counts differ.
         """
         data = {}
         if images is not None:
@@ -70,7 +75,7 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
                 count = 1 if isinstance(given, str) else len(given) if given is not None else len(cases)
                 if count != len(cases):
                     raise InputError(name, f"{count} for {len(cases)} cases", "one a case", "give as many as cases")
-            data = self._films(cases)
+            data = self._films(cases, {"orient": orient, "frame": frame, "any_modality": any_modality})
         if text_target is not None:
             data["labels"] = self.report_labels(text_target, max_length)
         elif text is not None or images is not None:
@@ -96,17 +101,18 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
             "reconstructions": {view: details[f"{view}_reconstruction"].float().cpu().numpy() for view in views},
         }
 
-    def _films(self, cases: list[dict]) -> dict[str, torch.Tensor]:
+    def _films(self, cases: list[dict], options: dict) -> dict[str, torch.Tensor]:
         size, mask_size = self.image_processor.size, self.image_processor.mask_size
         rows = {"pixel_values": [], "lateral_pixel_values": [], "anatomical_masks": []}
         for case in cases:
             for name, view in zip(rows, VIEWS, strict=False):
                 absent = np.zeros((3, size, size), np.float32)
-                rows[name].append(absent if case.get(view) is None else self._film(case[view])["pixel_values"][0])
+                film = case.get(view)
+                rows[name].append(absent if film is None else self._film(film, options)["pixel_values"][0])
             masked = case.get("frontal") is not None and case.get("mask") is not None
             absent = np.zeros((1, mask_size, mask_size), np.float32)  # an empty mask crops nothing
             rows["anatomical_masks"].append(
-                self._film(case["frontal"], case["mask"])["anatomical_masks"][0] if masked else absent
+                self._film(case["frontal"], options, case["mask"])["anatomical_masks"][0] if masked else absent
             )
         if not any(case.get("mask") is not None for case in cases):
             del rows["anatomical_masks"]
@@ -117,8 +123,8 @@ class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
             data["abnormal_labels"] = torch.tensor([UNKNOWN if v is None else int(v) for v in classifications])
         return data
 
-    def _film(self, film, mask=None) -> BatchFeature:
-        return self.image_processor([film], masks=None if mask is None else [mask])
+    def _film(self, film, options: dict, mask=None) -> BatchFeature:
+        return self.image_processor([film], masks=None if mask is None else [mask], **options)
 
 
 def checked_case(case) -> dict:

@@ -3,9 +3,9 @@
 The kind of a file is decided by its first bytes, never by its name. What happens to the values:
 
 - 8-bit pictures are divided by 255, 1-bit pictures become 0 and 1.
-- Gray pictures of more than 8 bits (16-bit PNG, 12/16/32-bit and float TIFF) are stretched from their own minimum to
-  their own maximum: these formats carry no display window. DICOM does; see `dicom_reading`. 16-bit color is read at
-  8 bits, which is what PIL gives.
+- Pictures of more than 8 bits (16-bit PNG, 12/16/32-bit and float TIFF) are stretched from their own minimum to their
+  own maximum, color over its channels together: these formats carry no display window, and films of 10 or 12 bits are
+  often saved in 16. DICOM has windows; see `dicom_reading`.
 - Transparent pixels are laid on black, the value of air and of padding on a film.
 - The orientation in EXIF is applied, as any viewer does. Nothing else turns or mirrors a picture.
 - Color stays color even where the three channels agree; CMYK and palettes become RGB.
@@ -14,6 +14,7 @@ The kind of a file is decided by its first bytes, never by its name. What happen
     tile = read_image("stack.tif", frame=2)  # the third page
 """
 
+import logging
 import os
 from collections.abc import Callable
 from typing import BinaryIO
@@ -21,11 +22,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ImageOps
 from PIL.Image import DecompressionBombError, Image
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL.JpegImagePlugin import jpeg_factory
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from .dicom_reading import looks_like_dicom, read_dicom
+from .deep_color import check_planes, deep_values, raw_mode
+from .dicom_reading import Display, looks_like_dicom, read_display
 from .image_checks import (
     MAX_PIXELS,
     check_contrast,
@@ -37,9 +39,12 @@ from .image_checks import (
     stretched,
 )
 from .input_error import InputError
+from .stream_header import stream_header
 
-# PIL's own classes instead of Image.open: that one guesses among 40 formats and has its own fixed limit on size.
-READERS = {"PNG": PngImageFile, "JPEG": JpegImageFile, "TIFF": TiffImageFile}
+logger = logging.getLogger(__name__)
+# PIL's own classes instead of Image.open: that one guesses among 40 formats and has its own fixed limit on size. That
+# of JPEG gives MPO, several pictures in one file, its own class.
+READERS = {"PNG": PngImageFile, "JPEG": jpeg_factory, "TIFF": TiffImageFile}
 MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -61,7 +66,7 @@ OTHER_MAGIC = {
 }
 END_OF_FILE = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
 EXPECTED = "PNG, JPEG, TIFF or DICOM"
-WHITE_IS_ZERO, PHOTOMETRIC_TAG = 0, 262
+WHITE_IS_ZERO, PHOTOMETRIC_TAG, ORIENTATION_TAG = 0, 262, 274
 
 
 def read_image(
@@ -88,8 +93,22 @@ def read_image(
         InputError: the source is missing, damaged, of another kind, too small or too large, blank, holds NaN or
             infinite values, or has several frames and none was chosen.
     """
-    name, values = _values(source, frame, max_pixels, name)
-    return checked_picture(name, _to_unit(name, values))
+    pixels, notes = read_with_notes(source, frame=frame, max_pixels=max_pixels, name=name)
+    for note in notes:
+        logger.warning("%s", note)
+    return pixels
+
+
+def read_with_notes(
+    source: str | os.PathLike | bytes | Image | np.ndarray,
+    *,
+    frame: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+) -> Display:
+    """The same as `read_image`, and what must be known of the picture, which that one logs."""
+    name, values, notes = _values(source, frame, max_pixels, name)
+    return Display(checked_picture(name, _to_unit(name, values)), notes)
 
 
 def read_pixels(
@@ -98,9 +117,18 @@ def read_pixels(
     frame: int | None = None,
     max_pixels: int = MAX_PIXELS,
     name: str | None = None,
+    at_least: int | None = None,
 ) -> np.ndarray:
-    """As `read_image`, but an opaque 8-bit picture stays uint8: a quarter of the memory, and quickly made smaller."""
-    name, values = _values(source, frame, max_pixels, name)
+    """As `read_image`, but an opaque 8-bit picture stays uint8: a quarter of the memory, and quickly made smaller.
+
+    Args:
+        source, frame, max_pixels, name: see `read_image`.
+        at_least: the picture may come smaller, its pixels averaged by whole factors, as long as no side gets shorter
+            than this many pixels. A JPEG is then decoded so, which is faster than decoding all of it.
+    """
+    name, values, notes = _values(source, frame, max_pixels, name, at_least)
+    for note in notes:
+        logger.warning_once(note)
     if values.dtype != np.uint8 or values.shape[2:] in ((2,), (4,)):
         return checked_picture(name, _to_unit(name, values))
     check_contrast(name, values)
@@ -119,7 +147,7 @@ def read_mask(
         float32 (height, width) in [0, 1]: the values divided by the largest one, so that 0/1 and 0/255 files give the
         same mask and an empty mask stays empty.
     """
-    name, mask = _values(source, None, max_pixels, name)
+    name, mask, _ = _values(source, None, max_pixels, name)
     if mask.ndim == 3 and (mask == mask[..., :1]).all():
         mask = mask[..., 0]  # a gray mask saved as RGB
     if mask.ndim == 3 or mask.min() < 0:
@@ -129,13 +157,17 @@ def read_mask(
     return mask / max(float(mask.max()), 1e-9)
 
 
-def _values(source: object, frame: int | None, max_pixels: int, name: str | None) -> tuple[str, np.ndarray]:
-    """The name and the pixels of any source, not yet scaled: (height, width) or (height, width, 2 to 4)."""
+def _values(
+    source: object, frame: int | None, max_pixels: int, name: str | None, at_least: int | None = None
+) -> tuple[str, np.ndarray, tuple[str, ...]]:
+    """The name, the pixels of any source, not yet scaled: (height, width) or (height, width, 2 to 4), and notes."""
     if isinstance(source, np.ndarray):
-        return name or "array", _array_values(name or "array", source, max_pixels)
+        return name or "array", _array_values(name or "array", source, max_pixels), ()
     if isinstance(source, Image):
         name = name or os.path.basename(getattr(source, "filename", "")) or "image"
-        return name, _guarded(name, "PIL image", None, lambda: _picture_values(name, source, frame, max_pixels))
+        if raw_mode(source):
+            return _values(_file_of(source), frame, max_pixels, name, at_least)
+        return name, *_guarded(name, "PIL image", None, lambda: _picture_values(name, source, None, frame, max_pixels))
     if not isinstance(source, (str, os.PathLike, bytes)):
         raise InputError(
             name or "image", f"a {type(source).__name__}", "a path, bytes, a PIL image or an array", "convert it"
@@ -145,11 +177,26 @@ def _values(source: object, frame: int | None, max_pixels: int, name: str | None
         head = handle.read(256)
         handle.seek(0)
         if looks_like_dicom(head):
-            return name, read_dicom(handle, frame=frame, max_pixels=max_pixels, name=name)
+            return name, *read_display(handle, frame=frame, max_pixels=max_pixels, name=name)
         kind = _kind(name, head)
-        return name, _guarded(
-            name, kind, handle, lambda: _picture_values(name, READERS[kind](handle), frame, max_pixels)
-        )
+
+        def opened() -> Image:
+            handle.seek(0)
+            return READERS[kind](handle)
+
+        def decoded() -> tuple:
+            return _picture_values(name, opened(), opened, frame, max_pixels, at_least)
+
+        return name, *_guarded(name, kind, handle, decoded)
+
+
+def _file_of(picture: Image) -> bytes:
+    """The file of a PIL image that is not decoded yet, which is left as it is."""
+    place = picture.fp.tell()
+    picture.fp.seek(0)
+    data = picture.fp.read()
+    picture.fp.seek(place)
+    return data
 
 
 def _kind(name: str, head: bytes) -> str:
@@ -164,7 +211,7 @@ def _kind(name: str, head: bytes) -> str:
     raise InputError(name, found, EXPECTED, "give the image itself or convert it to PNG")
 
 
-def _guarded(name: str, kind: str, handle: BinaryIO | None, decode: Callable[[], np.ndarray]) -> np.ndarray:
+def _guarded(name: str, kind: str, handle: BinaryIO | None, decode: Callable[[], tuple]) -> tuple:
     """Run a decoder. PIL reports bad bytes by a dozen exception types, so all of them become one InputError."""
     try:
         return decode()
@@ -175,10 +222,22 @@ def _guarded(name: str, kind: str, handle: BinaryIO | None, decode: Callable[[],
             name, "more pixels than PIL allows", "a smaller image", "raise PIL.Image.MAX_IMAGE_PIXELS too"
         ) from None
     except Exception as error:
+        _check_jpeg(name, kind, handle)
         state = "damaged or unsupported" if kind == "TIFF" else "damaged"
         if "truncated" in str(error).lower() or (handle and _lacks_its_end(handle, kind)):
             state = "truncated"
         raise InputError(name, f"a {state} {kind}", "a complete image", "copy or export the file again") from error
+
+
+def _check_jpeg(name: str, kind: str, handle: BinaryIO | None) -> None:
+    """Refuse a JPEG of a kind that PIL does not decode by what it is, not as a damaged one."""
+    if kind != "JPEG":
+        return
+    handle.seek(0)
+    header = stream_header(handle.read())
+    if header is not None and (header.kind, header.bits, header.coding) != ("JPEG", 8, ""):
+        found = " ".join(filter(None, (f"a {header.coding}".strip(), header.kind, f"of {header.bits} bits a sample")))
+        raise InputError(name, found, "a JPEG of 8 bits", "save it as a 16-bit PNG or as DICOM")
 
 
 def _lacks_its_end(handle: BinaryIO, kind: str) -> bool:
@@ -189,27 +248,55 @@ def _lacks_its_end(handle: BinaryIO, kind: str) -> bool:
     return END_OF_FILE[kind] not in handle.read()
 
 
-def _picture_values(name: str, picture: Image, frame: int | None, max_pixels: int) -> np.ndarray:
-    """The pixels of a PIL image, upright: bool, uint8, or (more than 8 bits) float32 in [0, 1]."""
+def _picture_values(
+    name: str,
+    picture: Image,
+    again: Callable[[], Image] | None,
+    frame: int | None,
+    max_pixels: int,
+    at_least: int | None = None,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The pixels of a PIL image, upright: bool, uint8, or (more than 8 bits) float32 in [0, 1]; and notes.
+
+    `again` opens it once more; None of a picture that the caller holds.
+    """
     frame = chosen_frame(name, frame, getattr(picture, "n_frames", 1))
-    if frame != getattr(picture, "tell", int)():
-        picture.seek(frame)
+    _go_to(picture, frame)
     check_size(name, picture.height, picture.width, max_pixels)
+    check_planes(name, picture)
+    if raw_mode(picture):  # so from a file
+
+        def at_frame() -> Image:
+            other = again()
+            _go_to(other, frame)
+            return other
+
+        return deep_values(picture, at_frame)
+    if at_least is not None:
+        picture.draft(None, (at_least, at_least))  # of a JPEG; nothing happens to others
     # PIL inverts white-is-zero TIFFs of 1 and 8 bits, but not deeper ones.
     inverted = getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO
-    picture = ImageOps.exif_transpose(picture)
+    picture.load()  # a PNG may say behind its pixels how it lies
+    if picture.getexif().get(ORIENTATION_TAG, 1) != 1:  # else exif_transpose would copy it
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
         check_finite(name, values)
         deep = stretched(values)
-        return 1 - deep if inverted and values.min() < values.max() else deep
+        return 1 - deep if inverted and values.min() < values.max() else deep, ()
     if picture.mode in ("P", "PA", "RGBa", "La") or "transparency" in picture.info:
         gray = picture.mode in ("1", "L", "La")
         transparent = picture.mode != "P" or "transparency" in picture.info
-        return np.asarray(picture.convert("LA" if gray else "RGBA" if transparent else "RGB"))
+        return np.asarray(picture.convert("LA" if gray else "RGBA" if transparent else "RGB")), ()
     if picture.mode not in ("1", "L", "LA", "RGB", "RGBA"):
         picture = picture.convert("RGB")
-    return np.asarray(picture)
+    factor = 1 if at_least is None or picture.mode not in ("L", "RGB") else min(picture.size) // at_least
+    return np.asarray(picture.reduce(factor) if factor > 1 else picture), ()
+
+
+def _go_to(picture: Image, frame: int) -> None:
+    if frame != getattr(picture, "tell", int)():
+        picture.seek(frame)
 
 
 def _array_values(name: str, array: np.ndarray, max_pixels: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from transformers import BatchFeature, ProcessorMixin
 
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
+from .saved_processor import SavedProcessor
 
 # Mean and deviation: RadScribe's, of its films; torchxrayvision's networks were trained on values from -1,024 to 1,024.
 RADSCRIBE_SCALE = ((0.492, 0.493, 0.494), (0.293, 0.293, 0.293))
@@ -32,7 +33,7 @@ def scale_of(image_encoder: str) -> tuple:
     return XRAYVISION_SCALE if image_encoder == "resnet101" else RADSCRIBE_SCALE
 
 
-class MedViLLProcessor(ProcessorMixin):
+class MedViLLProcessor(SavedProcessor, ProcessorMixin):
     """Image processor and BERT tokenizer of `MedViLLModel`.
 
     Args:
@@ -52,13 +53,21 @@ class MedViLLProcessor(ProcessorMixin):
         return ["pixel_values", "input_ids", "attention_mask"]
 
     def __call__(
-        self, images=None, text: str | list[str] | None = None, return_tensors: str = "pt", **kwargs
+        self,
+        images=None,
+        text: str | list[str] | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
+        return_tensors: str = "pt",
+        **kwargs,
     ) -> BatchFeature:
         """Model inputs of films, texts or both.
 
         Args:
             images: a film or a list of films.
             text: a text, or one a film.
+            orient, frame, any_modality: of all films, as in `read_film`.
 
         Returns:
             `pixel_values` (batch, 3, size, size); `input_ids` and `attention_mask` (batch, max_text_tokens + 1):
@@ -70,7 +79,8 @@ class MedViLLProcessor(ProcessorMixin):
         data = {}
         if images is not None:
             images = images if isinstance(images, (list, tuple)) else [images]
-            data.update(self.image_processor(images, return_tensors="pt"))
+            options = {"orient": orient, "frame": frame, "any_modality": any_modality}
+            data.update(self.image_processor(images, return_tensors="pt", **options))
         if text is not None:
             texts = [text] if isinstance(text, str) else list(text)
             if images is not None and len(texts) != len(images):

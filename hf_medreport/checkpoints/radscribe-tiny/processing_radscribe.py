@@ -13,12 +13,13 @@ from .input_error import InputError
 from .label_text import LABELS, label_text, read_labels
 from .processing_medvill import bert_text
 from .report_tokens import ReportTokens
+from .saved_processor import SavedProcessor
 
 CASE_KEYS = ("frontal", "lateral", "images", "labels")
 UNKNOWN = -100  # a label that is not known
 
 
-class RadScribeProcessor(ReportTokens, ProcessorMixin):
+class RadScribeProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Image processor and tokenizers of `RadScribeForConditionalGeneration`.
 
     Args:
@@ -54,6 +55,9 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
         text_target: str | list[str] | None = None,
         label_target: list | None = None,
         max_length: int | None = None,
+        orient: str | None = None,
+        frame: int | None = None,
+        any_modality: bool = False,
         return_tensors: str = "pt",
         **kwargs,
     ) -> BatchFeature:
@@ -67,6 +71,7 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
             text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
             label_target: labels to learn, a list of names (or None, not known) a case.
             max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
+            orient, frame, any_modality: of all films, as in `read_film`.
 
         Returns:
             `pixel_values` (batch, 3, size, size); `label_ids` and `label_mask` (batch, max_text_tokens + 1) where cases
@@ -87,7 +92,8 @@ class RadScribeProcessor(ReportTokens, ProcessorMixin):
                 count = 1 if isinstance(given, str) else len(given) if given is not None else len(cases)
                 if count != len(cases):
                     raise InputError(name, f"{count} for {len(cases)} films", "one a film", "give as many as films")
-            data.update(self.image_processor([case["frontal"] for case in cases], return_tensors="pt"))
+            options = {"orient": orient, "frame": frame, "any_modality": any_modality}
+            data.update(self.image_processor([case["frontal"] for case in cases], return_tensors="pt", **options))
             given = [case["labels"] for case in cases]
             if any(labels is not None for labels in given):
                 if any(labels is None for labels in given):

@@ -29,6 +29,7 @@ class RadScribeReports(ArchivedReports):
         img_root: what `img` has before the name of a member; a member that is there under the whole `img` is taken.
         on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
             `skipped`.
+        film_options: as in `ArchivedReports`.
 
     Raises:
         InputError: no such table or archive, a damaged archive, no usable row, or bad rows with `on_bad="raise"`.
@@ -40,11 +41,12 @@ class RadScribeReports(ArchivedReports):
         archive: str | os.PathLike | Iterable[str | os.PathLike],
         img_root: str = IMG_ROOT,
         on_bad: str = "raise",
+        **film_options,
     ):
         path = Path(jsonl)
         if not os.path.isfile(path):
             raise InputError(path.name, "no such file", "a .jsonl table", "check the path")
-        super().__init__(path, _rows(path, open_films(archive), img_root), on_bad)
+        super().__init__(path, _rows(path, open_films(archive), img_root), on_bad, **film_options)
 
 
 def _rows(path: Path, films: Films, img_root: str) -> Iterator[ArchivedReport | InputError]:

@@ -33,17 +33,18 @@ class WebDatasetReports(ArchivedReports):
         shards: a .tar or .tar.gz, a pattern (`train-{000..003}.tar`), or a list of them.
         on_bad: `"raise"` stops at bad samples and shards and names the first; `"skip"` leaves them out and keeps
             their messages in `skipped`.
+        film_options: as in `ArchivedReports`.
 
     Raises:
         InputError: no usable sample, or bad ones with `on_bad="raise"`.
     """
 
-    def __init__(self, shards: str | os.PathLike | Iterable[str | os.PathLike], on_bad: str = "raise"):
+    def __init__(self, shards: str | os.PathLike | Iterable[str | os.PathLike], on_bad: str = "raise", **film_options):
         one = isinstance(shards, (str, os.PathLike))
         paths = shard_paths(shards) if one else [Path(path) for path in shards]
         if not paths:
             raise InputError("shards", "an empty list", "at least one .tar", "name the shards")
-        super().__init__(Path(shards) if one else paths[0], _rows(paths), on_bad)
+        super().__init__(Path(shards) if one else paths[0], _rows(paths), on_bad, **film_options)
 
 
 def _rows(paths: list[Path]) -> Iterator[ArchivedReport | InputError]:

@@ -2,7 +2,7 @@
 
 The order is that of (seed, epoch) alone. Row after row of it goes to the processes in turns, and of a process's share
 one batch after the other to its workers, so that a run sees the same batches with any number of workers, and the same
-rows together with any number of processes. A process or worker reads all rows, which costs a microsecond each, and only
+rows together with any number of processes. A process or worker reads all rows, which costs microseconds each, and only
 the pictures of its own.
 
     stream = PictureStream(table, seed=0, batch_size=8)
@@ -40,7 +40,7 @@ class PictureStream(IterableDataset):
         epochs: how many there are in all; None goes on for ever. At the end of all, processes whose share is a row
             shorter give None in its place, so that all give as many batches.
         buffer: rows that are shuffled at a time; 1 keeps the table's order. A table sorted by modality wants one as
-            large as the table.
+            large as the table; one whose pictures lie in it holds as many of them, still compressed.
         reword: (prompt, modality, source of chance) -> the prompt as it is learned from in this epoch.
 
     Raises:

@@ -63,7 +63,6 @@ class PictureTable:
             relative to `base` and inside it), or the `{"bytes", "path"}` that `datasets` stores.
         size: side of the square pictures in pixels.
         fit: see `fitted`: "pad" or "crop".
-        columns: role ("path", "text", "modality") -> its column, where that has another name than those in `COLUMNS`.
         base: the folder of the pictures; by default the table's.
         modality: a modality as the table has it -> its name; raises InputError of one that is unknown. By default
             names are taken as they are.
@@ -85,15 +84,11 @@ class PictureTable:
         *,
         size: int = 256,
         fit: str = "pad",
-        columns: dict[str, str] | None = None,
         base: str | os.PathLike | None = None,
         modality: Callable[[str], str] = str,
     ):
         check_fit(size, fit)
         self.path, self.size, self.fit, self.modality = Path(path), size, fit, modality
-        self.columns = dict(columns or {})
-        if unknown := sorted(set(self.columns) - set(COLUMNS)):
-            raise InputError("columns", f"'{unknown[0]}'", f"one of {', '.join(COLUMNS)}", "name a role")
         self.base = (self.path.parent if base is None else Path(base)).resolve()
         self.problems, self.mended, self.first_problems, self._count = 0, 0, [], 0
         self._look_through()
@@ -117,7 +112,7 @@ class PictureTable:
         """
         source, prompt, modality = self._checked(row)
         name = row.where if isinstance(source, bytes) else f"{row.where} ({_shown(source)})"
-        square = torch.from_numpy(fitted(read_pixels(source, name=name), self.size, self.fit))
+        square = torch.from_numpy(fitted(read_pixels(source, name=name, at_least=self.size), self.size, self.fit))
         pixel_values = square.expand(3, -1, -1)
         return {"pixel_values": pixel_values, "prompt": prompt, "modality": modality, "row": row.number}
 
@@ -142,7 +137,7 @@ class PictureTable:
                 known = bool(self._needed(self.path.name, tuple(cells)))  # of the table as a whole
             try:
                 source, _, _ = self._checked(Row(number, where, cells))
-                if isinstance(source, Path) and not source.is_file():
+                if isinstance(source, Path) and not os.path.isfile(source):
                     found = "a folder, device or pipe" if source.exists() else f"no file {_shown(source)}"
                     raise InputError(where, found, "an existing picture", "correct the path")
             except InputError as error:
@@ -160,7 +155,7 @@ class PictureTable:
     def _joined(self, header: list[str], values: list[str]) -> list[str]:
         """The fields of a row, those in the middle joined where commas in its description made several of it."""
         extra = len(values) - len(header)
-        if extra <= 0 or (text := self._roles(tuple(header)).get("text")) is None:
+        if extra <= 0 or (text := _roles(self.path.name, tuple(header)).get("text")) is None:
             return values
         first = header.index(text)
         return [*values[:first], ",".join(values[first : first + extra + 1]), *values[first + extra + 1 :]]
@@ -189,33 +184,25 @@ class PictureTable:
 
     def _needed(self, where: str, header: tuple[str, ...]) -> dict[str, str]:
         """The columns by their roles, where there are both that must be."""
-        roles = self._roles(header)
+        roles = _roles(self.path.name, header)
         for role in ("path", "text"):
             if role not in roles:
                 found = f"columns {', '.join(header[:8])}"
-                raise InputError(where, found, f"a column '{role}'", f"name it: `columns` {{'{role}': ...}}")
+                raise InputError(where, found, f"a column '{role}'", f"give the column of each {role} that name")
         return roles
-
-    def _roles(self, header: tuple[str, ...]) -> dict[str, str]:
-        return _roles(self.path.name, header, tuple(sorted(self.columns.items())))
 
 
 @lru_cache(maxsize=64)  # rows of one table have one header
-def _roles(name: str, header: tuple[str, ...], given: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def _roles(name: str, header: tuple[str, ...]) -> dict[str, str]:
     """role -> column, of the roles that a header has."""
-    roles = dict(given)
-    for role, column in given:
-        if column not in header:
-            found = f"columns {', '.join(header[:8])}"
-            raise InputError(name, found, f"a column '{column}'", f"correct `columns` {{'{role}': ...}}")
+    roles = {}
     for role, names in COLUMNS.items():
         fits = [column for column in header if column.strip().lower().replace(" ", "_").replace("-", "_") in names]
-        if role in roles or not fits:
-            continue
         if len(fits) > 1:
             found = f"columns {', '.join(repr(column) for column in fits)}"
-            raise InputError(name, found, f"one column for the {role}", f"choose one: `columns` {{'{role}': ...}}")
-        roles[role] = fits[0]
+            raise InputError(name, found, f"one column for the {role}", "give the others another name")
+        if fits:
+            roles[role] = fits[0]
     return roles
 
 

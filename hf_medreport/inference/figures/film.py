@@ -22,13 +22,13 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         facts: for a phantom film, (`"correct"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
 
     Returns:
-        A figure: the labels that the model was given, where it is given any; the film, the film with the prior, and one
-        panel a sentence with its evidence laid over the film.
+        A figure: the labels that the model was given, where it is given any, and the notes; the film, the film with
+        the prior, and one panel a sentence with its evidence laid over the film.
     """
     panels = [("film", None)] + ([("anatomical prior", None)] if report.prior is not None else [])
     panels += [(sentence.text, sentence) for sentence in report.sentences]
     rows = -(-len(panels) // COLUMNS)
-    footer, labels = footer_inches(facts), textwrap.wrap(report.label_words, LABEL_LETTERS)
+    footer, labels = footer_inches(facts), wrapped([report.label_words, *report.note_lines])
     header = HEADER + LABEL_LINE * len(labels)
     figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + TITLE) + footer + header), dpi=110, layout="none")
     FigureCanvasAgg(figure)
@@ -52,6 +52,11 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         write_title(axes, title, "" if sentence is None else f"  [{sentence.mean_logprob:.2f}]")
     write_footer(figure, report, facts)
     return figure
+
+
+def wrapped(lines: list[str]) -> list[str]:
+    """Lines of a header, each as many as it has room for."""
+    return [part for line in lines for part in textwrap.wrap(line, LABEL_LETTERS)]
 
 
 def gray(film: np.ndarray) -> np.ndarray:

@@ -7,18 +7,21 @@ from matplotlib.patches import Rectangle
 
 from hf_medreport.inference.figures.film import (
     COLUMNS,
+    LABEL_LINE,
     PANEL,
     TITLE,
     add_panel,
     footer_inches,
     gray,
     lay_over,
+    wrapped,
     write_footer,
     write_title,
 )
 from hf_medreport.inference.read_pairs import VIEWS
 
 HEADER, NOTE = 0.55, 0.3  # inches
+NOTE_COLOR = "#b26a00"
 COLORS = {"abnormal": "#b3261e", "normal": "#1a7f37", None: "#555555"}
 SMALLEST_SCALE = 0.05  # of the colors of a difference: a perfect reconstruction is not blown up to noise
 
@@ -37,17 +40,19 @@ def pair_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     row = PANEL + TITLE
     views, wide = len(report.views), COLUMNS // len(report.views)  # sentences a row
     heights = [row if view in report.views else NOTE for view in VIEWS]
-    total = HEADER + sum(heights) + -(-len(report.sentences) // wide) * row + footer_inches(facts)
+    notes = wrapped(report.note_lines)
+    header = HEADER + LABEL_LINE * len(notes)
+    total = header + sum(heights) + -(-len(report.sentences) // wide) * row + footer_inches(facts)
     figure = Figure(figsize=(COLUMNS * PANEL, total), dpi=110, layout="none")
     FigureCanvasAgg(figure)
-    _write_header(figure, report)
-    top, scale = HEADER, _difference_scale(report)
+    _write_header(figure, report, notes)
+    top, scale = header, _difference_scale(report)
     for view, height in zip(VIEWS, heights, strict=True):
         if view in report.views:
             _draw_view(figure, report, view, top, scale)
         else:
             place = (0.01, 1 - (top + 0.6 * height) / total)
-            figure.text(*place, report.note, fontsize=8.5, color="#b26a00", va="center")
+            figure.text(*place, report.note, fontsize=8.5, color=NOTE_COLOR, va="center")
         top += height
     for index, sentence in enumerate(report.sentences):
         down, across = divmod(index, wide)
@@ -56,13 +61,15 @@ def pair_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     return figure
 
 
-def _write_header(figure: Figure, report) -> None:
-    """Names in one line, the classification in the next."""
+def _write_header(figure: Figure, report, notes: list[str]) -> None:
+    """Names in one line, the classification in the next, then the notes."""
     height = figure.get_figheight()
     place = {"ha": "left", "va": "top", "parse_math": False}  # a dollar sign in a name opens no formula
     figure.suptitle(f"{report.films} \N{MIDDLE DOT} {report.model}", x=0.01, y=1 - 0.1 / height, fontsize=10, **place)
     words, color = report.classification_words, COLORS[report.classification]
     figure.text(0.01, 1 - 0.33 / height, words, fontsize=9.5, color=color, weight="bold", **place)
+    if notes:
+        figure.text(0.01, 1 - HEADER / height, "\n".join(notes), fontsize=8.5, color=NOTE_COLOR, **place)
 
 
 def _draw_view(figure: Figure, report, view: str, top: float, scale: float) -> None:

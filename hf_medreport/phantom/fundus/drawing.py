@@ -73,10 +73,12 @@ def _draw_spots(canvas: Canvas, fact, disc, nose: int) -> None:
     grades = fact.row.grades
     left = numbers[grades.index(fact.grade)] if grades else numbers[0]
     x, y = -nose * (0.15 if height else 0.06), height * HALF.get(fact.zone, 0)
+    spots = np.zeros_like(canvas.x)
     while left:
         place = x + rng.uniform(-across, across), y + rng.uniform(-down, down)
         if np.hypot(place[0] - disc[0], place[1] - disc[1]) < 0.28:
             continue
         spot = canvas.inside(*place, *(radius * rng.uniform(0.75, 1.3, 2)))
-        canvas.paint(soft(spot, blur or canvas.pixel), color, mask=True)
+        spots = np.maximum(spots, soft(spot, blur or canvas.pixel))
         left -= 1
+    canvas.paint(spots, color, mask=True)

@@ -9,6 +9,7 @@ from hf_medreport.phantom.picture.canvas import Canvas, Picture, bump, chance, c
 __all__ = ["draw_oct"]
 
 FLUID = 0.04
+PIGMENT = 0.035  # half the thickness of the pigment epithelium
 NOSE = {"right": 1, "left": -1}  # where it is on the picture
 DRUSEN = {"mild": (2, 0.07), "moderate": (4, 0.10), "severe": (7, 0.13)}  # how many, how high
 SWELLING = {"mild": (2, 0.05), "moderate": (5, 0.14), "severe": (10, 0.25)}  # cysts, how much thicker
@@ -105,7 +106,7 @@ def _draw_finding(canvas: Canvas, fact, retina: Retina, inside: np.ndarray) -> N
                 cyst = canvas.inside(*place, rng.uniform(0.06, 0.11), rng.uniform(0.045, 0.08))
                 canvas.paint(soft(cyst, edge) * inside, FLUID, mask=True)
         case "subretinal fluid":
-            canvas.paint(soft(y - retina.bottom, edge) * soft(retina.pigment - y, edge), FLUID, mask=True)
+            canvas.paint(soft(y - retina.bottom, edge) * soft(retina.pigment - PIGMENT - y, edge), FLUID, mask=True)
         case "epiretinal membrane":
             canvas.paint(bump(y - retina.top + 0.015, 0.028), 0.95, mask=True)
         case "macular hole":
@@ -119,4 +120,4 @@ def _draw_below(canvas: Canvas, retina: Retina) -> None:
     deep = canvas.y - retina.floor
     choroid = 0.42 * np.exp(-np.clip(deep, 0, 2) / 0.22) * (0.85 + 0.25 * canvas.clouds("choroid", 24))
     canvas.paint(soft(deep - 0.03, canvas.pixel), choroid)
-    canvas.paint(bump(canvas.y - retina.pigment, 0.035), 0.95)
+    canvas.paint(bump(canvas.y - retina.pigment, PIGMENT), 0.95)

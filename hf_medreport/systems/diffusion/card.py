@@ -15,7 +15,7 @@ from hf_medreport.processing.input_error import InputError
 
 __all__ = ["write_generator_card"]
 
-RUN = "run.json"
+RUN, SCRATCH = "run.json", "random weights"  # what a run says that began without a base
 LINES = 10  # of the table of losses
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 # A row of the card -> where `evaluate images` has it among its scores of all pictures.
@@ -35,7 +35,7 @@ def write_generator_card(
     folder: str | Path,
     *,
     model_name: str | None = None,
-    license: str = "apache-2.0",
+    license: str | None = None,
     evaluation: dict | None = None,
     evaluated_by: str = "hf-medreport evaluate images",
 ) -> Path:
@@ -44,7 +44,8 @@ def write_generator_card(
     Args:
         folder: of the generator, as its recipe saved it.
         model_name: the repository id it is to be published under; default: the run's own name.
-        license: the Hub's short name of the license of the weights. Of a fine-tuned model it is its base's.
+        license: the Hub's short name of the license of the weights; default: apache-2.0 of weights that began at
+            random, `other` of those that began as a base's, whose license holds for them.
         evaluation: what `evaluate phantom --json` or `evaluate images --json` printed of its pictures.
         evaluated_by: the command that printed it.
 
@@ -63,7 +64,8 @@ def write_generator_card(
             f"{folder.name}/{RUN}", f"no '{missing[0]}'", "the record of a run", "train the generator again"
         )
     name = model_name or run.get("model_name") or folder.resolve().name
-    base = str(run["base"])
+    base, facts = str(run["base"]), _facts(run)
+    license = license or ("apache-2.0" if base == SCRATCH else "other")
     card = ModelCard.from_template(
         ModelCardData(
             license=license,
@@ -74,12 +76,13 @@ def write_generator_card(
             tags=["medical-imaging", "text-to-image", "synthetic", "hf-medreport", "custom_code"],
         ),
         template_str=files("hf_medreport.model_cards").joinpath("generator.md").read_text(encoding="utf-8"),
+        adapter=facts["adapter of rank"] is not None,
         base=_shown(base),
         command=run["command"],
         data=run["data"],
         evaluated_by=evaluated_by,
         features=_features(evaluation or {}),
-        facts={name: value for name, value in _facts(run).items() if value not in (None, "")},
+        facts={name: value for name, value in facts.items() if value not in (None, "")},
         figures=_figures(evaluation or {}),
         license=license,
         losses=_losses(run.get("history", [])),

@@ -65,8 +65,8 @@ def _kind(line: object) -> str:
 
 
 def _key(name: str) -> str:
-    """A name as it is compared: case, blanks, hyphens and underscores make no difference."""
-    return re.sub(r"[\s_-]+", "", str(name).casefold())
+    """A name as it is compared, here and by the conditioner: its letters and numbers, in no case."""
+    return "".join(letter for letter in str(name).casefold() if letter.isalnum())
 
 
 class Modalities:

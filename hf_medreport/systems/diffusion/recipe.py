@@ -26,6 +26,7 @@ from hf_medreport.modeling.medical_pipeline import MedicalImagePipeline
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import weights_revision
+from hf_medreport.systems.diffusion.card import write_generator_card
 from hf_medreport.systems.diffusion.modalities import Modalities, read_modalities
 from hf_medreport.systems.diffusion.prompts import PromptAugmentation
 from hf_medreport.systems.diffusion.training.adapters import add_adapter, load_adapter, merged_unet, save_adapter
@@ -43,10 +44,23 @@ from hf_medreport.systems.diffusion.training.settings import (
 from hf_medreport.systems.diffusion.training.trainer import DiffusionTrainer, Watching, accelerator_of
 from hf_medreport.systems.diffusion.training.watching import Sampling, Validation, good_items
 from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.changed_settings import check_inputs
 from hf_medreport.training.precision import lay_out
-from hf_medreport.training.recipe import PACKAGES, RunArguments, remove_older_run, resume_point, write_manifest
+from hf_medreport.training.recipe import (
+    MANIFEST,
+    PACKAGES,
+    RunArguments,
+    manifest_of,
+    remove_older_run,
+    resume_point,
+    step_of,
+    write_manifest,
+)
 
 RUN = "run.json"  # in the final folder: what the run was and how its losses went
+PLACES = ("output_dir", "drawn", "image_root", "resume", "resume_from_checkpoint", "overwrite")
+PLACES += ("allow_changed_settings",)
+NAMED = ("base", "adapter", "vae", "train_data", "validation_data", "modalities")
 SAMPLER = "dpm"  # by which a new model samples until another is chosen
 SAMPLES = 8  # pictures of a grid where no prompts are named
 
@@ -71,7 +85,10 @@ def train(config: str | None, flags: list[str]) -> dict:
     if accelerator.is_main_process:
         if arguments.overwrite:
             remove_older_run(arguments)
-        write_manifest(asked, len(tables.training(stages[0].resolution)), tables.inputs)
+        manifest = manifest_of(asked, len(tables.training(stages[0].resolution)), tables.inputs)
+        if point is not None:
+            check_inputs(asked, point.parent / MANIFEST, manifest["inputs"])
+        write_manifest(asked, manifest, None if point is None else step_of(point))
     accelerator.wait_for_everyone()
     trainer.train(point, asked.output)
     folder = asked.output / arguments.model_name
@@ -88,6 +105,7 @@ class Tables:
         self.data, self.accelerator, self.known = asked.data, accelerator, {}
         self.modalities = read_modalities(self.data.modalities)
         self.folder = Path(self.data.drawn or asked.output / "drawn")
+        self.named = Modalities(self.modalities).named
         self.reword = PromptAugmentation() if self.data.augment_prompts else None
 
     @property
@@ -114,8 +132,8 @@ class Tables:
                 corpus = ChestCorpus(cases, self.data.phantom_seed, resolution, split)
                 with self.accelerator.main_process_first():
                     path = draw_described(self.folder / f"{split}-{resolution}", corpus)
-            named = Modalities(self.modalities).named
-            table = PictureTable(path, size=resolution, fit=self.data.fit, base=self.data.image_root, modality=named)
+            options = {"size": resolution, "fit": self.data.fit, "base": self.data.image_root}
+            table = PictureTable(path, **options, modality=self.named)
             for problem in table.first_problems:
                 logger.warning("%s", problem)
             self.known[split, resolution] = table
@@ -129,13 +147,14 @@ def build(asked: RunArguments, tables: Tables, stages: list[Stage]) -> tuple[Med
     if model.base:
         pipe = from_base(model, tables.modalities)
     else:
+        check_sides(stages, model.codec.get("patch_size", 4) if model.codec else 1)
         table = tables.training(first)
         pictures = (item["pixel_values"] for item in islice(good_items(table), model.codec_pictures))
         pipe = from_sizes(model, tables.modalities, table.texts(), pictures, first, arguments.seed)
-    for stage in stages:
-        if stage.resolution % pipe.vae_scale_factor:
-            expected = f"a multiple of {pipe.vae_scale_factor}, as the codec has patches"
-            raise InputError("resolution", f"{stage.resolution}", expected, "choose another")
+    check_sides(stages, pipe.vae_scale_factor)
+    if not pipe.text_encoder.config.modalities:
+        logger.warning("the base reads no modality: that column of the table is not used")
+        tables.named = no_modality
     learns = {"auto": isinstance(model.text_encoder, dict)}.get(model.train_text_encoder, model.train_text_encoder)
     freeze(pipe, str(learns).lower() == "true", bool(model.lora_rank))
     revision = weights_revision(pipe.unet) if model.lora_rank else ""
@@ -152,6 +171,18 @@ def build(asked: RunArguments, tables: Tables, stages: list[Stage]) -> tuple[Med
     lay_out(pipe.unet, arguments.bf16, arguments.fp16)
     pipe.set_progress_bar_config(disable=True)
     return pipe, revision
+
+
+def no_modality(name: str) -> None:
+    """What a base that reads none makes of a modality; named, so that workers can be given it."""
+
+
+def check_sides(stages: list[Stage], factor: int) -> None:
+    """Refuse pictures of which the codec's patches are no whole number."""
+    for stage in stages:
+        if stage.resolution % factor:
+            expected = f"a multiple of {factor}, as the codec has patches"
+            raise InputError("resolution", f"{stage.resolution}", expected, "choose another")
 
 
 def watching(asked: RunArguments, tables: Tables) -> Watching:
@@ -183,16 +214,22 @@ def finish(trainer: DiffusionTrainer, asked: RunArguments, revision: str, folder
     """Save what was trained, with averaged weights where there are some, and what the run was."""
     pipe, model, name = trainer.pipe, asked.model, asked.training.model_name
     pipe.unet.to(memory_format=torch.contiguous_format)  # the only one that safetensors writes
+    if pipe.tokenizer.is_fast:
+        pipe.tokenizer.backend_tokenizer.no_padding()  # of its last call, if this process made any
+    folders = [folder]
     with trainer.average.in_place() if trainer.average is not None else nullcontext():
         if not model.lora_rank:
             save(pipe, folder, asked.training.half_precision_weights)
         else:
-            save_adapter(pipe, folder, model.base, revision)
+            save_adapter(pipe, folder, shown(model.base), revision)
             if model.merge_adapter:
                 others = {part: dequantize(getattr(pipe, part)) for part in model.quantize if part != "unet"}
                 pipe.register_modules(unet=merged_unet(pipe.unet), **others)
-                save(pipe, folder.with_name(f"{name}-merged"), asked.training.half_precision_weights)
-    write_json(folder / RUN, described(trainer, asked), default=str)
+                folders.append(folder.with_name(f"{name}-merged"))
+                save(pipe, folders[1], asked.training.half_precision_weights)
+    for each in folders:
+        write_json(each / RUN, described(trainer, asked) | {"model_name": each.name}, default=str)
+        write_generator_card(each)
 
 
 def save(pipe: MedicalImagePipeline, folder: Path, half_precision: bool) -> None:
@@ -209,9 +246,8 @@ def described(trainer: DiffusionTrainer, asked: RunArguments) -> dict:
     drawn = f"{data.phantom_cases} drawn chest films (seed {data.phantom_seed})"
     return {
         "command": asked.command,
-        "model_name": asked.training.model_name,
-        "base": asked.model.base or "random weights",
-        "data": drawn if data.phantom_cases else Path(data.train_data).name,
+        "base": shown(asked.model.base) if asked.model.base else "random weights",
+        "data": drawn if data.phantom_cases else shown(data.train_data),
         "rows": len(trainer.stream(trainer.stages[0].resolution).table),
         "steps": trainer.progress.step,
         "samples_seen": trainer.progress.seen,
@@ -219,7 +255,18 @@ def described(trainer: DiffusionTrainer, asked: RunArguments) -> dict:
         "noise": {name: levels[name] for name in ("beta_schedule", "prediction_type", "rescale_betas_zero_snr")},
         "trained_parameters": sum(each.numel() for each in trainer.parameters.values()),
         "modalities": [each["name"] for each in trainer.pipe.text_encoder.config.modalities],
-        "settings": {"model": asdict(asked.model), "data": asdict(data), "training": asdict(asked.training)},
+        "settings": {part: settings_of(getattr(asked, part)) for part in ("model", "data", "training")},
         "versions": {name: importlib.metadata.version(name) for name in (*PACKAGES, "diffusers", "peft")},
         "history": trainer.progress.history,
     }
+
+
+def settings_of(arguments) -> dict:
+    """The arguments that decide what was learned; of files and folders their names, not where they lie."""
+    settings = {name: value for name, value in asdict(arguments).items() if name not in PLACES}
+    return {name: shown(value) if name in NAMED else value for name, value in settings.items()}
+
+
+def shown(name: str | None) -> str | None:
+    """A repository's id, or the name of a file or folder without its place."""
+    return Path(name).name if name and Path(name).exists() else name

@@ -11,11 +11,11 @@ from hf_medreport.data.archives.webdataset import WebDatasetReports
 from hf_medreport.data.drawn.films import PhantomReports, PhantomSource
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.recipe import ReportDataArguments, check_source, log_skipped, tables_of
+from hf_medreport.training.recipe import FilmDataArguments, check_source, log_skipped, tables_of
 
 
 @dataclass
-class DataArguments(ReportDataArguments):
+class DataArguments(FilmDataArguments):
     """The data: tables, archives or shards of films and reports, or the phantom."""
 
     train_data: list[str] = field(
@@ -80,11 +80,11 @@ def open_reports(path: str, archive: str | None, data: DataArguments):
     """A data set of records with `image`, `text` and `labels`."""
     on_bad = "skip" if data.skip_bad_rows else "raise"
     if archive is not None:
-        return RadScribeReports(path, archive, on_bad=on_bad)
+        return RadScribeReports(path, archive, on_bad=on_bad, **data.of_films)
     if path.endswith((".tar", ".tar.gz", ".tgz")):
-        return WebDatasetReports(path, on_bad=on_bad)
+        return WebDatasetReports(path, on_bad=on_bad, **data.of_films)
     columns = {"image_column": data.image_column, "text_column": data.text_column}
-    return ReportDataset(path, **columns, labels_column=data.labels_column, on_bad=on_bad)
+    return ReportDataset(path, **columns, labels_column=data.labels_column, on_bad=on_bad, **data.of_films)
 
 
 def inputs_of(data: DataArguments) -> list[Path]:

@@ -168,6 +168,18 @@ def test_two_workers_of_a_loader_give_what_one_process_gives(table):
     assert told.count("t.csv, line 2 (gone.png): found no such file; expected an image file; check the path") == 2
 
 
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_once_over_two_workers():
+    table = Table(100_000, bad=range(0, 100_000, 997))
+    loader = DataLoader(PictureStream(table, batch_size=50, epochs=1), 50, num_workers=2, collate_fn=collate)
+    rows, problems = [], []
+    for batch in loader:
+        rows += batch["rows"]
+        problems += batch["problems"]
+    assert len(problems) == len(set(problems)) == len(table.bad)
+    assert sorted([*rows, *table.bad]) == list(range(100_000))
+
+
 def test_memory_does_not_grow_with_the_table(tmp_path):
     def peak(count):
         path = tmp_path / f"{count}.csv"

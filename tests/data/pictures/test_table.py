@@ -94,14 +94,9 @@ def test_commas_without_quotes_in_a_last_column_and_how_many_rows_had_them(folde
     assert "t.csv: commas without quotes in 2 descriptions; their parts were joined" in caplog.text
 
 
-def test_columns_that_are_named_and_another_folder(folder, tmp_path):
+def test_another_folder(folder, tmp_path):
     (tmp_path / "tables").mkdir()
-    table = opened(
-        tmp_path / "tables",
-        "path,where,says\nx,film.png,nodule\n",
-        base=folder,
-        columns={"path": "where", "text": "says"},
-    )
+    table = opened(tmp_path / "tables", "path,text\nfilm.png,nodule\n", base=folder)
     assert words(table) == [("nodule", None, 0)]
 
 
@@ -141,6 +136,12 @@ def test_a_folder_of_datasets(folder):
     rows = [{"image": str(folder / "film.png"), "caption": "nodule"}] * 2
     datasets.Dataset.from_list(rows).save_to_disk(str(folder / "saved"))
     assert words(PictureTable(folder / "saved", size=16)) == [("nodule", None, 0), ("nodule", None, 1)]
+
+
+def test_descriptions_without_their_pictures(folder):
+    table = opened(folder, "path,text\nfilm.png,nodule\nfilm.png,\nfilm.png,effusion, left\n")
+    os.remove(folder / "film.png")
+    assert list(table.texts()) == ["nodule", "effusion, left"]
 
 
 # --- every kind of picture --------------------------------------------------------------------------------------------
@@ -198,18 +199,17 @@ TABLES = {  # the name and the content of a table -> what is said of it as a who
     "no path": (
         "t.csv",
         "name,text\n1,2\n",
-        "t.csv: found columns name, text; expected a column 'path'; name it: `columns` {{'path': ...}}",
+        "t.csv: found columns name, text; expected a column 'path'; give the column of each path that name",
     ),
     "no text": (
         "t.csv",
         "path,label\n1,2\n",
-        "t.csv: found columns path, label; expected a column 'text'; name it: `columns` {{'text': ...}}",
+        "t.csv: found columns path, label; expected a column 'text'; give the column of each text that name",
     ),
     "two texts": (
         "t.csv",
         "path,text,Caption\n1,2,3\n",
-        "t.csv: found columns 'text', 'Caption'; expected one column for the text; "
-        "choose one: `columns` {{'text': ...}}",
+        "t.csv: found columns 'text', 'Caption'; expected one column for the text; give the others another name",
     ),
     "a column twice": (
         "t.csv",
@@ -287,7 +287,7 @@ ROWS = {  # a row's line -> what is said of it when the table is opened, and of 
     ),
     "no such key": (
         '{"path": "film.png"}',
-        "found columns path; expected a column 'text'; name it: `columns` {{'text': ...}}",
+        "found columns path; expected a column 'text'; give the column of each text that name",
     ),
     "broken JSON": (
         '{"path": ',
@@ -327,12 +327,12 @@ PICTURES = {  # a file's name and content -> what is said of it when it is asked
     "animated": (
         "a.png",
         lambda path: Image.fromarray(GRAY).save(path, save_all=True, append_images=[Image.fromarray(GRAY.T)]),
-        "found 2 frames; expected one image; choose one with frame=0 to frame=1",
+        "found 2 frames; expected one image; choose one with `frame` (0 to 1), or save it as a file of its own",
     ),
     "several pages": (
         "a.tif",
         lambda path: Image.fromarray(GRAY).save(path, save_all=True, append_images=[Image.fromarray(GRAY)] * 2),
-        "found 3 frames; expected one image; choose one with frame=0 to frame=2",
+        "found 3 frames; expected one image; choose one with `frame` (0 to 2), or save it as a file of its own",
     ),
     "truncated": (
         "a.png",
@@ -410,18 +410,7 @@ def test_only_the_first_problems_are_kept(folder):
     assert table.problems == 30 and len(table.first_problems) == 20
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"columns": {"label": "x"}}, "columns: found 'label'; expected one of path, text, modality; name a role"),
-        (
-            {"columns": {"text": "says"}},
-            "t.csv: found columns path, text; expected a column 'says'; correct `columns` {'text': ...}",
-        ),
-        ({"fit": "stretch"}, "fit: found 'stretch'; expected one of pad, crop; choose one of them"),
-    ],
-)
-def test_wrong_arguments(folder, options, message):
+def test_a_fit_that_there_is_not(folder):
     with pytest.raises(InputError) as raised:
-        opened(folder, "path,text\nfilm.png,a\n", **options)
-    assert str(raised.value) == message
+        opened(folder, "path,text\nfilm.png,a\n", fit="stretch")
+    assert str(raised.value) == "fit: found 'stretch'; expected one of pad, crop; choose one of them"

@@ -14,6 +14,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference.tiles import cohort as tile_cohort
 from hf_medreport.inference.tiles.cohort import default_encoder, slide_paths, take_claim
 from hf_medreport.processing.feature_files import read_features, validate_features
@@ -150,7 +151,7 @@ def test_any_exception_of_a_slide_is_its_failure(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(tile_cohort, "tile_slide", broken)
     runs = run_cohort(slides, tmp_path / "out", encoder)
     assert {run.path.name: run.message for run in runs if run.state == "failed"} == {
-        "slide1.tiff": "slide1.tiff: ZeroDivisionError: float division by zero"
+        "slide1.tiff": f"slide1.tiff: ZeroDivisionError: float division by zero ({FILE_IT})"
     }
     monkeypatch.undo()
     assert states(run_cohort(slides, tmp_path / "out", encoder)) == {

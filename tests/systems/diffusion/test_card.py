@@ -65,8 +65,21 @@ def test_a_base_on_the_hub_and_an_evaluation(folder):
     assert ModelCard.load(folder / "README.md").data.base_model == "org/stable"
     for row in ("| pictures, real | 50 |", "| FID | 12.2500 |", "| MS-SSIM diversity, drawn | 0.1800 |"):
         assert f"{row}\n" in text
-    assert "KID" not in text and "Printed by `a b`. Features: pixels;" in text and "Modalities: none" in text
+    assert "KID" not in text and "Printed by `a b`. Features: pixels;" in text and "Modalities by name: none" in text
     assert "| step |" not in text and "Not run" not in text
+
+
+def test_an_adapter_and_the_license_of_its_base(folder):
+    run = RUN | {"base": "org/stable", "settings": {"model": {"lora_rank": 8}, "training": {}}}
+    (folder / "run.json").write_text(json.dumps(run))
+    text = write_generator_card(folder).read_text()
+    assert ModelCard.load(folder / "README.md").data.license == "other"
+    assert "| adapter of rank | 8 |\n" in text and "trust_remote_code" not in text
+    assert 'load_generator("org/stable")\npipe.load_lora_weights("diffusion-tiny")\n' in text
+    assert "--model org/stable --adapter diffusion-tiny --out" in text
+    (folder / "run.json").write_text(json.dumps(RUN | {"base": "random weights"}))
+    write_generator_card(folder)
+    assert ModelCard.load(folder / "README.md").data.license == "apache-2.0"
 
 
 def test_many_lines_become_ten_and_the_last_stays(folder):

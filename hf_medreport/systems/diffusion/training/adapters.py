@@ -16,9 +16,10 @@ from safetensors.torch import load_file, save_file
 
 from hf_medreport.files.writing import write_json, write_whole
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.systems.diffusion.training.quantization import dequantized_state
 
-__all__ = ["BASE", "add_adapter", "check_base", "load_adapter", "merged_unet", "save_adapter"]
+__all__ = ["BASE", "add_adapter", "check_base", "load_adapter", "merged_unet", "save_adapter", "use_adapter"]
 
 NAME = "default"
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -82,6 +83,23 @@ def load_adapter(pipe, folder: Path, revision: str) -> None:
             "adapter", found, "one of these layers and this rank", "give `lora_rank` and `lora_targets` of it"
         )
     set_peft_model_state_dict(pipe.unet, given, adapter_name=NAME)
+
+
+def use_adapter(pipe, folder: Path) -> None:
+    """Let a pipeline draw with a saved adapter.
+
+    Args:
+        pipe: a `MedicalImagePipeline` without one.
+        folder: of the adapter.
+
+    Raises:
+        InputError: no adapter, or one of another base.
+    """
+    if not (folder / WEIGHTS).is_file():
+        found = f"no {WEIGHTS} in {folder.name}" if folder.is_dir() else "no such folder"
+        raise InputError("adapter", found, "the folder of an adapter", "check the path")
+    check_base(folder, weights_revision(pipe.unet))
+    pipe.load_lora_weights(folder)
 
 
 def merged_unet(unet):

@@ -1,24 +1,29 @@
 """The pipeline that is trained: another generator as it is, or a new one of sizes; and the noise levels it learns."""
 
+import inspect
 from collections.abc import Iterable
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from transformers import AutoTokenizer
 
+from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.inference.generators import load_generator
 from hf_medreport.modeling.medical_patch_codec import MedicalPatchCodec
 from hf_medreport.modeling.medical_pipeline import MedicalImagePipeline
 from hf_medreport.modeling.medical_text_conditioner import MedicalTextConditioner, MedicalTextConditionerConfig
 from hf_medreport.modeling.medical_unet import MedicalUNet2DConditionModel
-from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.input_error import InputError, four_fields
+from hf_medreport.systems.diffusion.training.checks import check_noise
 from hf_medreport.systems.diffusion.training.settings import PREDICTIONS, SCHEDULES, ModelArguments
 from hf_medreport.training.recipe import loading
 from hf_medreport.training.tokenizer import train_word_pieces
 
-__all__ = ["freeze", "from_base", "from_sizes", "noise_levels"]
+__all__ = ["freeze", "from_base", "from_sizes", "noise_levels", "with_modalities"]
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012}  # as Stable Diffusion has them
+SETTINGS = tuple(inspect.signature(MedicalUNet2DConditionModel.__init__).parameters)[1:]
+CODEC = ("patch_size", "latent_channels", "gray")
 POOLED = {"class_embed_type": "projection"}
 
 
@@ -27,7 +32,7 @@ def from_base(arguments: ModelArguments, modalities: list[dict]) -> MedicalImage
 
     Args:
         arguments: of the model.
-        modalities: as a conditioner's configuration has them; of a generator of ours its own stay.
+        modalities: as a conditioner's configuration has them; those that the base does not know are added to its own.
 
     Raises:
         InputError: no such base or text encoder.
@@ -37,13 +42,10 @@ def from_base(arguments: ModelArguments, modalities: list[dict]) -> MedicalImage
     if arguments.text_encoder:
         width = pipe.unet.config.cross_attention_dim
         conditioner, tokenizer = _read_conditioner(arguments, modalities, width)
-    elif not conditioner.config.modalities:
-        settings = conditioner.config.to_dict() | {"modalities": modalities}
-        grown = MedicalTextConditioner(MedicalTextConditionerConfig(**settings))
-        grown.load_state_dict(conditioner.state_dict(), strict=False)  # all but what is new
-        conditioner = grown
+    elif not arguments.lora_rank:  # beside an adapter nothing new would be trained, nor saved
+        conditioner = with_modalities(conditioner, modalities)
     unet = pipe.unet
-    switches = dict(arguments.improvements or {})
+    switches = _improvements(arguments)
     if switches.get("class_embed_type") == "projection":
         switches.setdefault("projection_class_embeddings_input_dim", conditioner.config.text_config.hidden_size)
     if switches or not isinstance(unet, MedicalUNet2DConditionModel):
@@ -73,6 +75,7 @@ def from_sizes(
         InputError: parts that do not load.
     """
     torch.manual_seed(seed)
+    _check_names("unet", arguments.unet, SETTINGS)
     if isinstance(arguments.text_encoder, dict):
         conditioner, tokenizer = _new_conditioner(arguments, modalities, texts)
     else:
@@ -82,6 +85,7 @@ def from_sizes(
             vae = AutoencoderKL.from_pretrained(arguments.vae)
         channels, factor = vae.config.latent_channels, 2 ** (len(vae.config.block_out_channels) - 1)
     else:
+        _check_names("codec", arguments.codec, CODEC)
         vae = MedicalPatchCodec.fit(pictures, **arguments.codec)
         channels, factor = vae.config.latent_channels, vae.config.patch_size
     encoder_width = conditioner.config.text_config.hidden_size
@@ -93,8 +97,52 @@ def from_sizes(
         "projection_class_embeddings_input_dim": encoder_width,
         **POOLED,
     }
-    unet = MedicalUNet2DConditionModel(**sizes | arguments.unet | dict(arguments.improvements or {}))
+    settings = sizes | arguments.unet | _improvements(arguments)
+    try:
+        unet = MedicalUNet2DConditionModel(**settings)
+    except (ValueError, TypeError, IndexError) as error:  # diffusers' words for sizes that do not go together
+        if four_fields(error):
+            raise
+        reason = " ".join(str(error).split())[:120]
+        remedy = "see examples/diffusion_phantom.yaml"
+        raise InputError("unet", f"sizes that do not fit ({reason})", "those of a U-Net", remedy) from error
     return MedicalImagePipeline(vae, conditioner, tokenizer, unet, DDPMScheduler(**BETAS, clip_sample=False))
+
+
+def with_modalities(conditioner: MedicalTextConditioner, modalities: list[dict]) -> MedicalTextConditioner:
+    """A conditioner that knows these modalities too, behind its own; what it says of its own stays."""
+    known = conditioner.config.modalities
+    new = [each for each in modalities if not _knows(conditioner, each["name"])]
+    if not new:
+        return conditioner
+    settings = conditioner.config.to_dict() | {"modalities": [*known, *new]}
+    grown, state = MedicalTextConditioner(MedicalTextConditionerConfig(**settings)), conditioner.state_dict()
+    if known:
+        rows = grown.modality.weight.detach().clone()
+        rows[: len(known) + 1] = state["modality.weight"]
+        state["modality.weight"] = rows
+    grown.load_state_dict(state, strict=bool(known))  # a first table and its fusion are new
+    return grown
+
+
+def _knows(conditioner: MedicalTextConditioner, name: str) -> bool:
+    try:
+        return conditioner.modality_id(name) > 0
+    except ValueError:
+        return False
+
+
+def _improvements(arguments: ModelArguments) -> dict:
+    switches = dict(arguments.improvements or {})
+    _check_names("improvements", switches, SETTINGS)
+    return switches
+
+
+def _check_names(argument: str, given: dict, known: Iterable[str]) -> None:
+    for name in given:
+        if name not in known:
+            expected = "a setting of the U-Net" if known is SETTINGS else f"one of {', '.join(known)}"
+            raise InputError(argument, f"'{name}'", expected, did_you_mean(name, known, "correct its name"))
 
 
 def _new_conditioner(arguments: ModelArguments, modalities: list[dict], texts) -> tuple:
@@ -132,9 +180,7 @@ def noise_levels(arguments: ModelArguments, pipe: MedicalImagePipeline) -> DDPMS
     if arguments.zero_snr:
         changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     levels = DDPMScheduler.from_config(pipe.scheduler.config, **changes)
-    if levels.config.rescale_betas_zero_snr and levels.config.prediction_type == "epsilon":
-        remedy = "set `prediction` to v or x0, or leave `zero_snr` out"
-        raise InputError("zero_snr", "it beside the prediction epsilon", "v or x0: noise alone tells nothing", remedy)
+    check_noise(levels.config.rescale_betas_zero_snr, levels.config.prediction_type)
     return levels
 
 

@@ -16,7 +16,7 @@ from hf_medreport.systems.diffusion.training.settings import (
 )
 from hf_medreport.training.recipe import check_source
 
-__all__ = ["check"]
+__all__ = ["check", "check_noise"]
 
 # Least and most of a number, the bounds included; None: none.
 BOUNDS = {
@@ -54,10 +54,22 @@ def check(model: ModelArguments, data: DataArguments, arguments: TrainingArgumen
     _check_numbers(arguments)
     _check_parts(model)
     _check_adapter(model)
+    check_noise(model.zero_snr, model.prediction)
     if arguments.eval_steps and not (data.validation_data or data.phantom_validation_cases):
         raise InputError("eval_steps", "it without validation data", "`validation_data`", "name it, or leave it out")
     if arguments.fp16 and not torch.accelerator.is_available():
         raise InputError("fp16", "it without a GPU", "a GPU", "set `bf16` to auto, or leave it out")
+
+
+def check_noise(zero_snr: bool, prediction: str | None) -> None:
+    """Refuse levels that end in pure noise, of which a network is to tell the noise.
+
+    Raises:
+        InputError: both.
+    """
+    if zero_snr and prediction == "epsilon":
+        remedy = "set `prediction` to v or x0, or leave `zero_snr` out"
+        raise InputError("zero_snr", "it beside the prediction epsilon", "v or x0: noise alone tells nothing", remedy)
 
 
 def _check_words(model: ModelArguments, data: DataArguments, arguments: TrainingArguments) -> None:
@@ -113,9 +125,7 @@ def _check_adapter(model: ModelArguments) -> None:
     if not model.lora_rank:
         for name in ("adapter", "merge_adapter", "lora_alpha"):
             if getattr(model, name):
-                raise InputError(
-                    name, "it without `lora_rank`", "an adapter to train", "give its rank, or leave it out"
-                )
+                raise InputError(name, "it without `lora_rank`", "an adapter", "give its rank, or leave it out")
         if "unet" in model.quantize:
             remedy = "train an adapter by `lora_rank`"
             raise InputError("quantize", "the U-Net that is to be trained", "frozen parts", remedy)

@@ -141,6 +141,9 @@ class TrainingArguments:
     half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
     resume: bool = field(default=False, metadata={"help": "Go on with the run in output_dir, if there is one."})
     resume_from_checkpoint: str | None = field(default=None, metadata={"help": "A checkpoint to go on from, or true."})
+    allow_changed_settings: bool = field(
+        default=False, metadata={"help": "Go on though settings or tables are not those that the run was begun with."}
+    )
     overwrite: bool = field(default=False, metadata={"help": "Remove what an older run wrote to output_dir."})
 
     def __post_init__(self):

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from hf_medreport.data.pictures.stream import PictureStream, collate
 from hf_medreport.files.interruption import INTERRUPTIONS
-from hf_medreport.modeling.config_error import ConfigError
+from hf_medreport.processing.input_error import four_fields
 from hf_medreport.systems.diffusion.training.checkpoints import (
     Progress,
     load_checkpoint,
@@ -214,7 +214,9 @@ class DiffusionTrainer:
         """Whether the model takes a row's prompt and modality; what it does not take is told."""
         try:
             self.pipe.tokenize([prompt], [modality])
-        except ConfigError as error:
+        except ValueError as error:
+            if four_fields(error) is None:
+                raise
             logger.warning("left out: row %d: %s", row, error)
             return False
         return True
