@@ -21,6 +21,8 @@ _LAZY = {
     "report_pairs": "hf_medreport.inference.report_pairs",
     "report_slides": "hf_medreport.inference.report_slides",
     "segment_films": "hf_medreport.inference.segment",
+    "load_generator": "hf_medreport.inference.generators",
+    "synthesize": "hf_medreport.inference.synthesize",
     "ReportFolder": "hf_medreport.inference.report_folder",
     "evaluate_drawn": "hf_medreport.evaluation.phantom.evaluate",
     "evaluate_phantom": "hf_medreport.evaluation.phantom.films",

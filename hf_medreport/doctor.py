@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.hub.folder import VERSIONS, outdated_files, traveling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.hub.pipeline_index import INDEX, components, generator_of, pipeline_class, read_index
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, find_system, shipped, systems
 from hf_medreport.version import tested_versions
@@ -27,6 +28,7 @@ PURPOSE = {
     "cxr": "models that see by a DenseNet",
     "wsi": "whole slides, their tiles and feature files",
     "train": "training recipes, tables of films, logging",
+    "diffusion": "pictures from words: drawing, training, adapters",
     "quantize": "report models in 4 and 8 bits",
 }
 
@@ -78,12 +80,7 @@ def examine_folder(name: str) -> dict:
         InputError: no model folder, a system that this library does not have, or a broken JSON file.
     """
     folder = model_folder(name)
-    config = read_settings(folder / "config.json", f"{name}/config.json")
-    row = find_system(config.get("model_type"))
-    if row is None:
-        found = f"model_type '{config.get('model_type')}', which this library does not have"
-        known = ", ".join(row.model_type for row in systems())
-        raise InputError(f"{name}/config.json", found, known, "give a folder that this library wrote")
+    config, row = _configured(folder, name)
     return {
         "folder": str(folder),
         "model_type": row.model_type,
@@ -92,6 +89,24 @@ def examine_folder(name: str) -> dict:
         "tested_with": recorded_versions(folder, name),
         "generation": _generation(row, folder, name, config),
     }
+
+
+def _configured(folder: Path, name: str) -> tuple[dict, System]:
+    """A folder's configuration, {} of a generator, and its system."""
+    remedy = "give a folder that this library wrote"
+    if (folder / INDEX).is_file():
+        index = read_index(folder, name)
+        if (row := generator_of(folder)) is None:
+            found = f"the pipeline '{pipeline_class(index)}', which this library does not have"
+            known = ", ".join(row.model.rpartition(":")[2] for row in systems() if row.kind == "generator")
+            raise InputError(f"{name}/{INDEX}", found, known, remedy)
+        return {}, row
+    config = read_settings(folder / "config.json", f"{name}/config.json")
+    if (row := find_system(config.get("model_type"))) is None:
+        found = f"model_type '{config.get('model_type')}', which this library does not have"
+        known = ", ".join(row.model_type for row in systems() if row.kind != "generator")
+        raise InputError(f"{name}/config.json", found, known, remedy)
+    return config, row
 
 
 def needing(extra: str) -> str:
@@ -108,7 +123,7 @@ def model_folder(name: str) -> Path:
         found = "a file" if name and folder.exists() else "no such folder"
         remedy = did_you_mean(name, known, "check the path")
         raise InputError(name or "folder", found, f"a model folder or one of {', '.join(known)}", remedy)
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").is_file() and not (folder / INDEX).is_file():
         raise InputError(name, "no config.json", "a model folder", "give the folder that holds it")
     return folder
 
@@ -116,11 +131,13 @@ def model_folder(name: str) -> Path:
 def compared_code(row: System, folder: Path) -> dict[str, list[str]]:
     """Which of a folder's Python files are not the installed library's."""
     outdated = sorted(path for path in outdated_files(row, folder) if path != VERSIONS)
-    ours = traveling_files(row)
+    ours = traveling_files(row, folder)
+    places = ["", *(f"{part}/" for part in components(read_index(folder)))] if row.kind == "generator" else [""]
+    held = (f"{place}{path.name}" for place in places for path in (folder / place).glob("*.py"))
     return {
         "differs": [path for path in outdated if (folder / path).is_file()],
         "missing": [path for path in outdated if not (folder / path).is_file()],
-        "extra": sorted(path.name for path in folder.glob("*.py") if path.name not in ours),
+        "extra": sorted(path for path in held if path not in ours),
     }
 
 

@@ -32,12 +32,16 @@ class System:
     Args:
         model_type: what its config.json says.
         kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks), `"causal-lm"`
-            (text -> text) or `"encoder"` (picture and text -> states).
-        config, model, processor: its classes; no processor: a tokenizer of any class.
+            (text -> text), `"encoder"` (picture and text -> states), `"conditioner"` (text -> states), `"judge"`
+            (picture -> answers) or `"generator"` (text -> picture): a pipeline of diffusers, whose folder has a
+            model_index.json and no configuration.
+        config, model, processor: its classes; no processor: a tokenizer of any class. A generator's model is its
+            pipeline.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
         pipeline: its `image-to-text` pipeline; None where the kind has none.
         image_processor: a class that AutoImageProcessor finds by this system's configuration, and that travels.
-        reads: what a report model is given: `"film"`, `"pair"` (frontal and lateral film) or `"slide"`.
+        reads: what a report model is given: `"film"`, `"pair"` (frontal and lateral film) or `"slide"`; a generator is
+            given a `"prompt"`.
         given: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
             needs or refuses it says `model.takes()`.
         text_metrics: by which its words are scored beside its facts, where images are drawn.
@@ -156,9 +160,15 @@ def shipped(*kinds: str) -> dict[str, Path]:
     return {row.checkpoint: row.folder for row in systems() if row.checkpoint and (not kinds or row.kind in kinds)}
 
 
-def default_model(reads: str) -> str:
-    """The shipped model that is taken where none is named, for images that are read so."""
-    return next(row.checkpoint for row in systems() if row.default and row.reads == reads)
+def default_model(reads: str) -> str | None:
+    """The shipped model that is taken where none is named, for what is read so; None where none ships."""
+    return next((row.checkpoint for row in systems() if row.default and row.reads == reads), None)
+
+
+def find_generator(pipeline: str) -> System | None:
+    """The row of the generator whose pipeline has this class name; None of a pipeline that this library lacks."""
+    rows = (row for row in systems() if row.kind == "generator")
+    return next((row for row in rows if row.model.rpartition(":")[2] == pipeline), None)
 
 
 @cache
@@ -168,8 +178,9 @@ def register_auto_classes() -> None:
     A system of another package whose code does not load is left out with a warning.
     """
     for row in systems():
-        with others_may_fail(row):
-            _register(row)
+        if row.kind != "generator":  # which diffusers loads, and no Auto class
+            with others_may_fail(row):
+                _register(row)
 
 
 @contextmanager
@@ -178,7 +189,7 @@ def others_may_fail(row: System) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if row.config.startswith("hf_medreport."):
+        if row.model.startswith("hf_medreport."):
             raise
         logger.warning("%s of another package is left out: %s: %s", row.model_type, type(error).__name__, error)
 

@@ -38,9 +38,17 @@ from .anatomical_prior import attention_bias, layer_masks
 from .config_error import ConfigError
 from .configuration_anatomical_report import AnatomicalReportConfig
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
-from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
+from .keywords import (
+    CACHE,
+    CACHE_NAMES,
+    cache_by_either_name,
+    known_generation_keywords,
+    known_keywords,
+    refuse_assistant,
+)
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .position_expansion import expand_positions
+from .saved_model import SavedModel
 from .sentence_maps import sentence_maps
 
 
@@ -86,10 +94,11 @@ class SeenFilms:
     masks: torch.Tensor | None
 
 
-class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class AnatomicalReportForConditionalGeneration(SavedModel, PreTrainedModel, GenerationMixin):
     """Image encoder -> projection -> GPT-2 with a layer-wise anatomical bias."""
 
     config_class = AnatomicalReportConfig
+    auto_classes = ("AutoModel", "AutoModelForImageTextToText")
     base_model_prefix = "model"
     input_modalities = ("image", "text")
     output_modalities = ("text",)
@@ -424,11 +433,12 @@ class AnatomicalReportForConditionalGeneration(PreTrainedModel, GenerationMixin)
             labels: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`, which always uses a cache for a model given embeddings.
         """
-        if kwargs.get("assistant_model") is not None or kwargs.get("cache_implementation") is not None:
+        refuse_assistant(kwargs)
+        if kwargs.get("cache_implementation") is not None:
             raise ConfigError(
-                "generate",
-                "assistant_model or cache_implementation",
-                "neither",
+                "cache_implementation",
+                f"'{kwargs['cache_implementation']}'",
+                "none",
                 "this model decodes with its default cache, which grows with the text",
             )
         if seen is None:

@@ -35,10 +35,11 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .config_error import ConfigError
 from .configuration_cxr_multitask import CxrMultitaskConfig
 from .densenet_encoder import DenseNetEncoder
-from .keywords import known_generation_keywords, known_keywords
+from .keywords import known_generation_keywords, known_keywords, refuse_assistant
 from .lung_crop import crop_boxes, crop_to_boxes, largest_components
 from .modeling_anatomy_segmenter import AnatomySegmenterForSemanticSegmentation
 from .modeling_latent_gpt2 import LatentGPT2LMHeadModel
+from .saved_model import SavedModel
 from .sentence_maps import sentence_maps
 from .structural_similarity import structural_similarity
 from .unet_decoder import UNetDecoder
@@ -105,10 +106,11 @@ class AbnormalClassifier(nn.Sequential):
         super().__init__(*layers, linear(inputs, 1))
 
 
-class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class CxrMultitaskForConditionalGeneration(SavedModel, PreTrainedModel, GenerationMixin):
     """Shared DenseNet -> two U-Net decoders, a classification and a latent-conditioned GPT-2."""
 
     config_class = CxrMultitaskConfig
+    auto_classes = ("AutoModel", "AutoModelForImageTextToText")
     base_model_prefix = "model"
     main_input_name = "pixel_values"
     input_modalities = ("image", "text")
@@ -469,6 +471,7 @@ class CxrMultitaskForConditionalGeneration(PreTrainedModel, GenerationMixin):
             labels, abnormal_labels: ignored; Seq2SeqTrainer passes the whole batch.
             kwargs: anything of `GenerationMixin.generate`.
         """
+        refuse_assistant(kwargs)
         if seen is None:
             seen = self.see(pixel_values, lateral_pixel_values, views, anatomical_masks)
         latent = self.latent_of(seen)

@@ -44,8 +44,10 @@ from .keywords import (
     cache_by_either_name,
     known_generation_keywords,
     known_keywords,
+    refuse_assistant,
     refuse_cache_under_checkpointing,
 )
+from .saved_model import SavedModel
 from .sentence_maps import sentence_maps
 from .sinusoids import sinusoids
 from .whole_linear import linear
@@ -322,10 +324,11 @@ class SeenSlides:
     mask: torch.Tensor
 
 
-class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class HistGenForConditionalGeneration(SavedModel, PreTrainedModel, GenerationMixin):
     """Patch features -> regions -> report."""
 
     config_class = HistGenConfig
+    auto_classes = ("AutoModel", "AutoModelForImageTextToText")
     base_model_prefix = "model"
     main_input_name = "patch_features"
     input_modalities = ("image", "text")
@@ -547,6 +550,7 @@ class HistGenForConditionalGeneration(PreTrainedModel, GenerationMixin):
             kwargs: anything of `GenerationMixin.generate`; `decoder_input_ids` with `decoder_attention_mask` continue
                 prompts that are padded on the left.
         """
+        refuse_assistant(kwargs)
         memory = self.context.memory_keys_values() if seen is None else seen.memory_key_values
         if seen is not None:
             encoder_outputs = seen.encoder_outputs

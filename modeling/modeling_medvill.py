@@ -40,6 +40,7 @@ from .config_error import ConfigError
 from .configuration_medvill import MedViLLConfig
 from .image_tokens import ENCODERS
 from .keywords import known_keywords
+from .saved_model import SavedModel
 from .whole_linear import linear
 
 UNKNOWN = -100  # a label that is not known; a word that is not to be guessed
@@ -81,7 +82,7 @@ class LabelCrossAttention(nn.Module):
         return self.norm(image + answers)
 
 
-class MedViLLPreTrainedModel(PreTrainedModel):
+class MedViLLPreTrainedModel(SavedModel, PreTrainedModel):
     """Weights and attention backends of both classes below."""
 
     config_class = MedViLLConfig
@@ -179,13 +180,7 @@ class MedViLLModel(MedViLLPreTrainedModel):
         """Ids and mask (batch, max_text_tokens + 1) of the text, and where it came from."""
         config, length = self.config, self.config.max_text_tokens + 1
         if ids is not None:
-            if ids.shape != (batch, length):
-                raise ConfigError(
-                    "input_ids",
-                    f"shape {tuple(ids.shape)}",
-                    f"({batch}, {length}), max_text_tokens and [SEP]",
-                    "let the model's processor write them",
-                )
+            self.check_text(ids, mask, (batch, length))
             mask = ids != config.bert.pad_token_id if mask is None else mask.bool()
             if self.label_layers and config.mask_mode != "legacy" and not mask.any(dim=1).all():
                 raise ConfigError(
@@ -204,6 +199,16 @@ class MedViLLModel(MedViLLPreTrainedModel):
         device = self.bert.embeddings.word_embeddings.weight.device
         ids = torch.full((batch, length), config.bert.pad_token_id, device=device)
         return ids, torch.zeros_like(ids, dtype=torch.bool), "none"
+
+    def check_text(self, ids: torch.Tensor, mask: torch.Tensor | None, shape: tuple[int, int]) -> None:
+        """ConfigError for text or mask of another shape, or with ids that are no pieces of BERT's."""
+        remedy, pieces = "let the model's processor write them", self.config.bert.vocab_size
+        for name, given in (("input_ids", ids), ("attention_mask", mask)):
+            if given is not None and given.shape != shape:
+                raise ConfigError(name, f"shape {tuple(given.shape)}", f"{shape}, max_text_tokens and [SEP]", remedy)
+        if ids.is_floating_point() or ((ids < 0) | (ids >= pieces)).any():
+            found = f"{ids.min()} to {ids.max()} ({ids.dtype})"
+            raise ConfigError("input_ids", found, f"integers from 0 to {pieces - 1}", remedy)
 
     @torch.no_grad()
     def predicted_text(self, label_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,6 +33,7 @@ from .keywords import (
     known_keywords,
     refuse_cache_under_checkpointing,
 )
+from .saved_model import SavedModel
 from .sinusoids import sinusoids
 
 
@@ -85,10 +86,11 @@ class ReportTransformerLayer(GradientCheckpointingLayer):
         return self.feed_forward_norm(states + self.dropout(self.feed_forward(states)))
 
 
-class ReportTransformerForCausalLM(PreTrainedModel, GenerationMixin):
+class ReportTransformerForCausalLM(SavedModel, PreTrainedModel, GenerationMixin):
     """Words to the next word."""
 
     config_class = ReportTransformerConfig
+    auto_classes = ("AutoModel", "AutoModelForCausalLM")
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _supports_sdpa = True

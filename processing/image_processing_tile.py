@@ -39,6 +39,7 @@ class TileImageProcessor(BaseImageProcessor):
     """
 
     model_input_names = ["pixel_values"]
+    _auto_class = "AutoImageProcessor"  # by which transformers sees that there is code to save
 
     def __init__(
         self,

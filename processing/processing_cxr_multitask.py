@@ -12,13 +12,14 @@ from transformers import BatchFeature, ProcessorMixin
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
 from .report_tokens import ReportTokens
+from .saved_processor import SavedProcessor
 
 VIEWS = ("frontal", "lateral")
 CASE_KEYS = (*VIEWS, "images", "mask", "abnormal")
 UNKNOWN = -100  # a classification that is not known
 
 
-class CxrMultitaskProcessor(ReportTokens, ProcessorMixin):
+class CxrMultitaskProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Image processor and tokenizer of `CxrMultitaskForConditionalGeneration`.
 
     Films are only divided to [0, 1]: what the encoder wants beyond that, the model does, since the decoders reconstruct

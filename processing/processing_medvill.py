@@ -9,6 +9,7 @@ from transformers import BatchFeature, ProcessorMixin
 
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
+from .saved_processor import SavedProcessor
 
 # Mean and deviation: RadScribe's, of its films; torchxrayvision's networks were trained on values from -1,024 to 1,024.
 RADSCRIBE_SCALE = ((0.492, 0.493, 0.494), (0.293, 0.293, 0.293))
@@ -32,7 +33,7 @@ def scale_of(image_encoder: str) -> tuple:
     return XRAYVISION_SCALE if image_encoder == "resnet101" else RADSCRIBE_SCALE
 
 
-class MedViLLProcessor(ProcessorMixin):
+class MedViLLProcessor(SavedProcessor, ProcessorMixin):
     """Image processor and BERT tokenizer of `MedViLLModel`.
 
     Args:

@@ -96,6 +96,8 @@ ALLOWED = {
     "modeling/configuration_histgen.py": {"histgen"},
     "processing/processing_histgen.py": {"histgen"},
     "modeling/modeling_medvill.py": {"medvill"},
+    # A module's name.
+    "modeling/medical_pipeline.py": {"medical_text_conditioner"},
 }
 
 

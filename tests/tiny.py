@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import BertTokenizer, PreTrainedTokenizerFast, ViTConfig, ViTModel
+from transformers import BertTokenizer, PreTrainedTokenizerFast, ViTConfig, ViTImageProcessorPil, ViTModel
 
-from hf_medreport.hub.folder import save_folder
+from hf_medreport.hub.folder import save_folder, save_generator
 from hf_medreport.processing.image_processing_film import UNSCALED, FilmImageProcessor
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.patch_encoder import PatchEncoder
@@ -94,6 +94,12 @@ def film_array() -> np.ndarray:
 def tiny_processor(row: System):
     if row.kind == "causal-lm":
         return tiny_tokenizer()
+    if row.kind == "conditioner":
+        return tiny_label_tokenizer()
+    if row.kind == "judge":
+        side = row.tiny["image_size"]
+        scale = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_convert_rgb": True}
+        return ViTImageProcessorPil(size={"height": side, "width": side}, **scale)
     if row.reads == "slide":
         tiles = TileImageProcessor(patch_px=16, level=0, size=16, tissue="otsu")
         processor = row.resolve("processor")(tiles, tiny_tokenizer(), region_size=row.tiny["region_size"])
@@ -112,4 +118,8 @@ def tiny_processor(row: System):
 
 
 def save_tiny(row: System, folder):
+    if row.kind == "generator":
+        from tests.diffusion import tiny_pipeline  # slow to import, and only then needed
+
+        return save_generator(tiny_pipeline(), folder)
     return save_folder(tiny_model(row), tiny_processor(row), folder)

@@ -14,11 +14,13 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     convert,
     doctor,
     evaluate,
+    evaluate_model,
     phantom,
     prepare,
     publish,
     report,
     segment,
+    synthesize,
     tile,
     train,
 )

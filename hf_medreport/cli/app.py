@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -71,3 +72,12 @@ def quiet() -> None:
 
     of_transformers.set_verbosity_error()
     of_transformers.disable_progress_bar()
+
+
+def quiet_diffusers() -> None:
+    """The same of diffusers, which takes a second to import."""
+    with suppress(ImportError):  # who needs it says so
+        from diffusers.utils import logging as of_diffusers
+
+        of_diffusers.set_verbosity_error()
+        of_diffusers.disable_progress_bar()

@@ -40,10 +40,26 @@ def evaluate_phantom(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="Score the evidence too, on balanced findings unless told otherwise.")
     ] = False,
+    training: Annotated[
+        Path | None,
+        typer.Option(help="Generators: the folder of pictures that it was trained on, for the memorization gate."),
+    ] = None,
+    judge: Annotated[
+        Path | None, typer.Option(help="Generators: the folder of a judge. Default: the one that ships.")
+    ] = None,
+    guidance: Annotated[float | None, typer.Option(help="Generators: guidance scale. Default: 3.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Generators: steps a picture. Default: 20.")] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="Generators: guidance scales to compare besides, as 1,2,3,5,8.")
+    ] = None,
     batch_size: BatchSize = 50,
     device: Device = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for scores.json and records.jsonl: what was written of each image.")
+        Path | None,
+        typer.Option(
+            help="Folder for scores.json and records.jsonl: what was written of each image. Of a generator: its "
+            "pictures and evaluation.json."
+        ),
     ] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -51,13 +67,15 @@ def evaluate_phantom(
 ):
     """Score a report model on images whose truth is known, beside itself shown noise and a constant report.
 
-    Of a model of film pairs, its words, its classification and its reconstructed films too.
+    Of a model of film pairs, its words, its classification and its reconstructed films too. Of a generator, whether its
+    pictures show what was asked for, are like drawn ones, and are no copies of those that it was trained on.
     """
     quiet()
     from hf_medreport.evaluation.phantom.evaluate import check_options, drawn_table, evaluate_drawn
     from hf_medreport.evaluation.phantom.keeping import CaseError
     from hf_medreport.files.run_folder import RunFolder, refuse_older
     from hf_medreport.files.writing import output_folder
+    from hf_medreport.inference.generators import is_generator
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.report import source_of
 
@@ -68,6 +86,19 @@ def evaluate_phantom(
             expected = "a folder, which gets scores.json and what was written"
             raise InputError(out.name, "the name of a file", expected, "choose another `out`")
         refuse_older(output_folder(out), resume, overwrite)
+    of_reports = {"prevalence": prevalence, "labels": labels, "size": size, "mpp": mpp, "evidence": evidence or None}
+    of_generators = {"training": training, "judge": judge, "guidance": guidance, "steps": steps, "sweep": sweep}
+    generates = model is not None and is_generator(model, revision)
+    for name, value in (of_reports if generates else of_generators).items():
+        if value is not None:
+            kind = "a generator" if generates else "a report model"
+            raise InputError(name, f"{value} for {kind}", "none", "leave it out")
+    if generates:
+        drawing = {"guidance_scale": guidance, "num_inference_steps": steps, "batch_size": min(batch_size, n)}
+        asked = {"n": n, "seed": seed, "split": split, "judge": judge and str(judge)}
+        asked["training"] = training and str(training)
+        kept = {"revision": revision, "device": device, "resume": resume, "overwrite": overwrite}
+        return _evaluate_generator(model, out, drawing, sweep, asked, kept, as_json)
     pipe = load(model, revision=revision, device=device)
     asked = {"n": n, "seed": seed, "split": split, "labels": labels, "size": size, "mpp": mpp}
     check_options(pipe, evidence=evidence, **asked)
@@ -89,6 +120,38 @@ def evaluate_phantom(
     print_json(scores) if as_json else typer.echo(drawn_table(pipe, scores))
     if folder is not None:
         print_progress(folder.progress)
+
+
+def _evaluate_generator(model: str, out: Path | None, drawing: dict, sweep: str | None, asked, kept, as_json: bool):
+    """Draw, score, print."""
+    from hf_medreport.evaluation.pictures.evaluate import Drawing, pictures_table
+    from hf_medreport.evaluation.pictures.folder import evaluate_into
+    from hf_medreport.evaluation.pictures.sweep import sweep_table
+
+    try:
+        scales = [float(scale) for scale in sweep.split(",")] if sweep else []
+    except ValueError:
+        raise InputError("sweep", f"'{sweep}'", "numbers, joined by commas", "give it as 1,2,3,5,8") from None
+    flags = {"n": asked["n"], "seed": asked["seed"], "split": asked["split"], "guidance": drawing["guidance_scale"]}
+    flags |= {"steps": drawing["num_inference_steps"], "training": asked["training"] and Path(asked["training"]).name}
+    flags |= {"judge": asked["judge"] and Path(asked["judge"]).name, "sweep": sweep}
+    given = "".join(f" --{name} {value}" for name, value in flags.items() if value is not None)
+    scores = evaluate_into(
+        model,
+        out,
+        drawing=Drawing(**{name: value for name, value in drawing.items() if value is not None}),
+        scales=scales,
+        command=f"hf-medreport evaluate phantom --model {Path(model).name}{given}",
+        progress=lambda items, total: bar(items, total, "passes"),
+        **kept,
+        **asked,
+    )
+    if as_json:
+        return print_json(scores)
+    typer.echo(as_flags(pictures_table(scores)))
+    if scales:
+        typer.echo(f"\n{sweep_table(scores['sweep'])}")
+    print_progress(f"{scores['n']} done, 0 failed, 0 left")
 
 
 @evaluate.command("reports")

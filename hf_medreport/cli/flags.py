@@ -11,6 +11,8 @@ from hf_medreport.processing.input_error import four_fields
 
 # What the library calls otherwise than a verb does: its name, or a value of it, and the verb's.
 OTHER_NAMES = {"masks": "mask", "options": "option", "embed": "no_embed", "out=None": "dry_run"}
+OTHER_NAMES |= {"guidance_scale": "guidance", "num_inference_steps": "steps", "image": "init"}
+OTHER_NAMES |= {"height": "size", "width": "size"}
 OTHER_NAMES |= {"facts": "findings", "Endpoint": "endpoint", "url": "endpoint", "model": "llm", "folder": "llm"}
 NAMED = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]*))?`")  # `slide_mpp`, or `tissue="otsu"`
 ABOUT = re.compile(r"\w+(?=: found )")  # what a whole error is about

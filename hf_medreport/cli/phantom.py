@@ -1,4 +1,4 @@
-"""Draw films and slides whose truth is known."""
+"""Draw films, slides and pictures whose truth is known."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,11 +43,7 @@ def phantom_chest(
     corpus = ChestCorpus(n, seed, size, split, prevalence, wordings, style, lateral, follow_up, bits, facts)
     options = {"progress": lambda films: bar(films, n, "films"), "resume": resume, "overwrite": overwrite}
     manifest = write_corpus(out, corpus, format, workers, monochrome, **options)
-    summary = {"out": str(out), "cases": n, "files": len(manifest["files"])}
-    summary["bytes"] = sum(file["bytes"] for file in manifest["files"].values())
-    line = f"written: {out} ({n} cases, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)"
-    print_json(summary) if as_json else typer.echo(line)
-    print_progress(f"{n} done, 0 failed, 0 left")
+    _say(manifest, out, n, "cases", as_json)
 
 
 @phantom.command("slide")
@@ -73,8 +69,42 @@ def phantom_slide(
 
     corpus = SlideCorpus(n, seed, size, mpp, split, prevalence, wordings, style)
     manifest = write_slides(out, corpus, workers, pen_share, lambda cases: bar(cases, n, "slides"), resume, overwrite)
+    _say(manifest, out, n, "slides", as_json)
+
+
+@phantom.command("pictures")
+def phantom_pictures(
+    out: Annotated[Path, typer.Option(help="Folder to write: new or empty.")],
+    n: Annotated[int, typer.Option(help="Pictures.")] = 1000,
+    modality: Annotated[
+        list[str] | None, typer.Option(help="cxr, ct, mri, oct or fundus; may be repeated. Default: all take turns.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of a picture in pixels, 32 to 1024.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
+    split: Annotated[str, typer.Option(help="train, validation, test or held_back_style.")] = "train",
+    style: Annotated[str | None, typer.Option(help="standard or held_back. Default: the split's.")] = None,
+    wordings: Annotated[str | None, typer.Option(help="train or held_out. Default: the split's.")] = None,
+    format: Annotated[str, typer.Option(help="png, csv (for train diffusion) or parquet.")] = "png",
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+):
+    """Draw pictures of five modalities with masks, facts and prompts. The same arguments give the same bytes."""
+    from hf_medreport.data.drawn.pictures import write_pictures
+    from hf_medreport.phantom.picture.corpus import PictureCorpus
+    from hf_medreport.phantom.picture.facts import MODALITIES
+
+    corpus = PictureCorpus(n, seed, size, modality or tuple(MODALITIES), split, wordings, style)
+    options = {"progress": lambda cases: bar(cases, n, "pictures"), "resume": resume, "overwrite": overwrite}
+    manifest = write_pictures(out, corpus, format, workers, **options)
+    _say(manifest, out, n, "pictures", as_json)
+
+
+def _say(manifest: dict, out: Path, n: int, items: str, as_json: bool) -> None:
+    """What was written, and how much of it."""
     summary = {"out": str(out), "cases": n, "files": len(manifest["files"])}
     summary["bytes"] = sum(file["bytes"] for file in manifest["files"].values())
-    line = f"written: {out} ({n} slides, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)"
+    line = f"written: {out} ({n} {items}, {summary['files']} files, {summary['bytes'] / 1e6:.1f} MB)"
     print_json(summary) if as_json else typer.echo(line)
     print_progress(f"{n} done, 0 failed, 0 left")

@@ -12,7 +12,6 @@ record is asked for.
     reports[0]  # {"slides": [PatchFeatures, ...], "text": "..."}
 """
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from hf_medreport.files.rows import read_rows
+from hf_medreport.files.rows import RepeatedField, parse_json, read_rows
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
@@ -190,9 +189,11 @@ def read_annotation(path: Path, split: str) -> list:
     if split not in SPLITS:
         raise InputError("split", f"'{split}'", f"one of {', '.join(SPLITS)}", "name a split of the annotation")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(path.name, "no such file", "an annotation.json", "check the path") from error
+    except RepeatedField as error:
+        raise InputError(path.name, str(error), "each field once", "mend the file") from error
     except (ValueError, OSError) as error:  # broken JSON, bytes that are no UTF-8, a folder
         raise InputError(path.name, "no valid JSON", EXPECTED, "write the file again") from error
     if not isinstance(content, dict) or not isinstance(content.get(split), list):

@@ -1,7 +1,7 @@
 """Tables of films and reports: CSV, JSONL, Parquet, or a folder saved by `datasets`.
 
 Everything that can be known without decoding a film is checked when a table is opened, and said with the row it
-concerns. Films are read when a record is asked for.
+concerns. Films are read when a record is asked for, and beforehand only to skip those that do not decode.
 
     table = ReportDataset("train.csv", image_column="path", text_column="findings")
     table[0]  # {"image": (height, width) float32, "text": "...", "mask": None}
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hf_medreport.data.table_films import TableFilms
+from hf_medreport.data.undecodable import decodable
 from hf_medreport.files.rows import ArrowRows, read_rows
 from hf_medreport.processing.film_reading import refuse_mask
 from hf_medreport.processing.image_reading import read_mask
@@ -32,8 +33,8 @@ class ReportDataset:
             shows nothing [], `''` or "No Finding". Records then also hold `labels`: a list, None of an empty cell.
         orient, frame, any_modality: of all films, as in `read_film`: one that is no chest film by its DICOM header, or
             lies otherwise, raises when its record is asked for.
-        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
-            `skipped`.
+        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
+            not decode (each is read once for it), and keeps their messages in `skipped`.
 
     Raises:
         InputError: no such table, a broken line, a column that is not there, or bad rows with `on_bad="raise"`.
@@ -57,6 +58,7 @@ class ReportDataset:
             raise InputError("on_bad", f"'{on_bad}'", "raise or skip", "choose one of them")
         self.films = TableFilms(orient, frame, any_modality)
         self.path = Path(path)
+        self.folder = self.path.parent.resolve()
         self.columns = {"image": image_column, "text": text_column, "mask": mask_column}
         self.columns |= {"lateral": lateral_column, "label": label_column, "labels": labels_column}
         self.skipped: list[str] = []
@@ -74,6 +76,8 @@ class ReportDataset:
             remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
             raise InputError(problem.name, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
+        if on_bad == "skip":
+            self.kept = decodable(self, self.kept, self.skipped, os.cpu_count() or 1)
         if not self.kept:
             raise InputError(self.path.name, "no usable row", "films with reports", "check the table")
 
@@ -101,7 +105,7 @@ class ReportDataset:
         value = row[self.columns[role]] if self.columns[role] else None
         if value in (None, ""):
             return None
-        return read(self._source(value), name=self._name(value, number + 1))
+        return read(picture_source(value, self.folder), name=self._name(value, number + 1))
 
     def texts(self) -> Iterator[str]:
         """Every report, without reading a film."""
@@ -147,36 +151,39 @@ class ReportDataset:
             if column is None or (role != "image" and value in (None, "")):
                 continue
             try:
-                source = self._source(value)
+                source = picture_source(value, self.folder)
             except ValueError as error:
-                return InputError(
-                    where, str(error), f"a file inside {self.path.resolve().parent.name}/", f"correct '{column}'"
-                )
+                return InputError(where, str(error), f"a file inside {self.folder.name}/", f"correct '{column}'")
             if isinstance(source, Path) and not os.path.isfile(source):
                 named = "an existing lateral film" if role == "lateral" else f"an existing {role}"
                 return InputError(where, f"no file {source.name}", named, f"correct '{column}'")
         return None
 
-    def _source(self, value) -> Path | bytes:
-        """A film's bytes or its path; ValueError when it has neither or leads out of the table's folder."""
-        if isinstance(value, dict):
-            if isinstance(value.get("bytes"), bytes):
-                return value["bytes"]
-            value = value.get("path")
-        if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-            raise ValueError("no path")
-        if os.path.isabs(value):
-            return Path(value)
-        folder = self.path.parent.resolve()
-        path = Path(os.path.normpath(folder / value))
-        if not path.is_relative_to(folder):
-            raise ValueError("a path that leaves the table's folder")
-        return path
-
     def _name(self, value, number: int) -> str:
         """What messages call the film of a row: the row, for file names repeat (CheXpert's `view1_frontal.jpg`)."""
         path = value.get("path") if isinstance(value, dict) else value
         return f"{self.path.name}, row {number}" + (f" ({Path(path).name})" if path else "")
+
+
+def picture_source(value, folder: Path) -> Path | bytes:
+    """The bytes or the path of the picture that a cell names; ValueError where it has neither or leaves `folder`.
+
+    Args:
+        value: a path (absolute, or relative to the folder and inside it), or the `{"bytes", "path"}` of `datasets`.
+        folder: of the table's pictures, resolved.
+    """
+    if isinstance(value, dict):
+        if isinstance(value.get("bytes"), bytes):
+            return value["bytes"]
+        value = value.get("path")
+    if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
+        raise ValueError("no path")
+    if os.path.isabs(value):
+        return Path(value)
+    path = os.path.normpath(value)
+    if path.split(os.sep, 1)[0] == os.pardir:
+        raise ValueError("a path that leaves the table's folder")
+    return folder / path
 
 
 def classification(cell) -> int | None:

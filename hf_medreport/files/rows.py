@@ -3,6 +3,9 @@
 `read_rows` reads any of them and stops at what is broken. Beneath it are readers of lines (`csv_lines`, `jsonl_lines`),
 which give in a bad line's place what is wrong with it: for those who list bad lines and go on.
 
+A CSV may part its fields by commas, semicolons, tabs or bars: its header tells. A column or a field that stands twice
+is refused, for readers would keep the last one in silence.
+
     for row in read_rows(Path("films.csv")):
         print(row["path"])
 """
@@ -11,19 +14,24 @@ import csv
 import gzip
 import json
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["ArrowRows", "csv_lines", "csv_rows", "jsonl_lines", "open_text", "read_rows", "read_text"]
+__all__ = ["ArrowRows", "RepeatedField", "csv_lines", "csv_rows", "is_name", "jsonl_lines", "open_text", "parse_json"]
+__all__ += ["read_rows", "read_text", "stream_rows"]
 
 EXPECTED = "a .csv, .jsonl or .parquet file, or a folder of datasets or Parquet"
+CHUNK_ROWS = 1024  # of Arrow that are made into dicts at once
 MARK = b"\xef\xbb\xbf"
+SEPARATORS = (",", ";", "\t", "|")
 OTHER_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -37,14 +45,45 @@ def read_rows(path: Path) -> Sequence[dict]:
     """
     if os.path.isdir(path):
         return _folder_rows(path)
-    if not os.path.isfile(path):
-        raise InputError(path, "no such file", EXPECTED, "check the path")
+    _check_file(path)
     readers = {".csv": lambda path: list(csv_rows(path)), ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
     if path.suffix.lower() not in readers:
         raise InputError(path.name, f"a '{path.suffix}' file", EXPECTED, "convert it")
+    return readers[path.suffix.lower()](path)
+
+
+def stream_rows(
+    path: Path, mend: Callable[[list[str], list[str]], list[str]] = lambda header, values: values
+) -> Iterator[tuple[str, dict | InputError]]:
+    """The rows of a table one by one as they are read; memory holds no more of them than a chunk.
+
+    Args:
+        path: a table as `read_rows` takes it, CSV and JSONL compressed (.gz) too.
+        mend: see `csv_lines`.
+
+    Yields:
+        where a row stands ("films.csv, line 3") and the row, or in its place what is wrong with it.
+
+    Raises:
+        InputError: no such table, one of another kind, or one that is broken as a whole.
+    """
+    kind = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    if os.path.isdir(path) or kind not in (".csv", ".jsonl"):
+        for number, row in enumerate(_arrow_stream(path), start=1):
+            yield f"{path.name}, row {number}", row
+        return
+    _check_file(path)
+    with open_text(path) as file:
+        lines = csv_lines(file, path.name, mend=mend) if kind == ".csv" else jsonl_lines(file, path.name)
+        for number, row in lines:
+            yield f"{path.name}, line {number}", row
+
+
+def _check_file(path: Path) -> None:
+    if not os.path.isfile(path):
+        raise InputError(path, "no such file", EXPECTED, "check the path")
     if path.stat().st_size == 0:
         raise InputError(path.name, "an empty file", EXPECTED, "write the table again")
-    return readers[path.suffix.lower()](path)
 
 
 class ArrowRows(Sequence):
@@ -163,44 +202,73 @@ def csv_lines(
     name: str,
     columns: Sequence[str] = (),
     headless: Callable[[list[str]], list[str] | None] = lambda first: None,
+    mend: Callable[[list[str], list[str]], list[str]] = lambda header, values: values,
 ) -> Iterator[tuple[int, dict[str, str] | InputError]]:
     """(line number, row) of each row of a CSV; in a row's place what is wrong with it: quotes, too few or many fields.
 
     Args:
-        lines: of the file, with their ends (`newline=""`).
+        lines: of the file, with their ends (`newline=""`). The header tells what parts the fields, or a line "sep=;"
+            before it, as Excel writes it. Blanks around the names of columns are no part of them.
         name: what messages call it.
         columns: that there must be.
         headless: the fields of the first row -> the columns of a file that has no header, None of one that has.
+        mend: the header and the fields of a row that has more or fewer -> its fields as they were meant, if it knows.
 
     Raises:
         InputError: a header that is broken, has a column twice or not one of `columns`.
     """
-    reader, header = csv.reader(lines, strict=True), None
+    lines, skipped = iter(lines), 0
+    while (first := next(lines, "")).isspace():
+        skipped += 1
+    if marked := SEPARATOR_LINE.fullmatch(first):
+        separator, skipped = marked[1], skipped + 1
+    else:
+        separator, lines = _separator(first), chain([first], lines)
+    reader, header = csv.reader(lines, strict=True, delimiter=separator), None
     while True:
         try:
             values = next(reader)
         except StopIteration:
             break
         except csv.Error as error:
-            where = f"{name}, line {reader.line_num}"
+            where = f"{name}, line {skipped + reader.line_num}"
             broken = InputError(where, f"broken CSV ({error})", "quoted fields that end", "mend the line")
             if header is None:
                 raise broken from None
-            yield reader.line_num, broken
+            yield skipped + reader.line_num, broken
             continue
         if not values:  # a blank line is no row; an empty field alone is written ""
             continue
         if header is None:
-            header = _header(name, headless(values) or values, columns)
-            if not headless(values):
+            without = headless(values)
+            header = _header(name, without or [value.strip() for value in values], columns)
+            if not without:
                 continue
+        if len(values) != len(header):
+            values = mend(header, values)
         if len(values) == len(header):
-            yield reader.line_num, dict(zip(header, values, strict=True))
+            yield skipped + reader.line_num, dict(zip(header, values, strict=True))
         else:
-            where, expected = f"{name}, line {reader.line_num}", f"{len(header)} as in the header"
-            yield reader.line_num, InputError(where, f"{len(values)} fields", expected, "mend the line")
+            where, expected = f"{name}, line {skipped + reader.line_num}", f"{len(header)} as in the header"
+            yield skipped + reader.line_num, InputError(where, f"{len(values)} fields", expected, "mend the line")
     if header is None:
         _header(name, [], columns)
+
+
+# What Excel writes before a header.
+SEPARATOR_LINE = re.compile(r"\ufeff?sep=([,;\t|])\s*", re.IGNORECASE)
+
+
+def is_name(field: str) -> bool:
+    """Whether a field reads as the name of a column: at most five words, and no end of a sentence."""
+    return len(field.split()) <= 5 and not re.search(r"[.!?]\s*(?:\s|\Z)", field)
+
+
+def _separator(header: str) -> str:
+    """What parts a header into the most names; a comma unless another sign does better."""
+    parts = {sign: next(csv.reader([header], delimiter=sign), []) for sign in SEPARATORS}
+    named = [sign for sign in SEPARATORS[1:] if len(parts[sign]) > len(parts[","]) and all(map(is_name, parts[sign]))]
+    return max(named, key=lambda sign: len(parts[sign]), default=",")
 
 
 def _header(name: str, header: list[str], columns: Sequence[str]) -> list[str]:
@@ -213,7 +281,31 @@ def _header(name: str, header: list[str], columns: Sequence[str]) -> list[str]:
     return header
 
 
-# --- JSONL ------------------------------------------------------------------------------------------------------------
+# --- JSON and JSONL ---------------------------------------------------------------------------------------------------
+
+
+class RepeatedField(ValueError):
+    """A JSON object with a field twice."""
+
+
+def _object(fields: list[tuple[str, object]]) -> dict:
+    content = dict(fields)
+    if len(content) < len(fields):
+        repeated = next(name for name, count in Counter(name for name, _ in fields).items() if count > 1)
+        raise RepeatedField(f"the field '{repeated}' twice")
+    return content
+
+
+def parse_json(text: str | bytes) -> object:
+    """The value that is written there.
+
+    Raises:
+        ValueError: of whatever is wrong; `RepeatedField` where an object has a field twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("too large or too deep") from None
 
 
 def jsonl_lines(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict | InputError]]:
@@ -223,15 +315,20 @@ def jsonl_lines(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict | I
             continue
         where = f"{name}, line {number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # also numbers of 5,000 digits and nesting without end
+            row = parse_json(line)
+        except RepeatedField as error:
+            yield number, InputError(where, str(error), "each field once", "mend the line")
+            continue
+        except ValueError as error:  # also numbers of 5,000 digits and nesting without end
             reason = getattr(error, "msg", "too large or too deep")
-            yield number, InputError(where, f"broken JSON ({reason})", "one object a line", "mend the line")
+            remedy = "mend the line" if line.strip() not in ("[", "{") else "name a file of one JSON value .json"
+            yield number, InputError(where, f"broken JSON ({reason})", "one object a line", remedy)
             continue
         if isinstance(row, dict):
             yield number, row
         else:
-            yield number, InputError(where, f"a {type(row).__name__}", "one object a line", "mend the line")
+            found = "null" if row is None else f"a {type(row).__name__}"
+            yield number, InputError(where, found, "one object a line", "mend the line")
 
 
 def _jsonl_rows(path: Path) -> list[dict]:
@@ -253,9 +350,32 @@ def _parquet_rows(path: Path) -> ArrowRows:
     import pyarrow.parquet
 
     try:
+        _header(path.name, pyarrow.parquet.read_schema(path).names, ())
         return ArrowRows(pyarrow.parquet.read_table(path))
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise InputError(path.name, "a damaged Parquet file", "a complete one", "copy or write it again") from error
+
+
+def _arrow_stream(path: Path) -> Iterator[dict]:
+    """The rows of a Parquet file or folder, or of a `datasets` folder, read chunk by chunk."""
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    parts = sorted(path.glob("*.parquet")) if os.path.isdir(path) else [path]
+    if not parts or (path / "state.json").is_file():
+        for chunk in _folder_rows(path).table.to_batches(CHUNK_ROWS):
+            yield from chunk.to_pylist()
+        return
+    for part in parts:
+        _check_file(part)
+        if part.suffix.lower() != ".parquet":
+            raise InputError(part.name, f"a '{part.suffix}' file", EXPECTED, "convert it")
+        try:
+            with ParquetFile(part) as file:
+                for chunk in file.iter_batches(CHUNK_ROWS):
+                    yield from chunk.to_pylist()
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise InputError(part.name, "a damaged Parquet file", "a complete one", "copy or write it again") from error
 
 
 def _folder_rows(path: Path) -> Sequence[dict]:

@@ -171,6 +171,10 @@ class RunFolder:
         """Write a whole JSON file; `options` as of `json.dumps`, whose indent is 2 here."""
         self.write(name, (json.dumps(content, **{"indent": 2} | options) + "\n").encode())
 
+    def append(self, name: str, line: object) -> None:
+        """Add a line to a JSONL that is `begun`, for those who look on; in the end it is to be written whole."""
+        self._append(name, line)
+
     # --- the end ---
 
     def finished(self) -> dict | None:

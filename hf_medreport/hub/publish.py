@@ -30,8 +30,9 @@ from safetensors import SafetensorError, safe_open
 
 from hf_medreport.hub.folder import outdated_files, traveling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.hub.pipeline_index import INDEX, LIBRARIES, components, generator_of, pipeline_class, read_index
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import find_system
+from hf_medreport.registry import System, find_system
 from hf_medreport.version import __version__
 
 __all__ = ["check_folder", "publish"]
@@ -46,7 +47,9 @@ PUBLISHED = (
     *("processor_config.json", "preprocessor_config.json", "chat_template.json", "*.jinja"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
     *("vocab.json", "vocab.txt", "merges.txt"),
+    "base.json",  # of an adapter: which weights it belongs to
 )
+ADAPTER = "pytorch_lora_weights.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 
 
@@ -80,7 +83,7 @@ def publish(
     files, left_out = check_folder(folder)
     if left_out:
         logger.warning("not published: %s", ", ".join(left_out))
-    row = find_system(_check_config(folder)["model_type"])
+    row = _system_of(folder)
     renewed = outdated_files(row, folder) if row else {}
     if renewed:
         logger.warning("renewed in the commit, from hf-medreport %s: %s", __version__, ", ".join(renewed))
@@ -121,12 +124,14 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
 
     Returns:
         (files, left_out): paths relative to the folder, "/" between parts, sorted. A hidden folder is left out whole.
-        The code of a system that this library has is among the files even where the folder lacks it.
+        The code of a system that this library has is among the files even where the folder lacks it. Of a pipeline's
+        folder, which model_index.json tells, the components that it names are published and no other folder.
 
     Raises:
-        InputError: no config.json with `model_type` and `auto_map`; a report model without the length or the end of a
-            report in generation_config.json; no weights, broken weights or a missing shard;
-            a pickle file; no card, or one whose metadata is not YAML; code missing that a JSON or code file names.
+        InputError: no config.json with `model_type` and `auto_map`, and no model_index.json; a report model without the
+            length or the end of a report in generation_config.json; a component that is not there; no weights, broken
+            weights or a missing shard; a pickle file; no card, or one whose metadata is not YAML; code missing that a
+            JSON or code file names.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -137,13 +142,16 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
         if Path(path).suffix in PICKLES:
             remedy = "save the model again with save_pretrained and move this file out of the folder"
             raise InputError(_name(folder, path), "a pickle file", "weights as .safetensors", remedy)
-    config = _check_config(folder)
-    row = find_system(config["model_type"])
-    if row and row.kind == "report":
-        check_generation_file(folder / FILE, folder.resolve().name, config)
+    if (folder / INDEX).is_file():
+        files, left_out = _check_components(folder, files, left_out)
+    elif not _is_adapter(folder):
+        config = _check_config(folder)
+        if (row := find_system(config["model_type"])) and row.kind == "report":
+            check_generation_file(folder / FILE, folder.resolve().name, config)
     _check_weights(folder, files)
     _check_card(folder)
-    ours = traveling_files(row) if row else {}
+    row = _system_of(folder)
+    ours = traveling_files(row, folder) if row else {}
     _check_code(folder, [path for path in files if path not in ours], ours)
     return sorted({*files, *ours}), left_out
 
@@ -185,6 +193,33 @@ def _check_repo_id(repo_id: str) -> None:
 
 
 # --- the folder ---
+
+
+def _system_of(folder: Path) -> System | None:
+    """The system of a folder that was checked; None of an adapter, which has no code."""
+    if (folder / INDEX).is_file() or _is_adapter(folder):
+        return generator_of(folder)
+    return find_system(_check_config(folder)["model_type"])
+
+
+def _is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter of a generator and no model."""
+    return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
+
+
+def _check_components(folder: Path, files: list[str], left_out: list[str]) -> tuple[list[str], list[str]]:
+    """Of a pipeline's folder, the files at its root and in its components; the others are left out."""
+    index = read_index(folder)
+    if not pipeline_class(index):
+        remedy = "save the pipeline again with save_pretrained"
+        raise InputError(_name(folder, INDEX), "no _class_name", "the pipeline's class", remedy)
+    parts = components(index)
+    for name in parts:
+        if not any(path.startswith(f"{name}/") for path in files):
+            found, remedy = f"no files of the component '{name}'", "save the pipeline again with save_pretrained"
+            raise InputError(folder.resolve().name, found, f"what {INDEX} names", remedy)
+    kept = [path for path in files if "/" not in path or path.partition("/")[0] in parts]
+    return kept, sorted({*left_out, *files} - set(kept))
 
 
 def _read_json(folder: Path, path: str) -> dict:
@@ -239,7 +274,7 @@ def _check_code(folder: Path, files: list[str], ours: Collection[str]) -> None:
 
     `ours` come from this installation.
     """
-    wanted = []  # (who names it, the module's path)
+    wanted = _code_of_index(folder)  # (who names it, the module's path)
     for path in files:
         if path.endswith(".json") and "/" not in path:
             content = _read_json(folder, path)
@@ -255,6 +290,17 @@ def _check_code(folder: Path, files: list[str], ours: Collection[str]) -> None:
         if module not in files and module not in ours:
             remedy = "save the model again so that its code is copied along"
             raise InputError(_name(folder, source), f"{module} named but missing", "its code in the folder", remedy)
+
+
+def _code_of_index(folder: Path) -> list[tuple[str, str]]:
+    """What a pipeline's index names: the pipeline's module at the root, and each component's beside its weights."""
+    if not (folder / INDEX).is_file():
+        return []
+    index = read_index(folder)
+    named = index["_class_name"]
+    wanted = [(INDEX, f"{named[0]}.py")] if isinstance(named, list) else []
+    own = ((name, library) for name, (library, _) in components(index).items() if library not in LIBRARIES)
+    return wanted + [(INDEX, f"{name}/{library}.py") for name, library in own]
 
 
 def _siblings(folder: Path, path: str) -> list[str]:

@@ -26,6 +26,7 @@ from transformers.utils import cached_file
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.files.writing import sha256
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.hub.pipeline_index import INDEX
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
 from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.patch_encoder import weights_revision
@@ -185,6 +186,9 @@ def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
         )
         raise InputError(name, found, "a repository with config.json", "check the name, or give a folder") from error
     if not path.is_file():
+        if (path.parent / INDEX).is_file():
+            remedy = "draw pictures with it: hf-medreport synthesize"
+            raise InputError(name, "a pipeline of diffusers, no report model", "a model folder", remedy)
         raise InputError(name, "no config.json", "a model folder", "give the folder that holds config.json")
     return read_settings(path, f"{name}/config.json")
 

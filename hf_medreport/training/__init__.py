@@ -5,8 +5,7 @@ import logging
 import os
 
 from hf_medreport.files.nearest import did_you_mean
-from hf_medreport.modeling.config_error import ConfigError
-from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.registry import systems
 
 
@@ -21,18 +20,36 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
     Raises:
         InputError: no such recipe, file, argument or data.
     """
+    recipe = _recipe(system)
+    # PEFT, accelerate and diffusers import bitsandbytes where there is one; it speaks of kernels that no recipe uses.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    try:
+        metrics = recipe.train(config, flags or [])
+    except ValueError as error:
+        if (said := four_fields(error)) is None or isinstance(error, InputError):
+            raise
+        raise InputError(**said) from error
+    from hf_medreport.training.precision import processor
+
+    return metrics | {"core_seconds": round(sum(os.times()[:4])), "processor": processor()}
+
+
+def arguments_of(system: str) -> list:
+    """What a recipe may be told: its arguments as `listing.Group`s, with their defaults; errors as of `run`."""
+    from hf_medreport.training.listing import HELP, ArgumentsAsked, groups_of
+
+    try:
+        _recipe(system).train(None, [HELP])
+    except ArgumentsAsked as asked:
+        return groups_of(asked.classes)
+    raise InputError("system", f"'{system}'", "a recipe that reads its arguments by `read_arguments`", "see its YAML")
+
+
+def _recipe(system: str):
+    """The module of a recipe."""
     recipes = {row.model_type: row.recipe for row in systems() if row.recipe}
     chosen = [system] if system in recipes else [name for name in recipes if system == name.split("_")[0]]
     if not chosen:
         remedy = did_you_mean(system, recipes, "name a system that has a recipe")
         raise InputError("system", f"'{system}'", f"one of {', '.join(recipes)}", remedy)
-    recipe = importlib.import_module(recipes[chosen[0]])
-    # PEFT and accelerate import bitsandbytes where it is installed; it speaks of kernels that no recipe uses.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    try:
-        metrics = recipe.train(config, flags or [])
-    except ConfigError as error:
-        raise InputError(error.name, error.found, error.expected, error.remedy) from error
-    from hf_medreport.training.precision import processor
-
-    return metrics | {"core_seconds": round(sum(os.times()[:4])), "processor": processor()}
+    return importlib.import_module(recipes[chosen[0]])

@@ -8,6 +8,7 @@ from transformers import HfArgumentParser
 
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.training.listing import HELP, ArgumentsAsked
 
 # What arguments were called once -> what every recipe calls them now.
 RENAMED = {
@@ -29,9 +30,12 @@ def read_arguments(
         translate: what the file holds -> `{field: value}`, where it may be written in other words.
 
     Raises:
+        ArgumentsAsked: `HELP` is among the flags.
         InputError: a missing or broken file, a field or flag that no dataclass has (the nearest is named), a value of
             another type.
     """
+    if HELP in flags:
+        raise ArgumentsAsked(classes)
     parser = HfArgumentParser(classes, exit_on_error=False)
     known = {action.dest: action for action in parser._actions if action.dest != "help"}
     if config is not None:

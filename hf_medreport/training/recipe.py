@@ -11,7 +11,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -30,6 +30,7 @@ from hf_medreport.files.writing import sha256, write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.training.changed_settings import as_written, check_inputs, check_settings, check_shapes
 from hf_medreport.training.precision import chosen_bf16
 from hf_medreport.training.report_metrics import drop_samples_beyond
 from hf_medreport.training.trainer import ReportTrainer
@@ -51,7 +52,9 @@ class ReportDataArguments:
     phantom_cases: int = field(default=0, metadata={"help": "Draw so many training cases instead of reading tables."})
     phantom_validation_cases: int = field(default=100, metadata={"help": "Draw so many to evaluate on."})
     phantom_seed: int = 0
-    skip_bad_rows: bool = field(default=False, metadata={"help": "Leave bad rows out and count them; else stop."})
+    skip_bad_rows: bool = field(
+        default=False, metadata={"help": "Leave out and list bad rows, and films that do not decode (all are read)."}
+    )
 
 
 @dataclass
@@ -84,6 +87,9 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
     half_precision_weights: bool = field(default=False, metadata={"help": "Save the model's weights in float16."})
     model_name: str = field(default="model", metadata={"help": "Of the final folder, and in its card."})
     resume: bool = field(default=False, metadata={"help": "Go on with the run in output_dir, if there is one."})
+    allow_changed_settings: bool = field(
+        default=False, metadata={"help": "Go on though settings or tables are not those that the run was begun with."}
+    )
     overwrite: bool = field(default=False, metadata={"help": "Remove what an older run wrote to output_dir."})
     evaluation_cases: int = field(default=500, metadata={"help": "Phantom cases that the card's figures come from."})
 
@@ -102,7 +108,7 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
 
 @dataclass
 class WarmUpArguments(ReportRecipeArguments):
-    """Those, and of an encoder that learns to see before the decoder learns to write."""
+    """The warm-up: an encoder learns to see before the decoder learns to write."""
 
     encoder_steps: int = field(default=0, metadata={"help": "Warm-up of the encoder on findings; phantom only."})
     warm_up_folder: str | None = field(
@@ -118,8 +124,8 @@ class RunArguments:
     """What a run was asked for: the system, the YAML, and what YAML and flags say of model, data and training.
 
     Raises:
-        InputError: a file in the folder's place, or an older run in it that is neither to be gone on with nor to be
-            overwritten.
+        InputError: a file in the folder's place, an older run in it that is neither to be gone on with nor to be
+            overwritten, or one to go on with that was begun with other settings.
     """
 
     system: str
@@ -133,6 +139,8 @@ class RunArguments:
             raise InputError("output_dir", "a file", "a folder to write to", "choose another `output_dir`")
         if self.training.process_index == 0:  # other processes may come when this one has begun to write
             refuse_older_run(self.training)
+        if (point := resume_point(self.training)) is not None:
+            check_settings(self, point.parent / MANIFEST)
 
     @property
     def output(self) -> Path:
@@ -203,10 +211,12 @@ def tables_of(data: ReportDataArguments) -> list[Path]:
 
 
 def log_skipped(tables: Iterable[ReportDataset]) -> None:
-    """Say which tables lost rows, and why the first one was left out."""
+    """Say which tables lost how many rows, and why each one was left out."""
     for table in tables:
         if table.skipped:
-            logger.warning("%s: %d bad rows left out, first: %s", table.path, len(table.skipped), table.skipped[0])
+            logger.warning("%s: %d bad rows left out:", table.path, len(table.skipped))
+        for problem in table.skipped:
+            logger.warning("  %s", problem)
 
 
 def texts_of(records) -> Iterator[str]:
@@ -224,10 +234,14 @@ def fit(trainer: ReportTrainer, asked: RunArguments, inputs: list[Path]) -> dict
     arguments = asked.training
     point = resume_point(arguments)
     state = TrainerState.load_from_json(str(point / "trainer_state.json")) if point is not None else TrainerState()
+    manifest = manifest_of(asked, len(trainer.train_dataset), inputs)
+    if point is not None:
+        check_shapes(trainer.accelerator.unwrap_model(trainer.model), point)
+        check_inputs(asked, point.parent / MANIFEST, manifest["inputs"])
     if trainer.is_world_process_zero():
         if arguments.overwrite:
             remove_older_run(arguments)
-        write_manifest(asked, len(trainer.train_dataset), inputs)
+        write_manifest(asked, manifest, None if point is None else state.global_step)
         drop_samples_beyond(asked.output / SAMPLES, state.global_step)
     if arguments.early_stopping_patience:
         patience, threshold = arguments.early_stopping_patience, arguments.early_stopping_threshold
@@ -318,8 +332,8 @@ def remove_older_run(arguments: ReportRecipeArguments) -> None:
     folder = Path(arguments.output_dir)
     for checkpoint in checkpoints(folder):
         shutil.rmtree(checkpoint)
-    for name in (SAMPLES, MANIFEST):
-        (folder / name).unlink(missing_ok=True)
+    for path in [folder / SAMPLES, folder / MANIFEST, *folder.glob("manifest-*.json")]:
+        path.unlink(missing_ok=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -372,17 +386,26 @@ def fingerprint(settings: list) -> str:
     return sha256(json.dumps(settings, default=str, sort_keys=True).encode())[:8]
 
 
-def write_manifest(asked: RunArguments, records: int, inputs: list[Path]) -> None:
-    """What the run was: versions, arguments, number of training records, SHA-256 of its tables."""
+def manifest_of(asked: RunArguments, records: int, inputs: list[Path]) -> dict:
+    """What the run is: versions, arguments, number of training records, SHA-256 of its tables."""
     files = [file for path in inputs for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    manifest = {
+    return {
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "threads": torch.get_num_threads(),
         "training_records": records,
         "inputs": {str(file): sha256(file) for file in files if file.is_file()},
-        "model": asdict(asked.model),
-        "data": asdict(asked.data),
+        "model": as_written(asked.model),
+        "data": as_written(asked.data),
         "training": json.loads(asked.training.to_json_string()),
     }
-    write_json(asked.output / MANIFEST, manifest, default=str)
+
+
+def write_manifest(asked: RunArguments, manifest: dict, resumed_after: int | None) -> None:
+    """Into the run's folder. The one that a run was begun with is kept; where it was gone on with by changed settings,
+    theirs is written beside it, named after the step that came before."""
+    first = asked.output / MANIFEST
+    if resumed_after is None or not first.is_file():
+        write_json(first, manifest)
+    elif asked.training.allow_changed_settings:
+        write_json(asked.output / f"manifest-{resumed_after}.json", manifest)

@@ -27,7 +27,7 @@ def test_imports_without_torch(code):
 
 COMMANDS = ("", "report", "train", "evaluate phantom", "evaluate reports", "evaluate images")
 COMMANDS += ("phantom chest", "convert anatomical", "convert chexnet", "convert radscribe", "convert medvill")
-COMMANDS += ("prepare iu-xray", "segment")
+COMMANDS += ("prepare iu-xray", "segment", "synthesize", "convert minim")
 COMMANDS += ("prepare mimic-cxr", "prepare chexpert-plus")
 
 

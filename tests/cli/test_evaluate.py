@@ -114,3 +114,38 @@ def test_wrong_arguments_are_one_line_and_2(arguments, message, folders, tmp_pat
     monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, "evaluate", "images", "--real", "real", "--fake", "fake", *arguments)
     assert (code, out, err) == (2, "", message + "\n")
+
+
+# --- generators ---
+
+
+def test_a_generator_is_scored_on_prompts(capsys, tmp_path, monkeypatch):
+    """The options that reach it, what is printed, and those that belong to report models."""
+    from hf_medreport.evaluation.pictures import evaluate, folder, sweep
+
+    (tmp_path / "model_index.json").write_text('{"_class_name": "MedicalImagePipeline"}')
+    asked = {}
+    monkeypatch.setattr(folder, "evaluate_into", lambda model, out, **options: asked.update(options) or {"n": 4})
+    monkeypatch.setattr(evaluate, "pictures_table", lambda scores: f"{scores['n']} pictures")
+    flags = ["evaluate", "phantom", "--model", tmp_path, "--n", "4", "--steps", "7", "--guidance", "2"]
+    code, out, err = run(capsys, *flags, "--training", tmp_path / "training")
+    assert code == 0 and out == "4 pictures\n" and err == "4 done, 0 failed, 0 left\n"
+    assert (asked["drawing"].num_inference_steps, asked["drawing"].guidance_scale) == (7, 2.0)
+    assert asked["training"] == str(tmp_path / "training") and asked["judge"] is None and asked["scales"] == []
+    command = f"hf-medreport evaluate phantom --model {tmp_path.name} --n 4 --seed 1 --split test"
+    assert asked["command"] == f"{command} --guidance 2.0 --steps 7 --training training"
+    monkeypatch.setattr(sweep, "sweep_table", lambda scores: "a sweep")
+    monkeypatch.setattr(folder, "evaluate_into", lambda *_, scales, **__: {"n": 4, "sweep": scales})
+    code, out, _ = run(capsys, *flags, "--sweep", "1,2.5", "--json")
+    assert code == 0 and json.loads(out) == {"n": 4, "sweep": [1.0, 2.5]}
+    code, out, _ = run(capsys, *flags, "--sweep", "1")
+    assert code == 0 and out == "4 pictures\n\na sweep\n"
+    for wrong, message in (
+        (["--sweep", "1;2"], "--sweep: found '1;2'; expected numbers, joined by commas"),
+        (["--mpp", "1"], "--mpp: found 1.0 for a generator; expected none"),
+        (["--evidence"], "--evidence: found True for a generator; expected none"),
+    ):
+        code, _, err = run(capsys, *flags, *wrong)
+        assert code == 2 and message in err and len(err.splitlines()) == 1
+    code, _, err = run(capsys, "evaluate", "phantom", "--model", "anatomical-tiny", "--steps", "3")
+    assert code == 2 and "--steps: found 3 for a report model; expected none; leave it out" in err

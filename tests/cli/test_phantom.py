@@ -164,3 +164,28 @@ def test_the_verb_slide_writes_and_says_so(capsys, tmp_path):
 def test_the_verb_slide_refuses_in_one_line(capsys, tmp_path, option, message):
     code, out, err = run(capsys, "phantom", "slide", "--n", 1, *option, "--out", tmp_path / "out")
     assert (code, out, err) == (2, "", message) and not (tmp_path / "out").exists()
+
+
+# --- pictures ---
+
+
+def test_the_verb_pictures_writes_and_says_so(capsys, tmp_path):
+    options = ("--n", 4, "--size", 32, "--modality", "mri", "--modality", "oct", "--format", "csv", "--workers", 1)
+    code, out, err = run(capsys, "phantom", "pictures", *options, "--out", tmp_path / "a")
+    assert code == 0 and out.startswith("written: ") and "(4 pictures, 11 files" in out
+    assert err == "4 done, 0 failed, 0 left\n"
+    lines = (tmp_path / "a" / "pictures.csv").read_text().splitlines()
+    assert lines[0] == "path,text,modality" and [line.rsplit(",", 1)[1] for line in lines[1:]] == ["mri", "oct"] * 2
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--modality", "us"), "modalities: found 'us'; expected some of cxr, ct, mri, oct, fundus; name known ones\n"),
+        (("--size", 20), "--size: found 20 px; expected 32 to 1024 px; choose a side in that range\n"),
+        (("--format", "tiff"), "--format: found 'tiff'; expected one of png, csv, parquet; name a known format\n"),
+    ],
+)
+def test_the_verb_pictures_refuses_in_one_line(capsys, tmp_path, option, message):
+    code, out, err = run(capsys, "phantom", "pictures", *option, "--out", tmp_path / "out")
+    assert (code, out, err) == (2, "", message) and not (tmp_path / "out").exists()

@@ -85,6 +85,24 @@ def test_bad_rows_are_skipped_on_request_and_told(folder):
         ReportDataset(folder / "some.jsonl")
 
 
+def test_films_that_do_not_decode_are_skipped_too_and_told(folder):
+    """Cut in the middle, empty, and no picture at all; the good ones keep their order."""
+    whole = (folder / "0.png").read_bytes()
+    for name, content in (("cut", whole[: len(whole) // 2]), ("none", b""), ("text", b"no picture")):
+        (folder / f"{name}.png").write_bytes(content)
+    rows = [{"image": f"{name}.png", "text": name} for name in ("cut", "1", "none", "text", "0")]
+    (folder / "broken.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = ReportDataset(folder / "broken.jsonl", on_bad="skip")
+    assert list(table.texts()) == ["1", "0"] == [table[index]["text"] for index in range(2)]
+    assert [message.split(":")[0] for message in table.skipped] == [
+        f"broken.jsonl, row {row} ({name}.png)" for row, name in ((1, "cut"), (3, "none"), (4, "text"))
+    ]
+    assert len(ReportDataset(folder / "broken.jsonl")) == 5  # which are read when they are asked for
+    (folder / "all.jsonl").write_text(json.dumps(rows[0]))
+    with pytest.raises(InputError, match="all.jsonl: found no usable row"):
+        ReportDataset(folder / "all.jsonl", on_bad="skip")
+
+
 @pytest.mark.parametrize("path", ["../film.png", "a/../../film.png", "./../../etc/passwd"])
 def test_a_path_does_not_leave_the_tables_folder(folder, path):
     (folder / "out.jsonl").write_text(json.dumps({"image": path, "text": "Out."}))

@@ -19,6 +19,23 @@ def test_the_pages_build_without_a_warning(tmp_path):
     assert "adding_a_system.html" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
+FEATURES = (ROOT / "docs" / "diffusion_features.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.py(?:::[\w:]+)?)`", FEATURES)))
+
+
+def test_each_part_of_the_generator_has_its_row():
+    found = re.findall(r"^\| (F\d+) \|", FEATURES, flags=re.MULTILINE)
+    assert found == [f"F{number}" for number in (*range(1, 24), 27, 28, 29)]
+
+
+@pytest.mark.parametrize("named", NAMED)
+def test_what_the_table_of_the_generator_names_is_there(named):
+    path, _, test = named.partition("::")
+    source = (ROOT / path).read_text(encoding="utf-8")
+    assert not test or f"def {test.rpartition('::')[2]}(" in source
+    assert all(f"class {name}" in source for name in test.split("::")[:-1])
+
+
 PAGE = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 PATHS = sorted({path for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", PAGE) if "NAME" not in path})
 

@@ -24,7 +24,7 @@ def state_dict(case: str) -> dict[str, torch.Tensor]:
 
 
 def options(case: str) -> dict:
-    return OPTIONS | (CNN_OPTIONS if case.startswith("chexnet") else {})
+    return OPTIONS | (CNN_OPTIONS if case.startswith("chexnet") else {"vit_heads": 4})
 
 
 def vector(case: str, name: str) -> torch.Tensor:

@@ -111,7 +111,7 @@ REFUSALS = {
     "no labels for a model that needs them": (
         {"label_mode": "oracle"},
         {"labels": labels()},
-        "input_ids: found no labels; expected those of each film, for label_mode is oracle; give them, or use a model "
+        "label_ids: found no labels; expected those of each film, for label_mode is oracle; give them, or use a model "
         "that predicts them or needs none",
     ),
     "targets of another number of labels": (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.image_reading import read_image, read_mask, read_pixels
 from hf_medreport.processing.input_error import InputError
 
 
@@ -155,3 +155,38 @@ def test_damaged_bytes_end_in_one_message(kind):
             assert 0 <= film.min() < film.max() <= 1
         except InputError as error:
             assert "\n" not in str(error)
+
+
+def test_pixels_of_8_bits_stay_as_they_are_and_all_others_are_those_of_read_image():
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    color = np.stack([gray, gray.T, 255 - gray], axis=-1)
+    for opaque in (gray, color):
+        pixels = read_pixels(opaque)
+        assert pixels.dtype == np.uint8 and (pixels == opaque).all()
+        assert (pixels.astype(np.float32) / 255 == read_image(opaque)).all()
+    transparent = np.concatenate([color, gray[..., None]], axis=-1)
+    for other in (transparent, gray.astype(np.uint16) * 9, gray > 3, gray.astype(np.float64) / 255):
+        pixels = read_pixels(other)
+        assert pixels.dtype == np.float32 and (pixels == read_image(other)).all()
+
+
+def test_pixels_that_show_nothing_are_refused():
+    with pytest.raises(InputError, match="^film: found every pixel equal"):
+        read_pixels(np.full((16, 16), 7, np.uint8), name="film")
+
+
+def test_a_picture_may_come_smaller_by_whole_factors(tmp_path):
+    # 40 x 64 px, each 2 x 2 of them (4 x 4 in the JPEG) alike
+    blocks = np.random.default_rng(0).integers(0, 256, (20, 32)).astype(np.uint8)
+    gray = np.kron(blocks, np.ones((2, 2), np.uint8))
+    Image.fromarray(gray).save(tmp_path / "film.png")
+    assert (read_pixels(tmp_path / "film.png", at_least=20) == blocks).all()
+    assert (read_pixels(tmp_path / "film.png", at_least=21) == gray).all()  # half of it would be too short
+    Image.fromarray(np.stack([gray] * 3, -1)).save(tmp_path / "color.png")
+    assert read_pixels(tmp_path / "color.png", at_least=13).shape == (14, 22, 3)  # by 3, the last ones of a pixel less
+    Image.fromarray(gray.astype(np.uint16)).save(tmp_path / "deep.png")
+    assert read_pixels(tmp_path / "deep.png", at_least=8).shape == (40, 64)  # of 8 bits alone
+    smooth = np.add.outer(np.arange(64), np.arange(96)).astype(np.uint8)
+    Image.fromarray(smooth).save(tmp_path / "film.jpg", quality=100)
+    small = read_pixels(tmp_path / "film.jpg", at_least=16)
+    assert small.shape == (16, 24) and np.abs(small - smooth.reshape(16, 4, 24, 4).mean((1, 3))).max() < 2

@@ -121,6 +121,13 @@ def test_the_revision_is_of_the_weights(resnet):
     assert PatchEncoder.from_pretrained(resnet).revision != first.revision
 
 
+def test_a_pooler_that_a_folder_lacks_is_not_made_up(tmp_path):
+    """Its random weights would change the revision with every loading."""
+    transformers.ViTModel(build("ViT").config, add_pooling_layer=False).save_pretrained(tmp_path)
+    first, second = (PatchEncoder.from_pretrained(tmp_path) for _ in range(2))
+    assert first.revision == second.revision and first.model.pooler is None
+
+
 def test_a_subfolder(resnet):
     assert PatchEncoder.from_pretrained(resnet.parent, subfolder="resnet").width == 16
 

@@ -152,7 +152,7 @@ def test_rows_that_were_left_out_are_told(caplog):
     recipe.log_skipped(
         [SimpleNamespace(path="a.csv", skipped=[]), SimpleNamespace(path="b.csv", skipped=["row 2", "row 5"])]
     )
-    assert caplog.messages == ["b.csv: 2 bad rows left out, first: row 2"]
+    assert caplog.messages == ["b.csv: 2 bad rows left out:", "  row 2", "  row 5"]
 
 
 def test_a_fingerprint_is_of_the_settings_whatever_their_order():
@@ -187,7 +187,7 @@ def test_the_manifest_names_arguments_and_every_file(tmp_path):
     training = ReportRecipeArguments(str(tmp_path / "run"), learning_rate=0.25)
     asked = RunArguments("made_up", "made_up.yaml", Sizes(), data, training)
     assert asked.command == "hf-medreport train made_up --config made_up.yaml"
-    recipe.write_manifest(asked, 7, recipe.tables_of(data))
+    recipe.write_manifest(asked, recipe.manifest_of(asked, 7, recipe.tables_of(data)), None)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["training_records"] == 7 and manifest["model"] == {"width": 4}
     assert manifest["training"]["learning_rate"] == 0.25 and "torch" in manifest["versions"]

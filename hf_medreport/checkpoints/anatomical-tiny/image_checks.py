@@ -106,8 +106,8 @@ def stretched(values: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray
     return ((values.clip(low, high) - low) / (high - low)).astype(np.float32)
 
 
-def checked_picture(name: str, picture: np.ndarray) -> np.ndarray:
-    """The finished picture, contiguous float32 in [0, 1], unless it shows nothing at all."""
+def check_contrast(name: str, picture: np.ndarray) -> None:
+    """Refuse a picture that shows nothing at all."""
     if picture.min() == picture.max():
         raise InputError(
             name,
@@ -115,4 +115,9 @@ def checked_picture(name: str, picture: np.ndarray) -> np.ndarray:
             "an image with contrast",
             "check that the export or the exposure worked",
         )
+
+
+def checked_picture(name: str, picture: np.ndarray) -> np.ndarray:
+    """The finished picture, contiguous float32 in [0, 1], unless it shows nothing at all."""
+    check_contrast(name, picture)
     return np.ascontiguousarray(picture, np.float32)

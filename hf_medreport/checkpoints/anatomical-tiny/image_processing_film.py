@@ -40,6 +40,7 @@ class FilmImageProcessor(BaseImageProcessor):
     """
 
     model_input_names = ["pixel_values"]
+    _auto_class = "AutoImageProcessor"  # by which transformers sees that there is code to save
 
     def __init__(
         self,

@@ -11,12 +11,13 @@ from transformers.utils import logging
 from .image_processing_film import FilmImageProcessor
 from .input_error import InputError
 from .report_tokens import ReportTokens
+from .saved_processor import SavedProcessor
 
 logger = logging.get_logger(__name__)
 VIEWS = ("frontal", "lateral", "images", "slides", "mask")
 
 
-class AnatomicalReportProcessor(ReportTokens, ProcessorMixin):
+class AnatomicalReportProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Image processor and tokenizer of `AnatomicalReportForConditionalGeneration`."""
 
     def __init__(self, image_processor: FilmImageProcessor = None, tokenizer=None, **kwargs):

@@ -111,6 +111,13 @@ def refuse_cache_under_checkpointing(layer, cache) -> None:
         )
 
 
+def refuse_assistant(options: dict) -> None:
+    """ConfigError where `generate` of a report model is given an assistant, which sees no image."""
+    if options.get("assistant_model") is not None:
+        remedy = "this model writes about an image, which an assistant does not see: leave it out"
+        raise ConfigError("assistant_model", "one", "none", remedy)
+
+
 def _named(function) -> set[str]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {name for name, parameter in inspect.signature(function).parameters.items() if parameter.kind in kinds}
@@ -148,4 +155,4 @@ def _refuse_unknown(function: str, kwargs: dict, known) -> None:
 
 
 __all__ = ["CACHE", "CACHE_NAMES", "cache_by_both_names", "cache_by_either_name", "known_generation_keywords"]
-__all__ += ["known_keywords", "refuse_cache_under_checkpointing"]
+__all__ += ["known_keywords", "refuse_assistant", "refuse_cache_under_checkpointing"]

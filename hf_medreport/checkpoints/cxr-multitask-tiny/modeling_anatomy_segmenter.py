@@ -18,6 +18,7 @@ from transformers.utils import can_return_tuple
 
 from .configuration_anatomy_segmenter import AnatomySegmenterConfig
 from .keywords import known_keywords
+from .saved_model import SavedModel
 
 
 class ConvNextHead(nn.Module):
@@ -105,10 +106,12 @@ class UNetSegmenter(nn.Module):
         return self.head(hidden)
 
 
-class AnatomySegmenterForSemanticSegmentation(PreTrainedModel):
+class AnatomySegmenterForSemanticSegmentation(SavedModel, PreTrainedModel):
     """Film -> lung and heart logits."""
 
     config_class = AnatomySegmenterConfig
+    auto_classes = ("AutoModel", "AutoModelForSemanticSegmentation")
+    _supports_sdpa = True  # there is no attention in it: a model that it is part of may have either kind
     base_model_prefix = "network"
     main_input_name = "pixel_values"
     input_modalities = ("image",)

@@ -17,6 +17,7 @@ from .config_error import ConfigError
 from .configuration_latent_gpt2 import LatentGPT2Config
 from .gpt2_stack import GPT2Stack, NumberedGPT2Block
 from .keywords import CACHE, cache_by_both_names, known_generation_keywords, known_keywords
+from .saved_model import SavedModel
 from .whole_linear import linear
 
 
@@ -49,10 +50,11 @@ class LatentGPT2Model(GPT2Stack):
     block_class = LatentGPT2Block
 
 
-class LatentGPT2LMHeadModel(GPT2LMHeadModel):
+class LatentGPT2LMHeadModel(SavedModel, GPT2LMHeadModel):
     """GPT-2 with its tied head and a projection of the latent."""
 
     config_class = LatentGPT2Config
+    auto_classes = ("AutoModel", "AutoModelForCausalLM")
 
     def __init__(self, config: LatentGPT2Config):
         super().__init__(config)

@@ -96,6 +96,8 @@ class PatchEncoder:
         if missing:
             found = f"no weights for {missing[0]} and {len(missing) - 1} more"
             raise InputError(shown, found, "all weights", "copy the folder again")
+        if info["missing_keys"]:  # a pooler of random weights, which would be another one each time
+            model.pooler = None
         encoder = cls(model, shown, _preprocessing(name, shown, subfolder, revision, model.config))
         encoder.model.to(device=device, dtype=dtype)
         return encoder

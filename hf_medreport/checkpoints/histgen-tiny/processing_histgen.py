@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import BatchFeature, ProcessorMixin
-from transformers.utils import cached_file
+from transformers.utils import IMAGE_PROCESSOR_NAME, cached_file
 
 from .feature_files import PatchFeatures, checked_bag, read_features
 from .file_suffixes import FEATURE_SUFFIXES
@@ -22,6 +22,7 @@ from .image_processing_tile import TileImageProcessor
 from .input_error import InputError
 from .patch_encoder import PatchEncoder
 from .report_tokens import ReportTokens
+from .saved_processor import SavedProcessor
 from .slide_reading import open_slide
 from .slide_tiling import read_tile, tile_slide
 
@@ -30,7 +31,7 @@ ENCODER_FOLDER = "patch_encoder"
 TILES_A_PASS = 32
 
 
-class HistGenProcessor(ReportTokens, ProcessorMixin):
+class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Tile settings, tokenizer and, once a slide is given, the patch encoder of `HistGenForConditionalGeneration`."""
 
     def __init__(self, image_processor: TileImageProcessor = None, tokenizer=None, region_size: int = 96, **kwargs):
@@ -57,7 +58,7 @@ class HistGenProcessor(ReportTokens, ProcessorMixin):
         if self._encoder is not None or self._has_encoder():
             folder = Path(save_directory) / ENCODER_FOLDER
             self.patch_encoder.model.save_pretrained(folder)
-            self.image_processor.save_pretrained(folder)
+            self.image_processor.to_json_file(folder / IMAGE_PROCESSOR_NAME)  # the settings; the code is the folder's
         return written
 
     def to_dict(self) -> dict:

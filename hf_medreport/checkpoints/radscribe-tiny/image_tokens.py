@@ -47,6 +47,7 @@ class ViTTokens(ImageTokens):
     def __init__(self, config: MedViLLConfig):
         super().__init__(config)
         vit = ViTConfig(**config.image_encoder_sizes)
+        vit._attn_implementation = config._attn_implementation
         self.vit = ViTModel(vit, add_pooling_layer=False)
         self.width, self.interpolates = vit.hidden_size, vit.image_size != config.image_size
         self.token_mixing = nn.Linear(config.grid_size**2, self.count)

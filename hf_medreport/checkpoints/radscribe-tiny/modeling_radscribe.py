@@ -20,9 +20,20 @@ from transformers.utils import can_return_tuple
 
 from .config_error import ConfigError
 from .configuration_radscribe import RadScribeConfig
-from .keywords import CACHE, CACHE_NAMES, cache_by_either_name, known_generation_keywords, known_keywords
+from .keywords import (
+    CACHE,
+    CACHE_NAMES,
+    cache_by_either_name,
+    known_generation_keywords,
+    known_keywords,
+    refuse_assistant,
+)
 from .modeling_medvill import UNKNOWN, MedViLLModel, MedViLLOutput
+from .saved_model import SavedModel
 from .sentence_maps import sentence_maps
+
+# What the encoder calls the label text, and what it is called here.
+OF_ENCODER = {"input_ids": "label_ids", "attention_mask": "label_mask"}
 
 
 @dataclass
@@ -58,10 +69,11 @@ class SeenFilms:
     label_ids: torch.Tensor | None
 
 
-class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class RadScribeForConditionalGeneration(SavedModel, PreTrainedModel, GenerationMixin):
     """MedViLL -> T5 decoder."""
 
     config_class = RadScribeConfig
+    auto_classes = ("AutoModel", "AutoModelForImageTextToText")
     base_model_prefix = "model"
     main_input_name = "pixel_values"
     input_modalities = ("image", "text")
@@ -139,7 +151,11 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """The encoder's states of films and labels; arguments as in `forward`, `kwargs` go to the encoder."""
         if label_ids is not None and self.config.encoder.label_mode == "none":
             raise ConfigError("label_ids", "labels for a model with label_mode none", "films alone", "leave them out")
-        return self.encoder(pixel_values, label_ids, label_mask, **kwargs)
+        try:
+            return self.encoder(pixel_values, label_ids, label_mask, **kwargs)
+        except ConfigError as error:
+            name = OF_ENCODER.get(error.name, error.name)
+            raise ConfigError(name, error.found, error.expected, error.remedy) from error
 
     def takes(self) -> dict[str, str]:
         """What a case may bring beside its image: name -> `"optional"` or `"required"`."""
@@ -306,6 +322,7 @@ class RadScribeForConditionalGeneration(PreTrainedModel, GenerationMixin):
             kwargs: anything of `GenerationMixin.generate`; `decoder_input_ids` with `decoder_attention_mask` continue
                 prompts that are padded on the left.
         """
+        refuse_assistant(kwargs)
         if seen is not None:
             encoder_outputs = seen.encoder_outputs
         elif encoder_outputs is None:

@@ -10,6 +10,8 @@ class. A list is a batch, a dict is one case.
     pipe("chest.png", return_details=True)             # adds what else the model made of it: masks, reconstructions
     pipe("chest.png", max_new_tokens=200)              # a longer report than the model's generation_config says
     pipe("chest.dcm", orient="header")                 # a mirrored film turned; also frame=1, any_modality=True
+    pipe(data_set["image"], batch_size=8)              # a column of a data set is a list that is read as it goes
+    pipe.save_pretrained("mine")                       # a folder for pipeline("image-to-text", model="mine", ...)
 
 A model that is given the labels of a film says which, and where they came from (`"oracle"`: they were given):
 
@@ -23,8 +25,11 @@ An image is looked at once. What a model must have for it, beside `generate` and
   `return_details`. The processor's `described` turns a case's rows into what the record shows.
 """
 
+from collections.abc import Sequence
+
 import torch
 from transformers import Pipeline
+from transformers.dynamic_module_utils import custom_object_save
 
 from .input_error import InputError
 from .report_object import ReportObject
@@ -43,9 +48,44 @@ class MedicalReportPipeline(Pipeline):
     _pipeline_calls_generate = True
 
     def __init__(self, *args, **kwargs):
+        if kwargs.get("assistant_model") is not None:
+            remedy = "this model writes about an image, which an assistant does not see: leave it out"
+            raise InputError("assistant_model", "one", "none", remedy)
         super().__init__(*args, **kwargs)
         if self.tokenizer.pad_token_id is None:  # GPT-2 has none; batches need one
             self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    def save_pretrained(self, save_directory, **kwargs):
+        """Write model, processor, their code and this pipeline's; `kwargs` as in `PreTrainedModel.save_pretrained`."""
+        self.model.save_pretrained(save_directory, **kwargs)
+        kwargs.pop("max_shard_size", None)  # of weights
+        custom_object_save(self, save_directory)
+        self.processor.save_pretrained(save_directory, **kwargs)
+
+    def __call__(self, inputs, *args, **kwargs):
+        """As in transformers: one case, or a list of cases. What differs:
+
+        A list may be empty. Of a list in which only some cases have a mask or labels, those that bring the same are
+        batched together. Other sequences, such as the column of a data set, are lists too.
+        """
+        if isinstance(inputs, Sequence) and not isinstance(inputs, (str, list, tuple)):
+            return list(super().__call__((case for case in inputs), *args, **kwargs))
+        if not isinstance(inputs, list):
+            return super().__call__(inputs, *args, **kwargs)
+        alike = {}  # what cases bring beside their image -> where these cases stand
+        for place, case in enumerate(inputs):
+            alike.setdefault(self._brought(case), []).append(place)
+        reports = {}
+        for places in alike.values():
+            cases = [inputs[place] for place in places]
+            reports |= zip(places, super().__call__(cases, *args, **kwargs), strict=True)
+        return [reports[place] for place in range(len(inputs))]
+
+    def _brought(self, case) -> frozenset[str]:
+        """Which of the things that the model takes beside its image are there in a case."""
+        if not isinstance(case, dict):
+            return frozenset()
+        return frozenset(name for name in self.model.takes() if case.get(name) is not None)
 
     def _sanitize_parameters(
         self,

@@ -13,12 +13,13 @@ from .input_error import InputError
 from .label_text import LABELS, label_text, read_labels
 from .processing_medvill import bert_text
 from .report_tokens import ReportTokens
+from .saved_processor import SavedProcessor
 
 CASE_KEYS = ("frontal", "lateral", "images", "labels")
 UNKNOWN = -100  # a label that is not known
 
 
-class RadScribeProcessor(ReportTokens, ProcessorMixin):
+class RadScribeProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Image processor and tokenizers of `RadScribeForConditionalGeneration`.
 
     Args:

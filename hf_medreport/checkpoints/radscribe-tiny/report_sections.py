@@ -1,43 +1,104 @@
 """Sections and sentences of a report, as character spans of its text: nothing of the text is ever changed.
 
-Known are the headings of MIMIC-CXR, of the Indiana archive, of CheXpert Plus and of pathology reports.
+Known are the headings of MIMIC-CXR, of the Indiana archive, of CheXpert Plus and of pathology reports, in English.
+Those of Spanish, German, French and Portuguese reports open the same sections, and `heading_language` tells which.
 
-A heading is a known name followed by a colon: in any case at the start of a line ("   FINDINGS: ...", as MIMIC-CXR
-prints them; "findings: ..."), in capitals also inside one ("FINDINGS: ... IMPRESSION: ..."). Names of views ("CHEST,
-TWO VIEWS:", "PA AND LATERAL CHEST:") count as findings, which upstream's parser misses. Unknown names, such as the
-organs of a structured report ("LUNGS: ..."), stay text of their section.
+A heading is a known name and what sets it apart:
+
+- at the start of a line a colon, in any case ("   FINDINGS: ...", "findings: ..."), a dash ("Findings - clear"), or
+  nothing else on its line ("FINDINGS", "## Findings");
+- inside a line, after the end of a sentence, a colon: in capitals every name, with a capital the usual ones
+  ("Findings: ... Impression: ..."), in lower case the few that models write back;
+- in capitals nothing but the sentence that follows ("IMPRESSION Normal chest.").
+
+Marks around it belong to it: of markdown (#, **), HTML (<b>, <br>), lists and numbers. Names of views ("CHEST, TWO
+VIEWS:", "PA AND LATERAL CHEST:") count as findings, which upstream's parser misses. Unknown names, such as the organs
+of a structured report ("LUNGS: ..."), stay text of their section.
 
     split_sections("FINDINGS: Clear. IMPRESSION: Normal.")  # {"findings": "Clear.", "impression": "Normal."}
 """
 
 import re
+import unicodedata
 
 from .input_error import InputError
 
-# Every heading that is known, by the section it opens.
+# Every heading that is known, by the section it opens; of names that begin alike the longer one first.
 HEADINGS = {
-    "findings": "FINDINGS?|REPORT FINDINGS|FINDINGS (?:AND|/|&) IMPRESSION|FINDINGS/IMPRESSION|RESULTS?|OBSERVATIONS?",
-    "impression": "IMPRESSIONS?|CONCLUSIONS?|SUMMARY|OPINION|IMPRESSION AND RECOMMENDATIONS?",
-    "indication": "INDICATIONS?|REASON FOR (?:THE |THIS )?(?:EXAM(?:INATION)?|STUDY)|CLINICAL IN(?:FORMATION|DICATION)",
-    "history": "HISTORY|(?:CLINICAL|PATIENT|MEDICAL|PREOPERATIVE) HISTORY",
-    "technique": (
-        "TECHNIQUE|PROCEDURE(?: COMMENTS?)?|EXAMINATION|EXAM|STUDY|(?:RADIOGRAPHIC )?EXAM(?:INATION)? OF (?:THE )?CHEST"
+    "findings": (
+        r"FINDINGS? (?:AND|/|&) IMPRESSIONS?|FINDINGS/IMPRESSION|FINDING\(S\)|FINDINGS?|REPORT FINDINGS|RESULTS?"
+        r"|OBSERVATIONS?"
     ),
-    "comparison": "COMPARISONS?|COMPARED TO|PRIOR STUDY",
-    "recommendation": "RECOMMENDATIONS?|RECOMMENDATION\\(S\\)",
-    "notification": "NOTIFICATIONS?|ADDENDUM|WET READ",
-    "report": "NARRATIVE",  # CheXpert Plus opens every report so, also one without another heading
-    "administrative": "ACCESSION NUMBER|END OF IMPRESSION",
+    "impression": (
+        r"IMPRESSIONS? AND RECOMMENDATIONS?|(?:FINAL |OVERALL )?(?:IMPRESSION|CONCLUSION)(?:\(S\)|S)?|SUMMARY|OPINION"
+    ),
+    "indication": (
+        r"INDICATION(?:\(S\)|S)?|REASON(?: FOR (?:THE |THIS )?(?:EXAM(?:INATION)?|STUDY|REFERRAL|REQUEST|VISIT))?"
+        r"|CLINICAL (?:IN(?:FORMATION|DICATIONS?)|QUESTION|DETAILS|DATA|NOTES?|PROBLEM|CONTEXT|CONCERN|STATEMENT)"
+        r"|REFERRAL|(?:PRESENTING |CHIEF )?COMPLAINTS?|SYMPTOMS?"
+    ),
+    "history": r"(?:(?:CLINICAL|PATIENT|MEDICAL|PREOPERATIVE|BRIEF|RELEVANT|PAST MEDICAL) )?(?:HISTORY|HX)",
+    "technique": (
+        r"TECHNIQUE|PROCEDURE(?: COMMENTS?)?|EXAMINATION|EXAM|STUDY"
+        r"|(?:RADIOGRAPHIC )?EXAM(?:INATION)? OF (?:THE )?CHEST"
+    ),
+    "comparison": r"COMPARISON(?:\(S\)|S)?|COMPARED TO|PRIOR STUDY",
+    "recommendation": r"RECOMMENDATION(?:\(S\)|S)?",
+    "notification": r"NOTIFICATIONS?|ADDENDUM|WET READ",
+    "report": r"NARRATIVE|(?:FINAL )?REPORT",  # CheXpert Plus opens every report so, also one without another heading
+    "administrative": r"ACCESSION NUMBER|END OF IMPRESSION",
     # pathology
-    "specimen": "SPECIMENS?(?: SUBMITTED| RECEIVED)?|SPECIMEN\\(S\\)(?: SUBMITTED| RECEIVED)?|SOURCE OF SPECIMEN",
-    "gross": "(?:GROSS|MACROSCOPIC)(?: DESCRIPTION| EXAMINATION)?",
-    "microscopic": "MICROSCOPIC(?: DESCRIPTION| EXAMINATION)?",
-    "diagnosis": "(?:FINAL |PATHOLOGIC(?:AL)? |FINAL PATHOLOGIC(?:AL)? |HISTOLOGIC(?:AL)? )?DIAGNOS[IE]S",
-    "intraoperative": "INTRAOPERATIVE (?:CONSULTATION|DIAGNOSIS)|FROZEN SECTION(?: DIAGNOSIS)?",
-    "ancillary": "IMMUNOHISTOCHEMISTRY|IMMUNOHISTOCHEMICAL STAINS?|SPECIAL STAINS?|(?:ANCILLARY|MOLECULAR) STUDIES",
-    "synoptic": "SYNOPTIC (?:REPORT|SUMMARY)|TUMOU?R SUMMARY|CANCER CASE SUMMARY",
-    "comment": "COMMENTS?|DIAGNOSIS COMMENT",
+    "specimen": r"SPECIMENS?(?: SUBMITTED| RECEIVED)?|SPECIMEN\(S\)(?: SUBMITTED| RECEIVED)?|SOURCE OF SPECIMEN",
+    "gross": r"(?:GROSS|MACROSCOPIC)(?: DESCRIPTION| EXAMINATION)?",
+    "microscopic": r"MICROSCOPIC(?: DESCRIPTION| EXAMINATION)?",
+    "diagnosis": r"(?:FINAL |PATHOLOGIC(?:AL)? |FINAL PATHOLOGIC(?:AL)? |HISTOLOGIC(?:AL)? )?DIAGNOS[IE]S",
+    "intraoperative": r"INTRAOPERATIVE (?:CONSULTATION|DIAGNOSIS)|FROZEN SECTION(?: DIAGNOSIS)?",
+    "ancillary": r"IMMUNOHISTOCHEMISTRY|IMMUNOHISTOCHEMICAL STAINS?|SPECIAL STAINS?|(?:ANCILLARY|MOLECULAR) STUDIES",
+    "synoptic": r"SYNOPTIC (?:REPORT|SUMMARY)|TUMOU?R SUMMARY|CANCER CASE SUMMARY",
+    "comment": r"COMMENTS?|DIAGNOSIS COMMENT",
 }
+# Names of other languages that are no English word: those of French that are ("CONCLUSION") stand above.
+FOREIGN = {
+    "Spanish": {
+        "findings": "HALLAZGOS?|INFORME",
+        "impression": "IMPRESIÓN(?: DIAGNÓSTICA)?|CONCLUSIÓN|CONCLUSIONES",
+        "indication": "INDICACIÓN|INDICACIONES|MOTIVO(?: DE (?:CONSULTA|ESTUDIO))?|DATOS CLÍNICOS",
+        "technique": "TÉCNICA",
+        "comparison": "COMPARACIÓN",
+    },
+    "German": {
+        "findings": "BEFUNDE?",
+        "impression": "BEURTEILUNG|ZUSAMMENFASSUNG",
+        "indication": "(?:RECHTFERTIGENDE )?INDIKATION|(?:KLINISCHE )?FRAGESTELLUNG|KLINISCHE ANGABEN|ANAMNESE",
+        "technique": "TECHNIK",
+        "comparison": "VERGLEICH|VORAUFNAHMEN?|VORUNTERSUCHUNG(?:EN)?",
+    },
+    "French": {
+        "findings": "RÉSULTATS?",
+        "impression": "SYNTHÈSE|AU TOTAL",
+        "indication": "RENSEIGNEMENTS CLINIQUES|MOTIF",
+        "comparison": "COMPARAISON",
+    },
+    "Portuguese": {
+        "findings": "ACHADOS|LAUDO|RELATÓRIO|ANÁLISE",
+        "impression": "IMPRESSÃO(?: DIAGNÓSTICA)?|CONCLUSÃO|CONCLUSÕES",
+        "indication": "INDICAÇÃO(?: CLÍNICA)?|DADOS CLÍNICOS",
+        "comparison": "COMPARAÇÃO",
+    },
+}
+
+
+def _any_accent(words: str) -> str:
+    """The pattern with each accented letter as one character, as two, or without its accent."""
+    for letter in {letter for letter in words if not letter.isascii()}:
+        plain, accent = unicodedata.normalize("NFD", letter)
+        words = words.replace(letter, f"(?:{letter}|{plain}{accent}?)")
+    return words
+
+
+FOREIGN_NAMES = [
+    (language, section, _any_accent(words)) for language, names in FOREIGN.items() for section, words in names.items()
+]
 # CheXpert Plus closes a report with "SUMMARY: 2-ABNORMAL, PREVIOUSLY REPORTED.": a code, not an impression.
 SUMMARY_CODE = re.compile(r"\s{0,8}\d\s?-")
 # It also prints a study's date where others begin the findings: "CHEST 2 VIEWS: 3/14/2015".
@@ -46,18 +107,61 @@ VIEW_WORD = (
     "(?:CHEST|CXR|RADIOGRAPHS?|X|RAYS?|XRAYS?|FILMS?|IMAGES?|VIEWS?|PA|AP|LAT|LATERAL|FRONTAL|PORTABLE|BEDSIDE|SUPINE"
     "|SEMI|SEMIUPRIGHT|SEMIERECT|UPRIGHT|ERECT|SINGLE|ONE|TWO|THREE|FOUR|[1-4]|OF|THE|AND)"
 )
-VIEW = rf"(?=[^:\n]{{0,60}}?(?:CHEST|CXR|RADIOGRAPH|VIEW)){VIEW_WORD}\b(?:[ ,()/&-]{{1,3}}{VIEW_WORD}\b){{0,14}}\)?"
+VIEW = rf"{VIEW_WORD}\b(?:[ ,()/&-]{{1,3}}{VIEW_WORD}\b){{0,14}}\)?"
+OF_A_VIEW = re.compile("CHEST|CXR|RADIOGRAPH|VIEW", re.IGNORECASE)
+
+# What stands around a heading: blanks of any kind, ends of lines, marks of markdown, HTML and lists.
+BLANK = r"(?:[^\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|[\u200b-\u200d\u2060\ufeff]|&nbsp;)"
+LINE_END = r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]"
+TAG = r"</?[a-z][^<>\n]{0,60}>"
+NEW_LINE_TAG = r"</?(?:br|p|div|li|ul|ol|h\d|tr|td|th|section|body|html)\b[^<>\n]{0,60}>"
+NUMBER = r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])[.)]"
+CLOSING = rf"(?:{BLANK}|[*_#]|{TAG}){{0,8}}"
+# What follows a heading's name: a sign, the end of its line, or the end of what is set off ("**Findings** Clear.").
+TAIL = (
+    rf"{CLOSING}(?P<sign>[:\uff1a]|{BLANK}-{{1,2}}{BLANK}|{BLANK}?[\u2013\u2014]|{BLANK}={BLANK})(?:[*_]|{TAG})*"
+    rf"|(?={CLOSING}(?:{LINE_END}|\Z|{NEW_LINE_TAG}))|(?P<set_off>\*\*|__|</(?:b|strong|em|u)>)"
+)
+NAMES = "|".join([*HEADINGS.values(), *(words for _, _, words in FOREIGN_NAMES)])
+HEADING = re.compile(
+    rf"(?<![^\W_])(?<!-)(?:(?P<name>{NAMES})(?:{TAIL})|(?P<view>{VIEW})[ \t]{{0,8}}:"
+    rf"|(?-i:(?P<bare>FINDINGS|IMPRESSION|CONCLUSION|INDICATION|COMPARISON|TECHNIQUE){BLANK}+(?=[A-Z][a-z]|\d\.)))",
+    re.IGNORECASE,
+)
 SECTION_OF = [
-    (name, re.compile(rf"(?:{words})\Z", re.IGNORECASE)) for name, words in [*HEADINGS.items(), ("findings", VIEW)]
+    (section, re.compile(rf"(?:{words})\Z", re.IGNORECASE))
+    for section, words in [*HEADINGS.items(), *(row[1:] for row in FOREIGN_NAMES), ("findings", VIEW)]
 ]
-HEADING = re.compile(rf"(?<![\w-])({'|'.join([*HEADINGS.values(), VIEW])})[ \t]{{0,8}}:", re.IGNORECASE)
+ENGLISH = re.compile("|".join(HEADINGS.values()), re.IGNORECASE)
+FOREIGN_NAME = re.compile("|".join(words for _, _, words in FOREIGN_NAMES), re.IGNORECASE)
+LANGUAGE_OF = [(language, re.compile(words, re.IGNORECASE)) for language, _, words in FOREIGN_NAMES]
+# What a heading has before it: from the start of its line, and inside one.
+LINE_START = re.compile(
+    rf"(?:\A|{LINE_END}|{NEW_LINE_TAG})(?P<marks>(?:{BLANK}|[#*_>+\u2022\u00b7-]|{NUMBER}|{TAG})*)\Z", re.IGNORECASE
+)
+IN_LINE = re.compile(rf"(?:{BLANK}|[*_]|(?<=[.:;!?] )\d{{1,2}}[.)]|{TAG})*\Z", re.IGNORECASE)
+SET_OFF = re.compile(rf"[#*_]|{TAG}", re.IGNORECASE)
+# Names that open a section inside a line although only their first letter is a capital.
+WITH_A_CAPITAL = re.compile(
+    r"(?:final |overall )?(?:findings?|impressions?|conclusions?)|indications?|comparisons?|technique|opinion"
+    rf"|clinical \w+|history|recommendations?|{FOREIGN_NAME.pattern}",
+    re.IGNORECASE,
+)
+IN_LOWER_CASE = re.compile("findings?|impression|conclusion|indication|comparison")
+# A word that goes on: what follows two blanks after it is no heading ("with the  PRIOR STUDY: no change").
+GOES_ON = re.compile(
+    r"\b(?:an?|the|this|that|these|our|of|to|in|on|at|by|for|from|with|and|or|as|per|see|since|than|below|above|under"
+    r"|is|are|was|prior|previous|last)\Z",
+    re.IGNORECASE,
+)
+MARKS = rf"(?:{BLANK}|{LINE_END}|[*_#]{{2}}|{TAG})"
+MARKS_FIRST, MARKS_LAST = re.compile(f"{MARKS}*", re.IGNORECASE), re.compile(rf"{MARKS}+\Z", re.IGNORECASE)
 
 NEVER_LAST = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|approx|e\.g|i\.e|cf)\.\Z", re.IGNORECASE)
 BEFORE_A_NUMBER = re.compile(r"\b(?:No|Nr|Fig)\.\Z", re.IGNORECASE)
 TIME_OF_DAY = re.compile(r"\b[ap]\.m\.\Z", re.IGNORECASE)
 ENUMERATOR = re.compile(r"(?:\A|[\n:;])\s*\d{1,2}\.\Z")
 SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|\Z)")
-IN_LOWER_CASE = re.compile("findings?|impression|conclusion|indication|comparison")
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 
 
@@ -67,22 +171,35 @@ def section_spans(text: str) -> list[tuple[str, int, int]]:
     Text before the first heading, or without any, is the section `report`; blank sections are left out. A section may
     come twice.
     """
-    headings = [heading for heading in HEADING.finditer(text) if _opens_section(text, heading)]
-    ends = [*(heading.start() for heading in headings), len(text)]
-    starts = [("report", 0)]
-    for heading, end in zip(headings, ends[1:], strict=True):
-        starts.append((_section(heading[1], text[heading.end() : end]), heading.end()))
-    spans = [(name, start, end) for (name, start), end in zip(starts, ends, strict=True)]
-    return [(name, start, end) for name, start, end in spans if text[start:end].strip()]
+    found = [(_start(text, heading), heading) for heading in HEADING.finditer(text)]
+    headings = [(start, heading) for start, heading in found if start is not None]
+    ends = [*(start for start, _ in headings), len(text)]
+    spans = [("report", 0, ends[0])]
+    for (_, heading), end in zip(headings, ends[1:], strict=True):
+        spans.append((_section(_name(heading), text[heading.end() : end]), heading.end(), end))
+    return [(name, start, end) for name, start, end in spans if _without_marks(text[start:end])]
 
 
 def split_sections(text: str) -> dict[str, str]:
-    """The text of each section, stripped at both ends; parts of a section that comes twice are joined by a blank."""
+    """The text of each section without blanks and marks at both ends; parts of a section that comes twice are joined
+    by a blank."""
     sections: dict[str, str] = {}
     for name, start, end in section_spans(text):
-        part = text[start:end].strip()
+        part = _without_marks(text[start:end])
         sections[name] = f"{sections[name]} {part}" if name in sections else part
     return sections
+
+
+def heading_language(text: str) -> str | None:
+    """ "Spanish", "German", "French" or "Portuguese" where a heading is of that language and no English one; else None.
+
+    Sections are found in these languages; what a report says is read in English only.
+    """
+    if not FOREIGN_NAME.search(text):
+        return None
+    names = [_name(heading) for heading in HEADING.finditer(text) if _start(text, heading) is not None]
+    foreign = [name for name in names if not ENGLISH.fullmatch(name)]
+    return next((language for language, words in LANGUAGE_OF if any(map(words.fullmatch, foreign))), None)
 
 
 def select_section(text: str, wanted: str) -> str | None:
@@ -113,17 +230,54 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     return [_trimmed(text, start, end) for start, end in spans if text[start:end].strip()]
 
 
-def _opens_section(text: str, heading: re.Match) -> bool:
-    """Whether a known name with a colon stands where a heading may stand."""
-    name, before = heading[1], text[max(0, heading.start() - 80) : heading.start()]
-    sentence = before.rstrip(" \t")
+def _name(heading: re.Match) -> str:
+    return heading["name"] or heading["view"] or heading["bare"]
+
+
+def _start(text: str, heading: re.Match) -> int | None:
+    """Where a heading begins, with the marks before it; None where a known name is no heading."""
+    name, window = _name(heading), max(0, heading.start() - 80)
     if name[-1].isdigit() and text[heading.end() : heading.end() + 1].isdigit():
-        return False  # "AP CHEST, 3:45 P.M."
-    if not sentence or sentence[-1] == "\n":
-        return name.isupper() or name.lower() not in ("chest", "compared to")  # words that may merely start a line
-    if name.islower() and sentence[-1] in ".!?":  # within a line of lower case, as many models give reports back
-        return bool(IN_LOWER_CASE.fullmatch(name.strip()))
-    return name.isupper() and (sentence[-1] in ".:;!?" or len(before) - len(sentence) >= 2)
+        return None  # "AP CHEST, 3:45 P.M."
+    if heading["view"] and not OF_A_VIEW.search(name):
+        return None  # "two of the four:"
+    colon = bool(heading["view"]) or heading["sign"] in (":", "\uff1a")
+    lead = LINE_START.search(text, window, heading.start())
+    if lead:
+        before = text[window : lead.start()].rstrip(" \t")[-1:]
+        opens = colon or name[0].isupper() or SET_OFF.search(lead[0])
+        opens = opens or IN_LOWER_CASE.fullmatch(name) and before in (*".!?:\n\r", "")
+        words_of_a_line = name.lower() in ("chest", "compared to") and not name.isupper()
+        return lead.start("marks") if opens and not words_of_a_line else None
+    lead = IN_LINE.search(text, window, heading.start())
+    opens = _opens_in_line(text[window : lead.start()], lead[0], name, colon or bool(heading["bare"]))
+    return lead.start() if opens else None
+
+
+def _opens_in_line(before: str, lead: str, name: str, with_colon: bool) -> bool:
+    """Whether a name that does not start its line stands where a heading may stand.
+
+    Args:
+        before: what the line says up to the name.
+        lead: blanks and marks between them.
+    """
+    sentence = before.rstrip("\"')]")
+    end = sentence[-1:]
+    if SET_OFF.search(lead):
+        return end in ".:;!?" or name[0].isupper()
+    if not with_colon:
+        return False
+    if name.islower():  # within a line of lower case, as many models give reports back
+        return end in ".!?" and bool(IN_LOWER_CASE.fullmatch(name.strip()))
+    if not name.isupper():
+        return end in ".!?" and bool(WITH_A_CAPITAL.fullmatch(name))
+    return end in ".:;!?" or len(lead) >= 2 and not GOES_ON.search(sentence)
+
+
+def _without_marks(part: str) -> str:
+    first = MARKS_FIRST.match(part).end()
+    last = MARKS_LAST.search(part, max(first, len(part) - 80))
+    return part[first : last.start() if last else len(part)].strip()
 
 
 def _ends_sentence(text: str, start: int, mark: re.Match) -> bool:

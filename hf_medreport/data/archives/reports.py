@@ -4,7 +4,6 @@ Everything that can be known without decoding a film is checked when the set is 
 asked for, so any number of data-loading workers gives the same records.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from hf_medreport.data.archives.films import Films
 from hf_medreport.data.table_films import TableFilms
+from hf_medreport.data.undecodable import decodable
+from hf_medreport.files.rows import RepeatedField, parse_json
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
 
@@ -41,15 +42,20 @@ class ArchivedReport:
 class ArchivedReports:
     """Records `{"image", "text", "labels", "mask", "id"}`; `image` as `read_film` gives it, `mask` is None.
 
-    Args:
-        path: what messages call the set.
-        rows: the reports, and an error for each one that is bad.
-        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
-            `skipped`.
-        film_options: `orient`, `frame` and `any_modality` of all films, as in `read_film`.
+        Args:
+            path: what messages call the set.
+            rows: the reports, and an error for each one that is bad.
+    <<<<<<< HEAD
+            on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
+                `skipped`.
+            film_options: `orient`, `frame` and `any_modality` of all films, as in `read_film`.
+    =======
+            on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
+                not decode (each is read once for it), and keeps their messages in `skipped`.
+    >>>>>>> main
 
-    Raises:
-        InputError: no usable row, or bad rows with `on_bad="raise"`.
+        Raises:
+            InputError: no usable row, or bad rows with `on_bad="raise"`.
     """
 
     def __init__(self, path: Path, rows: Iterable[ArchivedReport | InputError], on_bad: str = "raise", **film_options):
@@ -64,8 +70,10 @@ class ArchivedReports:
             remedy = f"{problem.remedy} (bad rows in all: {len(problems)}; skip_bad_rows leaves them out)"
             raise InputError(problem.name, problem.found, problem.expected, remedy)
         self.skipped = [str(problem) for problem in problems]
+        if on_bad == "skip":
+            self.rows = decodable(self, self.rows, self.skipped)
         if not self.rows:
-            first = f"first: {problems[0]}" if problems else "check the path"
+            first = f"first: {self.skipped[0]}" if self.skipped else "check the path"
             raise InputError(self.path.name, "no usable row", "films with reports", first)
 
     def __len__(self) -> int:
@@ -105,10 +113,12 @@ def labels_of(value: object, where: str) -> list[str] | None:
 def json_object(content: bytes, where: str) -> dict:
     """The object in a line of JSONL or in a file; InputError of anything else."""
     try:
-        value = json.loads(utf8(content, where))
+        value = parse_json(utf8(content, where))
     except InputError:
         raise
-    except (ValueError, RecursionError) as error:  # also numbers of 5,000 digits and nesting without end
+    except RepeatedField as error:
+        raise InputError(where, str(error), "each field once", "mend it") from error
+    except ValueError as error:  # also numbers of 5,000 digits and nesting without end
         reason = getattr(error, "msg", "too large or too deep")
         raise InputError(where, f"broken JSON ({reason})", "one object", "mend it") from error
     if not isinstance(value, dict):

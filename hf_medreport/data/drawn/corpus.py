@@ -26,7 +26,7 @@ from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["draw_in_order", "write_corpus"]
+__all__ = ["PACKAGES", "corpus_arguments", "draw_in_order", "write_corpus"]
 
 IN_FLIGHT = 4  # films a worker: enough to keep it busy while the writer waits for a slow one
 PACKAGES = ("numpy", "scipy", "pillow", "pyarrow", "datasets", "pydicom")  # what decides about bytes
@@ -61,7 +61,7 @@ def write_corpus(
             not writable or holds something else.
         OSError: the disk took no more; no file is half-written under its own name.
     """
-    arguments = _arguments(corpus, format, monochrome)
+    arguments = {**corpus_arguments(corpus), "format": format, "monochrome": monochrome}
     check_format(format, corpus, monochrome)
     if workers is not None and workers < 1:
         raise InputError("workers", str(workers), "at least 1 process", "leave it out for one a core")
@@ -78,12 +78,11 @@ def write_corpus(
         return folder.finish(STATEMENT, PACKAGES)
 
 
-def _arguments(corpus: ChestCorpus, format: str, monochrome: int | None) -> dict:
-    """All that the bytes depend on, beside the versions."""
+def corpus_arguments(corpus: ChestCorpus) -> dict:
+    """All that the cases depend on, beside the versions."""
     names = ("n", "seed", "size", "split", "prevalence", "wordings", "style", "lateral", "follow_up", "bits")
     facts = None if corpus.facts is None else [asdict(fact) for fact in corpus.facts]
-    arguments = {name: getattr(corpus, name) for name in names}
-    return {**arguments, "facts": facts, "format": format, "monochrome": monochrome}
+    return {**{name: getattr(corpus, name) for name in names}, "facts": facts}
 
 
 def draw_in_order(corpus, encode: Callable, workers: int, indices: Iterable[int] | None = None) -> Iterator:

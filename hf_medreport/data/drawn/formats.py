@@ -23,7 +23,8 @@ from hf_medreport.phantom.chest.findings import Fact, observations
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.report_sections import split_sections
 
-__all__ = ["FORMATS", "Format", "Record", "check_format"]
+__all__ = ["FORMATS", "Format", "Record", "cases_left", "check_format", "facts_rows", "png_bytes"]
+__all__ += ["write_files_and_table"]
 
 SHARD_ROWS = 1000
 PNG_FOLDERS = {"image": "images"}
@@ -53,7 +54,7 @@ class Format:
 # --- what several layouts share ---------------------------------------------------------------------------------------
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def png_bytes(pixels: np.ndarray) -> bytes:
     """PNG of 8, 16 or (masks) 1 bit."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -67,23 +68,24 @@ def _pictures(case: ChestCase) -> dict[str, bytes]:
         pictures["lateral"] = case.lateral.image
     if case.prior is not None:
         pictures["prior"] = case.prior.image
-    return {column: _png(pixels) for column, pixels in pictures.items()}
+    return {column: png_bytes(pixels) for column, pixels in pictures.items()}
 
 
 def _texts(case: ChestCase, corpus: ChestCorpus) -> dict:
     """What is known of a case in words: facts, report, its sections; in a corpus of follow-ups the prior film's too."""
     sections = split_sections(case.report)
-    texts = {"facts": _rows(case.facts), "report": case.report}
+    texts = {"facts": facts_rows(case.facts), "report": case.report}
     texts |= {name: sections.get(name) for name in ("findings", "impression")}
     if corpus.follow_up:
         prior = case.prior
         texts["prior_report"] = None if prior is None else prior.report
-        texts["prior_facts"] = None if prior is None else _rows(prior.facts)
-        texts["resolved"] = None if prior is None else _rows(case.resolved)
+        texts["prior_facts"] = None if prior is None else facts_rows(prior.facts)
+        texts["resolved"] = None if prior is None else facts_rows(case.resolved)
     return texts
 
 
-def _rows(facts: Iterable[Fact]) -> list[dict]:
+def facts_rows(facts: Iterable[Fact]) -> list[dict]:
+    """Facts as they go into JSON."""
     return [asdict(fact) for fact in facts]
 
 
@@ -96,7 +98,8 @@ def cases_left(folder: RunFolder, corpus: ChestCorpus) -> list[int]:
     return [index for index in range(corpus.n) if folder.done(str(index)) is None]
 
 
-def _write_files_and_table(records: Iterable[Record], left: list[int], folder, corpus, table: str) -> None:
+def write_files_and_table(records: Iterable[Record], left: list[int], folder, corpus, table: str) -> None:
+    """The files of the cases that are left, each done once they are written, and last a JSONL with the rows of all."""
     for index, record in zip(left, records, strict=True):
         for name, content in record.files.items():
             folder.write(name, content)
@@ -115,7 +118,7 @@ def encode_parquet(corpus: ChestCorpus, index: int) -> Record:
         return {"bytes": content, "path": f"{case.patient_id}_{column}.png"}
 
     masks = [
-        {**asdict(fact), "mask": embedded(f"finding{number}", _png(mask))}
+        {**asdict(fact), "mask": embedded(f"finding{number}", png_bytes(mask))}
         for number, (fact, mask) in enumerate(case.findings.items())
     ]
     pictures = {column: embedded(column, content) for column, content in _pictures(case).items()}
@@ -183,7 +186,7 @@ def encode_png(corpus: ChestCorpus, index: int) -> Record:
     case = corpus[index]
     files = {f"{PNG_FOLDERS.get(column, column)}/{case.patient_id}.png": png for column, png in _pictures(case).items()}
     masks = {
-        f"findings/{case.patient_id}_{number}_{fact.kind}.png": _png(mask)
+        f"findings/{case.patient_id}_{number}_{fact.kind}.png": png_bytes(mask)
         for number, (fact, mask) in enumerate(case.findings.items())
     }
     names = {name.split("/")[0]: name for name in files}
@@ -196,7 +199,7 @@ def encode_png(corpus: ChestCorpus, index: int) -> Record:
 
 def write_png(records: Iterable[Record], left: list[int], folder, corpus: ChestCorpus) -> None:
     """The pictures, and `metadata.jsonl`."""
-    _write_files_and_table(records, left, folder, corpus, "metadata.jsonl")
+    write_files_and_table(records, left, folder, corpus, "metadata.jsonl")
 
 
 # --- DICOM ------------------------------------------------------------------------------------------------------------
@@ -227,7 +230,7 @@ def encode_dicom(corpus: ChestCorpus, index: int, monochrome: int | None, identi
 
 def write_dicom(records: Iterable[Record], left: list[int], folder, corpus: ChestCorpus) -> None:
     """The films, and `reports.jsonl`."""
-    _write_files_and_table(records, left, folder, corpus, "reports.jsonl")
+    write_files_and_table(records, left, folder, corpus, "reports.jsonl")
 
 
 # --- RadScribe --------------------------------------------------------------------------------------------------------

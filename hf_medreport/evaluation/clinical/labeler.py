@@ -27,10 +27,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from hf_medreport.evaluation.clinical.observations import CONCEPTS, OBSERVATIONS, PATHOLOGIES, STATUSES
+from hf_medreport.evaluation.clinical.observations import CONCEPTS, CONTRARY, OBSERVATIONS, PATHOLOGIES, STATUSES
 from hf_medreport.phantom.chest.findings import SIDES, ZONES
 from hf_medreport.phantom.chest.parser import Named, clauses, named_in, pieces, places
-from hf_medreport.phantom.chest.vocabulary import ASKS, CONJUNCTION, NEGATES_AFTER, NEGATES_BEFORE, sentences
+from hf_medreport.phantom.chest.scope import said_of
+from hf_medreport.phantom.chest.vocabulary import sentences
 from hf_medreport.processing.report_sections import section_spans
 
 __all__ = ["READ", "Mention", "find_mentions", "label_report", "label_reports"]
@@ -41,54 +42,13 @@ STRENGTH = ("negative", "uncertain", "positive")
 NAMES = {name: concept.words for name, concept in CONCEPTS.items() if concept.status != "negative"}
 NORMAL = {name: concept for name, concept in CONCEPTS.items() if concept.status == "negative"}
 
-# A doubt about one thing: "possible X", "likely X".
-_DOUBTS_NOUN = re.compile(
-    r"\b(?:possibl[ey]|probabl[ey]|potential(?:ly)?|questionable|equivocal|suspect(?:ed)?|likely|perhaps|presumed)\b"
-)
-# A doubt about all that it leads to: "may represent X and Y".
-_DOUBTS_CLAUSE = re.compile(
-    r"\b(?:(?:may|might|could|can|would) (?:\w+ )?(?:be|represent|reflect|relate|indicate|suggest|signify|have)"
-    r"|(?:possibly|probably|likely|perhaps) (?:to )?(?:represent|reflect|relate|due|secondary|from)\w*|possibility of"
-    r"|unlikely|(?:less|more) likely|(?:more|most) consistent with|versus|vs)\b"
-)
-# The same, unless it is denied itself: "nothing to suggest X", "no concern for X".
-_SUGGESTS = re.compile(
-    r"\b(?:suggest(?:s|ed|ing|ive)?|concern(?:s|ing)? (?:for|of)|(?:suspicio(?:us|n)|worrisome|worry) (?:for|of)"
-    r"|questions?(?: of)?|favor(?:ed|s|ing)?)\b"
-)
-_DIFFERENTIAL = re.compile(r"\b(?:differential|considerations? includes?)\b")
-_ENDS_DOUBT = re.compile(r"\b(?:with|without|no)\b|^[^,]*, and\b")
-_DOUBTED = (
-    r"(?:possible|suspected|probable|questionable|questioned|equivocal|uncertain|unlikely|(?:less|more) likely|favored"
-    r"|considered|a (?:\w+ )?(?:possibility|consideration|concern)|in the differential|likely(?= present| there|$|,))"
-)
-_DOUBT_AFTER = re.compile(
-    rf"\b(?:is|are|was|were|remains?|seems?|should be|may be|might be|could be) (?:\w+ )?{_DOUBTED}\b(?! to\b)"
-    r"|\b(?:may|might|could) (?:also )?be (?:present|developing|there)\b"
-    rf"|\b{_DOUBTED}(?=$|,| (?:in|at|on|given|but|and|or|based|by|than)\b)|^(?: \w+){{0,4}} (?:versus|vs)\b"
-)
 _ALTERNATIVE = re.compile(r"(?: (?!is\b|are\b)\w+){0,4},? (?:versus|vs|or)(?: \w+){0,4} ")
-# What may stand between two things that one verb speaks of.
-_LISTED = re.compile(
-    r"(?: (?!is\b|are\b|has\b|have\b|with\b)\w+){0,4} ?,?(?: (?!is\b|are\b|has\b|have\b|with\b)\w+){0,5} "
-)
-_LINK = re.compile(r"\b(?:and|or|versus|vs)\b")
 # A piece that says what the one before it (up to the bar) is: ", likely atelectasis", "consistent | with atelectasis".
 _EXPLAINS = re.compile(
     r"(?:consistent|compatible|keeping|associated) ?\|with|\|\W*(?:(?:which|that|and|most|more) )*"
     r"(?:likely|possibl|probabl|suspicio|suggest|concern|may|might|could|consistent|compatible|worrisome|perhaps|favor"
     r"|represent|reflect|due|associated)"
 )
-# After a denial, what begins so is stated: "no pneumothorax, small effusion", "no pneumothorax and a small effusion".
-# A bare "and" goes on denying: "no pneumothorax and large effusion"; so does a list that ends in "or" or "and".
-_STATED_ANEW = re.compile(
-    r"(?: ?,|,? (?:and|with)(?= an? )|,? with) (?:an? )?"
-    r"(?:stable|unchanged|persistent|chronic|old|small|trace|tiny|mild|minimal|moderate|large)\b"
-    r"(?!.*\b(?:or|nor|and)\b)"
-)
-_WITHIN_LIMITS = re.compile(r" (?:is |are |appears? )?within (?:normal )?limits")
-# What is not seen of a device that is there; "in position" says where the device was.
-_END_OF_DEVICE = re.compile(r"(?<!\bin )\b(?:tip|end|side port|position|course|portion)\b")
 
 
 @dataclass(frozen=True)
@@ -174,69 +134,20 @@ def _sentence_mentions(sentence: str) -> list[Mention]:
             before, there = words, places(words, SIDES, ZONES)
     for name, concept in NORMAL.items():
         for match in concept.words.finditer(sentence):
-            where = places(match[0], concept.sides, concept.zones)
-            mentions += [Mention(name, concept.observation, "negative", *place, "", sentence) for place in where]
+            status = concept.contrary if CONTRARY.search(match[0]) else "negative"
+            where = places(match[0], concept.sides, concept.zones) if status else []
+            mentions += [Mention(name, concept.observation, status, *place, "", sentence) for place in where]
     return mentions
 
 
 def _status(clause: str, one: Named, named: list[Named]) -> str | None:
     """What the clause says of what is named there; None where it only asks or remembers."""
-    start, end, concept = one
-    if CONCEPTS[concept].status:
-        return CONCEPTS[concept].status
-    if ASKS.search(clause, 0, start):
-        return None
-    after = _after(clause, one, named)
-    doubted_from = _doubted_from(clause, start)
-    gone = NEGATES_BEFORE.search(after) and not _END_OF_DEVICE.search(after) or _WITHIN_LIMITS.match(after)
-    if gone or _denied_from(clause, end) > doubted_from:
-        return "negative"
-    doubted = doubted_from >= 0 or _suggested(clause, start) or _DOUBT_AFTER.search(after)
-    return "uncertain" if doubted or _alternative(clause, one, named) else "positive"
-
-
-def _denied_from(clause: str, end: int) -> int:
-    """Where the last denial ends that reaches what ends at `end`; -1: there is none."""
-    denials = [match.end() for match in NEGATES_AFTER.finditer(clause, 0, end)]
-    anew = [match.start() for match in _STATED_ANEW.finditer(clause)]
-    return max((denial for denial in denials if not any(denial <= start < end for start in anew)), default=-1)
-
-
-def _doubted_from(clause: str, start: int) -> int:
-    """Where the last doubt ends that leads to `start`; -1: there is none."""
-    found = -1
-    for match in _DOUBTS_NOUN.finditer(clause, 0, start):
-        joint = CONJUNCTION.search(clause, match.end(), start)
-        if not joint or joint[0] == "," and " or " in clause[joint.end() :]:
-            found = match.end()
-    for match in _DOUBTS_CLAUSE.finditer(clause, 0, start):
-        if _reaches(clause, match.end(), start):
-            found = max(found, match.end())
-    return found
-
-
-def _suggested(clause: str, start: int) -> bool:
-    suggested = any(_reaches(clause, match.end(), start) for match in _SUGGESTS.finditer(clause, 0, start))
-    return suggested or bool(_DIFFERENTIAL.search(clause, 0, start))
-
-
-def _reaches(clause: str, doubt: int, start: int) -> bool:
-    """Whether a doubt about all that follows still holds at `start`: in a list, up to "with" or a new statement."""
-    comma = clause.find(",", doubt, start)
-    return not _ENDS_DOUBT.search(clause[doubt:start]) and (comma < 0 or bool(_LINK.search(clause, comma)))
-
-
-def _after(clause: str, one: Named, named: list[Named]) -> str:
-    """What the clause says after this and what is listed with it, up to the next that is named."""
-    last = place = named.index(one)
-    while place + 1 < len(named):
-        gap = clause[named[place][1] : named[place + 1][0]]
-        if not _LISTED.fullmatch(gap):
-            break
-        place += 1
-        last = place if _LINK.search(gap) else last
-    end = named[last][1]
-    return clause[end : next((start for start, _, _ in named if start >= end), None)]
+    if CONCEPTS[one[2]].status:
+        return CONCEPTS[one[2]].status
+    said = said_of(clause, one[:2], [other[:2] for other in named])
+    if said == "stated":
+        return "uncertain" if _alternative(clause, one, named) else "positive"
+    return {"denied": "negative", "doubted": "uncertain"}.get(said)
 
 
 def _alternative(clause: str, one: Named, named: list[Named]) -> bool:

@@ -7,14 +7,16 @@ words, the longer one holds, so that a "mediastinal mass" (no observation) hides
 What belongs where follows Irvin et al. 2019, "CheXpert: a large chest radiograph dataset with uncertainty labels and
 expert comparison". The choices that another labeler may make otherwise:
 
-- airspace disease and airspace opacity are Consolidation, and not also Lung Opacity: no observation implies another;
+- airspace disease is Consolidation and not also Lung Opacity: no observation implies another; airspace opacity is Lung
+  Opacity;
 - infiltrate, density, scar and interstitial markings are Lung Opacity, pulmonary fibrosis too;
 - vascular congestion and heart failure are Edema; infection is Pneumonia;
 - a tortuous aorta is Enlarged Cardiomediastinum;
 - granuloma, hyperinflation, scoliosis, a raised diaphragm and degenerative bones are no observation;
 - Lung Lesion is of the lung: breast, bone and mediastinal masses are no observation;
 - clear lungs deny Lung Opacity, clear pleural spaces Pleural Effusion and Pneumothorax, intact bones Fracture, a normal
-  heart Cardiomegaly, a normal mediastinum Enlarged Cardiomediastinum, a normal cardiomediastinal silhouette both.
+  heart Cardiomegaly, a normal mediastinum Enlarged Cardiomediastinum, a normal cardiomediastinal silhouette both; what
+  is not normal, clear or intact is stated.
 """
 
 import re
@@ -25,7 +27,7 @@ from hf_medreport.phantom.chest.findings import KINDS, SIDES, ZONES
 from hf_medreport.phantom.chest.vocabulary import KIND_WORDS
 from hf_medreport.processing.label_text import LABELS
 
-__all__ = ["CONCEPTS", "FIVE", "OBSERVATIONS", "PATHOLOGIES", "STATUSES", "Concept"]
+__all__ = ["CONCEPTS", "CONTRARY", "FIVE", "OBSERVATIONS", "PATHOLOGIES", "STATUSES", "Concept"]
 
 OBSERVATIONS = LABELS  # in CheXbert's order; its five are those of the CheXpert competition
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
@@ -43,12 +45,14 @@ class Concept:
         words: for sentences as `phantom.vocabulary.plain` leaves them.
         observation: that it belongs to; None: none, the concept only hides shorter ones.
         status: what the words say by themselves ("normal heart size" denies); None: it depends on the sentence.
+        contrary: of words that deny, what they say with a "not" in them ("heart size is not normal"); None: nothing.
         sides, zones: the places it may have.
     """
 
     words: re.Pattern
     observation: str | None
     status: str | None = None
+    contrary: str | None = "positive"
     sides: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
 
@@ -58,15 +62,15 @@ def _words(pattern: str) -> re.Pattern:
 
 
 def _in_lung(pattern: str, observation: str) -> Concept:
-    return Concept(_words(pattern), observation, None, SIDES, ZONES)
+    return Concept(_words(pattern), observation, sides=SIDES, zones=ZONES)
 
 
 def _on_side(pattern: str, observation: str) -> Concept:
-    return Concept(_words(pattern), observation, None, SIDES)
+    return Concept(_words(pattern), observation, sides=SIDES)
 
 
-def _denies(pattern: str, observation: str, sides: tuple[str, ...] = ()) -> Concept:
-    return Concept(_words(pattern), observation, "negative", sides)
+def _denies(pattern: str, observation: str, **options) -> Concept:
+    return Concept(_words(pattern), observation, "negative", **options)
 
 
 def _hides(pattern: str) -> Concept:
@@ -77,22 +81,29 @@ def _hides(pattern: str) -> Concept:
 _STRUCTURES = (
     r"(?:,? (?!(?:is|are|but|no|not|enlarged|clear|cannot|stable|borderline|prominent|wide\w*)\b)[\w,]+){0,12}?"
 )
+_NOT = r"(?:(?:not|no longer|far from) (?:(?:\w+ly|quite|of|appear|look|seem|have|an?|all) ){0,2})?"
 _NORMAL = (
     r"(?:,? (?:is|are|remains?|appears?|appearing|appearance|stable|overall|grossly|again|also|both|and|to be|at|in"
-    r"|all|the|upper|top|limits of|within|size))*,? (?:normal|unremarkable|not enlarged|within (?:\w+ )?limits)"
+    rf"|all|the|upper|top|limits of|within|size))*,? (?:{_NOT}(?:(?:ab)?normal|unremarkable|within (?:\w+ )?limits)"
+    r"|not enlarged)"
 )
 _HEART = r"(?:heart|cardiac|cardio(?:vascular|pericardial)?(?: and |,? )?(?=mediastin)|cardiomediastinal)"
 _MEDIASTINUM = r"(?:(?:cardio ?)?mediastin(?:al|um))"
 _WIDE = r"(?:widen(?:ed|ing)|wide|enlarge(?:d|ment)|prominen(?:t|ce))"
 _OF_THE_HEART = r"(?:cardiac|heart|cardiomediastinal)(?: (?:size|silhouette|shadow|contours?))?"
-_CLEAR_PLEURA = r"pleural spaces?(?: (?:is|are|appear|remain|both))* (?:clear|normal)"
+_CLEAR_PLEURA = rf"pleural spaces?(?: (?:is|are|appear|remain|both))* {_NOT}(?:clear|normal)"
 _NOT_OF_THE_LUNG = (
     r"mediastinal|breast|bone|bony|osseous|osteolytic|lytic|sclerotic|blastic|skin|soft tissue|thyroid|paratracheal"
     r"|vertebral|rib|abdominal|axillary|chest wall|anterior mediastinal"
 )
 
+# What makes the contrary of words that deny.
+CONTRARY = re.compile(
+    r"\b(?:not|no longer|far from)(?: \w+){0,2} (?:normal|unremarkable|clear|well|intact|within)\b|\babnormal"
+)
+
 CONCEPTS: Mapping[str, Concept] = {
-    **{kind: Concept(KIND_WORDS[kind], row.chexpert, None, row.sides, row.zones) for kind, row in KINDS.items()},
+    **{kind: Concept(KIND_WORDS[kind], row.chexpert, sides=row.sides, zones=row.zones) for kind, row in KINDS.items()},
     # heart and mediastinum
     "borderline_heart": Concept(
         _words(
@@ -132,10 +143,10 @@ CONCEPTS: Mapping[str, Concept] = {
     ),
     "clear_lungs": _denies(
         r"clear(?:,? (?:and|well|\w+ed))* lungs?(?! bases)"
-        r"|(?:(?:right|left|both) )?lungs?(?: (?!no\b|not\b)\w+| ?,){0,6}? (?:clear|well aerated)"
-        r"|lungs(?: (?:is|are|both|appear))* (?:normal|unremarkable)",
+        rf"|(?:(?:right|left|both) )?lungs?(?: (?!no\b|not\b)\w+| ?,){{0,6}}? {_NOT}(?:clear|well aerated)"
+        rf"|lungs(?: (?:is|are|both|appear))* {_NOT}(?:normal|unremarkable)",
         "Lung Opacity",
-        SIDES,
+        sides=SIDES,
     ),
     "lesion": _in_lung(
         r"(?:lung |pulmonary |cavitary |parenchymal |hilar |suspicious |spiculated )*"
@@ -168,7 +179,7 @@ CONCEPTS: Mapping[str, Concept] = {
     ),
     "air_and_fluid": _on_side(r"(?:hydro ?pneumo|hemo ?pneumo)thorax", "Pneumothorax"),
     "no_fluid": _denies(_CLEAR_PLEURA, "Pleural Effusion"),
-    "no_air": _denies(_CLEAR_PLEURA, "Pneumothorax"),
+    "no_air": _denies(_CLEAR_PLEURA, "Pneumothorax", contrary=None),
     "pleural_change": _on_side(
         r"pleural(?: \w+){0,2} (?:thickening|plaques?|scar(?:s|ring)?|calcifications?|fibrosis)"
         r"|(?:scarring|thickening|calcification) of the (?:\w+ )?pleura|fibrothorax|apical cap(?:ping)?",

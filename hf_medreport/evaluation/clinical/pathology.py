@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 
 from hf_medreport.evaluation.score import Score, check_texts
-from hf_medreport.phantom.chest.vocabulary import SIZE
+from hf_medreport.phantom.chest.vocabulary import sizes_mm
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.report_sections import section_spans, split_sentences
 
@@ -69,7 +69,8 @@ _BENIGN = re.compile(r"\b(?:negative for|no evidence of|no) (?:\w+ )?(?:malignan
 _ELSEWHERE = re.compile(r"\b(?:margins?|nodes?|nodal|lymphovascular|perineural)\b")
 _GRADE = re.compile(
     r"\b(?:(?:histologic(?:al)?|tumou?r|nottingham|overall|who|fuhrman|figo)[ -])*grade(?: group)?:? (?:is )?(?:of )?"
-    r"(?:g ?)?([1-4]|iv|i{1,3})\b|\bg([1-4])\b|\b(high|low|intermediate)[- ]grade\b"
+    r"(?:g ?)?([1-4]|iv|i{1,3})(?: ?(?:-|to) ?(?:g ?)?([1-4]|iv|i{1,3}))?\b(?! ?mm)"
+    r"|\bg([1-4])(?: ?(?:-|to) ?g?([1-4]))?\b|\b(high|low|intermediate)[- ]grade\b"
     r"|\bgrade:? (high|low|intermediate)\b|\b(well|moderately|poorly)(?:[- ]to[- ](well|moderately|poorly))?"
     r"[- ]differentiated\b|\b(undifferentiated)\b"
 )
@@ -125,7 +126,8 @@ _MARKER = re.compile(
     + r"|(?<![\w-])(?P<other>ck ?-?(?:\d{1,2}(?:/\d{1,2})?|ae1/3)|cd ?-?\d{1,3})(?!\w)"
 )
 _RESULT = re.compile(
-    r"(?P<percent>\d{1,3}) ?%|(?P<score>[0-3]\+)|(?P<equivocal>equivocal|indeterminate)"
+    r"(?:(?P<below><|less than|under)|(?P<above>>|more than|over))? ?(?P<percent>\d{1,3}(?: ?- ?\d{1,3})?) ?%"
+    r"|(?P<score>[0-3]\+)|(?P<equivocal>equivocal|indeterminate)"
     r"|(?P<negative>\b(?:negative|absent|wild[- ]type|(?:not|non)[- ]?(?:detected|amplified|expressed|reactive))\b"
     r"|\(-\)|-(?=[,;. ]|$))"
     r"|(?P<positive>\b(?:positive|detected|amplified|mutated|expressed|reactive)\b|\+)"
@@ -211,8 +213,13 @@ def _diagnosis(line: str) -> set[str]:
 
 def _grade(line: str) -> set[str]:
     found = set()
-    for number, short, before, after, low, high, none in _GRADE.findall(line.lower()):
-        words = [number or short, before or after, *(_DIFFERENTIATED.get(word, "") for word in (low, high))]
+    for number, upper, short, above, before, after, low, high, none in _GRADE.findall(line.lower()):
+        words = [
+            number or short,
+            upper or above,
+            before or after,
+            *(_DIFFERENTIATED.get(word, "") for word in (low, high)),
+        ]
         found |= {_ROMAN.get(word, word) for word in (*words, "4" if none else "") if word}
     return found | {f"gleason {first}+{second}" for first, second in _GLEASON.findall(line.lower())}
 
@@ -244,10 +251,7 @@ def _size(line: str) -> set[str]:
     line = _DECIMAL_COMMA.sub(".", line.lower())
     if not _SIZED.search(line) and not _DIAGNOSIS.search(line) or _NOT_THE_TUMOR.search(line):
         return set()
-    sizes = [
-        max(float(number) for number in re.findall(r"\d+(?:\.\d+)?", diameters)) * (10 if unit[0] == "c" else 1)
-        for diameters, unit in SIZE.findall(line)
-    ]
+    sizes = sizes_mm(line)
     return {f"{round(max(sizes))} mm"} if sizes else set()
 
 
@@ -288,7 +292,8 @@ def _marker(match: re.Match) -> str:
 
 def _result(match: re.Match) -> str:
     if match["percent"]:
-        return f"{int(match['percent'])}%"
+        bound = "<" if match["below"] else ">" if match["above"] else ""
+        return bound + "-".join(str(int(number)) for number in match["percent"].split("-")) + "%"
     return match["score"] or next(name for name in ("equivocal", "negative", "positive") if match[name])
 
 

@@ -5,7 +5,7 @@
 
 Pairs (one name in both folders) give MSE, PSNR, SSIM and MS-SSIM (`pixels`); the sets as wholes FID, KID, inception
 score and CLIP score (`distribution`) on the features of an extractor (`features`), and MS-SSIM diversity; each picture
-alone snr, contrast and sharpness (`quality`). What a metric misses stands in its module.
+alone snr, contrast, sharpness and uniformity (`quality`). What a metric misses stands in its module.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from hf_medreport.evaluation.images.folders import (
     read_picture,
 )
 from hf_medreport.evaluation.images.pixels import DIVERSITY_PAIRS, ms_ssim, ms_ssim_diversity, mse, psnr, scales, ssim
-from hf_medreport.evaluation.images.quality import contrast, sharpness, snr
+from hf_medreport.evaluation.images.quality import contrast, sharpness, snr, uniformity
 from hf_medreport.files.writing import readable
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
@@ -42,7 +42,7 @@ from hf_medreport.version import __version__
 __all__ = ["evaluate_images", "images_table"]
 
 PAIR_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim}
-QUALITY = {"snr": snr, "contrast": contrast, "sharpness": sharpness}
+QUALITY = {"snr": snr, "contrast": contrast, "sharpness": sharpness, "uniformity": uniformity}
 CONVENTIONS = {
     "mse": "mean over pairs, full scale 1",
     "psnr": "dB, full scale 1, mean over the pairs that differ",
@@ -56,6 +56,7 @@ CONVENTIONS = {
     "snr": "mean / noise after Immerkaer 1996",
     "contrast": "standard deviation of gray values in [0, 1], Peli 1990",
     "sharpness": "mean squared Sobel gradient, Krotkov 1988",
+    "uniformity": "sum of squared shares of the 256 gray values",
 }
 
 
@@ -67,7 +68,7 @@ class _Side:
     names: list[str]
     features: np.ndarray  # (pictures, width)
     logits: np.ndarray | None  # (pictures, classes)
-    quality: np.ndarray  # (pictures, 3)
+    quality: np.ndarray  # (pictures, 4)
     deep: list[bool]  # more than 8 bits
     sha256: str
 

@@ -7,6 +7,8 @@
 - `contrast`: root-mean-square contrast, the standard deviation of the gray values in [0, 1]; Peli 1990, "Contrast in
   complex images".
 - `sharpness`: the Tenengrad, the mean squared gradient by Sobel's masks; Krotkov 1988, "Focusing". Per px squared.
+- `uniformity`: the chance that two pixels have the same of 256 gray values, Gonzalez and Woods, "Digital Image
+  Processing": 1 for a flat picture, 1/256 where all values are equally frequent.
 
 Pictures are arrays in [0, 1], (height, width) or (height, width, 3); color counts as its luma (ITU-R BT.601).
 What they miss: fine texture counts as noise, noise counts as sharpness, and a picture can be crisp and wrong. A set is
@@ -16,7 +18,7 @@ good when its figures are those of the real set, not when they are high.
 import numpy as np
 from scipy.ndimage import correlate, sobel
 
-__all__ = ["contrast", "noise", "sharpness", "snr"]
+__all__ = ["contrast", "noise", "sharpness", "snr", "uniformity"]
 
 LUMA = np.array([0.299, 0.587, 0.114])
 NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float64)  # its squares add up to 6 squared
@@ -46,6 +48,12 @@ def sharpness(picture: np.ndarray) -> float:
     gray = _gray(picture)
     slopes = [sobel(gray, axis=axis)[1:-1, 1:-1] / SOBEL_SUM for axis in (0, 1)]
     return float(sum(np.mean(slope**2) for slope in slopes))
+
+
+def uniformity(picture: np.ndarray) -> float:
+    """Sum of the squared shares of the 256 gray values."""
+    values = np.rint(255 * _gray(picture)).astype(np.int64)
+    return float(np.sum((np.bincount(values.ravel(), minlength=256) / values.size) ** 2))
 
 
 def _gray(picture: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["evaluate_files", "write_evaluation"]
+__all__ = ["check_pyarrow", "evaluate_files", "write_evaluation"]
 
 
 def evaluate_files(
@@ -46,7 +46,7 @@ def evaluate_files(
         out: folder, new or empty; see `RunFolder`.
         metrics: see `evaluate_reports`; None for `DEFAULT_METRICS`.
         section: see `ReportPairs.section`.
-        dataset: ORG/NAME, for `card_fragment`.
+        dataset: ORG/NAME, for `card_fragment`; of `published.TEST_SETS`, published figures stand beside ours.
         options: {metric: its options}, see `evaluate_reports`.
         seed: of intervals and tests.
         progress: wraps the list of metrics.
@@ -55,7 +55,7 @@ def evaluate_files(
     Raises:
         InputError: whatever is wrong with the files or arguments, before the first metric is run.
     """
-    _check_pyarrow()
+    check_pyarrow()
     check_dataset(dataset)
     files = {"predictions": predictions, "references": references, "compared": compare}
     prints = {role: sha256(file) for role, file in files.items() if file and Path(file).is_file()}
@@ -94,7 +94,8 @@ def _with_folder(file: str | os.PathLike) -> str:
     return "/".join(Path(file).resolve().parts[-2:])
 
 
-def _check_pyarrow() -> None:
+def check_pyarrow() -> None:
+    """InputError where nothing can write `per_sample.parquet`."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
@@ -112,7 +113,7 @@ def write_evaluation(evaluation: Evaluation, folder: RunFolder, dataset: str) ->
     Raises:
         InputError: see `card_fragment`.
     """
-    fragment, page = card_fragment(evaluation, dataset), evaluation_page(evaluation)
+    fragment, page = card_fragment(evaluation, dataset), evaluation_page(evaluation, dataset)
     folder.write_json("scores.json", evaluation.to_json(), allow_nan=False)
     folder.write("per_sample.parquet", lambda file: write_per_sample(evaluation, file))
     folder.write(".eval_results/reports.yaml", fragment.encode())

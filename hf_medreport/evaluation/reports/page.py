@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from hf_medreport.evaluation.reports.differences import differences
 from hf_medreport.evaluation.reports.plots import bar_plot, distribution_plot, published_plot
-from hf_medreport.evaluation.reports.published import DATA, published_rows
+from hf_medreport.evaluation.reports.published import DATA, compares, published_rows
 from hf_medreport.evaluation.reports.scoring import Evaluation
 
 __all__ = ["WORST", "evaluation_page", "worst_samples"]
@@ -34,8 +34,8 @@ del { background: #fde2c8; text-decoration: underline dotted; } ins { background
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def evaluation_page(evaluation: Evaluation) -> str:
-    """The page's HTML."""
+def evaluation_page(evaluation: Evaluation, dataset: str = "") -> str:
+    """The page's HTML; published figures stand on it where the data set is theirs, see `published.compares`."""
     name, other = evaluation.pairs.name, evaluation.compared and evaluation.compared.name
     parts = [
         f"<h1>{escape(name)}</h1>",
@@ -54,9 +54,9 @@ def evaluation_page(evaluation: Evaluation) -> str:
             f"<h2>Beside {escape(other)}</h2>",
             '<p class="under">Lines: intervals. Star: the difference holds at 0.05 after Holm.</p>',
             f'<div class="wide">{bar_plot(evaluation)}</div>',
-            "<h2>Ours against published systems</h2>",
-            _published(evaluation),
         ]
+    if compares(dataset, evaluation.section):
+        parts += ["<h2>Ours against published systems</h2>", _published(evaluation)]
     if evaluation.per_report():
         parts += [
             "<h2>Worst reports</h2>",

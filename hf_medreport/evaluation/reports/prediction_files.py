@@ -7,7 +7,9 @@ What is read, by the name of the file:
 - `.json`: a list of such objects; `{id: text}`; the annotation of HistGen and R2Gen (`{"train": [...], "test": [...]}`
   with `id` and `report`), of which the test split is taken; the `report.json` that `hf-medreport report` writes.
 - `.csv`: with a header. HistGen's `gen_vs_gt.csv` (`Case ID`, `Generated Reports`, `Ground Truths`). Or without one and
-  of one column: the `res.csv` and `gts.csv` of R2Gen's family.
+  of one column, if its first field reads as a report: the `res.csv` and `gts.csv` of R2Gen's family.
+
+The names of columns may be written in capitals or not, with "_" for a blank or not.
 
 A file is UTF-8 or refused. A line that cannot be read is a problem of that line; all of them are counted.
 """
@@ -18,19 +20,28 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hf_medreport.files.rows import csv_lines, read_text
+from hf_medreport.files.rows import RepeatedField, csv_lines, is_name, jsonl_lines, parse_json, read_text
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["Problems", "counted", "kind_of", "read_rows"]
 
 EXPECTED = "a .jsonl, .json or .csv file"
+# What is wrong with a line of JSON, as the message begins, and the kind that it is counted by.
+KINDS = {"broken JSON": "of broken JSON", "the field": "of a field twice"}
 # What the known writers call a role, in any order of columns.
 NAMES = {
     "id": ("id", "Case ID"),
     "prediction": ("prediction", "Generated Reports"),
     "reference": ("reference", "Ground Truths", "report", "text"),
 }
-ALL_NAMES = {name for names in NAMES.values() for name in names}
+
+
+def spelling(column: str) -> str:
+    """A column's name as it is compared: "case_id" is "Case ID"."""
+    return " ".join(column.replace("_", " ").casefold().split())
+
+
+ALL_NAMES = {spelling(name) for names in NAMES.values() for name in names}
 
 
 @dataclass
@@ -89,57 +100,28 @@ def read_rows(path: Path, role: str, problems: Problems) -> list[tuple[str, dict
     return rows
 
 
-class _RepeatedField(ValueError):
-    """A JSON object with a field twice; the reader would keep the last in silence."""
-
-
-def _object(fields: list[tuple[str, object]]) -> dict:
-    content = dict(fields)
-    if len(content) < len(fields):
-        counted = Counter(name for name, _ in fields)
-        raise _RepeatedField(next(name for name, count in counted.items() if count > 1))
-    return content
-
-
-def _parse(text: str) -> object:
-    """JSON, with a ValueError for all that is wrong with it."""
-    try:
-        return json.loads(text, object_pairs_hook=_object)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _reason(error: ValueError) -> str:
-    return getattr(error, "msg", str(error).split(";")[0])
-
-
 def _jsonl_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple[str, dict]]:
     rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{name}, line {number}"
-        try:
-            rows.append((where, _parse(line)))
-        except _RepeatedField as error:
-            problems.add("of a field twice", where, f"the field '{error}' twice", "each field once", "mend the line")
-        except ValueError as error:
-            remedy = "mend the line" if line.strip() not in "[{" else "name a file of one JSON value .json"
-            problems.add("of broken JSON", where, f"broken JSON ({_reason(error)})", "one object a line", remedy)
-    return _objects(rows, problems)
+    for number, row in jsonl_lines(text.split("\n"), name):
+        if isinstance(row, InputError):
+            kind = next((kind for start, kind in KINDS.items() if row.found.startswith(start)), "of no object")
+            problems.add(kind, row.name, row.found, row.expected, row.remedy)
+        else:
+            rows.append((f"{name}, line {number}", row))
+    return rows
 
 
 def _json_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple[str, dict]]:
     try:
-        content = _parse(text)
-    except _RepeatedField as error:
-        raise InputError(name, f"the field '{error}' twice", "each field once", "mend the file") from None
+        content = parse_json(text)
+    except RepeatedField as error:
+        raise InputError(name, str(error), "each field once", "mend the file") from None
     except json.JSONDecodeError as error:
         where = f"{name}, line {error.lineno}"
         hint = "mend the line, or name the file .jsonl" if error.msg == "Extra data" else "mend the line"
         raise InputError(where, f"broken JSON ({error.msg})", "one JSON value", hint) from None
     except ValueError as error:
-        raise InputError(name, f"broken JSON ({_reason(error)})", "one JSON value", "mend the file") from None
+        raise InputError(name, f"broken JSON ({str(error).split(';')[0]})", "one JSON value", "mend the file") from None
     if isinstance(content, dict) and isinstance(content.get("reports"), list):  # what `hf-medreport report` writes
         rows = [(f"{name}, report {n}", row) for n, row in enumerate(content["reports"], start=1)]
         return [
@@ -171,7 +153,12 @@ def _objects(rows: list[tuple[str, object]], problems: Problems) -> list[tuple[s
 def _csv_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple[str, dict]]:
     def headless(first: list[str]) -> list[str] | None:
         """The header of a file without one: R2Gen's res.csv and gts.csv, of one column."""
-        return [role] if len(first) == 1 and first[0] not in ALL_NAMES else None
+        if len(first) > 1 or spelling(first[0]) in ALL_NAMES:
+            return None
+        if first[0].strip() and is_name(first[0]):  # of another column, or a report of a few words: nobody can tell
+            found, expected = f"one column, which begins with '{first[0]}'", f"a header '{role}', or reports"
+            raise InputError(name, found, expected, f"write the header '{role}' above the reports")
+        return [role]
 
     rows = []
     for number, row in csv_lines(io.StringIO(text, newline=""), name, headless=headless):

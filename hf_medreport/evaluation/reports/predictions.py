@@ -4,23 +4,37 @@ A score of half a file looks like a score. So nothing is left out in silence: ro
 counts them by kind, and what can be used but tells something (empty predictions, reports without the wanted section)
 is counted in `notes`.
 
+Reports are taken to be English. Headings of Spanish, German, French and Portuguese are known to the sections, and texts
+that have them are counted: no label and no fact is read of them.
+
     pairs = read_predictions("predictions.jsonl")  # rows {"id", "prediction", "reference"}
     pairs = read_predictions("res.csv", references="gts.csv")
     pairs.predictions, pairs.references
 """
 
 import os
+import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hf_medreport.evaluation.reports.prediction_files import NAMES, Problems, counted, kind_of, read_rows
+from hf_medreport.evaluation.reports.prediction_files import (
+    NAMES,
+    Problems,
+    counted,
+    kind_of,
+    read_rows,
+    spelling,
+)
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.report_sections import select_section, split_sections
+from hf_medreport.processing.report_sections import heading_language, select_section, split_sections
 
 __all__ = ["ReportPairs", "read_predictions"]
 
+# What other programs call the field of ids.
+LIKE_AN_ID = re.compile(r"(?i:(?:^|[\W_])(?:u?id|image|path|study|file|file ?_?name|key))$|(?<=[a-z])(?:Id|ID|UID)$")
 LABEL_SOURCES = ("oracle", "predicted", "none")
 MISSING = {"prediction": "write a missing report as an empty string", "reference": "write the report, or drop the row"}
 
@@ -111,11 +125,12 @@ class ReportPairs:
 
 @dataclass
 class _Column:
-    """One column of texts of a file: `ids` is None where the file has none."""
+    """One column of texts of a file; `ids` is None where the file has none, `like_ids` a field that may hold them."""
 
     name: str
     ids: list[str] | None
     texts: list
+    like_ids: str | None
 
 
 def read_predictions(path: str | os.PathLike, references: str | os.PathLike | None = None) -> ReportPairs:
@@ -153,18 +168,30 @@ def read_predictions(path: str | os.PathLike, references: str | os.PathLike | No
 def _column(name: str, rows: list, role: str, problems: Problems, ids: bool = True) -> _Column:
     """The texts of a role and, unless not asked for, the ids; what is wrong goes to `problems`."""
     fields = dict.fromkeys(key for _, row in rows for key in row)
-    column = next((known for known in NAMES[role] if known in fields), None)
+    column = _known(name, fields, role)
     if column is None and rows:
         remedy = "name the field so" if role == "prediction" else "add it, or give `references`"
         found = f"the fields {', '.join(fields)}" if fields else "no fields"
         raise InputError(name, found, f"a field '{role}'", remedy)
-    id_column = next((known for known in NAMES["id"] if known in fields), None) if ids else None
+    id_column = _known(name, fields, "id") if ids else None
     seen, texts = {}, []
     for where, row in rows:
         if id_column is not None:
             _check_id(where, row, id_column, seen, problems)
         texts.append(_checked_text(where, row, column, role, problems))
-    return _Column(name, list(seen) if id_column is not None else None, texts)
+    like_ids = next(filter(LIKE_AN_ID.search, fields), None)
+    return _Column(name, list(seen) if id_column is not None else None, texts, like_ids)
+
+
+def _known(name: str, fields: Iterable[str], role: str) -> str | None:
+    """The field that holds a role: the first of its names that there is."""
+    for known in NAMES[role]:
+        found = [field for field in fields if spelling(field) == spelling(known)]
+        if len(found) > 1:
+            raise InputError(name, f"the fields {', '.join(found)}", f"one field '{known}'", "leave out the others")
+        if found:
+            return found[0]
+    return None
 
 
 def _check_id(where: str, row: dict, column: str, seen: dict[str, str], problems: Problems) -> None:
@@ -232,6 +259,10 @@ def _paired(said: _Column, given: _Column) -> list[list[str]]:
         remedy = f"add them, or leave them out of {with_ids.name}"
         raise InputError(without.name, "no ids", f"ids, as {with_ids.name} has them", remedy)
     if said.ids is None:
+        for column in (said, given):  # by row would be wrong where another program's ids say otherwise
+            if column.like_ids:
+                found, expected = f"no ids, but a field '{column.like_ids}'", "ids as 'id', by which to pair the files"
+                raise InputError(column.name, found, expected, "name the field 'id' in both files, or leave it out")
         if len(said.texts) != len(given.texts):
             expected = f"{len(said.texts)}, one for each row of {said.name}"
             raise InputError(given.name, f"{len(given.texts)} rows", expected, "give both files ids, or the same rows")
@@ -259,11 +290,14 @@ def _check_same_ids(ids: list[str], others: list[str], name: str, other: str, wh
 
 def _text_notes(predictions: list[str], references: list[list[str]]) -> dict[str, int]:
     """Counts of what can be scored but should be known."""
+    languages = Counter(map(heading_language, [*predictions, *(text for group in references for text in group)]))
+    languages.pop(None, None)
     counts = {
         "empty predictions": sum(not text.strip() for text in predictions),
         "predictions with replaced characters (U+FFFD)": sum("\ufffd" in text for text in predictions),
         "references with replaced characters (U+FFFD)": sum("\ufffd" in "".join(group) for group in references),
         "samples of several references": sum(len(group) > 1 for group in references),
+        **{f"texts with {name} headings: labels and facts are read in English": n for name, n in languages.items()},
     }
     return {name: count for name, count in counts.items() if count}
 

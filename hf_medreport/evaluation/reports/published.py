@@ -9,10 +9,17 @@ figures come of two programs (an ER above an E shows it).
 
 from dataclasses import dataclass
 
-__all__ = ["PUBLISHED", "Published", "published_rows"]
+__all__ = ["PUBLISHED", "TEST_SETS", "Published", "compares", "published_rows"]
 
 DATA = "findings of MIMIC-CXR's test split"
 THESIS = "UDEM thesis"
+TEST_SETS = ("physionet/mimic-cxr", "physionet/mimic-cxr-jpg")  # as `dataset` names the set whose test split it is
+SECTION = "findings"
+
+
+def compares(dataset: str, section: str | None) -> bool:
+    """Whether published figures may stand beside those of this data set and section: on any other they say nothing."""
+    return dataset.lower() in TEST_SETS and section == SECTION
 
 
 @dataclass(frozen=True)

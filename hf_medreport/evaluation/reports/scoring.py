@@ -178,7 +178,7 @@ def evaluate_reports(
             run; an unknown section; another set of samples in `compare`.
     """
     options, settings = options or {}, settings or Settings()
-    chosen = _chosen(metrics, options)
+    chosen = chosen_metrics(metrics, options)
     if section is not None:
         pairs = pairs.section(section)
         compare = compare and compare.section(section)
@@ -191,7 +191,7 @@ def evaluate_reports(
     return Evaluation(pairs, _adjusted(results), settings, compare, section)
 
 
-def _chosen(names: Sequence[str], options: dict[str, dict]) -> list[Metric]:
+def chosen_metrics(names: Sequence[str], options: dict[str, dict]) -> list[Metric]:
     if not names:
         raise InputError("metrics", "none", "at least one name", f"name some of {', '.join(METRICS)}")
     if list(names) == ["all"]:

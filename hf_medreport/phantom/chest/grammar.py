@@ -1,4 +1,5 @@
-"""Writes the report of a film: every fact one sentence, in one of several wordings, and a short impression."""
+"""Writes the report of a film: every fact one sentence, in one of several wordings, and a short impression; and the
+description of a film, a line of its findings alone."""
 
 import re
 from collections.abc import Iterable
@@ -9,10 +10,11 @@ from hf_medreport.phantom.chest.findings import KINDS, Fact, report_order
 from hf_medreport.phantom.chest.wordings import ORGANS, WORDINGS, Templates, Wordings
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["WORDINGS", "write_report"]
+__all__ = ["WORDINGS", "write_description", "write_report"]
 
 GRADE_AS_SIZE = {"mild": "small", "moderate": "moderate", "severe": "large"}
 COUNTS = {"single": "a single", "multiple": "multiple", None: "a"}
+SIZED = ("pleural_effusion", "pneumothorax")  # whose grade is said as a size
 LARGEST_NODULE_MM = 30
 # A report always speaks of these, and of the other organs that have a normal sentence in one report of two.
 ALWAYS = ("heart", "pleura", "lungs")
@@ -53,6 +55,16 @@ class _Writer:
     def resolved(self, fact: Fact) -> str:
         template = self.one_of(self.words.resolved[KINDS[fact.kind].organ])
         return _sentence(self.filled(template.replace("{name}", self.one_of(self.words.names[fact.kind])), fact))
+
+    def described(self, fact: Fact) -> str:
+        """A fact in a few words, with all that is known of it."""
+        name = self.name(fact)
+        grade = GRADE_AS_SIZE[fact.severity] if fact.kind in SIZED else fact.severity
+        if grade and name.startswith("enlarged"):
+            grade += "ly"
+        size = f"{fact.size_mm} mm" if fact.size_mm else None
+        words = (None if fact.certain else "possible", fact.number, size, grade, name)
+        return " ".join(word for word in words if word)
 
     def findings(self, facts: list[Fact], resolved: list[Fact]) -> list[str]:
         """Organ by organ: what is there, what is gone, what is normal."""
@@ -107,3 +119,28 @@ def write_report(
     gone = report_order(resolved or ())
     as_before = resolved is not None and not gone and all(fact.change == "unchanged" for fact in facts)
     return " ".join(["FINDINGS:", *writer.findings(facts, gone), "IMPRESSION:", *writer.impression(facts, as_before)])
+
+
+def write_description(facts: Iterable[Fact], rng: np.random.Generator, wordings: str = "train") -> str:
+    """Word the facts as who asks for a picture does: "small left pleural effusion, enlarged heart".
+
+    Each fact comes with its side, zone, grade, size and number, in any order; one description of two is made of
+    sentences. Without a fact it is one of the impressions that say that there is nothing.
+
+    Args:
+        facts: the findings.
+        rng: chooses among the wordings.
+        wordings: "train" or "held_out".
+
+    Raises:
+        InputError: unknown wordings.
+    """
+    if wordings not in WORDINGS:
+        raise InputError("wordings", repr(wordings), " or ".join(WORDINGS), "name one of the two")
+    writer, facts = _Writer(WORDINGS[wordings], rng), report_order(facts)
+    if not facts:
+        return writer.one_of(WORDINGS[wordings].nothing)
+    facts = [facts[place] for place in rng.permutation(len(facts))]
+    if rng.random() < 0.5:
+        return " ".join(writer.stated(fact) for fact in facts)
+    return ", ".join(writer.described(fact) for fact in facts)

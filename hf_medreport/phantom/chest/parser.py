@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import product
 
 from hf_medreport.phantom.chest.findings import GRADES, KINDS, NUMBERS, SIDES, ZONES, Fact, check_facts, report_order
+from hf_medreport.phantom.chest.scope import DENIES, said_of
 from hf_medreport.phantom.chest.vocabulary import (
     CHANGE_WORDS,
     CONJUNCTION,
@@ -20,8 +21,6 @@ from hf_medreport.phantom.chest.vocabulary import (
     GRADE_WORDS,
     HEDGES,
     KIND_WORDS,
-    NEGATES_AFTER,
-    NEGATES_BEFORE,
     NUMBER_WORDS,
     OTHER_SUBJECT,
     PLACE_WORDS,
@@ -29,6 +28,7 @@ from hf_medreport.phantom.chest.vocabulary import (
     STATEMENT,
     VERB,
     sentences,
+    sizes_mm,
 )
 from hf_medreport.processing.input_error import InputError
 
@@ -102,7 +102,7 @@ def clauses(sentence: str, named: Iterable[Named]) -> list[tuple[str, list[Named
             continue
         if sort == "joint":
             after = sentence[cut : min((joint for joint in joints if joint > cut), default=None)]
-            new_subject = NEGATES_AFTER.search(before) and re.match(r"\W*(?:and )?the\b", after)
+            new_subject = DENIES.search(before) and re.match(r"\W*(?:and )?the\b", after)
             own_verbs = VERB.search(before) and not re.match(r"\W*(?:and )?n?or\b", after)
             if not VERB.search(after) or not (own_verbs or new_subject):
                 continue
@@ -114,11 +114,15 @@ def clauses(sentence: str, named: Iterable[Named]) -> list[tuple[str, list[Named
     ]
 
 
-def is_negated(clause: str, one: Named) -> bool:
-    """Whether the clause denies what is named there; what it asks or remembers counts as denied."""
-    start, end, _ = one
-    before, after = NEGATES_AFTER.search(clause), NEGATES_BEFORE.search(clause, start + 1)
-    return bool(before and before.start() < end or after)
+def is_negated(clause: str, one: Named, named: Iterable[Named] | None = None) -> bool:
+    """Whether the clause denies what is named there; what it asks or remembers counts as denied.
+
+    Args:
+        clause: as `clauses` cuts it.
+        one: of those that are named in it.
+        named: all of them; None: `one` alone.
+    """
+    return said_of(clause, one[:2], [other[:2] for other in named or [one]]) in ("denied", "asked", "past")
 
 
 def pieces(clause: str, named: list[Named]) -> list[tuple[str, list[Named]]]:
@@ -165,25 +169,17 @@ def _only(table: dict[str, re.Pattern], words: str) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def _sizes(words: str) -> tuple[float, ...]:
-    """The largest diameter in mm of each size in the words: "1.4 x 1.1 cm" is 14."""
-    return tuple(
-        max(float(number) for number in re.findall(r"\d+(?:\.\d+)?", diameters)) * (10 if unit[0] == "c" else 1)
-        for diameters, unit in SIZE.findall(words)
-    )
-
-
 @lru_cache(maxsize=4096)
 def _statements(sentence: str) -> tuple[_Statement, ...]:
     """What a `plain` sentence states and denies, in its order. Cached: reports repeat each other's sentences."""
     statements = []
     for clause, named in clauses(sentence, named_in(sentence)):
         for words, here in pieces(clause, named):
-            change, hedged, sizes = _only(CHANGE_WORDS, words), bool(HEDGES.search(words)), _sizes(words)
+            change, hedged, sizes = _only(CHANGE_WORDS, words), bool(HEDGES.search(words)), sizes_mm(words)
             number, severity = _only(NUMBER_WORDS, words), _only(GRADE_WORDS, words)
             for one in here:
                 row = KINDS[one[2]]
-                negated, grade = is_negated(clause, one), severity if row.severities else None
+                negated, grade = is_negated(clause, one, named), severity if row.severities else None
                 count = number if row.numbers else None
                 for side, zone in places(words, row.sides, row.zones):
                     place = Mention(one[2], side, zone, grade)

@@ -6,15 +6,19 @@ from typing import Annotated
 
 import typer
 
+from hf_medreport.hub.untold import said
+
 
 def anatomical(
     checkpoint: Annotated[Path, typer.Argument(help=".pth, .pt or .safetensors of the UDEM thesis.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     encoder: Annotated[str | None, typer.Option(help="Folder or id, if the checkpoint has no encoder weights.")] = None,
     tokenizer: Annotated[str, typer.Option(help="Folder or id.")] = "openai-community/gpt2",
-    num_heads: Annotated[int | None, typer.Option(help="Of the decoder. Default: its width / 64.")] = None,
-    image_size: Annotated[int, typer.Option(help="Side of the film in pixels.")] = 512,
-    mask_mode: Annotated[str, typer.Option(help="none, soft or strict: how it was trained.")] = "soft",
+    num_heads: Annotated[int | None, typer.Option(help="Of the decoder. Default: as published for its width.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the film in pixels. Default: 512.")] = None,
+    mask_mode: Annotated[
+        str | None, typer.Option(help="none, soft or strict: how it was trained. Default: soft.")
+    ] = None,
 ) -> Iterator[dict | str]:
     """A checkpoint of the UDEM thesis, layer-wise anatomical attention."""
     from hf_medreport.systems.anatomical.convert import convert as write
@@ -24,3 +28,4 @@ def anatomical(
     yield f"written: {result['out']}"
     for name in ("missing", "unexpected"):
         yield f"{name} keys: {', '.join(result[name]) or 'none'}"
+    yield from said(result)

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from hf_medreport.hub.checkpoint import read_checkpoint
 from hf_medreport.hub.folder import save_folder
+from hf_medreport.hub.untold import GPT2_HEADS, heads, untold
 from hf_medreport.modeling.configuration_anatomical_report import THESIS_ENCODER, AnatomicalReportConfig
 from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportForConditionalGeneration, encoder_width
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
@@ -23,7 +24,7 @@ from hf_medreport.processing.processing_anatomical_report import AnatomicalRepor
 RENAMED = {"encoder.model.": "encoder.", "linear_projection.proj.": "projection.", "decoder.": "decoder."}
 # Causal masks that older versions of GPT-2 stored.
 BUFFERS = re.compile(r"\.attn\.(masked_)?bias$")
-GPT2_HEAD_WIDTH = 64
+IMAGE_SIZE = 512  # the thesis'
 NEW_TOKENS = 150  # as the thesis' evaluation, whose models hardly end by themselves
 
 
@@ -33,8 +34,8 @@ def convert(
     encoder: str | None = None,
     tokenizer: str = "openai-community/gpt2",
     num_heads: int | None = None,
-    image_size: int = 512,
-    mask_mode: str = "soft",
+    image_size: int | None = None,
+    mask_mode: str | None = None,
 ) -> dict:
     """Write the checkpoint's model, its tokenizer and the code to `out`.
 
@@ -43,18 +44,20 @@ def convert(
         encoder: folder or id of the encoder. Needed when the checkpoint holds no encoder weights, or weights of another
             encoder than the thesis' DINOv3 ViT-S/16.
         tokenizer: folder or id; the thesis uses GPT-2's.
-        num_heads: of the decoder; by default its width / 64, as in every published GPT-2.
-        image_size: side of the film in pixels.
-        mask_mode: `none`, `soft` or `strict`: how the checkpoint was trained.
+        num_heads: of the decoder; by default those of the published GPT-2 of its width.
+        image_size: side of the film in pixels; by default the thesis' 512.
+        mask_mode: `none`, `soft` or `strict`: how the checkpoint was trained; by default `soft`, as in the thesis.
 
     Returns:
-        `{"out", "decoder": {...}, "missing": [...], "unexpected": [...]}`; missing keys keep random values and are
+        `{"out", "decoder": {...}, "missing": [...], "unexpected": [...], "as_published": {argument: value that was
+        taken}}`; missing keys keep random values and are
         only ever those of an encoder taken from `encoder`.
 
     Raises:
         InputError: the file cannot be read, is no checkpoint of this system, or lacks parts.
     """
-    name = Path(checkpoint).name
+    name, given = Path(checkpoint).name, {"num_heads": num_heads, "image_size": image_size, "mask_mode": mask_mode}
+    image_size, mask_mode = image_size or IMAGE_SIZE, mask_mode or "soft"
     weights, unexpected = rename_keys(read_checkpoint(checkpoint))
     decoder = decoder_sizes(name, weights, num_heads)
     encoder_weights = {key[8:]: value for key, value in weights.items() if key.startswith("encoder.")}
@@ -80,11 +83,13 @@ def convert(
     model.generation_config.max_new_tokens = NEW_TOKENS
     processor = AnatomicalReportProcessor(FilmImageProcessor(image_size), words)
     folder = save_folder(model.eval(), processor, out)
+    used = {"num_heads": decoder["n_head"], "image_size": image_size, "mask_mode": mask_mode}
     return {
         "out": str(folder),
         "decoder": decoder,
         "missing": missing,
         "unexpected": sorted([*unexpected, *result.unexpected_keys]),
+        "as_published": untold(given, used),
     }
 
 
@@ -113,17 +118,11 @@ def decoder_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | 
         )
     vocabulary, width = weights[words].shape
     layers = {int(match[1]) for key in weights if (match := re.match(r"decoder\.transformer\.h\.(\d+)\.", key))}
-    if num_heads is None and width % GPT2_HEAD_WIDTH:
-        raise InputError(name, f"a decoder of width {width}", "a multiple of 64", "pass `num_heads`")
-    if num_heads is not None and width % num_heads:
-        raise InputError(
-            "num_heads", str(num_heads), f"a divisor of the decoder's width {width}", "correct `num_heads`"
-        )
     return {
         "vocab_size": vocabulary,
         "n_embd": width,
         "n_layer": len(layers),
-        "n_head": num_heads or width // GPT2_HEAD_WIDTH,
+        "n_head": heads(name, "the decoder", width, num_heads, GPT2_HEADS, "num_heads"),
         "n_positions": weights[positions].shape[0],
         "bos_token_id": vocabulary - 1,  # GPT-2's end-of-text is its last word; the thesis pads with it too
         "eos_token_id": vocabulary - 1,

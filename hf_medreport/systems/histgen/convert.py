@@ -15,6 +15,7 @@ from transformers import GenerationConfig
 
 from hf_medreport.hub.checkpoint import read_checkpoint
 from hf_medreport.hub.folder import save_folder
+from hf_medreport.hub.untold import untold
 from hf_medreport.modeling.configuration_histgen import HistGenConfig
 from hf_medreport.modeling.modeling_histgen import HistGenForConditionalGeneration
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
@@ -63,6 +64,7 @@ UNUSED = re.compile(
     r"visual_extractor\.|encoder_decoder\.model\.cmn\.|.*\.pe$|.*\.position_embeddings\.weight$"
     r"|encoder_decoder\.model\.encoder\.layer\.\d+\.(attn|ff)\.|encoder_decoder\.model\.encoder\.layer\.1\.global_token$"
 )
+PUBLISHED = {"num_heads": 8, "region_size": 96, "top_k": 512, "num_prototypes": 512, "max_length": 100}  # the script's
 NORM_PARTS = {"a_2": "weight", "b_2": "bias"}
 
 
@@ -70,11 +72,11 @@ def convert(
     checkpoint: str | os.PathLike,
     out: str | os.PathLike,
     vocabulary: str | os.PathLike | None = None,
-    num_heads: int = 8,
-    region_size: int = 96,
-    top_k: int = 512,
-    num_prototypes: int = 512,
-    max_length: int = 100,
+    num_heads: int | None = None,
+    region_size: int | None = None,
+    top_k: int | None = None,
+    num_prototypes: int | None = None,
+    max_length: int | None = None,
 ) -> dict:
     """Write the checkpoint's model with `compatibility="histgen"`, its tokenizer and the code to `out`.
 
@@ -84,14 +86,20 @@ def convert(
     Args:
         checkpoint: `.pth` (read with weights only) or `.safetensors`.
         vocabulary: tokenizer.json or annotation.json; None shows ids as `<id>`.
-        num_heads, region_size, top_k, num_prototypes, max_length: as it was trained; no tensor's shape tells them.
+        num_heads, region_size, top_k, num_prototypes, max_length: as it was trained; no tensor's shape tells them, and
+            the published script's are taken by default.
 
     Returns:
-        `{"out", "config": sizes that were read, "vocabulary": words or None, "unexpected": keys with no place here}`.
+        `{"out", "config": sizes that were read, "vocabulary": words or None, "unexpected": keys with no place here,
+        "as_published": {argument: value that was taken}}`.
 
     Raises:
         InputError: the file cannot be read, is no HistGen checkpoint, lacks a tensor, or does not fit the vocabulary.
     """
+    given = {"num_heads": num_heads, "region_size": region_size, "top_k": top_k}
+    given |= {"num_prototypes": num_prototypes, "max_length": max_length}
+    settings = PUBLISHED | {argument: value for argument, value in given.items() if value is not None}
+    num_heads, region_size, top_k, num_prototypes, max_length = settings.values()
     name = Path(checkpoint).name
     weights, unexpected = rename_keys(read_checkpoint(checkpoint))
     sizes = read_sizes(name, weights)
@@ -116,6 +124,7 @@ def convert(
         "config": sizes,
         "vocabulary": None if vocabulary is None else words,
         "unexpected": unexpected,
+        "as_published": untold(given, settings),
     }
 
 

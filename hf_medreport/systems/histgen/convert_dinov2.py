@@ -16,10 +16,10 @@ from transformers import Dinov2Config, Dinov2Model
 
 from hf_medreport.files.writing import output_folder
 from hf_medreport.hub.folder import write_versions
+from hf_medreport.hub.untold import DINOV2_HEADS, heads, untold
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 
-HEAD_WIDTH = 64  # of every published DINOv2
 BLOCK = re.compile(r"blocks\.(?:\d+\.)?(\d+)\.(.+)")  # with or without a chunk
 # The original's names -> those of transformers' first Dinov2Model, which every later one still reads.
 RENAMED = {
@@ -50,10 +50,11 @@ def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: in
     Args:
         checkpoint: a `.pth` of DINOv2's training, read with weights only.
         out: the folder, made when absent.
-        num_heads: by default the width / 64.
+        num_heads: by default those of the published DINOv2 of the width.
 
     Returns:
-        `{"out", "config": {...}, "ignored": [heads' keys], "unexpected": [the backbone's keys without a place]}`.
+        `{"out", "config": {...}, "ignored": [heads' keys], "unexpected": [the backbone's keys without a place],
+        "as_published": {argument: value that was taken}}`.
 
     Raises:
         InputError: the file cannot be read, has no teacher's backbone, or lacks weights.
@@ -87,6 +88,7 @@ def convert(checkpoint: str | os.PathLike, out: str | os.PathLike, num_heads: in
         "config": {size: getattr(config, size) for size in sizes},
         "ignored": sorted(key for key in teacher if "backbone" not in key),
         "unexpected": sorted(unexpected),
+        "as_published": untold({"num_heads": num_heads}, {"num_heads": config.num_attention_heads}),
     }
 
 
@@ -156,14 +158,10 @@ def dinov2_config(name: str, backbone: dict, weights: dict, num_heads: int | Non
         found = f"{positions + 1} positions"
         raise InputError(name, found, "a square of patches and a class token", "is it another model?")
     depth = 1 + max((int(key.split(".")[2]) for key in weights if key.startswith("encoder.layer.")), default=-1)
-    if num_heads is None and width % HEAD_WIDTH:
-        raise InputError(name, f"a width of {width}", f"a multiple of {HEAD_WIDTH}", "pass `num_heads`")
-    if num_heads is not None and (num_heads < 1 or width % num_heads):
-        raise InputError("num_heads", str(num_heads), f"a divisor of the width {width}", "correct `num_heads`")
     return Dinov2Config(
         hidden_size=width,
         num_hidden_layers=depth,
-        num_attention_heads=num_heads or width // HEAD_WIDTH,
+        num_attention_heads=heads(name, "a backbone", width, num_heads, DINOV2_HEADS, "num_heads"),
         patch_size=patch,
         image_size=side * patch,
         use_swiglu_ffn=True,

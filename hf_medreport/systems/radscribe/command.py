@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from hf_medreport.hub.untold import said
+
 
 def radscribe(
     checkpoint: Annotated[Path, typer.Argument(help=".pt or .safetensors of RadScribe's training.")],
@@ -20,8 +22,9 @@ def radscribe(
     max_text_tokens: Annotated[int | None, typer.Option(help="Pieces of the labels. Default: as trained, or 253.")] = (
         None
     ),
-    num_heads: Annotated[int | None, typer.Option(help="Of BERT and ViT. Default: their width / 64.")] = None,
-    max_distance: Annotated[int, typer.Option(help="Of T5's relative positions.")] = 128,
+    num_heads: Annotated[int | None, typer.Option(help="Of BERT. Default: as published for its width.")] = None,
+    vit_heads: Annotated[int | None, typer.Option(help="Of a ViT. Default: as published for its width.")] = None,
+    max_distance: Annotated[int | None, typer.Option(help="Of T5's relative positions. Default: 128.")] = None,
     mask_mode: Annotated[str, typer.Option(help="legacy, as trained; full or bar to train on.")] = "legacy",
 ) -> Iterator[dict | str]:
     """A checkpoint of RadScribe. What the tensors' shapes tell is not asked for."""
@@ -29,12 +32,13 @@ def radscribe(
 
     result = write(
         checkpoint, out, tokenizer, label_tokenizer, image_encoder, image_size, num_image_embeds, max_text_tokens,
-        num_heads, max_distance, mask_mode,
+        num_heads, vit_heads, max_distance, mask_mode,
     )  # fmt: skip
     yield result
     yield f"written: {result['out']} (image encoder {result['image_encoder']}, labels {result['label_mode']})"
     yield f"not carried: {_counts(result['not_carried'])}"
     yield f"unexpected keys: {', '.join(result['unexpected']) or 'none'}"
+    yield from said(result)
     if result["label_mode"] == "oracle":
         yield "this model is given labels that RadScribe takes from the very report it is to write"
 
@@ -55,7 +59,8 @@ def medvill(
     image_size: Annotated[int, typer.Option(help="Side of a film in pixels.")] = 512,
     num_image_embeds: Annotated[int | None, typer.Option(help="Image tokens. Default: 256 of a ViT, else all.")] = None,
     max_text_tokens: Annotated[int | None, typer.Option(help="Pieces of a text. Default: 253.")] = None,
-    num_heads: Annotated[int | None, typer.Option(help="Of BERT and ViT. Default: their width / 64.")] = None,
+    num_heads: Annotated[int | None, typer.Option(help="Of BERT. Default: as published for its width.")] = None,
+    vit_heads: Annotated[int | None, typer.Option(help="Of a ViT. Default: as published for its width.")] = None,
     mask_mode: Annotated[str, typer.Option(help="bar, as trained; full or legacy.")] = "bar",
     seed: Annotated[int, typer.Option(help="Of the weights that no file has.")] = 0,
 ) -> Iterator[dict | str]:
@@ -64,13 +69,14 @@ def medvill(
 
     result = write(
         checkpoint, out, tokenizer, image_weights, image_encoder, image_size, num_image_embeds, max_text_tokens,
-        num_heads, mask_mode, seed,
+        num_heads, vit_heads, mask_mode, seed,
     )  # fmt: skip
     yield result
     yield f"written: {result['out']} (image encoder {result['image_encoder']}, {result['loaded']} tensors loaded)"
     yield f"fresh, to be trained: {_counts(result['fresh'])}"
     yield f"not carried: {_counts(result['not_carried'])}"
     yield f"unexpected keys: {', '.join(result['unexpected']) or 'none'}"
+    yield from said(result)
 
 
 def _counts(parts: dict[str, int]) -> str:

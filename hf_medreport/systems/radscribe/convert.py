@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 from hf_medreport.hub.checkpoint import read_checkpoint
 from hf_medreport.hub.densenet_keys import first_of, listed
 from hf_medreport.hub.folder import save_folder
+from hf_medreport.hub.untold import untold
 from hf_medreport.modeling.configuration_radscribe import RadScribeConfig
 from hf_medreport.modeling.modeling_radscribe import RadScribeForConditionalGeneration
 from hf_medreport.processing.input_error import InputError
@@ -44,6 +45,7 @@ from hf_medreport.systems.radscribe.original.checkpoint_sizes import (
 )
 
 T5 = "google-t5/t5-base"
+MAX_DISTANCE = 128  # of every published T5
 NEW_TOKENS = 128  # as RadScribe's decoding; without it transformers stops after 20
 ROUNDED_TO = 128  # T5's embeddings have as many rows as the next multiple
 # RadScribe's names in `configs` -> ours.
@@ -60,7 +62,8 @@ def convert(
     num_image_embeds: int | None = None,
     max_text_tokens: int | None = None,
     num_heads: int | None = None,
-    max_distance: int = 128,
+    vit_heads: int | None = None,
+    max_distance: int | None = None,
     mask_mode: str = "legacy",
 ) -> dict:
     """Write the checkpoint's model, its processor and the code to `out`.
@@ -72,28 +75,21 @@ def convert(
         image_encoder: what the checkpoint is expected to have; None takes any of ours.
         image_size, num_image_embeds, max_text_tokens: as it was trained; by default what `configs` or the published
             settings say. A ViT's weights tell the first two.
-        num_heads: of BERT and ViT; by default their width / 64.
-        max_distance: of T5's relative positions.
+        num_heads, vit_heads: of BERT and of a ViT; by default those of the published models of their width.
+        max_distance: of T5's relative positions; 128 by default, as of all that are published.
         mask_mode: `legacy`, as trained; `full` or `bar` hide the padding, for training on.
 
     Returns:
         `{"out", "image_encoder", "label_mode", "encoder": sizes, "image_encoder_sizes", "decoder": sizes,
-        "not_carried": {part: tensors}, "unexpected": [...]}`.
+        "not_carried": {part: tensors}, "unexpected": [...], "as_published": {argument: value that was taken}}`.
 
     Raises:
         InputError: the file cannot be read, is no RadScribe, lacks a tensor, has another image encoder, or does not fit
             a tokenizer.
     """
-    model, renamed = read_radscribe(
-        checkpoint,
-        image_encoder,
-        image_size=image_size,
-        num_image_embeds=num_image_embeds,
-        max_text_tokens=max_text_tokens,
-        num_heads=num_heads,
-        max_distance=max_distance,
-        mask_mode=mask_mode,
-    )
+    given = {"image_size": image_size, "num_image_embeds": num_image_embeds, "max_text_tokens": max_text_tokens}
+    given |= {"num_heads": num_heads, "vit_heads": vit_heads, "max_distance": max_distance}
+    model, renamed = read_radscribe(checkpoint, image_encoder, mask_mode=mask_mode, **given)
     encoder, decoder = model.config.encoder, model.config.decoder
     label_words = read_bert_tokenizer(label_tokenizer, encoder, "label_tokenizer")
     words = read_t5_tokenizer(tokenizer, decoder)
@@ -116,13 +112,25 @@ def convert(
         "decoder": {key: getattr(decoder, key) for key in ("vocab_size", "d_model", "d_ff", "num_layers", "num_heads")},
         "not_carried": renamed.not_carried,
         "unexpected": renamed.unexpected,
+        "as_published": untold(given | training_settings(checkpoint), settings_of(encoder, decoder)),
+    }
+
+
+def settings_of(encoder, decoder) -> dict[str, int]:
+    """What a model has of what no tensor tells, by argument. (A ViT's layer over its tokens tells size and tokens.)"""
+    told = encoder.image_encoder == "vit"
+    names = ("max_text_tokens",) if told else ("image_size", "num_image_embeds", "max_text_tokens")
+    return {name: getattr(encoder, name) for name in names} | {
+        "num_heads": encoder.bert.num_attention_heads,
+        "vit_heads": encoder.image_encoder_sizes.get("num_attention_heads"),
+        "max_distance": decoder.relative_attention_max_distance,
     }
 
 
 def read_radscribe(
     checkpoint: str | os.PathLike,
     image_encoder: str | None = None,
-    max_distance: int = 128,
+    max_distance: int | None = None,
     mask_mode: str = "legacy",
     **options,
 ) -> tuple[RadScribeForConditionalGeneration, Renamed]:
@@ -147,7 +155,7 @@ def read_radscribe(
             label_mode="oracle" if told else "none",
             num_label_layers=told or 3,
         ),
-        decoder=t5_sizes(name, weights, max_distance),
+        decoder=t5_sizes(name, weights, MAX_DISTANCE if max_distance is None else max_distance),
     )
     model = RadScribeForConditionalGeneration(config)
     weights["lm_head.weight"] = weights["decoder.embed_tokens.weight"]

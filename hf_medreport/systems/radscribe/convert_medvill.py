@@ -34,6 +34,7 @@ from transformers import AutoTokenizer
 from hf_medreport.hub.checkpoint import read_checkpoint
 from hf_medreport.hub.densenet_keys import KERAS_SUFFIXES, SCALES, first_of, listed, read_densenet
 from hf_medreport.hub.folder import save_folder
+from hf_medreport.hub.untold import untold
 from hf_medreport.modeling.configuration_medvill import SIZES, MedViLLConfig
 from hf_medreport.modeling.modeling_medvill import MedViLLModel
 from hf_medreport.processing.input_error import InputError
@@ -81,6 +82,7 @@ def convert(
     num_image_embeds: int | None = None,
     max_text_tokens: int | None = None,
     num_heads: int | None = None,
+    vit_heads: int | None = None,
     mask_mode: str = "bar",
     seed: int = 0,
 ) -> dict:
@@ -93,13 +95,14 @@ def convert(
         image_encoder: `vit`, `resnet101`, `chexnet121` or `bert_vit`; by default what the image weights are of, or what
             the checkpoint has of ours, or `vit`.
         image_size, num_image_embeds, max_text_tokens: by default as published.
-        num_heads: of BERT and ViT; by default their width / 64.
+        num_heads, vit_heads: of BERT and of a ViT that there are weights of; by default those of the published models
+            of their width.
         mask_mode: `bar`, as it was trained; `full` or `legacy`.
         seed: of the fresh weights.
 
     Returns:
         `{"out", "image_encoder", "loaded": tensors, "fresh": {part: tensors}, "not_carried": {part: tensors},
-        "unexpected": [...]}`.
+        "unexpected": [...], "as_published": {argument: value that was taken}}`.
 
     Raises:
         InputError: a file cannot be read, is no MedViLL or no image encoder, lacks a tensor of what it is there for, or
@@ -125,6 +128,7 @@ def convert(
         num_image_embeds,
         max_text_tokens,
         num_heads,
+        vit_heads,
         image_file=image_file,
         mask_mode=mask_mode,
     )
@@ -140,6 +144,9 @@ def convert(
     words = read_bert_tokenizer(tokenizer, config, "tokenizer")
     films = film_processor(config.image_size, image.scale if image else RADSCRIBE_SCALE)
     folder = save_folder(model.eval(), MedViLLProcessor(films, words, config.max_text_tokens), out)
+    used = {"num_heads": config.bert.num_attention_heads}
+    if kind == "vit" and any(key.startswith(WEIGHTS_OF[kind]) for key in weights):
+        used["vit_heads"] = config.image_encoder_sizes["num_attention_heads"]
     return {
         "out": str(folder),
         "image_encoder": kind,
@@ -147,6 +154,7 @@ def convert(
         "fresh": counted(missing),
         "not_carried": renamed.not_carried,
         "unexpected": sorted([*renamed.unexpected, *(image.unexpected if image else ())]),
+        "as_published": untold({"num_heads": num_heads, "vit_heads": vit_heads}, used),
     }
 
 

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from hf_medreport.data.archives.radscribe import RadScribeReports
@@ -15,6 +16,7 @@ from hf_medreport.phantom.chest.findings import KINDS
 from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError
 from tests.data.archives.made import film, row, write_rows, write_tar
+from tests.tiny import film_array
 
 N = 7
 
@@ -105,6 +107,18 @@ def test_bad_rows_are_skipped_on_request_and_told(tmp_path):
     ]
     with pytest.raises(InputError, match=r"line 2: .*bad rows in all: 5; skip_bad_rows leaves them out"):
         RadScribeReports(table, films)
+
+
+def test_films_that_do_not_decode_are_skipped_too(tmp_path):
+    rows = [row(index, img=f"{index}.png") for index in range(3)]
+    table, films = write_rows(tmp_path / "a.jsonl", rows), tmp_path / "films"
+    films.mkdir()
+    for index in range(3):
+        Image.fromarray(film_array()).save(films / f"{index}.png")
+    (films / "1.png").write_bytes((films / "1.png").read_bytes()[:200])
+    reports = RadScribeReports(table, films, on_bad="skip")
+    assert [record.id for record in reports.rows] == ["s0", "s2"] and len(reports) == 2
+    assert reports.skipped[0].startswith("a.jsonl, line 2 (") and len(reports.skipped) == 1
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz"])

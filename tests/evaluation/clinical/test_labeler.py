@@ -20,7 +20,12 @@ from hf_medreport.phantom.chest.grammar import WORDINGS, write_report
 from hf_medreport.phantom.chest.patients import PREVALENCES, draw_facts, draw_follow_up
 from hf_medreport.phantom.chest.vocabulary import KIND_WORDS
 
-ROWS = [json.loads(line) for line in (Path(__file__).parent / "sentences.jsonl").open(encoding="utf-8")]
+
+def read_lines(name):
+    return [json.loads(line) for line in (Path(__file__).parent / name).open(encoding="utf-8")]
+
+
+ROWS = read_lines("sentences.jsonl")
 
 
 def half(name):
@@ -73,6 +78,51 @@ def test_held_out_sentences():
 def test_tuned_sentences(row):
     assert found_labels(row["text"]) == given_labels(row)
     assert found_places(row["text"]) == given_places(row)
+
+
+def read_rightly(case):
+    """Whether a case's observation has its label; a denial and silence are equally right."""
+    found = label_report(case["text"])[case["observation"]]
+    return found == case["expected"] or {found, case["expected"]} <= {"absent", "negative"}
+
+
+def test_sentences_that_were_once_read_wrongly():
+    cases = read_lines("fault_cases.jsonl")
+    assert len(cases) == 66 and [case["text"] for case in cases if not read_rightly(case)] == []
+
+
+def test_nine_in_ten_of_the_cases_written_beforehand():
+    kinds = {}
+    for case in read_lines("scope_cases.jsonl"):  # ten a kind, written before the grammar of scopes
+        kinds.setdefault(case["kind"], []).append(read_rightly(case))
+    for kind, right in kinds.items():
+        print(f"{kind}: {sum(right)} of {len(right)} right")
+        assert len(right) == 10 and sum(right) >= 9, kind
+
+
+@pytest.mark.parametrize(
+    "text, labels",
+    [
+        # what "not" makes of a word that denies
+        ("The heart is not normal in size.", {("Cardiomegaly", "positive")}),
+        ("The cardiomediastinal silhouette does not appear normal.", {("Cardiomegaly", "positive")}),
+        ("The heart is not enlarged.", {("Cardiomegaly", "negative")}),
+        ("The pleural spaces are not clear.", {("Pleural Effusion", "positive")}),
+        ("The bones are intact.", {("Fracture", "negative")}),
+        # the CheXpert convention
+        ("Airspace opacities in the right lung.", {("Lung Opacity", "positive")}),
+        ("Airspace disease in the right lung.", {("Consolidation", "positive")}),
+        # one of two causes is left open; two signs are listed
+        ("Atelectasis/pneumonia.", {("Atelectasis", "uncertain"), ("Pneumonia", "uncertain")}),
+        ("Atelectasis/scarring.", {("Atelectasis", "positive"), ("Lung Opacity", "positive")}),
+        # a length is no heart
+        ("Tube 3 CM above the carina.", {("Support Devices", "positive")}),
+        ("Mild CM.", {("Cardiomegaly", "positive")}),
+        ("Effusion? No. Nodule? Yes.", {("Pleural Effusion", "negative"), ("Lung Lesion", "positive")}),
+    ],
+)
+def test_single_words(text, labels):
+    assert found_labels(text) - {("Enlarged Cardiomediastinum", "positive")} == labels
 
 
 def expected(facts):

@@ -29,6 +29,9 @@ READ = [
     ("Tumor grade: G2.", {"grade 2"}),
     ("Poorly differentiated.", {"grade 3"}),
     ("Well to moderately differentiated.", {"grade 1", "grade 2"}),
+    ("G2-3.", {"grade 2", "grade 3"}),
+    ("Grade II to III.", {"grade 2", "grade 3"}),
+    ("Grade 2 of 3.", {"grade 2"}),
     ("High-grade serous carcinoma.", {"grade high", "diagnosis serous carcinoma"}),
     ("Gleason score 3+4=7.", {"grade gleason 3+4"}),
     ("Gleason 7 (4 + 3).", {"grade gleason 4+3"}),
@@ -60,6 +63,7 @@ READ = [
     ("Tumor 2,5 cm.", {"size 25 mm"}),
     ("Tumor size: 2.3 x 1.5 x 1.1 cm.", {"size 23 mm"}),
     ("Adenocarcinoma, 41 mm in greatest dimension.", {"diagnosis adenocarcinoma", "size 41 mm"}),
+    ("Tumor of 1.4 cm (previously 2 cm).", {"size 14 mm"}),
     ("The specimen measures 12 x 8 cm.", set()),
     ("The largest node measures 2 cm.", set()),
     # nodes
@@ -74,6 +78,9 @@ READ = [
     ("ER/PR positive. HER2/neu equivocal.", {"ER positive", "PR positive", "HER2 equivocal"}),
     ("Positive for CK7 and TTF-1, negative for CK20.", {"CK7 positive", "TTF-1 positive", "CK20 negative"}),
     ("KRAS mutated, EGFR wild-type, ALK not detected.", {"KRAS positive", "EGFR negative", "ALK negative"}),
+    ("Ki67 < 5 %.", {"Ki-67 <5%"}),
+    ("Ki-67 less than 5%, ER more than 90%.", {"Ki-67 <5%", "ER >90%"}),
+    ("Ki-67: 10 - 15 %.", {"Ki-67 10-15%"}),
     ("HER2 was performed.", set()),
 ]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hf_medreport.evaluation.images.quality import contrast, noise, sharpness, snr
+from hf_medreport.evaluation.images.quality import contrast, noise, sharpness, snr, uniformity
 
 
 def test_the_noise_that_was_added_is_found_on_any_smooth_ground():
@@ -36,6 +36,13 @@ def test_contrast_and_sharpness_by_hand():
     assert sharpness(halves) == pytest.approx(2 / 14 * 0.25) == pytest.approx(sharpness(halves.T))
     ramp = np.tile(np.arange(20) * 0.03, (10, 1))
     assert sharpness(ramp) == pytest.approx(0.03**2)
+
+
+def test_uniformity_by_hand():
+    halves = np.zeros((4, 4))
+    halves[:, 3:] = 1
+    assert uniformity(halves) == 0.75**2 + 0.25**2 and uniformity(np.full((8, 8), 0.3)) == 1
+    assert uniformity(np.arange(256).reshape(16, 16) / 255) == pytest.approx(1 / 256)
 
 
 def test_blur_lowers_sharpness_and_color_counts_as_luma():

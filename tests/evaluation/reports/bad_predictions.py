@@ -86,6 +86,15 @@ FILES = {
     "an open quote": {"predictions.csv": b'id,prediction,reference\na,"x,y\n'},
     "a column twice": {"predictions.csv": b"id,prediction,prediction\na,x,y\n"},
     "columns of another program": {"predictions.csv": b"name,hypothesis\na,x\n"},
+    "one column of another name": {
+        "predictions.csv": b"Model output\nSmall effusion.\n",
+        "references.csv": b"reference\nClear.\n",
+    },
+    "two spellings of a column": {"predictions.csv": b"id,prediction,Prediction,reference\na,x,y,z\n"},
+    "ids of another name in two files": {
+        "predictions.csv": b"study_id,prediction\na,x\nb,y\n",
+        "references.csv": b"study_id,reference\nb,x\na,y\n",
+    },
     "a header alone": {"predictions.csv": b"id,prediction,reference\n"},
     # files and encodings
     "nothing": {"predictions.jsonl": b""},

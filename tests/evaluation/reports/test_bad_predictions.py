@@ -124,13 +124,14 @@ MESSAGES = {
     "broken JSON": (
         "predictions.jsonl, line 2: found broken JSON (Expecting value); expected one object a line; mend the line"
     ),
-    "a list as a line": "predictions.jsonl, line 2: found a list; expected an object with the report's fields; mend it",
-    "null as a line": "predictions.jsonl, line 2: found null; expected an object with the report's fields; mend it",
+    "a list as a line": "predictions.jsonl, line 2: found a list; expected one object a line; mend the line",
+    "null as a line": "predictions.jsonl, line 2: found null; expected one object a line; mend the line",
     "a field twice": (
         "predictions.jsonl, line 1: found the field 'prediction' twice; expected each field once; mend the line"
     ),
     "nested without end": (
-        "predictions.jsonl, line 1: found broken JSON (nested too deep); expected one object a line; mend the line"
+        "predictions.jsonl, line 1: found broken JSON (too large or too deep)"
+        "; expected one object a line; mend the line"
     ),
     "a JSON list named JSONL": (
         "predictions.jsonl, line 1: found broken JSON (Expecting value)"
@@ -166,6 +167,18 @@ MESSAGES = {
     ),
     "columns of another program": (
         "predictions.csv: found the fields name, hypothesis; expected a field 'prediction'; name the field so"
+    ),
+    "one column of another name": (
+        "predictions.csv: found one column, which begins with 'Model output'"
+        "; expected a header 'prediction', or reports; write the header 'prediction' above the reports"
+    ),
+    "two spellings of a column": (
+        "predictions.csv: found the fields prediction, Prediction"
+        "; expected one field 'prediction'; leave out the others"
+    ),
+    "ids of another name in two files": (
+        "predictions.csv: found no ids, but a field 'study_id'"
+        "; expected ids as 'id', by which to pair the files; name the field 'id' in both files, or leave it out"
     ),
     "a header alone": "predictions.csv: found no rows; expected at least one report; check what wrote the file",
     "nothing": (

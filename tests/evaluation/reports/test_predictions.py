@@ -130,6 +130,31 @@ def test_a_section():
         pairs.section("finding")
 
 
+def test_a_section_that_begins_within_a_line():
+    said = "Findings: Small left effusion. Impression: Effusion. Follow up in 3 months is advised."
+    pairs = ReportPairs("p.jsonl", ["a"], [said], [["FINDINGS: Small left effusion. IMPRESSION: Effusion."]])
+    chosen = pairs.section("findings")
+    assert (chosen.predictions, chosen.references) == (["Small left effusion."], [["Small left effusion."]])
+
+
+def test_fewer_sections_than_asked_for_are_counted():
+    both = "FINDINGS: Small effusion. IMPRESSION: Effusion."
+    pairs = ReportPairs("p", ["a", "b"], ["Findings: Clear.", both], [[both], ["Impression: Clear."]])
+    chosen = pairs.section("findings+impression")
+    assert chosen.notes == {"empty predictions": 1, "predictions with headings but no findings+impression": 1}
+    assert chosen.left_out == [("b", "the reference has no findings+impression")]
+
+
+def test_other_languages_and_spellings_of_columns(tmp_path):
+    head = ["ID", "generated_reports", "ground truths"]
+    pairs = read_predictions(write_csv(tmp_path / "p.csv", head, ["a", "BEFUND: frei.", "Hallazgos: claro."]))
+    assert (pairs.ids, pairs.references) == (["a"], [["Hallazgos: claro."]])
+    assert pairs.notes == {
+        "texts with German headings: labels and facts are read in English": 1,
+        "texts with Spanish headings: labels and facts are read in English": 1,
+    }
+
+
 def test_another_system_is_put_in_this_order():
     one = ReportPairs("p", ["a", "b"], ["x", "y"], [["r"], ["s"]])
     other = ReportPairs("q", ["b", "a"], ["v", "w"], [["s"], ["r"]])

@@ -193,6 +193,7 @@ RIGHT_SMALL = replace(LEFT_SMALL, side="right")
 MILD_HEART = Fact("cardiomegaly", severity="mild")
 RIGHT_BASE = Fact("consolidation", "right", "lower")
 
+NODULE_14 = Fact("nodule", "left", "upper", size_mm=14)
 FREE_TEXT = [
     ("", []),
     ("Small left-sided pleural effusion.", [LEFT_SMALL]),
@@ -247,7 +248,7 @@ FREE_TEXT = [
     ("Possible right lower lobe consolidation. Right lower lobe consolidation.", [replace(RIGHT_BASE, certain=False)]),
     ("A small left effusion cannot be excluded.", [LEFT_SMALL]),
     # side and zone
-    ("Airspace opacity in the right middle lobe.", [Fact("consolidation", "right", "middle")]),
+    ("Airspace disease in the right middle lobe.", [Fact("consolidation", "right", "middle")]),
     ("RUL atelectasis.", [Fact("atelectasis", "right", "upper")]),
     ("Lingular consolidation.", [Fact("consolidation", "left", "middle")]),
     ("Retrocardiac atelectasis.", [Fact("atelectasis", "left", "lower")]),
@@ -303,6 +304,12 @@ FREE_TEXT = [
     ),
     ("Worsening right lower lobe consolidation.", [replace(RIGHT_BASE, change="increased")]),
     ("The small left effusion is stable to slightly increased.", [LEFT_SMALL]),
+    # sizes of another day
+    ("Left upper lobe nodule of 14 mm (previously 20 mm).", [NODULE_14]),
+    ("Left upper lobe nodule, decreased from 20 mm to 14 mm.", [replace(NODULE_14, change="decreased")]),
+    ("Left upper lobe nodule, 20 mm previously, now 14 mm.", [NODULE_14]),
+    ("Left upper lobe nodule of 14 mm, previously measuring 20 x 18 mm.", [NODULE_14]),
+    ("Left upper lobe nodule, grown from 9 mm to 14 mm.", [replace(NODULE_14, change="increased")]),
     # incomplete: a mention of the kind, with what was said of it
     ("Pleural effusion.", [Mention("pleural_effusion")]),
     ("Left effusion.", [Mention("pleural_effusion", "left")]),

@@ -212,8 +212,12 @@ def test_bad_checkpoints(tmp_path, monkeypatch, make, message):
 @pytest.mark.parametrize(
     ("num_heads", "message"),
     [
-        (5, "num_heads: found 5; expected a divisor of the width 24; correct `num_heads`"),
-        (None, "x.pth: found a width of 24; expected a multiple of 64; pass `num_heads`"),
+        (5, "num_heads: found 5; expected a divisor of a backbone's width 24; correct `num_heads`"),
+        (
+            None,
+            "x.pth: found a backbone of width 24; expected a published one (384, 768, 1024, 1536); pass `num_heads`, "
+            "as it was trained: no tensor tells it",
+        ),
     ],
 )
 def test_heads(tmp_path, num_heads, message):

@@ -316,4 +316,4 @@ def test_a_bad_row_stops_the_run_or_is_left_out_on_request(corpus, tmp_path, cap
         train_data=[str(table)], train_archives=[str(corpus / "train.tar.gz")], skip_bad_rows=True
     )
     records, _, _ = radscribe.load_data(data, 64, False)
-    assert len(records) == 7 and f"1 bad rows left out, first: {message}" in caplog.text
+    assert len(records) == 7 and "1 bad rows left out:\n" in caplog.text and f"  {message}" in caplog.text

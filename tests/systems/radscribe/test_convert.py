@@ -75,7 +75,7 @@ def test_names_that_are_not_known_are_reported(words, golden_file):
     state["encoder.img_encoder.classifier.weight"] = torch.zeros(2)
     state["label_head.weight"] = torch.zeros(2)
     save_file(state, golden_file)
-    result = convert(golden_file, golden_file.parent / "out", **words, **OPTIONS)
+    result = convert(golden_file, golden_file.parent / "out", **words, **options("vit"))
     assert result["unexpected"] == ["encoder.img_encoder.classifier.weight", "label_head.weight"]
     assert result["not_carried"]["position_ids"] == 1
 
@@ -86,7 +86,7 @@ def test_a_gated_decoder(golden_file):
         up = state.pop(key)
         state |= {key.replace("wi", "wi_0"): up, key.replace("wi", "wi_1"): up.clone()}
     save_file(state, golden_file)
-    model, _ = read_radscribe(golden_file, **OPTIONS)
+    model, _ = read_radscribe(golden_file, **options("vit"))
     assert model.config.decoder.is_gated_act and model.config.decoder.d_ff == 64
 
 
@@ -251,13 +251,14 @@ TAIL = "use the file as the training saved it"
         ),
         (
             broken(),
-            {"num_heads": 5},
-            "num_heads: found 5; expected a divisor of the ViT's width 32; correct `num_heads`",
+            {"vit_heads": 5},
+            "vit_heads: found 5; expected a divisor of the ViT's width 32; correct `vit_heads`",
         ),
         (
             broken(),
             {"num_heads": None},
-            "c.safetensors: found the ViT of width 32; expected a multiple of 64; pass `num_heads`",
+            "c.safetensors: found BERT of width 32; expected a published one (128, 256, 512, 768, 1024); "
+            "pass `num_heads`, as it was trained: no tensor tells it",
         ),
         (
             broken(),
@@ -266,13 +267,13 @@ TAIL = "use the file as the training saved it"
         ),
         (
             broken(case="chexnet121_label"),
-            {"image_size": 100},
+            {"image_size": 100, "vit_heads": None},
             "MedViLLConfig: found image_size=100; expected a multiple of 32, the image encoder's stride; correct the "
             "options",
         ),
         (
             broken(case="chexnet121_label"),
-            {"image_size": 128, "num_image_embeds": 17},
+            {"image_size": 128, "num_image_embeds": 17, "vit_heads": None},
             "MedViLLConfig: found num_image_embeds=17; expected at most 16, the places of a film of 128 px; correct "
             "the options",
         ),
@@ -296,7 +297,7 @@ TAIL = "use the file as the training saved it"
 def test_refused(state, changes, message, words, golden_file):
     save_file({key: value.contiguous() for key, value in state.items()}, golden_file)
     with pytest.raises(InputError) as error:
-        convert(golden_file, golden_file.parent / "out", **{**words, **OPTIONS, **changes})
+        convert(golden_file, golden_file.parent / "out", **{**words, **options("vit"), **changes})
     assert str(error.value) == message and not (golden_file.parent / "out").exists()
 
 
@@ -337,7 +338,7 @@ def test_refused_tokenizers(option, given, message, words, golden_file):
     if given is not None:
         given.save_pretrained(folder)
     with pytest.raises(InputError) as error:
-        convert(golden_file, golden_file.parent / "out", **{**words, **OPTIONS, option: str(folder)})
+        convert(golden_file, golden_file.parent / "out", **{**words, **options("vit"), option: str(folder)})
     assert str(error.value) == message and not (golden_file.parent / "out").exists()
 
 
@@ -350,7 +351,7 @@ def test_the_published_tokenizers_are_asked_for_where_they_are_not_at_hand(golde
 
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", offline)
     with pytest.raises(InputError) as error:
-        convert(golden_file, golden_file.parent / "out", **OPTIONS)
+        convert(golden_file, golden_file.parent / "out", **options("vit"))
     assert str(error.value) == f"bert-base-uncased: found no tokenizer; expected a folder or id; {BERT_REMEDY}"
     assert asked == ["google-bert/bert-base-uncased"]
 
@@ -372,13 +373,13 @@ def test_files_that_are_no_checkpoint(words, golden_file, tmp_path, monkeypatch)
         "short.safetensors": "short.safetensors: found broken safetensors; expected a complete file; copy it again",
     }.items():
         with pytest.raises(InputError) as error:
-            convert(tmp_path / name, tmp_path / "out", **words, **OPTIONS)
+            convert(tmp_path / name, tmp_path / "out", **words, **options("vit"))
         assert str(error.value) == message and not (tmp_path / "executed.txt").exists()
 
 
 def test_the_command(capsys, words, golden_file):
     out = golden_file.parent / "out"
-    flags = ["--num-heads", 4, "--max-distance", 20, "--max-text-tokens", 19]
+    flags = ["--num-heads", 4, "--vit-heads", 4, "--max-distance", 20, "--max-text-tokens", 19]
     folders = ["--tokenizer", words["tokenizer"], "--label-tokenizer", words["label_tokenizer"]]
     code, printed, _ = run(capsys, "convert", "radscribe", golden_file, "--out", out, *flags, *folders)
     assert code == 0 and printed.splitlines() == [

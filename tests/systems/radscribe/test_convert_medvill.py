@@ -96,6 +96,7 @@ def test_what_no_file_has_is_fresh_by_the_seed_and_reported(words, medvill_file,
         "fresh": {"image_encoder.conv": 2, "image_encoder.resnet": 5 * 94 + 94},  # a norm has five tensors
         "not_carried": {"enc.pooler": 2, "mlm": 1, "itm": 1, "enc.img_encoder": 1},
         "unexpected": [],
+        "as_published": {},
     }
     model = AutoModel.from_pretrained(tmp_path / "out", trust_remote_code=True)
     assert model.config.mask_mode == "bar" and model.config.label_mode == "none"
@@ -163,7 +164,7 @@ def test_weights_of_a_vit(words, medvill_file, tmp_path):
     }
     assert "vit.encoder.layer.1.attention.attention.query.weight" in state  # as transformers named it for years
     save_file(state, tmp_path / "vit.safetensors")
-    settings = {**words, **OPTIONS, "image_size": 32, "num_image_embeds": 6}
+    settings = {**words, **OPTIONS, "vit_heads": 4, "image_size": 32, "num_image_embeds": 6}
     result = convert(medvill_file, tmp_path / "out", image_weights=tmp_path / "vit.safetensors", **settings)
     assert result["image_encoder"] == "vit" and result["unexpected"] == ["classifier.bias", "classifier.weight"]
     assert result["fresh"] == {"image_encoder.token_mixing": 2, "class_projection": 2}
@@ -330,7 +331,8 @@ def test_refused(state, changes, message, words, tmp_path):
     changes = {"image_size": 64, "num_image_embeds": 4} | changes
     if "image_weights" in changes:
         torch.save(changes["image_weights"], tmp_path / "image.pt")
-        changes = {**changes, "image_weights": tmp_path / "image.pt"}
+        heads = {"vit_heads": 4} if any("patch_embeddings" in key for key in changes["image_weights"]) else {}
+        changes = {**changes, **heads, "image_weights": tmp_path / "image.pt"}
     with pytest.raises(InputError) as error:
         convert(tmp_path / "pytorch_model.bin", tmp_path / "out", **{**words, **OPTIONS, **changes})
     assert str(error.value) == message and not (tmp_path / "out").exists()

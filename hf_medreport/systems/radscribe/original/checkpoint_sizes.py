@@ -1,6 +1,6 @@
 """The sizes of RadScribe from the shapes of its tensors, under our names.
 
-No shape tells the number of heads (the published models' are width / 64), the pixels a CNN was trained with, how many
+No shape tells the number of heads, the pixels a CNN was trained with, how many
 of its places are tokens, how long the text is, or from which distance on T5 calls all words far.
 """
 
@@ -10,11 +10,11 @@ from math import isqrt
 import torch
 
 from hf_medreport.hub.densenet_keys import TORCH, densenet_sizes, first_of
+from hf_medreport.hub.untold import BERT_HEADS, VIT_HEADS, heads
 from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.modeling.configuration_medvill import SIZES, MedViLLConfig
 from hf_medreport.processing.input_error import InputError
 
-HEAD_WIDTH = 64  # of BERT and ViT, base and large
 STRIDE = 32  # of both CNNs and of MedViLL's patches
 IMAGE_SIZE, TOKENS, TEXT = 512, 256, 253  # as published
 WHOLE = "use the file as the training saved it"
@@ -40,15 +40,6 @@ def layers(name: str, weights: dict[str, torch.Tensor], prefix: str) -> int:
     return len(numbers)
 
 
-def heads(name: str, part: str, width: int, given: int | None) -> int:
-    """Heads of a part of this width: `given`, or as in the published models."""
-    if given is not None and (given < 1 or width % given):
-        raise InputError("num_heads", str(given), f"a divisor of {part}'s width {width}", "correct `num_heads`")
-    if given is None and width % HEAD_WIDTH:
-        raise InputError(name, f"{part} of width {width}", f"a multiple of {HEAD_WIDTH}", "pass `num_heads`")
-    return given or width // HEAD_WIDTH
-
-
 def bert_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
     """Fields of BertConfig."""
     words, width = shape(name, weights, BERT + "embeddings.word_embeddings.weight", 2)
@@ -56,34 +47,34 @@ def bert_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | Non
         "vocab_size": words,
         "hidden_size": width,
         "num_hidden_layers": layers(name, weights, BERT + "encoder.layer."),
-        "num_attention_heads": heads(name, "BERT", width, num_heads),
+        "num_attention_heads": heads(name, "BERT", width, num_heads, BERT_HEADS, "num_heads"),
         "intermediate_size": shape(name, weights, BERT + "encoder.layer.0.intermediate.dense.weight", 2)[0],
         "max_position_embeddings": shape(name, weights, BERT + "embeddings.position_embeddings.weight", 2)[0],
         "type_vocab_size": shape(name, weights, BERT + "embeddings.token_type_embeddings.weight", 2)[0],
     }
 
 
-def vit_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+def vit_sizes(name: str, weights: dict[str, torch.Tensor], vit_heads: int | None) -> dict:
     """Of a ViT; heads leave no trace in shapes."""
     width, _, patch, _ = shape(name, weights, VIT + "embeddings.patch_embeddings.projection.weight", 4)
     positions = shape(name, weights, VIT + "embeddings.position_embeddings", 3)[1] - 1  # one is the class token's
     return {
         "hidden_size": width,
         "num_hidden_layers": layers(name, weights, VIT + "layers."),
-        "num_attention_heads": heads(name, "the ViT", width, num_heads),
+        "num_attention_heads": heads(name, "the ViT", width, vit_heads, VIT_HEADS, "vit_heads"),
         "intermediate_size": shape(name, weights, VIT + "layers.0.mlp.fc1.weight", 2)[0],
         "patch_size": patch,
         "image_size": side(name, positions, "positions") * patch,
     }
 
 
-def chexnet_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+def chexnet_sizes(name: str, weights: dict[str, torch.Tensor], vit_heads: int | None) -> dict:
     """Of CheXNet's DenseNet."""
     prefix = WEIGHTS_OF["chexnet121"]
     return densenet_sizes(name, {key.removeprefix(prefix): value for key, value in weights.items()}, TORCH)
 
 
-def resnet_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+def resnet_sizes(name: str, weights: dict[str, torch.Tensor], vit_heads: int | None) -> dict:
     """Of a ResNet's three stages."""
     stages = [f"{RESNET}encoder.stages.{index}.layers." for index in range(3)]
     return {
@@ -93,7 +84,7 @@ def resnet_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | N
     }
 
 
-def patch_sizes(name: str, weights: dict[str, torch.Tensor], num_heads: int | None) -> dict:
+def patch_sizes(name: str, weights: dict[str, torch.Tensor], vit_heads: int | None) -> dict:
     """Of plain patches."""
     return {"patch_size": shape(name, weights, "image_encoder.patches.weight", 4)[2]}
 
@@ -148,6 +139,7 @@ def medvill_config(
     num_image_embeds: int | None = None,
     max_text_tokens: int | None = None,
     num_heads: int | None = None,
+    vit_heads: int | None = None,
     image_file: str | None = None,
     **fields,
 ) -> MedViLLConfig:
@@ -159,16 +151,19 @@ def medvill_config(
         image_size, num_image_embeds: by default as the ViT's layer over its tokens has them; else the published 512 px,
             and 256 tokens of a ViT or all places of the others.
         max_text_tokens: 253 by default, as published.
-        num_heads: of BERT and of the ViT; by default their width / 64.
+        num_heads, vit_heads: of BERT and of the ViT; by default those of the published models of their width.
         image_file: which the image encoder's weights are of, where it is another.
         fields: others of MedViLLConfig.
 
     Raises:
         InputError: a tensor is missing or of another rank, or the sizes do not fit each other.
     """
+    if vit_heads is not None and image_encoder != "vit":
+        found = f"{vit_heads} for the image encoder {image_encoder}"
+        raise InputError("vit_heads", found, "none", "leave out `vit_heads`")
     sizes = dict(SIZES[image_encoder])
     if any(key.startswith(WEIGHTS_OF[image_encoder]) for key in weights):
-        sizes |= SIZES_OF[image_encoder](image_file or name, weights, num_heads)
+        sizes |= SIZES_OF[image_encoder](image_file or name, weights, vit_heads)
     if "image_projection.weight" in weights:
         sizes["channels"] = shape(name, weights, "image_projection.weight", 2)[1]
     given = {"image_size": image_size, "num_image_embeds": num_image_embeds}

@@ -7,7 +7,6 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.radscribe.original.checkpoint_sizes import (
     WHOLE,
     bert_sizes,
-    heads,
     lacking,
     medvill_config,
     resnet_sizes,
@@ -112,24 +111,15 @@ def test_of_t5(gated):
     assert refused(lambda: t5_sizes("f", tensors, 4)) == message
 
 
-def test_heads_are_given_or_of_the_published_width():
-    assert heads("f", "BERT", 768, None) == 12 and heads("f", "BERT", 32, 8) == 8
-    message = "num_heads: found 5; expected a divisor of BERT's width 32; correct `num_heads`"
-    assert refused(lambda: heads("f", "BERT", 32, 5)) == message
-    assert refused(lambda: heads("f", "BERT", 32, None)) == (
-        "f: found BERT of width 32; expected a multiple of 64; pass `num_heads`"
-    )
-
-
 class TestEncoder:
     def test_what_the_layer_over_tokens_tells(self):
-        config = medvill_config("f", BERT | VIT | MIXING, "vit", max_text_tokens=19, num_heads=4)
+        config = medvill_config("f", BERT | VIT | MIXING, "vit", max_text_tokens=19, num_heads=4, vit_heads=4)
         assert (config.image_size, config.num_image_embeds, config.max_text_tokens) == (80, 9, 19)
         assert config.image_encoder_sizes["patch_size"] == 16 and config.bert.hidden_size == 32
 
     @pytest.mark.parametrize(("field", "value", "read"), [("image_size", 96, 80), ("num_image_embeds", 8, 9)])
     def test_it_is_not_to_be_contradicted(self, field, value, read):
-        options = {"max_text_tokens": 19, "num_heads": 4, field: value}
+        options = {"max_text_tokens": 19, "num_heads": 4, "vit_heads": 4, field: value}
         message = refused(lambda: medvill_config("f", BERT | VIT | MIXING, "vit", **options))
         expected = f"expected {read}, as the checkpoint's layer over tokens has it; leave out `{field}`"
         assert message == f"{field}: found {value}; {expected}"
@@ -141,6 +131,14 @@ class TestEncoder:
         smaller = medvill_config("f", projected, "resnet101", image_size=128, max_text_tokens=19, num_heads=4)
         assert (smaller.image_size, smaller.num_image_embeds) == (128, 16)
         assert smaller.image_encoder_sizes["channels"] == 40
+
+    def test_heads_of_bert_and_of_the_vit_are_two_numbers(self):
+        config = medvill_config("f", BERT | VIT | MIXING, "vit", max_text_tokens=19, num_heads=4, vit_heads=2)
+        assert config.bert.num_attention_heads == 4 and config.image_encoder_sizes["num_attention_heads"] == 2
+        message = refused(lambda: medvill_config("f", BERT | VIT | MIXING, "vit", num_heads=4))
+        assert message.startswith("f: found the ViT of width 32; expected a published one")
+        message = "vit_heads: found 2 for the image encoder resnet101; expected none; leave out `vit_heads`"
+        assert refused(lambda: medvill_config("f", BERT, "resnet101", num_heads=4, vit_heads=2)) == message
 
     def test_what_the_configuration_refuses(self):
         message = refused(lambda: medvill_config("f", BERT, "resnet101", max_text_tokens=300, num_heads=4))

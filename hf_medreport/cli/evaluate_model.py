@@ -1,0 +1,89 @@
+"""Judge a model on a table with references."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_medreport.cli.app import (
+    BatchSize,
+    Device,
+    Json,
+    Model,
+    Overwrite,
+    Resume,
+    Revision,
+    Trust,
+    bar,
+    evaluate,
+    print_json,
+    print_progress,
+    quiet,
+)
+from hf_medreport.cli.flags import print_error
+
+
+@evaluate.command("model")
+def evaluate_model(
+    table: Annotated[
+        Path, typer.Argument(help="CSV, JSONL, Parquet: images (image; frontal, lateral; slide; features) and text.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write: new or empty.")],
+    model: Model = None,
+    revision: Revision = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Of the references. Default: text, report or reference.")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Names joined by commas, or all. Default: the usual text and clinical ones.")
+    ] = None,
+    section: Annotated[str | None, typer.Option(help="findings, impression, findings+impression, ...")] = None,
+    dataset: Annotated[
+        str,
+        typer.Option(help="ORG/NAME of the data; with physionet/mimic-cxr and findings, published figures stand by."),
+    ] = "local/reports",
+    option: Annotated[
+        list[str] | None, typer.Option(help="METRIC.NAME=VALUE, such as bertscore.model=DIR. Repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of intervals and tests.")] = 0,
+    slide_mpp: Annotated[float | None, typer.Option(help="Microns a px, where slides do not say.")] = None,
+    batch_size: BatchSize = 4,
+    device: Device = None,
+    trust_remote_code: Trust = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+):
+    """Report every row of a table with references and score what was written, with a page to read.
+
+    predictions.jsonl grows as it goes; --resume goes on behind it.
+    """
+    quiet()
+    from hf_medreport.evaluation.registry import read_options
+    from hf_medreport.evaluation.reports.of_model import evaluate_model as judge
+    from hf_medreport.files.run_folder import refuse_older
+    from hf_medreport.inference.loading import load
+
+    options = read_options(option or [])
+    refuse_older(out, resume, overwrite)
+    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    evaluation, failures = judge(
+        pipe,
+        table,
+        out,
+        metrics=None if metrics is None else [name.strip() for name in metrics.split(",")],
+        section=section,
+        dataset=dataset,
+        options=options,
+        seed=seed,
+        text_column=text_column,
+        slide_mpp=slide_mpp,
+        batch_size=batch_size,
+        progress=bar,
+        **{"resume": resume, "overwrite": overwrite},
+    )
+    for failure in failures:
+        print_error(f"{failure.film}: {failure.message}")
+    print_json(evaluation.to_json()) if as_json else typer.echo(f"{evaluation.table()}\nwritten: {out}")
+    print_progress(f"{len(evaluation.pairs.ids)} done, {len(failures)} failed, 0 left")
+    raise typer.Exit(1 if failures else 0)

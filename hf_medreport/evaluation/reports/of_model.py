@@ -1,0 +1,232 @@
+"""A model judged on a table: each row is reported, then its report is scored against the row's by the whole suite.
+
+A row names a film (`image` or `frontal`), two films (`frontal`, `lateral`), or slides or features (`slide`, `slides`,
+`features`), whichever the model reads; beside them `mask` and `labels` where the model takes them. What was written is
+kept row by row, so that a run that was killed goes on behind its last batch.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hf_medreport.evaluation.reports.card_fragment import check_dataset
+from hf_medreport.evaluation.reports.folder import check_pyarrow, write_evaluation
+from hf_medreport.evaluation.reports.predictions import ReportPairs, read_predictions
+from hf_medreport.evaluation.reports.scoring import (
+    DEFAULT_METRICS,
+    Evaluation,
+    Settings,
+    chosen_metrics,
+    evaluate_reports,
+)
+from hf_medreport.files.rows import read_rows
+from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.writing import sha256
+from hf_medreport.inference.asked import file_digest
+from hf_medreport.inference.batches import in_batches
+from hf_medreport.inference.read_pairs import Pair, read_pair
+from hf_medreport.inference.report import Failure, source_of
+from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.label_text import read_labels
+from hf_medreport.registry import system_of
+
+PREDICTIONS = "predictions.jsonl"
+# What a model reads -> the columns of which a table has one.
+COLUMNS = {"film": ("image", "frontal"), "pair": ("frontal", "image", "lateral"), "slide": ("slides", "slide")}
+COLUMNS["slide"] += ("features", "image")
+TEXTS = ("text", "report", "reference")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: its id, the files of each role, labels that are given, and the report to compare with."""
+
+    id: str
+    files: dict[str, list[Path]]
+    labels: list[str] | None
+    reference: str
+
+    @property
+    def digest(self) -> str:
+        """Of all that a prediction depends on but the model, and of the reference; empty where a file is missing."""
+        with suppress(InputError, OSError):
+            files = [file_digest(path) for paths in self.files.values() for path in paths]
+            return sha256(json.dumps([files, self.labels, self.reference]).encode())
+        return ""
+
+
+def evaluate_model(
+    pipe,
+    table: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    metrics: Sequence[str] | None = None,
+    section: str | None = None,
+    dataset: str = "local/reports",
+    options: dict[str, dict] | None = None,
+    seed: int = 0,
+    text_column: str | None = None,
+    slide_mpp: float | None = None,
+    batch_size: int = 4,
+    progress: Callable[[Iterable, int, str], Iterable] = lambda items, total, unit: items,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> tuple[Evaluation, list[Failure]]:
+    """Report every row of a table and score what was written; `predictions.jsonl` grows as it goes.
+
+    Args:
+        pipe: from `loading.load`.
+        table: CSV, JSONL, Parquet or a `datasets` folder; paths are relative to it. Ids are its column `id`, else the
+            rows' numbers.
+        out: folder, new or empty; see `RunFolder`. It gets what `evaluate_files` writes too.
+        metrics, section, dataset, options, seed: as in `evaluate_files`.
+        text_column: of the references; by default `text`, `report` or `reference`.
+        slide_mpp: microns per level-0 px, where slides do not say.
+        batch_size: rows a pass.
+        progress: (items, total, unit) -> the items, for a bar.
+
+    Returns:
+        The evaluation, and the rows that could not be reported: they are not in its figures, but in its notes.
+
+    Raises:
+        InputError: the table, a column or an argument cannot be used, or no row could be reported.
+    """
+    check_pyarrow()
+    check_dataset(dataset)
+    chosen = DEFAULT_METRICS if metrics is None else metrics
+    chosen_metrics(chosen, options or {})  # what is wrong here is said before the work
+    if section is not None:
+        ReportPairs("section", ["1"], ["none"], [["none"]]).section(section)
+    rows = table_rows(Path(table), system_of(pipe.model).reads, text_column)
+    arguments = source_of(pipe) | {"metrics": metrics and list(metrics), "section": section, "dataset": dataset}
+    arguments |= {"seed": seed, "slide_mpp": slide_mpp}
+    arguments["options"] = {
+        name: {key: str(value) for key, value in each.items()} for name, each in (options or {}).items()
+    }
+    kept = {"resume": resume, "overwrite": overwrite, "records": "records.jsonl", "alone": True}
+    with RunFolder(out, "evaluate model", arguments, **kept) as folder:
+        folder.total = len(rows)
+        folder.expect(row.id for row in rows)
+        failures = report_rows(pipe, rows, folder, slide_mpp, batch_size, progress)
+        predictions = folder.path / PREDICTIONS
+        if len(failures) == len(rows):
+            raise InputError(
+                Path(table).name, f"no row that could be reported ({failures[0].message})", "one", "mend it"
+            )
+        pairs = read_predictions(predictions)
+        if failures:
+            pairs = replace(pairs, notes=pairs.notes | {"rows that could not be reported": len(failures)})
+        evaluation = evaluate_reports(
+            pairs,
+            chosen,
+            section=section,
+            options=options,
+            settings=Settings(seed=seed),
+            progress=lambda items: progress(items, len(items), "metrics"),
+        )
+        evaluation = replace(evaluation, origin={"sha256": {"predictions": sha256(predictions)}})
+        write_evaluation(evaluation, folder, dataset)
+    return evaluation, failures
+
+
+def table_rows(path: Path, reads: str, text_column: str | None) -> list[Row]:
+    """The rows of a table.
+
+    Raises:
+        InputError: no column of images or of texts, a row without a reference, or an id that stands twice.
+    """
+    rows = read_rows(path)
+    present = list(rows[0]) if len(rows) else []
+    images = [name for name in COLUMNS[reads] if name in present]
+    texts = [name for name in ((text_column,) if text_column else TEXTS) if name in present]
+    for found, wanted, remedy in ((images, COLUMNS[reads], "name the images so"), (texts, TEXTS, "give `text_column`")):
+        if not found:
+            there = f"columns {', '.join(present)}" if present else "no rows"
+            raise InputError(path.name, there, f"a column {' or '.join(wanted)}", remedy)
+    columns = {"frontal": images[0]} if reads == "film" else {"slides": images[0]} if reads == "slide" else {}
+    if reads == "pair":
+        columns = {"frontal": next((name for name in images if name != "lateral"), None), "lateral": "lateral"}
+    made = [_row(path, row, number, columns, texts[0]) for number, row in enumerate(rows, start=1)]
+    seen = set()
+    for row in made:
+        if row.id in seen:
+            raise InputError(path.name, f"the id '{row.id}' twice", "an id a row", "correct the column 'id'")
+        seen.add(row.id)
+    return made
+
+
+def _row(path: Path, row: dict, number: int, columns: dict[str, str], text: str) -> Row:
+    where = f"{path.name}, row {number}"
+    if not isinstance(row[text], str) or not row[text].strip():
+        raise InputError(where, f"no text in '{text}'", "a report to compare with", "fill it in or drop the row")
+    files = {}
+    for role, column in {**columns, "mask": "mask"}.items():
+        cell = row.get(column)
+        named = cell if isinstance(cell, list) else [cell]
+        paths = [path.parent / str(one).strip() for one in named if one is not None and str(one).strip()]
+        if paths:
+            files[role] = paths
+    labels = row.get("labels")
+    labels = None if labels is None or labels == "" else read_labels(labels, where)
+    return Row(str(row.get("id") or number).strip(), files, labels, row[text])
+
+
+def report_rows(pipe, rows: list[Row], folder: RunFolder, slide_mpp, batch_size: int, progress) -> list[Failure]:
+    """Report what an earlier run has not, a batch after the other; returns the failures.
+
+    `predictions.jsonl` gets a line a row as it is done, and in the end is written anew in the rows' order.
+    """
+    digests = {row.id: row.digest for row in rows}
+    done = {row.id: folder.done(row.id, digests[row.id]) for row in rows}
+    waiting = [row for row in rows if done[row.id] is None]
+    folder.write(PREDICTIONS, b"".join(_line(record) for record in done.values() if record is not None))
+    folder.begun(PREDICTIONS)
+    failures = []
+    takes = pipe.model.takes()
+
+    def read(row: Row) -> dict:
+        return case_of(row, takes)
+
+    def write(batch: list[tuple[Row, dict]]) -> list[dict]:
+        options = {} if slide_mpp is None else {"processor_kwargs": {"slide_mpp": slide_mpp}}
+        return [record for (record,) in pipe([case for _, case in batch], batch_size=len(batch), **options)]
+
+    results = in_batches(waiting, lambda row: f"row {row.id}", read, write, batch_size)
+    for row, result in progress(zip(waiting, results, strict=True), len(waiting), "rows"):
+        if isinstance(result, Failure):
+            failures.append(result)
+            folder.fail()
+            continue
+        told = {name: result[name] for name in ("labels", "label_source") if result.get(name) is not None}
+        done[row.id] = {"id": row.id, "prediction": result["generated_text"], "reference": row.reference, **told}
+        folder.append(PREDICTIONS, done[row.id])
+        folder.add(row.id, done[row.id], digest=digests[row.id])
+    folder.write(PREDICTIONS, b"".join(_line(record) for record in done.values() if record is not None))
+    return failures
+
+
+def case_of(row: Row, takes: dict[str, str]) -> dict:
+    """What the pipeline is given of a row: its films read, of slides the paths.
+
+    Raises:
+        InputError: a film that cannot be read, or none.
+    """
+    if "slides" in row.files:
+        return {"slides": [str(path) for path in row.files["slides"]]}
+    frontal, lateral = (row.files.get(view, [None])[0] for view in ("frontal", "lateral"))
+    if frontal is None and lateral is None:
+        raise InputError(f"row {row.id}", "no image", "one at least", "fill it in or drop the row")
+    case = {"frontal": read_image(frontal)} if lateral is None else read_pair(Pair(frontal, lateral))
+    if "mask" in takes and "mask" in row.files:
+        case["mask"] = read_mask(row.files["mask"][0])
+    if "labels" in takes and row.labels is not None:
+        case["labels"] = row.labels
+    return case
+
+
+def _line(record: dict) -> bytes:
+    return f"{json.dumps(record)}\n".encode()

@@ -1,0 +1,1 @@
+"""How the generator learns: random draws, the loss, averaged weights, adapters, checkpoints, and the loop."""

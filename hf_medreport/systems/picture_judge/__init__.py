@@ -1,0 +1,1 @@
+"""The judge of drawn pictures: what only it needs."""
