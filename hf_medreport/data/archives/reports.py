@@ -42,20 +42,15 @@ class ArchivedReport:
 class ArchivedReports:
     """Records `{"image", "text", "labels", "mask", "id"}`; `image` as `read_film` gives it, `mask` is None.
 
-        Args:
-            path: what messages call the set.
-            rows: the reports, and an error for each one that is bad.
-    <<<<<<< HEAD
-            on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out and keeps their messages in
-                `skipped`.
-            film_options: `orient`, `frame` and `any_modality` of all films, as in `read_film`.
-    =======
-            on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
-                not decode (each is read once for it), and keeps their messages in `skipped`.
-    >>>>>>> main
+    Args:
+        path: what messages call the set.
+        rows: the reports, and an error for each one that is bad.
+        on_bad: `"raise"` stops at bad rows and names the first; `"skip"` leaves them out, also those whose film does
+            not decode (each is read once for it), and keeps their messages in `skipped`.
+        film_options: `orient`, `frame` and `any_modality` of all films, as in `read_film`.
 
-        Raises:
-            InputError: no usable row, or bad rows with `on_bad="raise"`.
+    Raises:
+        InputError: no usable row, or bad rows with `on_bad="raise"`.
     """
 
     def __init__(self, path: Path, rows: Iterable[ArchivedReport | InputError], on_bad: str = "raise", **film_options):
