@@ -9,17 +9,19 @@ import inspect
 
 import typer
 
-from hf_medreport.cli.app import Json, convert, print_json, quiet
+from hf_medreport.cli.app import Json, convert, print_json, quiet, quiet_diffusers
 from hf_medreport.cli.flags import as_flags
 from hf_medreport.registry import named, others_may_fail, systems
 
 
-def command_of(converter):
+def command_of(converter, of_generator: bool = False):
     """The command of a converter: with the option --json, and printing."""
 
     @functools.wraps(converter)
     def command(as_json: bool, **options):
         quiet()
+        if of_generator:
+            quiet_diffusers()
         result, *lines = converter(**options)
         if as_json:
             return print_json(result)
@@ -36,4 +38,4 @@ def command_of(converter):
 for row in systems():
     for name, converter in row.converters.items():
         with others_may_fail(row):
-            convert.command(name)(command_of(named(converter)))
+            convert.command(name)(command_of(named(converter), row.kind == "generator"))

@@ -79,6 +79,7 @@ def synthesize(
     from hf_medreport.inference.generators import generator_revision, load_generator
     from hf_medreport.inference.report import Failure
     from hf_medreport.inference.synthesize import PictureFolder, Source, fill
+    from hf_medreport.processing.image_reading import read_image
 
     if (prompt is None) == (csv is None):
         found = "neither it nor `csv`" if csv is None else "both it and `csv`"
@@ -90,6 +91,8 @@ def synthesize(
     if init is not None and retrieve_image:
         raise InputError("retrieve_image", "it beside `init`", "one picture to begin from", "leave out one")
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
+    if init is not None:
+        read_image(init)  # a picture that cannot be read is said before the work too
     others = {"modality": modality, "negative_prompt": negative_prompt, "image": init}
     asked = (
         asked_of_prompt(prompt, n, seed=seed, **others) if csv is None else asked_of_table(csv, n, seed=seed, **others)

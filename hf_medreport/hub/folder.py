@@ -132,7 +132,7 @@ def _write(path: Path, content: bytes) -> None:
 def _versions_file(kind: str) -> bytes:
     tested, needed = tested_versions(), (*NEEDED, *NEEDED_OF_KIND.get(kind, ()))
     own = {"hf_medreport": __version__, "python": tested_python()}
-    return f"{json.dumps(own | {name: tested[name] for name in needed if name in tested}, indent=2)}\n".encode()
+    return f"{json.dumps(own | {name: tested[name] for name in needed}, indent=2)}\n".encode()
 
 
 def _reference(name: str) -> str:

@@ -25,7 +25,7 @@ def test_imports_without_torch(code):
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
 
-COMMANDS = ("", "report", "train", "evaluate phantom", "evaluate reports", "evaluate images")
+COMMANDS = ("", "report", "train", "evaluate phantom", "evaluate reports", "evaluate images", "evaluate model")
 COMMANDS += ("phantom chest", "convert anatomical", "convert chexnet", "convert radscribe", "convert medvill")
 COMMANDS += ("prepare iu-xray", "segment", "synthesize", "convert minim")
 COMMANDS += ("prepare mimic-cxr", "prepare chexpert-plus")

@@ -234,7 +234,7 @@ def test_bad_lines_and_files_are_listed(tmp_path):
     assert [str(text) if isinstance(text, InputError) else text.patient for text in texts] == [
         "TCGA-ZZ-0001",
         "reports.jsonl, line 2: found broken JSON (Expecting property name enclosed in double quotes)"
-        '; expected an object {"id", "text"}; mend the line',
+        '; expected an object {"id", "text"}; name a file of one JSON value .json',
         'reports.jsonl, line 3: found a list; expected an object {"id", "text"}; mend the line',
         'reports.jsonl, line 4: found keys id; expected an object {"id", "text"}; mend the line',
         "reports.jsonl, line 6: found int as text; expected a report; fill it in or drop it",

@@ -1,10 +1,10 @@
 """What a chest report says of the 14 CheXpert observations, by rule: positive, negative, uncertain, or absent.
 
 The report is cut into sections, these into sentences, and a sentence into clauses, as far as a negation may reach, by
-the rules that read the phantom's reports (`phantom.parser`). Every concept of `observations` that a clause names is a
-`Mention`. It is
+the rules that read the phantom's reports (`phantom.chest.parser`). Every concept of `observations` that a clause names
+is a `Mention`. What the clause says of it, `phantom.scope` reads from a table of cues. It is
 
-- not labeled, if it is asked or remembered ("evaluate for", "history of"),
+- not labeled, if it is asked or remembered ("evaluate for", "history of", "the prior film showed"),
 - negative after a negation, before "has resolved", or by itself ("normal heart size"),
 - uncertain after a doubt ("may represent", "possible"), before one ("cannot be excluded") and as one of two
   alternatives ("atelectasis or infiltrate"), but not as the subject of one ("opacity, which may be pneumonia"),
@@ -14,7 +14,8 @@ A report's label is its strongest mention: positive, then uncertain, then negati
 that says something, but none of the twelve pathologies even as possible; devices, and what is no observation, such as
 a granuloma, do not count. It is never negative or uncertain.
 
-What it misses: what is said without a known word, anaphora ("it has grown"), doubts that span sentences.
+What it misses: what is said without a known word or not in English, anaphora ("it has grown"), doubts that span
+sentences.
 
     label_report("Small left effusion. No pneumothorax.")["Pleural Effusion"]  # "positive"
 """
@@ -30,8 +31,8 @@ import numpy as np
 from hf_medreport.evaluation.clinical.observations import CONCEPTS, CONTRARY, OBSERVATIONS, PATHOLOGIES, STATUSES
 from hf_medreport.phantom.chest.findings import SIDES, ZONES
 from hf_medreport.phantom.chest.parser import Named, clauses, named_in, pieces, places
-from hf_medreport.phantom.chest.scope import said_of
 from hf_medreport.phantom.chest.vocabulary import sentences
+from hf_medreport.phantom.scope import said_of
 from hf_medreport.processing.report_sections import section_spans
 
 __all__ = ["READ", "Mention", "find_mentions", "label_report", "label_reports"]

@@ -13,7 +13,6 @@ from functools import lru_cache
 from itertools import product
 
 from hf_medreport.phantom.chest.findings import GRADES, KINDS, NUMBERS, SIDES, ZONES, Fact, check_facts, report_order
-from hf_medreport.phantom.chest.scope import DENIES, said_of
 from hf_medreport.phantom.chest.vocabulary import (
     CHANGE_WORDS,
     CONJUNCTION,
@@ -30,6 +29,7 @@ from hf_medreport.phantom.chest.vocabulary import (
     sentences,
     sizes_mm,
 )
+from hf_medreport.phantom.scope import DENIES, said_of
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["Mention", "Named", "clauses", "facts_from_text", "is_negated", "named_in", "parse_report", "pieces"]

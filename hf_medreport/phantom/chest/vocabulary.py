@@ -1,4 +1,4 @@
-"""The words of chest reports: what names a finding, a place, a grade, a change. What negates or doubts it: `scope`.
+"""The words of chest reports: what names a finding, a place, a grade, a change. What denies or doubts: `phantom.scope`.
 
 One vocabulary for whoever reads a report. All patterns are for text as `plain` leaves it: lower case, without hyphens,
 abbreviations written out and fixed phrases said in one word ("no interval change" -> "unchanged").

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hf_medreport.phantom.chest.parser import clauses, is_negated, named_in, pieces
-from hf_medreport.phantom.chest.scope import ASKS
 from hf_medreport.phantom.chest.vocabulary import GRADE_WORDS, HEDGES, SIZE, sentences
+from hf_medreport.phantom.scope import ASKS
 from hf_medreport.phantom.slide.findings import BENIGN
 
 __all__ = ["parse_slide_report"]

@@ -26,7 +26,9 @@ from hf_medreport.modeling.modeling_anatomical_report import AnatomicalReportFor
 from hf_medreport.processing.image_processing_film import FilmImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_anatomical_report import AnatomicalReportProcessor
+from hf_medreport.registry import register_auto_classes
 from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.going_on import as_loaded, check_kind, given_names
 from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     SAMPLES,
@@ -49,13 +51,22 @@ from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.trainer import ReportTrainer
 from hf_medreport.training.warm_up import warm_up, warm_up_encoder, warm_up_segmenter
 
+# Of the model's arguments: what its configuration has under the same name.
+SETTINGS = ("image_size", "mask_mode", "bias_strength", "freeze_encoder", "freeze_decoder")
 EVIDENCE_PART = 5  # one film in so many: a map takes a gradient a sentence
 
 
 @dataclass
 class ModelArguments:
-    """The model. Encoder and decoder are both names to load, or both mappings (in the YAML) to build from scratch."""
+    """The model: one to go on from, or encoder and decoder, both names to load or both mappings (in the YAML) to build
+    from scratch."""
 
+    model: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder or id of a trained one to go on from; encoder, decoder, segmenter, tokenizer are its own."
+        },
+    )
     encoder: str = field(default="", metadata={"help": "Folder or id; in the YAML a mapping builds from scratch."})
     decoder: str = field(default="", metadata={"help": "The same, for a GPT-2."})
     segmenter: str | None = field(
@@ -101,6 +112,8 @@ def train(config: str | None, flags: list[str]) -> dict:
     model_arguments, data_arguments, arguments = read_arguments(
         (ModelArguments, DataArguments, RecipeArguments), config, flags
     )
+    if model_arguments.model:
+        model_arguments = of_model(model_arguments, given_names(config, flags))
     check_arguments(model_arguments, data_arguments, arguments)
     asked = RunArguments("anatomical", config, model_arguments, data_arguments, arguments)
     set_seed(arguments.seed)
@@ -133,7 +146,8 @@ def train(config: str | None, flags: list[str]) -> dict:
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
     """Refuse, before any work, arguments that do not go together."""
     check_source(data)
-    from_names(encoder=model.encoder, decoder=model.decoder)
+    if not model.model:
+        from_names(encoder=model.encoder, decoder=model.decoder)
     if arguments.segmenter_steps + arguments.encoder_steps and not data.phantom_cases:
         raise InputError("segmenter_steps, encoder_steps", "a warm-up on tables", "phantom_cases", "set both to 0")
     if arguments.segmenter_steps and not model.segmenter:
@@ -174,15 +188,28 @@ def load_data(model: ModelArguments, data: DataArguments) -> tuple:
     )
 
 
+def of_model(arguments: ModelArguments, given: set[str]) -> ModelArguments:
+    """The arguments of a model that is gone on from: what is not `given` is as it has it."""
+    register_auto_classes()
+    with loading(model=arguments.model):
+        check_kind("model", arguments.model, ("anatomical_report",))
+        config = AnatomicalReportConfig.from_pretrained(arguments.model)
+    loaded = {name: getattr(config, name) for name in SETTINGS}
+    loaded["segmenter"] = config.segmenter and config.segmenter.to_dict()
+    return as_loaded(arguments, given - {"segmenter"}, loaded, ("image_size",))
+
+
 def build(arguments: ModelArguments, train_set) -> tuple:
     """Model and processor."""
-    settings = {
-        "image_size": arguments.image_size,
-        "mask_mode": arguments.mask_mode,
-        "bias_strength": arguments.bias_strength,
-        "freeze_encoder": arguments.freeze_encoder,
-        "freeze_decoder": arguments.freeze_decoder,
-    }
+    settings = {name: getattr(arguments, name) for name in SETTINGS}
+    if arguments.model:
+        with loading(model=arguments.model):
+            processor = AnatomicalReportProcessor.from_pretrained(arguments.model)
+            config = AnatomicalReportConfig.from_pretrained(arguments.model, **settings)
+            model = AnatomicalReportForConditionalGeneration.from_pretrained(
+                arguments.model, config=config, dtype=torch.float32
+            )
+        return model, processor
     parts = {"encoder": arguments.encoder, "decoder": arguments.decoder}
     if from_names(**parts):
         with loading(**parts):
@@ -217,7 +244,9 @@ def learn_to_see(model, processor, records, asked: RunArguments) -> None:
         "segmenter": (model.segmenter, partial(warm_up_segmenter, model.segmenter, records, processor)),
         "encoder": (model.encoder, partial(warm_up_encoder, model.encoder, see, records, bf16=bf16)),
     }
-    warm_up(stages, [getattr(asked.model, name) for name in ("encoder", "segmenter", "image_size")], asked)
+    begun_from = [asked.model.model] if asked.model.model else []
+    names = ("encoder", "segmenter", "image_size")
+    warm_up(stages, [*begun_from, *(getattr(asked.model, name) for name in names)], asked)
 
 
 def evaluation_of(asked: RunArguments, folder: Path) -> dict:
@@ -232,7 +261,8 @@ def evaluation_of(asked: RunArguments, folder: Path) -> dict:
 def described(asked: RunArguments) -> dict:
     """What the card says the model was made of."""
     model, data = asked.model, asked.data
+    parts = "random weights" if isinstance(model.encoder, dict) else f"{model.encoder} and {model.decoder}"
     return {
-        "base": "random weights" if isinstance(model.encoder, dict) else f"{model.encoder} and {model.decoder}",
+        "base": model.model or parts,
         "data": f"{data.phantom_cases} phantom films" if data.phantom_cases else ", ".join(data.train_data),
     }

@@ -27,8 +27,10 @@ from hf_medreport.processing.image_processing_film import UNSCALED, FilmImagePro
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.processing_cxr_multitask import CxrMultitaskProcessor
 from hf_medreport.processing.report_tokens import FRAME, add_report_tokens
+from hf_medreport.registry import register_auto_classes
 from hf_medreport.systems.cxr_multitask.trainer import MultitaskTrainer, StagedUnfreezing, layers_at, read_stages
 from hf_medreport.training.arguments import read_arguments
+from hf_medreport.training.going_on import as_loaded, check_kind, given_names
 from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import (
     SAMPLES,
@@ -52,13 +54,23 @@ from hf_medreport.training.warm_up import warm_up, warm_up_encoder, warm_up_segm
 
 WEIGHTS = {"reconstruction": ("frontal_weight", "lateral_weight"), "classification": ("abnormal_weight",)}
 WEIGHTS |= {"report": ("text_weight",)}  # task -> its losses' weights
+# Of the model's arguments: what its configuration has under the same name; the sizes decide about weights' shapes.
+SIZES = ("image_size", "latent_grid", "decoder_channels", "classifier_channels", "use_skips")
+MODES = ("view_dropout", "reconstruction_loss", "include_pad_in_loss")
 CONDITIONING = ("latent_injection", "per_layer_projection", "zero_init_projection")
 
 
 @dataclass
 class ModelArguments:
-    """The model. Encoder and decoder are both names to load, or both mappings (in the YAML) to build from scratch."""
+    """The model: one to go on from, or encoder and decoder, both names to load or both mappings (in the YAML) to build
+    from scratch."""
 
+    model: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder or id of a trained one to go on from; encoder, decoder, segmenter, tokenizer are its own."
+        },
+    )
     encoder: str = field(
         default="", metadata={"help": "Folder or id, such as convert chexnet writes; in the YAML sizes of a DenseNet."}
     )
@@ -125,6 +137,8 @@ def train(config: str | None, flags: list[str]) -> dict:
         (ModelArguments, DataArguments, RecipeArguments), config, flags
     )
     stages = read_stages(arguments.unfreezing)
+    if model_arguments.model:
+        model_arguments = of_model(model_arguments, given_names(config, flags))
     check_arguments(model_arguments, data_arguments, arguments)
     asked = RunArguments("cxr_multitask", config, model_arguments, data_arguments, arguments)
     set_seed(arguments.seed)
@@ -162,7 +176,8 @@ def train(config: str | None, flags: list[str]) -> dict:
 def check_arguments(model: ModelArguments, data: DataArguments, arguments: RecipeArguments) -> None:
     """Refuse, before any work, arguments that do not go together."""
     check_source(data)
-    from_names(encoder=model.encoder, decoder=model.decoder)
+    if not model.model:
+        from_names(encoder=model.encoder, decoder=model.decoder)
     unknown = [task for task in model.tasks if task not in WEIGHTS]
     if unknown or not model.tasks:
         found = f"'{unknown[0]}'" if unknown else "none"
@@ -213,15 +228,37 @@ def load_data(model: ModelArguments, data: DataArguments, arguments: RecipeArgum
     return ConcatDataset(tables), validation
 
 
+def of_model(arguments: ModelArguments, given: set[str]) -> ModelArguments:
+    """The arguments of a model that is gone on from: what is not `given` is as it has it."""
+    register_auto_classes()
+    with loading(model=arguments.model):
+        check_kind("model", arguments.model, ("cxr_multitask",))
+        config = CxrMultitaskConfig.from_pretrained(arguments.model)
+        films = FilmImageProcessor.from_pretrained(arguments.model)
+    weights = [name for names in WEIGHTS.values() for name in names]
+    loaded = {name: getattr(config, name) for name in (*SIZES, *MODES, *weights)}
+    loaded |= {name: getattr(config.decoder, name) for name in CONDITIONING} | {"film_size": films.size}
+    loaded["encoder_trainable_last_n"] = -1 if (last := config.encoder_trainable_last_n) is None else last
+    loaded["tasks"] = [task for task, names in WEIGHTS.items() if any(getattr(config, name) for name in names)]
+    loaded["segmenter"] = config.segmenter and config.segmenter.to_dict()
+    return as_loaded(arguments, given - {"segmenter"}, loaded, (*SIZES, *CONDITIONING, "film_size"))
+
+
 def build(arguments: ModelArguments, train_set) -> tuple:
     """Model and processor."""
-    fields = ("image_size", "latent_grid", "decoder_channels", "classifier_channels", "use_skips", "view_dropout")
-    fields += ("reconstruction_loss", "include_pad_in_loss")
-    settings = {name: getattr(arguments, name) for name in fields}
+    settings = {name: getattr(arguments, name) for name in (*SIZES, *MODES)}
     layers = arguments.encoder_trainable_last_n
     settings["encoder_trainable_last_n"] = None if layers == -1 else layers
     for task, weights in WEIGHTS.items():
         settings |= {name: getattr(arguments, name) if task in arguments.tasks else 0.0 for name in weights}
+    if arguments.model:
+        with loading(model=arguments.model):
+            processor = CxrMultitaskProcessor.from_pretrained(arguments.model)
+            config = CxrMultitaskConfig.from_pretrained(arguments.model, **settings)
+            model = CxrMultitaskForConditionalGeneration.from_pretrained(
+                arguments.model, config=config, dtype=torch.float32
+            )
+        return model, processor
     conditioning = {name: getattr(arguments, name) for name in CONDITIONING}
     parts = {"encoder": arguments.encoder, "decoder": arguments.decoder}
     if from_names(**parts):
@@ -263,8 +300,9 @@ def learn_to_see(model, processor, records, asked: RunArguments) -> None:
         "encoder": (model.encoder, partial(warm_up_encoder, model.encoder, see, records, bf16=bf16)),
     }
     names = ("encoder", "segmenter", "film_size", "image_size", "latent_grid")
+    begun_from = [asked.model.model] if asked.model.model else []
     model.eval()  # no view is withheld yet
-    warm_up(stages, [getattr(asked.model, name) for name in names], asked)
+    warm_up(stages, [*begun_from, *(getattr(asked.model, name) for name in names)], asked)
     model.freeze()
 
 
@@ -279,7 +317,8 @@ def described(asked: RunArguments) -> dict:
     """What the card says the model was made of."""
     model, data = asked.model, asked.data
     drawn = f"{data.phantom_cases} phantom cases of two views"
+    parts = "random weights" if isinstance(model.encoder, dict) else f"{model.encoder} and {model.decoder}"
     return {
-        "base": "random weights" if isinstance(model.encoder, dict) else f"{model.encoder} and {model.decoder}",
+        "base": model.model or parts,
         "data": drawn if data.phantom_cases else ", ".join(data.train_data),
     }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedConfig, T5Config, ViTModel
+from transformers import AutoTokenizer, T5Config, ViTModel
 
 from hf_medreport.modeling.configuration_medvill import FINDINGS, MedViLLConfig
 from hf_medreport.modeling.configuration_radscribe import RadScribeConfig
@@ -16,6 +16,7 @@ from hf_medreport.processing.processing_radscribe import RadScribeProcessor
 from hf_medreport.registry import register_auto_classes
 from hf_medreport.systems.radscribe.convert import read_t5_tokenizer
 from hf_medreport.systems.radscribe.convert_medvill import read_bert_tokenizer
+from hf_medreport.training.going_on import check_kind
 from hf_medreport.training.recipe import from_names, loading, texts_of
 from hf_medreport.training.tokenizer import train_tokenizer, train_word_pieces
 
@@ -148,14 +149,6 @@ def load_image_weights(encoder, name: str) -> None:
         remedy = "convert the MedViLL with these weights' sizes, or name others"
         raise InputError("image_weights", f"a ViT of other sizes ({Path(name).name})", "the encoder's sizes", remedy)
     vit.load_state_dict(weights)
-
-
-def check_kind(argument: str, name: str, known: tuple[str, ...]) -> None:
-    """Refuse a folder of another model: transformers would fill it up with random weights."""
-    kind = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
-    if kind not in known:
-        found = f"a '{kind}' in {Path(name).name}" if kind else f"no model_type in {Path(name).name}"
-        raise InputError(argument, found, " or ".join(known), "name another folder or id")
 
 
 def check_sizes(name: str, encoder: MedViLLConfig, arguments: ModelArguments) -> None:

@@ -11,13 +11,15 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, GPT2Config, GPT2LMHeadModel
 
+from hf_medreport.hub.folder import save_folder
 from hf_medreport.hub.publish import check_folder
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import system
 from hf_medreport.systems.anatomical.row import TINY_GPT2, TINY_VIT
 from hf_medreport.training import run
 from hf_medreport.training.precision import processor
 from hf_medreport.training.trainer import ReportTrainer
-from tests.tiny import film_array, tiny_tokenizer
+from tests.tiny import film_array, save_tiny, tiny_model, tiny_processor, tiny_tokenizer
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PHANTOM = str(EXAMPLES / "anatomical_phantom.yaml")
@@ -260,3 +262,48 @@ def test_sources_are_drawn_by_weight(tables):
 def test_wrong_arguments(tmp_path, changes, flags, message):
     with pytest.raises(ValueError, match=message):
         run("anatomical", configuration(tmp_path, **changes), flags)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A folder of a trained model, of other settings than the recipe's defaults."""
+    row = system("anatomical_report")
+    return save_folder(
+        tiny_model(row, bias_strength=2.0, mask_mode="strict"), tiny_processor(row), tmp_path / "trained"
+    )
+
+
+def go_on(folder, trained, *flags, **changes) -> dict:
+    """One step from a trained model, on two drawn cases."""
+    values = {"phantom_cases": 2, "phantom_validation_cases": 2, "evaluation_cases": 2, "max_steps": 1, "bf16": False}
+    values |= {"output_dir": str(folder / "run"), "eval_strategy": "no", "max_text_tokens": 12, "report_to": "none"}
+    values |= {"per_device_train_batch_size": 2}
+    (folder / "on.yaml").write_text(yaml.safe_dump(values | changes))
+    run("anatomical", str(folder / "on.yaml"), ["--model", str(trained), *flags])
+    return json.loads((folder / "run" / "model" / "config.json").read_text())
+
+
+def test_a_trained_model_is_gone_on_with(tmp_path, trained, monkeypatch):
+    """At a rate of 0 it stays what it is, in weights, words and settings; what is asked for anew is taken."""
+    monkeypatch.setattr("hf_medreport.systems.anatomical.recipe.evaluation_of", lambda asked, folder: {})
+    config = go_on(tmp_path, trained, "--learning_rate", "0", "--weight_decay", "0", mask_mode="soft")
+    before, after = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path / "run" / "model"))
+    assert before.keys() == after.keys()
+    learned = [name for name in before if not name.rpartition(".")[2].startswith(("running_", "num_batches"))]
+    assert all(torch.equal(before[name], after[name]) for name in learned)
+    for name in ("tokenizer.json", "processor_config.json"):
+        assert (trained / name).read_bytes() == (tmp_path / "run" / "model" / name).read_bytes(), name
+    assert config["bias_strength"] == 2.0 and config["mask_mode"] == "soft" and config["image_size"] == 32
+    assert str(trained) in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+def test_what_a_trained_model_does_not_have_is_refused(tmp_path, trained):
+    message = "image_size: found 48 for trained; expected 32, which it has; leave out `image_size`, or train another "
+    with pytest.raises(InputError) as error:
+        go_on(tmp_path, trained, "--image_size", "48")
+    assert str(error.value) == f"{message}model"
+    other = save_tiny(system("radscribe"), tmp_path / "other")
+    with pytest.raises(InputError, match="model: found a 'radscribe' in other; expected anatomical_report; name"):
+        go_on(tmp_path, other)
+    with pytest.raises(InputError, match="model: found '.*', which does not load"):
+        go_on(tmp_path, tmp_path / "absent")

@@ -15,6 +15,7 @@ from torchvision.models.densenet import DenseNet
 from transformers import GPT2Config, GPT2LMHeadModel, pipeline
 
 from hf_medreport.dataset_scripts.iu_xray import table_features
+from hf_medreport.hub.folder import save_folder
 from hf_medreport.hub.publish import check_folder
 from hf_medreport.modeling.configuration_cxr_multitask import CxrMultitaskConfig
 from hf_medreport.modeling.modeling_cxr_multitask import CxrMultitaskForConditionalGeneration
@@ -25,7 +26,7 @@ from hf_medreport.systems.cxr_multitask import convert_chexnet
 from hf_medreport.systems.cxr_multitask import recipe as cxr_multitask
 from hf_medreport.systems.cxr_multitask.trainer import TASK_LOSSES, MultitaskTrainer
 from hf_medreport.training import run
-from tests.tiny import tiny_tokenizer
+from tests.tiny import save_tiny, tiny_model, tiny_processor, tiny_tokenizer
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PAPER = str(EXAMPLES / "cxr_multitask_paper.yaml")
@@ -541,3 +542,50 @@ def test_a_bad_row_stops_the_run_or_is_left_out_on_request(pairs, caplog, row, m
     records, _ = cxr_multitask.load_data(cxr_multitask.ModelArguments(), data, arguments)
     assert len(records) == 6
     assert "  " + message.removesuffix(f" {ONE_BAD_ROW}") in caplog.text
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A folder of a trained model, of other settings than the recipe's defaults."""
+    row = system("cxr_multitask")
+    return save_folder(
+        tiny_model(row, view_dropout=0.25, text_weight=2.0, frontal_weight=0.0, lateral_weight=0.0),
+        tiny_processor(row),
+        tmp_path / "trained",
+    )
+
+
+def go_on(folder, trained, *flags, **changes) -> dict:
+    """One step from a trained model, on two drawn cases."""
+    values = {"phantom_cases": 2, "phantom_validation_cases": 2, "evaluation_cases": 2, "max_steps": 1, "bf16": False}
+    values |= {"output_dir": str(folder / "run"), "eval_strategy": "no", "max_text_tokens": 12, "report_to": "none"}
+    values |= {"per_device_train_batch_size": 2}
+    (folder / "on.yaml").write_text(yaml.safe_dump(values | changes))
+    run("cxr_multitask", str(folder / "on.yaml"), ["--model", str(trained), *flags])
+    return json.loads((folder / "run" / "model" / "config.json").read_text())
+
+
+def test_a_trained_model_is_gone_on_with(tmp_path, trained, monkeypatch):
+    """At a rate of 0 it stays what it is, in weights, words and settings; what is asked for anew is taken."""
+    monkeypatch.setattr("hf_medreport.systems.cxr_multitask.recipe.evaluation_of", lambda asked, folder: {})
+    config = go_on(tmp_path, trained, "--learning_rate", "0", "--weight_decay", "0", view_dropout=0.5)
+    before, after = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path / "run" / "model"))
+    assert before.keys() == after.keys()
+    learned = [name for name in before if not name.rpartition(".")[2].startswith(("running_", "num_batches"))]
+    assert all(torch.equal(before[name], after[name]) for name in learned)
+    for name in ("tokenizer.json", "processor_config.json"):
+        assert (trained / name).read_bytes() == (tmp_path / "run" / "model" / name).read_bytes(), name
+    assert config["text_weight"] == 2.0 and config["view_dropout"] == 0.5 and config["frontal_weight"] == 0.0
+    assert str(trained) in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+def test_what_a_trained_model_does_not_have_is_refused(tmp_path, trained):
+    message = "image_size: found 48 for trained; expected 64, which it has; leave out `image_size`, or train another "
+    with pytest.raises(InputError) as error:
+        go_on(tmp_path, trained, "--image_size", "48")
+    assert str(error.value) == f"{message}model"
+    other = save_tiny(system("radscribe"), tmp_path / "other")
+    with pytest.raises(InputError, match="model: found a 'radscribe' in other; expected cxr_multitask; name another"):
+        go_on(tmp_path, other)
+    with pytest.raises(InputError, match="model: found '.*', which does not load"):
+        go_on(tmp_path, tmp_path / "absent")

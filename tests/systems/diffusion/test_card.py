@@ -65,7 +65,7 @@ def test_a_base_on_the_hub_and_an_evaluation(folder):
     assert ModelCard.load(folder / "README.md").data.base_model == "org/stable"
     for row in ("| pictures, real | 50 |", "| FID | 12.2500 |", "| MS-SSIM diversity, drawn | 0.1800 |"):
         assert f"{row}\n" in text
-    assert "KID" not in text and "Printed by `a b`. Features: pixels;" in text and "Modalities: none" in text
+    assert "KID" not in text and "Printed by `a b`. Features: pixels;" in text and "Modalities by name: none" in text
     assert "| step |" not in text and "Not run" not in text
 
 

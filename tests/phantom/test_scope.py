@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_medreport.phantom.chest.scope import AFTER, BEFORE, ENDS, said_of
 from hf_medreport.phantom.chest.vocabulary import sentences
+from hf_medreport.phantom.scope import AFTER, BEFORE, ENDS, said_of
 
 
 def said(text, thing="effusion"):
