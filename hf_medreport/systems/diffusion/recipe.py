@@ -9,6 +9,7 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a pipeline that loads anywhere, or of `lora_rank
 
 import importlib.metadata
 import logging
+import shutil
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
@@ -57,6 +58,7 @@ from hf_medreport.training.recipe import (
     write_manifest,
 )
 
+GRIDS = "samples"  # in the output folder
 RUN = "run.json"  # in the final folder: what the run was and how its losses went
 PLACES = ("output_dir", "drawn", "image_root", "resume", "resume_from_checkpoint", "overwrite")
 PLACES += ("allow_changed_settings",)
@@ -85,6 +87,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     if accelerator.is_main_process:
         if arguments.overwrite:
             remove_older_run(arguments)
+            shutil.rmtree(asked.output / GRIDS, ignore_errors=True)
         manifest = manifest_of(asked, len(tables.training(stages[0].resolution)), tables.inputs)
         if point is not None:
             check_inputs(asked, point.parent / MANIFEST, manifest["inputs"])
@@ -198,7 +201,7 @@ def watching(asked: RunArguments, tables: Tables) -> Watching:
             named = list(islice(good_items(table), SAMPLES))
         prompts, modalities = [each["prompt"] for each in named], [each.get("modality") for each in named]
         steps, guidance = arguments.sample_inference_steps, arguments.sample_guidance
-        seen.sample = Sampling(asked.output / "samples", prompts, modalities, steps, guidance)
+        seen.sample = Sampling(asked.output / GRIDS, prompts, modalities, steps, guidance)
     return seen
 
 

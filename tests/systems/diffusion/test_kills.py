@@ -47,7 +47,7 @@ def test_three_kills(tmp_path, kind):
     for _ in range(KILLS):
         since, process = time.time(), started(config)
         wait_for_work(process, parts, since)
-        time.sleep(chance.uniform(0, 0.3) * seconds)
+        time.sleep(chance.uniform(0, 0.1) * seconds)
         process.kill()
         cut += process.wait() != 0
     assert cut > 1  # most kills fell where there was something left to do
