@@ -103,4 +103,4 @@ def test_shipped_code_and_versions_equal_the_source(row, tmp_path):
 def test_shipped_checkpoints_are_small(row):
     files = [path for path in (CHECKPOINTS / row.checkpoint).rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files if path.suffix != ".py")  # code is the package's own, copied
-    assert size < 4 * 2**20
+    assert size < 4_000_000
