@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["hf-medreport[train]"]
 # ///
-"""Train a system: anatomical, histgen, cxr_multitask, radscribe, or medvill, the encoder of radscribe.
+"""Train a system: anatomical, histgen, cxr_multitask, radscribe, medvill (the encoder of radscribe), or diffusion.
 
 One process, on the phantom (at most 25 minutes on two cores):
     python examples/train.py anatomical --config examples/anatomical_phantom.yaml
@@ -9,6 +9,7 @@ One process, on the phantom (at most 25 minutes on two cores):
     python examples/train.py cxr_multitask --config examples/cxr_multitask_phantom.yaml
     python examples/train.py medvill --config examples/medvill_phantom.yaml
     python examples/train.py radscribe --config examples/radscribe_phantom.yaml
+    python examples/train.py diffusion --config examples/diffusion_phantom.yaml
 
 Two processes on one machine, each with half the batch:
     torchrun --nproc_per_node 2 examples/train.py anatomical --config examples/anatomical_phantom.yaml \
@@ -21,6 +22,7 @@ With the published settings, on data of your own:
     python examples/train.py cxr_multitask --config examples/cxr_multitask_paper.yaml
     python examples/train.py medvill --config examples/medvill_paper.yaml
     python examples/train.py radscribe --config examples/radscribe_paper.yaml
+    python examples/train.py diffusion --config examples/diffusion_paper.yaml --train_data pairs.csv
 
 With a YAML of RadScribe itself, as it is:
     python examples/train.py radscribe --config RadScribe/configs/base.yaml --encoder medvill

@@ -1,5 +1,6 @@
 """The phantom's recipe made tiny: six films of 32 px, a U-Net of two levels, a few steps."""
 
+import json
 from pathlib import Path
 
 import yaml
@@ -60,6 +61,11 @@ def adapter(folder: Path, base: Path, **changes) -> str:
     """The same for an adapter of a base."""
     new = ("codec", "codec_pictures", "unet", "text_encoder", "vocabulary_size", "noise_schedule", "prediction")
     return configuration(folder, base=str(base), lora_rank=2, **dict.fromkeys(new) | changes)
+
+
+def history(folder: Path) -> list[dict]:
+    """What a run has logged."""
+    return json.loads((folder / "model" / "run.json").read_text())["history"]
 
 
 def files(folder: Path) -> dict[str, bytes]:
