@@ -10,7 +10,8 @@ class PictureJudgeConfig(PreTrainedConfig):
     """What the judge is made of.
 
     Args:
-        questions: {question: its possible answers}, such as {"side": ["right", "left"]}; one head each.
+        questions: {question: its possible answers}, such as {"side": ["right", "left"]}; one head each. Kept as a list
+            of pairs: their order is that of the heads, and a saved configuration sorts what is a mapping.
         image_size: side in pixels of the pictures that it was trained on; a multiple of 8.
         widths: channels at full, half, quarter and eighth size.
         grid: the last map is pooled to grid x grid places, so that the heads know where something is.
@@ -20,7 +21,7 @@ class PictureJudgeConfig(PreTrainedConfig):
 
     model_type = "picture_judge"
 
-    questions: dict | None = None
+    questions: dict | list | None = None
     image_size: int = 64
     widths: list[int] | tuple[int, ...] = (16, 24, 48, 80)
     grid: int = 4
@@ -31,7 +32,8 @@ class PictureJudgeConfig(PreTrainedConfig):
         refuse_misspelt_fields(self, kwargs)
         if self.questions is None:
             self.questions = {"modality": ["none", "any"]}
-        for question, answers in self.questions.items():
+        self.questions = [[name, list(answers)] for name, answers in dict(self.questions).items()]
+        for question, answers in self.questions:
             if len(answers) < 2 or len(set(answers)) < len(answers):
                 found = f"{len(answers)} answers to '{question}', {len(set(answers))} of them different"
                 raise ConfigError("questions", found, "two or more different ones", "correct the configuration")
@@ -41,6 +43,11 @@ class PictureJudgeConfig(PreTrainedConfig):
             expected = f"a multiple of {8 * self.grid}"
             raise ConfigError("image_size", str(self.image_size), expected, "choose another size or grid")
         super().__post_init__(**kwargs)
+
+    @property
+    def answers(self) -> dict[str, list[str]]:
+        """{question: its possible answers}, in the order of the heads."""
+        return dict(self.questions)
 
 
 __all__ = ["PictureJudgeConfig"]

@@ -78,7 +78,7 @@ class PictureJudgeModel(PreTrainedModel):
         self.squeeze = nn.Conv2d(rest[-1], narrow, 1)
         self.pool = nn.AdaptiveAvgPool2d(config.grid)
         self.to_features = nn.Linear(narrow * config.grid**2 + rest[-1], config.feature_size)
-        self.heads = nn.Linear(config.feature_size, sum(map(len, config.questions.values())))
+        self.heads = nn.Linear(config.feature_size, sum(map(len, config.answers.values())))
         self.post_init()
 
     @torch.no_grad()
@@ -117,16 +117,14 @@ class PictureJudgeModel(PreTrainedModel):
 
     def by_question(self, logits: torch.Tensor) -> dict[str, torch.Tensor]:
         """(batch, answers of all questions) as {question: (batch, its answers)}."""
-        sizes = [len(answers) for answers in self.config.questions.values()]
-        return dict(zip(self.config.questions, logits.split(sizes, dim=-1), strict=True))
+        sizes = [len(answers) for answers in self.config.answers.values()]
+        return dict(zip(self.config.answers, logits.split(sizes, dim=-1), strict=True))
 
     def answers(self, logits: torch.Tensor) -> list[dict[str, str]]:
         """The likeliest answer to each question, a picture each."""
+        known = self.config.answers
         chosen = {name: part.argmax(dim=-1).tolist() for name, part in self.by_question(logits).items()}
-        return [
-            {name: self.config.questions[name][numbers[row]] for name, numbers in chosen.items()}
-            for row in range(len(logits))
-        ]
+        return [{name: known[name][numbers[row]] for name, numbers in chosen.items()} for row in range(len(logits))]
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         parts = self.by_question(logits.float()).values()

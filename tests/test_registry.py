@@ -92,12 +92,12 @@ ALLOWED = {
     "data/drawn/card.py": {"radscribe"},
     "data/drawn/formats.py": {"radscribe"},
     "processing/feature_files.py": {"histgen"},
+    # The name of an extra.
+    "doctor.py": {"diffusion"},
     # What a system's own code says: a preset, the command that converts, names of its weights.
     "modeling/configuration_histgen.py": {"histgen"},
     "processing/processing_histgen.py": {"histgen"},
     "modeling/modeling_medvill.py": {"medvill"},
-    # The name of an extra.
-    "doctor.py": {"diffusion"},
     # A module's name.
     "modeling/medical_pipeline.py": {"medical_text_conditioner"},
 }

@@ -35,7 +35,7 @@ class Cue(NamedTuple):
 
 _SEEN = (
     r"(?:seen|present|there|identified|visuali[sz]ed|appreciated|detected|demonstrated|evident|apparent|noted|found"
-    r"|visible|observed|recogni[sz]ed|shown|discernible|in evidence)"
+    r"|visible|observed|recogni[sz]ed|shown|discernible|in evidence|recurred|returned|developed)"
 )
 _ADVERBS = r"(?:(?:\w+ly|well|yet|been|so|any|at all|quite|as|much) )*"
 # What a thing does that is there, or fails to do.
@@ -48,7 +48,7 @@ _LEFT = (
 _COURSE = (
     r"(?:changes?|improvement|resolution|clearing|disappearance|reduction|decrease|increase|enlargement|growth"
     r"|shrinkage|regression|progression|worsening|re ?expansion|extension|expansion|migration|displacement|movement"
-    r"|kink(?:ing)?|malposition\w*|complications?|response|deterioration|dislodge?ment|evolution|alteration)"
+    r"|kink(?:ing)?|malposition\w*|complications?|response|deterioration|dislodge?ment|evolution|alteration|shift|loosening|retraction|rotation)"
 )
 _IN_PART = (
     r"(?:near(?:ly)?|almost|part(?:ial(?:ly)?)?|incomplete(?:ly)?|subtotal|mostly|largely|slow(?:ly)?|gradual(?:ly)?"
@@ -108,7 +108,11 @@ AFTER = (
     # asks
     Cue(_ASKS, "asked"),
     Cue(rf"{_UNSURE} (?:whether|if|that)|whether|if (?:any|at all)", "doubted", _LED_TO),
-    Cue(r"if|should(?: \w+){0,2} (?:signs?|symptoms?|evidence|concern|suspicion) (?:of|for)", "asked", ("comma",)),
+    Cue(
+        r"if|^should|should(?: \w+){0,2} (?:signs?|symptoms?|evidence|concern|suspicion) (?:of|for)",
+        "asked",
+        ("comma",),
+    ),
     # tells of another day
     Cue(rf"{_OLD}(?: {_STUDY}| \w+ {_STUDY})?(?: on \w+)? ?,?(?: which| that)?(?: had| have)? {_SHOWED}", "past"),
     Cue(rf"{_STUDY} (?:of|from) (?:yesterday|last \w+|\w+ \w+ ago) {_SHOWED}", "past"),
@@ -124,7 +128,7 @@ AFTER = (
     # doubts one thing
     Cue(
         r"possibl[ey]|probabl[ey]|potential(?:ly)?|questionable|equivocal|suspect(?:ed)?|likely|perhaps|presumed"
-        r"|doubtful|query",
+        r"|doubtful|uncertain(?! (?:significance|etiology|origin|nature|age))|query",
         "doubted",
         ("list",),
     ),
@@ -144,12 +148,14 @@ AFTER = (
 BEFORE = (
     # asks
     Cue(r"(?:is|was) the (?:reason|indication|question)", "asked"),
-    # denies, unless one of the next rows hides it
+    # tells of another day
+    Cue(r"^ (?:yesterday|last (?:week|month|night|time))(?=$|,| ,)", "past"),
+    # denies
     Cue(r"not (?:today|now|currently|on (?:today|the (?:current|present)))|no more|none (?:now|today)", "denied"),
     # hides what looks like a denial
     Cue(rf"not (?!{_ADVERBS}{_SEEN}\b)(?!{_UNPROVEN}\b)(?:(?!and\b|but\b|or\b)\w+ ?){{1,4}}", "nothing"),
     Cue(rf"(?:{_IS} )?{_IN_PART}(?: \w+){{0,2}} {_GONE}", "nothing"),
-    # denies
+    # denies what is no longer there
     Cue(
         rf"(?:now|{_IS}(?: (?!{_IN_PART}\b|not\b)\w+){{0,2}}) {_GONE}{_NOT_WHOLLY}|{_GONE}$|no longer|ruled out",
         "denied",
@@ -175,7 +181,7 @@ BEFORE = (
 _RELATION = re.compile(
     r"\b(?:after|following|status post|post|despite|in spite of|in the (?:presence|setting|context|face) of|adjacent to"
     r"|next to|beside|near|around|surrounding|within|inside|related to|associated with|accompanying|complicating"
-    r"|superimposed on|to explain|since|with (?:the|left|right|indwelling|existing|known)"
+    r"|superimposed on|on top of|to explain|since|with (?:the|left|right|indwelling|existing|known)"
     r"|(?:due to|from|caused by) (?:the|an?)|(?:above|below|behind|along) the"
     r"|(?:at|in|on) the (?:site|tip|level|area|region|side|bed|vicinity) of)\b(?:(?! (?:and|or|nor)\b)[^,])*\Z"
 )
@@ -252,6 +258,8 @@ def said_of(clause: str, thing: Span, named: Sequence[Span]) -> str:
     back = _said_before(_after(clause, thing, named))
     if "asked" in back:
         return "asked"
+    if "past" in back and not _STILL.search(clause, end):
+        return "past"
     if "denied" in back or last["denied"] > last["doubted"]:
         return "denied"
     return "doubted" if "doubted" in back or supposed or last["doubted"] >= 0 else "stated"

@@ -186,7 +186,7 @@ REFUSED = {
     ),
     "a wrong delimiter": (
         ["--csv", "FOLDER/tabs.csv"],
-        "tabs.csv: found columns prompt|modality; expected a column 'prompt' or 'text'; name the column of prompts so",
+        "tabs.csv: found columns prompt~modality; expected a column 'prompt' or 'text'; name the column of prompts so",
     ),
     "none of them": (["clear", "--n", "0"], "--n: found 0; expected 1 or more; give the number of pictures"),
     "a seed below 0": (
@@ -269,7 +269,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("arguments", "message"), REFUSED.values(), ids=REFUSED)
 def test_wrong_arguments_are_one_line_and_nothing_is_written(capsys, model, tmp_path, arguments, message):
-    (tmp_path / "tabs.csv").write_text("prompt|modality\nclear|ct\n")
+    (tmp_path / "tabs.csv").write_text("prompt~modality\nclear~ct\n")
     (tmp_path / "rows.csv").write_text("prompt\nclear\n")
     Image.fromarray(np.eye(16, dtype=np.uint8) * 255).save(tmp_path / "film.png")
     cases(tmp_path)

@@ -27,6 +27,7 @@ def test_folder_loads_and_gives_the_same_answers(row, tmp_path):
     )
     loaded, model = AutoModel.from_pretrained(folder, trust_remote_code=True), tiny_model(row)
     assert torch.equal(loaded(**pixels).logits, model(**pixels).logits)
+    assert loaded.answers(loaded(**pixels).logits) == model.answers(model(**pixels).logits)
     assert torch.equal(loaded(**pixels).features, model(**pixels).features)
 
 

@@ -40,6 +40,7 @@ AFTER_EXAMPLES = [
 ]
 BEFORE_EXAMPLES = [
     ("Effusion is the reason for the film.", "asked"),
+    ("There was an effusion last week.", "past"),
     ("Effusion on the prior but not today.", "denied"),
     ("The effusion has not disappeared.", "stated"),
     ("The effusion has nearly resolved.", "stated"),

@@ -26,11 +26,12 @@ from .input_error import InputError
 # Every heading that is known, by the section it opens; of names that begin alike the longer one first.
 HEADINGS = {
     "findings": (
-        r"FINDINGS? (?:AND|/|&) IMPRESSIONS?|FINDINGS/IMPRESSION|FINDING\(S\)|FINDINGS?|REPORT FINDINGS|RESULTS?"
-        r"|OBSERVATIONS?"
+        r"FINDINGS? (?:AND|/|&) IMPRESSIONS?|FINDINGS/IMPRESSION|FINDING\(S\)"
+        r"|(?:(?:REPORT|RADIOLOG(?:IC(?:AL)?|Y)|RADIOGRAPHIC|IMAGING|CHEST|KEY) )?FINDINGS?|RESULTS?|OBSERVATIONS?"
     ),
     "impression": (
-        r"IMPRESSIONS? AND RECOMMENDATIONS?|(?:FINAL |OVERALL )?(?:IMPRESSION|CONCLUSION)(?:\(S\)|S)?|SUMMARY|OPINION"
+        r"IMPRESSIONS? AND (?:RECOMMENDATIONS?|PLAN)|SUMMARY|OPINION"
+        r"|(?:(?:FINAL|OVERALL|DIAGNOSTIC|RADIOLOG(?:IC(?:AL)?|Y)|RADIOGRAPHIC) )?(?:IMPRESSION|CONCLUSION)(?:\(S\)|S)?"
     ),
     "indication": (
         r"INDICATION(?:\(S\)|S)?|REASON(?: FOR (?:THE |THIS )?(?:EXAM(?:INATION)?|STUDY|REFERRAL|REQUEST|VISIT))?"
@@ -119,13 +120,14 @@ NUMBER = r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])[.)]"
 CLOSING = rf"(?:{BLANK}|[*_#]|{TAG}){{0,8}}"
 # What follows a heading's name: a sign, the end of its line, or the end of what is set off ("**Findings** Clear.").
 TAIL = (
-    rf"{CLOSING}(?P<sign>[:\uff1a]|{BLANK}-{{1,2}}{BLANK}|{BLANK}?[\u2013\u2014]|{BLANK}={BLANK})(?:[*_]|{TAG})*"
-    rf"|(?={CLOSING}(?:{LINE_END}|\Z|{NEW_LINE_TAG}))|(?P<set_off>\*\*|__|</(?:b|strong|em|u)>)"
+    rf"{CLOSING}(?P<sign>[:\uff1a]|{BLANK}-{{1,2}}{BLANK}|{BLANK}?[\u2013\u2014]|{BLANK}?=)(?:[*_]|{TAG})*"
+    rf"|(?:[*_#]|{TAG}){{0,8}}(?={BLANK}*(?:{LINE_END}|\Z|{NEW_LINE_TAG}))"
+    r"|(?P<set_off>\*\*|__|[\]>]|</(?:b|strong|em|u)>)"
 )
 NAMES = "|".join([*HEADINGS.values(), *(words for _, _, words in FOREIGN_NAMES)])
 HEADING = re.compile(
     rf"(?<![^\W_])(?<!-)(?:(?P<name>{NAMES})(?:{TAIL})|(?P<view>{VIEW})[ \t]{{0,8}}:"
-    rf"|(?-i:(?P<bare>FINDINGS|IMPRESSION|CONCLUSION|INDICATION|COMPARISON|TECHNIQUE){BLANK}+(?=[A-Z][a-z]|\d\.)))",
+    rf"|(?-i:(?P<bare>FINDINGS|IMPRESSION|CONCLUSION|INDICATION|COMPARISON|TECHNIQUE)\.?{BLANK}+(?=[A-Z][a-z]|\d\.)))",
     re.IGNORECASE,
 )
 SECTION_OF = [
@@ -137,14 +139,14 @@ FOREIGN_NAME = re.compile("|".join(words for _, _, words in FOREIGN_NAMES), re.I
 LANGUAGE_OF = [(language, re.compile(words, re.IGNORECASE)) for language, _, words in FOREIGN_NAMES]
 # What a heading has before it: from the start of its line, and inside one.
 LINE_START = re.compile(
-    rf"(?:\A|{LINE_END}|{NEW_LINE_TAG})(?P<marks>(?:{BLANK}|[#*_>+\u2022\u00b7-]|{NUMBER}|{TAG})*)\Z", re.IGNORECASE
+    rf"(?:\A|{LINE_END}|{NEW_LINE_TAG})(?P<marks>(?:{BLANK}|[#*_<>\[+\u2022\u00b7-]|{NUMBER}|{TAG})*)\Z", re.IGNORECASE
 )
-IN_LINE = re.compile(rf"(?:{BLANK}|[*_]|(?<=[.:;!?] )\d{{1,2}}[.)]|{TAG})*\Z", re.IGNORECASE)
-SET_OFF = re.compile(rf"[#*_]|{TAG}", re.IGNORECASE)
+IN_LINE = re.compile(rf"(?:{BLANK}|[*_<\[]|(?<=[.:;!?] )\d{{1,2}}[.)]|{TAG})*\Z", re.IGNORECASE)
+SET_OFF = re.compile(rf"[#*_<\[]|{TAG}", re.IGNORECASE)
 # Names that open a section inside a line although only their first letter is a capital.
 WITH_A_CAPITAL = re.compile(
-    r"(?:final |overall )?(?:findings?|impressions?|conclusions?)|indications?|comparisons?|technique|opinion"
-    rf"|clinical \w+|history|recommendations?|{FOREIGN_NAME.pattern}",
+    r"(?:\w+ )?(?:finding|impression|conclusion)(?:\(s\)|s)?(?: (?:and|&) \w+)?|indications?|comparisons?|technique"
+    rf"|opinion|clinical \w+|history|recommendations?|{FOREIGN_NAME.pattern}",
     re.IGNORECASE,
 )
 IN_LOWER_CASE = re.compile("findings?|impression|conclusion|indication|comparison")

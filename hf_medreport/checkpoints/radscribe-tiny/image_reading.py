@@ -128,7 +128,7 @@ def read_pixels(
     """
     name, values, notes = _values(source, frame, max_pixels, name, at_least)
     for note in notes:
-        logger.warning_once(note)
+        logger.warning("%s", note)
     if values.dtype != np.uint8 or values.shape[2:] in ((2,), (4,)):
         return checked_picture(name, _to_unit(name, values))
     check_contrast(name, values)

@@ -2,11 +2,12 @@
 
 KID, FID and inception score are those of `evaluation.images.distribution`, precision, recall, density and coverage
 those of `manifold`, diversity the mean MS-SSIM of pairs and quality that of `evaluation.images`. **The features are the
-judge's**: nothing here may stand beside a figure on Inception's. What a set of drawn pictures reaches against another
-one stands beside as `drawn`; it is the scale to read them on.
+judge's**, divided by their root mean square over the drawn set: nothing here may stand beside a figure on Inception's.
+What a set of drawn pictures reaches against another one stands beside as `drawn`; it is the scale to read them on.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,6 +43,9 @@ def distribution_figures(real: Seen, fake: Seen, modalities: Sequence[str], seed
         the drawn pictures against the other; None of a modality with too few.
     """
     rows = {name: [row for row, other in enumerate(modalities) if other == name] for name in dict.fromkeys(modalities)}
+    # A distance of the third degree of features of any size would have any size.
+    scale = float(np.sqrt(np.mean(real.features.astype(float) ** 2))) or 1.0
+    real, fake = (replace(seen, features=seen.features / scale) for seen in (real, fake))
     everything = range(len(modalities))
     return {
         "features": FEATURES,

@@ -115,7 +115,7 @@ def load_judge(folder: str | os.PathLike | None = None, device: str | None = Non
     except Exception as error:  # transformers reports bad folders by many exception types
         found = f"'{path.name}', which does not load ({' '.join(str(error).split())[:200]})"
         raise InputError("judge", found, "the folder of a judge", "train it again") from error
-    lacks = [name for name in QUESTIONS if name not in getattr(model.config, "questions", {})]
+    lacks = [name for name in QUESTIONS if name not in getattr(model.config, "answers", {})]
     if lacks:
         raise InputError("judge", f"a model that is not asked for the {lacks[0]}", "a judge of pictures", "give one")
     name = f"{path.resolve().name} (sha256 {sha256(path / WEIGHTS)[:12]})"

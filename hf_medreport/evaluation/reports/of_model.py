@@ -117,17 +117,17 @@ def evaluate_model(
             raise InputError(
                 Path(table).name, f"no row that could be reported ({failures[0].message})", "one", "mend it"
             )
-        pairs = read_predictions(predictions)
-        if failures:
-            pairs = replace(pairs, notes=pairs.notes | {"rows that could not be reported": len(failures)})
         evaluation = evaluate_reports(
-            pairs,
+            read_predictions(predictions),
             chosen,
             section=section,
             options=options,
             settings=Settings(seed=seed),
             progress=lambda items: progress(items, len(items), "metrics"),
         )
+        if failures:
+            notes = evaluation.pairs.notes | {"rows that could not be reported": len(failures)}
+            evaluation = replace(evaluation, pairs=replace(evaluation.pairs, notes=notes))
         evaluation = replace(evaluation, origin={"sha256": {"predictions": sha256(predictions)}})
         write_evaluation(evaluation, folder, dataset)
     return evaluation, failures

@@ -16,6 +16,7 @@ A file is UTF-8 or refused. A line that cannot be read is a problem of that line
 
 import io
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from hf_medreport.processing.input_error import InputError
 __all__ = ["Problems", "counted", "kind_of", "read_rows"]
 
 EXPECTED = "a .jsonl, .json or .csv file"
+# A report does not begin with one word and such a sign: "17;Clear lungs."
+PARTED = re.compile(r"\s*[^\s;|]+([;|\t])\s*\S")
 # What is wrong with a line of JSON, as the message begins, and the kind that it is counted by.
 KINDS = {"broken JSON": "of broken JSON", "the field": "of a field twice"}
 # What the known writers call a role, in any order of columns.
@@ -158,6 +161,9 @@ def _csv_rows(name: str, text: str, role: str, problems: Problems) -> list[tuple
         if first[0].strip() and is_name(first[0]):  # of another column, or a report of a few words: nobody can tell
             found, expected = f"one column, which begins with '{first[0]}'", f"a header '{role}', or reports"
             raise InputError(name, found, expected, f"write the header '{role}' above the reports")
+        if parted := PARTED.match(first[0]):
+            found, expected = f"fields parted by '{parted[1]}' and no header", f"a header such as id{parted[1]}{role}"
+            raise InputError(name, found, expected, "write the header above the reports")
         return [role]
 
     rows = []

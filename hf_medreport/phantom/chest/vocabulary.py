@@ -207,8 +207,8 @@ _CAUSE = r"(?:pneumonia|pna|infection|aspiration|mass|nodule|tumou?r|malignancy|
 _STROKE = re.compile(rf"({_SIGN}) ?/ ?(?=(?:\w+ )?{_CAUSE}\b)|\b({_CAUSE}) ?/ ?(?=(?:\w+ )?(?:{_SIGN}|{_CAUSE})\b)")
 # "Effusion: none", "Pneumothorax - no", "Edema (-)"; "negative" says the same without a colon.
 _NONE = re.compile(
-    r"(?:[:=\u2013\u2014]| -{1,2} | \() ?\(?(?:none|no|nil|absent|not|n|0|-)"
-    r"(?: (?:seen|present|identified|visuali[sz]ed|detected|evident|noted|evidence))?\)?(?=\s*(?:[,.;]|$))"
+    r"(?:[:=\u2013\u2014]| -{1,2} | \() ?[(\[]?(?:none|no|nil|absent|not|n|0|-)"
+    r"(?: (?:seen|present|identified|visuali[sz]ed|detected|evident|noted|evidence))?[)\]]?(?=\s*(?:[,.;]|$))"
 )
 _NOT_THERE = " is not there"
 # "Effusion? No." answers, "Effusion?" and "? effusion" only ask. A text has few of them.

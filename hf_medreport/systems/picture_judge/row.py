@@ -10,7 +10,7 @@ ROWS = (
         model="hf_medreport.modeling.modeling_picture_judge:PictureJudgeModel",
         auto_classes=("AutoModel",),
         tiny={
-            "questions": {"modality": ["ct", "mri"], "side": ["right", "left"], "grade": ["mild", "severe", "none"]},
+            "questions": {"side": ["right", "left"], "modality": ["ct", "mri"], "grade": ["mild", "severe", "none"]},
             "image_size": 32,
             "widths": [4, 4, 8, 8],
             "grid": 2,

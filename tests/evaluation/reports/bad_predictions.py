@@ -90,6 +90,10 @@ FILES = {
         "predictions.csv": b"Model output\nSmall effusion.\n",
         "references.csv": b"reference\nClear.\n",
     },
+    "fields of another sign without header": {
+        "predictions.csv": b"1;Small effusion.\n2;Clear lungs.\n",
+        "references.csv": b"1;Effusion.\n2;Clear.\n",
+    },
     "two spellings of a column": {"predictions.csv": b"id,prediction,Prediction,reference\na,x,y,z\n"},
     "ids of another name in two files": {
         "predictions.csv": b"study_id,prediction\na,x\nb,y\n",

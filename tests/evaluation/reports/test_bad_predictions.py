@@ -172,6 +172,10 @@ MESSAGES = {
         "predictions.csv: found one column, which begins with 'Model output'"
         "; expected a header 'prediction', or reports; write the header 'prediction' above the reports"
     ),
+    "fields of another sign without header": (
+        "predictions.csv: found fields parted by ';' and no header"
+        "; expected a header such as id;prediction; write the header above the reports"
+    ),
     "two spellings of a column": (
         "predictions.csv: found the fields prediction, Prediction"
         "; expected one field 'prediction'; leave out the others"

@@ -48,7 +48,8 @@ def lines(folder) -> list[dict]:
 
 def test_every_row_is_reported_and_scored_and_a_bad_one_is_told(pipes, films, tmp_path):
     out = tmp_path / "out"
-    evaluation, failures = evaluate_model(pipes["film"], films, out, metrics=["bleu1", "rougeL"], batch_size=2)
+    options = {"metrics": ["bleu1", "rougeL"], "section": "findings"}
+    evaluation, failures = evaluate_model(pipes["film"], films, out, **options, batch_size=2)
     written = lines(out)
     assert [row["id"] for row in written] == ["f0", "f1", "f2", "f4"]
     for row in written:
@@ -56,7 +57,7 @@ def test_every_row_is_reported_and_scored_and_a_bad_one_is_told(pipes, films, tm
         assert row["prediction"] == alone and row["reference"] == f"{TEXT} {row['id'][1]}"
     assert [failure.film for failure in failures] == ["row f3"] and "3.png" in failures[0].message
     assert evaluation.pairs.notes["rows that could not be reported"] == 1
-    again = evaluate_reports(read_predictions(out / PREDICTIONS), ["bleu1", "rougeL"], settings=Settings(seed=0))
+    again = evaluate_reports(read_predictions(out / PREDICTIONS), **options, settings=Settings(seed=0))
     scores = json.loads((out / "scores.json").read_text())
     for name, result in again.results.items():
         assert evaluation.results[name].score.value == result.score.value

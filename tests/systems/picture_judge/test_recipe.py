@@ -64,7 +64,7 @@ def test_the_folder_is_a_judge_s(trained):
     }  # fmt: skip
     assert evaluation["kinds"]["clean"]["modality"]["n"] == 10 and evaluation["clip"]["model"].startswith("clip")
     judge = load_judge(folder, "cpu")
-    assert judge.model.config.questions == questions() and judge.size == 32
+    assert list(judge.model.config.answers.items()) == list(questions().items()) and judge.size == 32
     files, left_out = check_folder(folder)
     assert {"modeling_picture_judge.py", "clip/model.safetensors", "README.md", "evaluation.json"} <= set(files)
     assert not left_out
