@@ -22,6 +22,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .config_error import ConfigError
 from .configuration_picture_judge import PictureJudgeConfig
 from .keywords import known_keywords
+from .saved_model import SavedModel
 
 NO_ANSWER = -100
 
@@ -59,7 +60,7 @@ class Residual(nn.Module):
         return torch.relu(hidden + self.second(torch.relu(self.first(hidden))))
 
 
-class PictureJudgeModel(PreTrainedModel):
+class PictureJudgeModel(SavedModel, PreTrainedModel):
     """Picture -> answers and features."""
 
     config_class = PictureJudgeConfig

@@ -37,6 +37,19 @@ Trust = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, of these same arguments.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove what an older run wrote to the folder.")]
+Orient = Annotated[
+    str | None,
+    typer.Option(
+        help="Of DICOM films that are mirrored or turned: header turns them as their header says, stored reads "
+        "them as they are. Default: they are refused."
+    ),
+]
+Frame = Annotated[
+    int | None, typer.Option(min=0, help="Which frame or page of films that hold several, counted from 0.")
+]
+AnyModality = Annotated[
+    bool, typer.Option("--any-modality", help="Also DICOM files that are no chest films by their header.")
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when memory runs out.")]
 
 

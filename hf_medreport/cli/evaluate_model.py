@@ -6,10 +6,13 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import (
+    AnyModality,
     BatchSize,
     Device,
+    Frame,
     Json,
     Model,
+    Orient,
     Overwrite,
     Resume,
     Revision,
@@ -19,6 +22,7 @@ from hf_medreport.cli.app import (
     print_json,
     print_progress,
     quiet,
+    show_log,
 )
 from hf_medreport.cli.flags import print_error
 
@@ -47,6 +51,9 @@ def evaluate_model(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of intervals and tests.")] = 0,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns a px, where slides do not say.")] = None,
+    orient: Orient = None,
+    frame: Frame = None,
+    any_modality: AnyModality = False,
     batch_size: BatchSize = 4,
     device: Device = None,
     trust_remote_code: Trust = False,
@@ -59,6 +66,7 @@ def evaluate_model(
     predictions.jsonl grows as it goes; --resume goes on behind it.
     """
     quiet()
+    show_log()
     from hf_medreport.evaluation.registry import read_options
     from hf_medreport.evaluation.reports.of_model import evaluate_model as judge
     from hf_medreport.files.run_folder import refuse_older
@@ -78,6 +86,9 @@ def evaluate_model(
         seed=seed,
         text_column=text_column,
         slide_mpp=slide_mpp,
+        orient=orient,
+        frame=frame,
+        any_modality=any_modality,
         batch_size=batch_size,
         progress=bar,
         **{"resume": resume, "overwrite": overwrite},

@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import (
+    AnyModality,
     BatchSize,
     Device,
+    Frame,
     Json,
+    Orient,
     Overwrite,
     Resume,
     Revision,
@@ -57,19 +60,9 @@ def report(
         ),
     ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
-    orient: Annotated[
-        str | None,
-        typer.Option(
-            help="Of DICOM films that are mirrored or turned: header turns them as their header says, stored reads "
-            "them as they are. Default: they are refused."
-        ),
-    ] = None,
-    frame: Annotated[
-        int | None, typer.Option(min=0, help="Which frame or page of films that hold several, counted from 0.")
-    ] = None,
-    any_modality: Annotated[
-        bool, typer.Option("--any-modality", help="Also DICOM files that are no chest films by their header.")
-    ] = False,
+    orient: Orient = None,
+    frame: Frame = None,
+    any_modality: AnyModality = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for one picture a film or slide, records.jsonl and report.json.")
     ] = None,

@@ -8,6 +8,7 @@ import typer
 from hf_medreport.cli.app import (
     BatchSize,
     Device,
+    Frame,
     Json,
     Overwrite,
     Resume,
@@ -40,9 +41,7 @@ def segment(
         Path | None,
         typer.Option(help="Folder of true masks, FILM.png: 0, 255 in lung or heart, 127 ignored. Prints Dice."),
     ] = None,
-    frame: Annotated[
-        int | None, typer.Option(min=0, help="Which frame or page of films that hold several, counted from 0.")
-    ] = None,
+    frame: Frame = None,
     device: Device = None,
     batch_size: BatchSize = 4,
     resume: Resume = False,

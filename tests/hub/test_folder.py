@@ -59,7 +59,7 @@ def test_the_map_names_files_that_are_there(row, tmp_path):
     for name in ("processor_config.json", "preprocessor_config.json"):
         if (folder / name).exists():
             settings = json.loads((folder / name).read_text())
-            references += settings["auto_map"].values()
+            references += settings.get("auto_map", {}).values()  # none where it is transformers' own
     assert all((folder / f"{reference.split('.')[0]}.py").exists() for reference in references)
 
 

@@ -6,6 +6,7 @@ kept row by row, so that a run that was killed goes on behind its last batch.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -29,10 +30,13 @@ from hf_medreport.inference.asked import file_digest
 from hf_medreport.inference.batches import in_batches
 from hf_medreport.inference.read_pairs import Pair, read_pair
 from hf_medreport.inference.report import Failure, source_of
-from hf_medreport.processing.image_reading import read_image, read_mask
+from hf_medreport.processing.film_reading import check_orient, read_film, refuse_mask
+from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.label_text import read_labels
 from hf_medreport.registry import system_of
+
+logger = logging.getLogger(__name__)
 
 PREDICTIONS = "predictions.jsonl"
 # What a model reads -> the columns of which a table has one.
@@ -71,6 +75,9 @@ def evaluate_model(
     seed: int = 0,
     text_column: str | None = None,
     slide_mpp: float | None = None,
+    orient: str | None = None,
+    frame: int | None = None,
+    any_modality: bool = False,
     batch_size: int = 4,
     progress: Callable[[Iterable, int, str], Iterable] = lambda items, total, unit: items,
     resume: bool = False,
@@ -86,6 +93,7 @@ def evaluate_model(
         metrics, section, dataset, options, seed: as in `evaluate_files`.
         text_column: of the references; by default `text`, `report` or `reference`.
         slide_mpp: microns per level-0 px, where slides do not say.
+        orient, frame, any_modality: of all films, as in `read_film`.
         batch_size: rows a pass.
         progress: (items, total, unit) -> the items, for a bar.
 
@@ -97,13 +105,15 @@ def evaluate_model(
     """
     check_pyarrow()
     check_dataset(dataset)
+    check_orient(orient)
+    of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
     chosen = DEFAULT_METRICS if metrics is None else metrics
     chosen_metrics(chosen, options or {})  # what is wrong here is said before the work
     if section is not None:
         ReportPairs("section", ["1"], ["none"], [["none"]]).section(section)
     rows = table_rows(Path(table), system_of(pipe.model).reads, text_column)
     arguments = source_of(pipe) | {"metrics": metrics and list(metrics), "section": section, "dataset": dataset}
-    arguments |= {"seed": seed, "slide_mpp": slide_mpp}
+    arguments |= {"seed": seed, "slide_mpp": slide_mpp, **of_films}
     arguments["options"] = {
         name: {key: str(value) for key, value in each.items()} for name, each in (options or {}).items()
     }
@@ -111,7 +121,7 @@ def evaluate_model(
     with RunFolder(out, "evaluate model", arguments, **kept) as folder:
         folder.total = len(rows)
         folder.expect(row.id for row in rows)
-        failures = report_rows(pipe, rows, folder, slide_mpp, batch_size, progress)
+        failures = report_rows(pipe, rows, folder, slide_mpp, of_films, batch_size, progress)
         predictions = folder.path / PREDICTIONS
         if len(failures) == len(rows):
             raise InputError(
@@ -175,7 +185,9 @@ def _row(path: Path, row: dict, number: int, columns: dict[str, str], text: str)
     return Row(str(row.get("id") or number).strip(), files, labels, row[text])
 
 
-def report_rows(pipe, rows: list[Row], folder: RunFolder, slide_mpp, batch_size: int, progress) -> list[Failure]:
+def report_rows(
+    pipe, rows: list[Row], folder: RunFolder, slide_mpp, of_films: dict, batch_size: int, progress
+) -> list[Failure]:
     """Report what an earlier run has not, a batch after the other; returns the failures.
 
     `predictions.jsonl` gets a line a row as it is done, and in the end is written anew in the rows' order.
@@ -189,7 +201,10 @@ def report_rows(pipe, rows: list[Row], folder: RunFolder, slide_mpp, batch_size:
     takes = pipe.model.takes()
 
     def read(row: Row) -> dict:
-        return case_of(row, takes)
+        case, notes = case_of(row, takes, of_films)
+        for note in notes:
+            logger.warning("row %s: %s", row.id, note)
+        return case
 
     def write(batch: list[tuple[Row, dict]]) -> list[dict]:
         options = {} if slide_mpp is None else {"processor_kwargs": {"slide_mpp": slide_mpp}}
@@ -209,23 +224,29 @@ def report_rows(pipe, rows: list[Row], folder: RunFolder, slide_mpp, batch_size:
     return failures
 
 
-def case_of(row: Row, takes: dict[str, str]) -> dict:
-    """What the pipeline is given of a row: its films read, of slides the paths.
+def case_of(row: Row, takes: dict[str, str], of_films: dict) -> tuple[dict, list[str]]:
+    """What the pipeline is given of a row, its films read, of slides the paths; and what must be known of the films.
 
     Raises:
-        InputError: a film that cannot be read, or none.
+        InputError: a film that cannot be read or is refused, or none.
     """
     if "slides" in row.files:
-        return {"slides": [str(path) for path in row.files["slides"]]}
+        return {"slides": [str(path) for path in row.files["slides"]]}, []
     frontal, lateral = (row.files.get(view, [None])[0] for view in ("frontal", "lateral"))
     if frontal is None and lateral is None:
         raise InputError(f"row {row.id}", "no image", "one at least", "fill it in or drop the row")
-    case = {"frontal": read_image(frontal)} if lateral is None else read_pair(Pair(frontal, lateral))
+    if lateral is None:
+        films = {"frontal": read_film(frontal, **of_films)}
+    else:
+        films = read_pair(Pair(frontal, lateral), **of_films)
+    case = {view: film.pixels for view, film in films.items()}
     if "mask" in takes and "mask" in row.files:
+        for film in films.values():
+            refuse_mask(film, f"row {row.id}")
         case["mask"] = read_mask(row.files["mask"][0])
     if "labels" in takes and row.labels is not None:
         case["labels"] = row.labels
-    return case
+    return case, list(dict.fromkeys(note for film in films.values() for note in film.notes))
 
 
 def _line(record: dict) -> bytes:
