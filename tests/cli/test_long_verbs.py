@@ -40,7 +40,9 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["TERM", "INT", "KILL"]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGKILL, -9)],
+    ids=["TERM", "INT", "KILL"],
 )
 def test_a_signal_leaves_what_is_done_and_no_workers(capsys, tmp_path, whole, number, code):
     out, main = tmp_path / "drawn", "from hf_medreport.cli import main; main()"
@@ -212,6 +214,7 @@ def evaluated(tiny_pipe_folder):
     return ["evaluate", "phantom", "--model", tiny_pipe_folder, "--n", 4, "--batch-size", 2, "--out"]
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on(capsys, evaluated, tmp_path):
     out = tmp_path / "killed"
     killed_after(2, out / "records.jsonl", [*evaluated, out])

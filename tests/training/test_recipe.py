@@ -199,6 +199,7 @@ def test_the_manifest_names_arguments_and_every_file(tmp_path):
 # --- runs ---
 
 
+@pytest.mark.slow
 def test_samples_of_a_resumed_run_stand_there_once(tmp_path, monkeypatch):
     """Killed after the evaluation of the third step, before its checkpoint was whole; then resumed from the second."""
     config = configuration(tmp_path, eval_steps=1, save_steps=2)

@@ -32,9 +32,7 @@ def test_what_fails_is_said_in_one_line():
 
         return write
 
-    with pytest.raises(
-        CaseError, match=r"^cases 4 to 5: RuntimeError: two lines \(not foreseen: "
-    ):
+    with pytest.raises(CaseError, match=r"^cases 4 to 5: RuntimeError: two lines \(not foreseen: "):
         written_of([4, 5], failing(RuntimeError("two\nlines")))
     with pytest.raises(InputError, match="^film: found a; expected b; c$"):
         written_of([4, 5], failing(InputError("film", "a", "b", "c")))

@@ -49,6 +49,7 @@ def truth() -> list[list[str]]:
 
 
 class TestOracle:
+    @pytest.mark.slow
     def test_the_blinded_reporter_shows_what_the_labels_give_away(self):
         pipe = Repeater("oracle")
         scores = evaluate_phantom(pipe, **BALANCED)

@@ -122,6 +122,7 @@ def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
     assert all(torch.equal(expected[key], again[key]) for key in expected)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one_with_the_doubled_batch(whole, tmp_path, fresh):
     """gloo on one machine, dropout 0: losses equal to 1e-4."""
     settings = {"eval_strategy": "no", "save_steps": 4, "evaluation_cases": 1}

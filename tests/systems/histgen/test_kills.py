@@ -21,9 +21,17 @@ def started(config: str) -> subprocess.Popen:
 
 
 def wait_for_work(process: subprocess.Popen, manifest: Path, since: float) -> None:
-    """Until the run has imported all and begins to train, which it says in its manifest."""
-    while process.poll() is None and not (manifest.exists() and manifest.stat().st_mtime > since):
+    """Until the run has imported all and works: it writes its manifest or, resumed, something beside it."""
+    while process.poll() is None and not any(changed(path) > since for path in manifest.parent.rglob("*")):
         time.sleep(0.02)
+
+
+def changed(path: Path) -> float:
+    """When; never, of what is gone by now."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def files(folder: Path) -> dict[str, bytes]:

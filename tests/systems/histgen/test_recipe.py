@@ -108,6 +108,7 @@ class Killed(BaseException):
     """What no handler catches."""
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
     expected = weights(whole[1])
     config, step = configuration(tmp_path, **TINY), ReportTrainer.training_step

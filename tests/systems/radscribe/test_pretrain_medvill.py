@@ -179,6 +179,7 @@ class Killed(BaseException):
     """What no handler catches."""
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_or_with_workers_the_bytes_are_the_same(tmp_path, monkeypatch):
     """A kill in the second epoch, where other words are masked than in the first; it goes on from within the first."""
     whole, parts, workers = (tmp_path / name for name in ("whole", "parts", "workers"))
