@@ -13,6 +13,7 @@ from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import systems
 from tests.cli.test_cli import run
+from tests.processing.dicom_files import write_dicom
 from tests.tiny import sample_array, save_tiny
 
 ROWS = {row.reads: row for row in systems() if row.kind == "report"}
@@ -92,6 +93,25 @@ def test_a_killed_run_goes_on_behind_what_is_done(pipes, films, tmp_path, monkey
     assert len(seen) == 2  # the last two, not the bad one
     for name in (PREDICTIONS, "scores.json", "page.html", "per_sample.parquet"):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_headers_are_asked_as_for_a_report(pipes, tmp_path, caplog):
+    """A mirrored film and a CT slice are refused, and taken by who insists."""
+    film = sample_array(ROWS["film"])
+    mirrored = np.ascontiguousarray(film[:, ::-1])
+    write_dicom(tmp_path / "mirrored.dcm", mirrored, Modality="DX", PatientOrientation=["R", "F"])
+    write_dicom(tmp_path / "slice.dcm", film, Modality="CT")
+    Image.fromarray(film).save(tmp_path / "plain.png")
+    rows = [{"id": name, "image": f"{name}", "text": TEXT} for name in ("mirrored.dcm", "slice.dcm", "plain.png")]
+    table = write_table(tmp_path, rows)
+    _, failures = evaluate_model(pipes["film"], table, tmp_path / "out", metrics=METRICS)
+    assert [failure.film for failure in failures] == ["row mirrored.dcm", "row slice.dcm"]
+    assert "R\\F" in failures[0].message and "CT" in failures[1].message
+    insisting = {"orient": "header", "any_modality": True}
+    _, failures = evaluate_model(pipes["film"], table, tmp_path / "all", metrics=METRICS, **insisting)
+    assert failures == [] and "row mirrored.dcm: the header states a mirrored film" in caplog.text
+    written = {row["id"]: row["prediction"] for row in lines(tmp_path / "all")}
+    assert written["mirrored.dcm"] == written["slice.dcm"]  # turned, it is the film that the slice shows too
 
 
 def test_pairs_of_films_with_gaps_and_masks(pipes, films, tmp_path):
