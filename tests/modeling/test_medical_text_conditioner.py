@@ -164,8 +164,8 @@ def test_gradient_checkpointing_changes_nothing():
     gradients = []
     for checkpointing in (False, True):
         if checkpointing:
-            model.activation_checkpointing_enable()
-            assert model.is_activation_checkpointing
+            model.gradient_checkpointing_enable()
+            assert model.is_gradient_checkpointing
         model.zero_grad()
         model(IDS, MASK, torch.tensor([1, 2])).tokens.square().mean().backward()
         gradients.append(model.get_input_embeddings().weight.grad.clone())
