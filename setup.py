@@ -11,13 +11,13 @@ EXTRAS = {
     # Floors only. pydicom >= 3.0.2 for its path-traversal CVE.
     # imagecodecs (BSD) decodes all compressed pixels but RLE. (pylibjpeg-libjpeg is GPL-3; python-gdcm ends the process
     # on damaged files.)
-    "dicom": ["pydicom>=3.0.2", "imagecodecs>=2024.6.1"],
+    "dicom": ["pydicom>=3.0.2", "imagecodecs>=2025.3.30"],
     # Slides, their tissue, and feature files; imagecodecs reads and writes the JPEG tiles of a TIFF.
     "wsi": [
         "openslide-python>=1.4.0",
         "openslide-bin>=4.0.1.1",
         "tifffile>=2024.8.10",
-        "imagecodecs>=2024.6.1",
+        "imagecodecs>=2025.3.30",
         "opencv-python-headless>=4.10.0.84",
         "h5py>=3.11.0",
         "timm>=1.0.11",
