@@ -25,6 +25,7 @@ PIXELS = np.arange(24 * 16, dtype=np.uint16).reshape(24, 16)
         (b"\xff\xd8\xff\xc4\0\x04\0\0\xff\xda\0\x02", None),
         (b"", None),
     ],
+    ids=["lossless", "baseline", "12 bits", "JPEG-LS", "j2k", "jp2", "arithmetic", "no frame", "empty"],
 )
 def test_headers(stream, header):
     assert stream_header(stream) == header
