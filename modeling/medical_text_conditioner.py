@@ -141,8 +141,7 @@ class MedicalTextConditioner(PreTrainedModel):
 
     def __init__(self, config: MedicalTextConditionerConfig):
         super().__init__(config)
-        encoding = type(config.text_config) in AutoModelForTextEncoding._model_mapping
-        self.encoder = (AutoModelForTextEncoding if encoding else AutoModel).from_config(config.text_config)
+        self.encoder = _auto_class(config.text_config).from_config(config.text_config)
         if config.pooling != "pooler" and getattr(self.encoder, "pooler", None) is not None:
             self.encoder.pooler = None  # as with add_pooling_layer=False: what is never used is not trained
         width = config.text_config.hidden_size
@@ -178,10 +177,7 @@ class MedicalTextConditioner(PreTrainedModel):
         else:
             text_config = AutoConfig.from_pretrained(encoder)
             text_config = getattr(text_config, "text_config", text_config)  # of a whole CLIP
-            loader = (
-                AutoModelForTextEncoding if type(text_config) in AutoModelForTextEncoding._model_mapping else AutoModel
-            )
-            weights = loader.from_pretrained(encoder, config=text_config).state_dict()
+            weights = _auto_class(text_config).from_pretrained(encoder, config=text_config).state_dict()
         places = getattr(text_config, "max_position_embeddings", None)
         wanted = config.pop("max_length", 256)
         config["max_length"] = wanted if places is None else min(wanted, places)
