@@ -6,6 +6,7 @@ The geometry of Stable Diffusion 1.x at 256 px, random weights, one picture. Tim
 ROUNDS; memory is of a process each, after a step. Writes benchmarks/results/diffusion.json.
 
     python benchmarks/speed/diffusion.py          # about 25 minutes on two cores, 9 GB
+    python benchmarks/speed/diffusion.py --rounds 1   # a third of it
     python benchmarks/speed/diffusion.py --tiny   # tries the script, and keeps nothing
 """
 
@@ -196,15 +197,15 @@ def save_small(folder: Path) -> None:
     )
 
 
-def figures(tiny: bool) -> dict:
+def figures(tiny: bool, rounds: int = ROUNDS) -> dict:
     """All of them."""
     states = SIZES[tiny]["states"]
     plain = stock(tiny)
     improved = ours(plain, states)
     pipes = {"stock": plain, "improved": improved}
     weights = {name: sum(each.numel() for each in pipe.unet.parameters()) for name, pipe in pipes.items()}
-    steps = best_seconds({name: lambda pipe=pipe: one_step(pipe.unet, states) for name, pipe in pipes.items()}, ROUNDS)
-    samples = best_seconds({name: lambda pipe=pipe: sample(pipe) for name, pipe in pipes.items()}, ROUNDS)
+    steps = best_seconds({name: lambda pipe=pipe: one_step(pipe.unet, states) for name, pipe in pipes.items()}, rounds)
+    samples = best_seconds({name: lambda pipe=pipe: sample(pipe) for name, pipe in pipes.items()}, rounds)
     del pipes, plain, improved
     memory = {name: memory_mb(name, tiny) for name in ("stock", "improved")}
     return {
@@ -215,6 +216,7 @@ def figures(tiny: bool) -> dict:
         f"seconds_of_{STEPS}_steps_with_guidance": samples | {"ratio": ratio(samples)},
         "megabytes": memory | {"ratio": ratio(memory)},
         "bound_of_each_ratio": BOUND,
+        "rounds": rounds,
         "synthesize": over_imports(),
         "machine": machine(),
     }
@@ -227,6 +229,7 @@ def ratio(values: dict[str, float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="A small geometry, to try the script.")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="Of which the best counts.")
     parser.add_argument("--only", choices=("stock", "improved"), help="Draw with one, and print the memory it takes.")
     arguments = parser.parse_args()
     if arguments.only:
@@ -234,7 +237,7 @@ def main() -> None:
     elif arguments.tiny:
         print(json.dumps(figures(tiny=True), indent=2))
     else:
-        write_result("diffusion", figures(tiny=False))
+        write_result("diffusion", figures(False, arguments.rounds))
 
 
 if __name__ == "__main__":

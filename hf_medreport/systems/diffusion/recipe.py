@@ -3,6 +3,9 @@
     hf-medreport train diffusion --config examples/diffusion_phantom.yaml --output_dir runs/diffusion
     accelerate launch --num_processes 2 examples/train.py diffusion --config examples/diffusion_phantom.yaml
 
+On GPUs; `accelerate launch` starts several processes of a processor by MPI alone, and one, without a word, where there
+is none. There: `python -m torch.distributed.run --standalone --nproc_per_node 2 examples/train.py diffusion ...`.
+
 Writes `OUTPUT_DIR/MODEL_NAME` (a pipeline that loads anywhere, or of `lora_rank` the adapter alone, with `run.json`),
 `checkpoint-N` (to resume from), `samples/step-N.png` and `manifest.json`.
 """
