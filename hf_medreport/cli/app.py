@@ -80,6 +80,7 @@ def quiet() -> None:
     """Keep the libraries' own bars and notices off the screen of a command that reports for itself."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it speaks of kernels that nothing here uses
     warnings.filterwarnings("ignore", module="PIL")  # of damaged files, which our own message names
     from transformers.utils import logging as of_transformers
 

@@ -8,6 +8,9 @@ from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.registry import systems
 
+# PEFT, accelerate and diffusers import bitsandbytes where there is one; it speaks of kernels that no recipe uses.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
 
 def run(system: str, config: str | None = None, flags: list[str] | None = None) -> dict:
     """Train a system; returns its last metrics, the `core_seconds` of this process, and the `processor`.
@@ -21,8 +24,6 @@ def run(system: str, config: str | None = None, flags: list[str] | None = None) 
         InputError: no such recipe, file, argument or data.
     """
     recipe = _recipe(system)
-    # PEFT, accelerate and diffusers import bitsandbytes where there is one; it speaks of kernels that no recipe uses.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         metrics = recipe.train(config, flags or [])
     except ValueError as error:
