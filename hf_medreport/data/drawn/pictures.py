@@ -6,7 +6,6 @@ write_pictures("pictures", PictureCorpus(n=1000, seed=0, size=64), format="csv")
 
 import csv
 import io
-import json
 import os
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -14,10 +13,8 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from itertools import islice
 
-import numpy as np
-from PIL import Image
-
 from hf_medreport.data.drawn.corpus import draw_in_order
+from hf_medreport.data.drawn.formats import Record, png_bytes, write_files_and_table
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.processing.input_error import InputError
@@ -80,7 +77,7 @@ def write_pictures(
             write = _write_shards if format == "parquet" else _write_files
             write(progress(drawn), left, folder, corpus)
         if format == "csv":
-            folder.write("pictures.csv", _table(json.loads(line) for line in _lines(folder)))
+            folder.write("pictures.csv", _table(folder.entries[str(i)]["record"] for i in range(corpus.n)))
         folder.write("README.md", _card(corpus, format, arguments).encode())
         return folder.finish(STATEMENT, PACKAGES)
 
@@ -88,29 +85,19 @@ def write_pictures(
 def _encode(corpus: PictureCorpus, index: int) -> tuple[dict, bytes, bytes]:
     """A case as its row, its picture and its mask, both PNG; runs in a worker."""
     case = corpus[index]
-    return {"id": case.case_id, "prompt": case.prompt, **asdict(case.fact)}, _png(case.image), _png(case.mask)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    row = {"id": case.case_id, "prompt": case.prompt, **asdict(case.fact)}
+    return row, png_bytes(case.image), png_bytes(case.mask)
 
 
 def _write_files(drawn, left: list[int], folder: RunFolder, corpus: PictureCorpus) -> None:
     """`images/`, `masks/` and `metadata.jsonl`."""
-    for index, (row, image, mask) in zip(left, drawn, strict=True):
-        files = {f"images/{row['id']}.png": image, f"masks/{row['id']}.png": mask}
-        for name, content in files.items():
-            folder.write(name, content)
-        named = {"file_name": f"images/{row['id']}.png", "mask_file_name": f"masks/{row['id']}.png"}
-        folder.add(str(index), named | row, files)
-    rows = (folder.entries[str(index)]["record"] for index in range(corpus.n))
-    folder.write("metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    write_files_and_table(map(_as_files, drawn), left, folder, corpus, "metadata.jsonl")
 
 
-def _lines(folder: RunFolder) -> list[str]:
-    return (folder.path / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+def _as_files(drawn: tuple[dict, bytes, bytes]) -> Record:
+    row, image, mask = drawn
+    names = {"file_name": f"images/{row['id']}.png", "mask_file_name": f"masks/{row['id']}.png"}
+    return Record(names | row, dict(zip(names.values(), (image, mask), strict=True)))
 
 
 def _table(rows: Iterable[dict]) -> bytes:
