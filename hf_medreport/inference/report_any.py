@@ -58,18 +58,18 @@ def report_any(
     if labels is not None and reads != "film":
         film_labels(labels, paths, pipe)  # no such model takes any
     if pairs is not None:
-        _refuse_slide_mpp(slide_mpp, pipe)
+        refuse_slide_mpp(slide_mpp, pipe)
         return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size, **of_films)
     if reads == "slide":
         _refuse_films(paths)
-        _refuse_film_options(of_films, pipe)
+        refuse_film_options(of_films, pipe)
         if masks is not None:
             found = f"{len(masks)}, and {model_name(pipe)} reads slides"
             raise InputError("masks", found, "none: masks are of lungs and heart", "leave out `masks`")
         check_slide_mpp(slide_mpp)
         return report_slides(paths, pipe, slide_mpp)
     _refuse_slides(paths, pipe)
-    _refuse_slide_mpp(slide_mpp, pipe)
+    refuse_slide_mpp(slide_mpp, pipe)
     if reads == "pair":
         return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size, **of_films)
     return report_films(paths, pipe, masks=masks, labels=labels, batch_size=batch_size, **of_films)
@@ -99,14 +99,16 @@ def _refuse_slides(paths: list[Path], pipe: MedicalReportPipeline) -> None:
         raise InputError(readable(slide.name), f"a slide, and {model_name(pipe)} reads films", "films only", remedy)
 
 
-def _refuse_film_options(given: dict, pipe: MedicalReportPipeline) -> None:
+def refuse_film_options(given: dict, pipe: MedicalReportPipeline) -> None:
+    """InputError where a model of slides is given what is of films."""
     for name, value in given.items():
         if value is not None and value is not False:
             found = f"{value}, and {model_name(pipe)} reads slides"
             raise InputError(name, found, "none: it is of films", f"leave out `{name}`")
 
 
-def _refuse_slide_mpp(slide_mpp: float | None, pipe: MedicalReportPipeline) -> None:
+def refuse_slide_mpp(slide_mpp: float | None, pipe: MedicalReportPipeline) -> None:
+    """InputError where a model of films is given what is of slides."""
     if slide_mpp is not None:
         found = f"{slide_mpp:g}, and {model_name(pipe)} reads films"
         raise InputError("slide_mpp", found, "none", "leave out `slide_mpp`")

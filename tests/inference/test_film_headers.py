@@ -14,7 +14,7 @@ from hf_medreport.inference.figures import film as figures
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.read_pairs import Pair, read_pair
 from hf_medreport.inference.report import Failure, Report
-from hf_medreport.inference.report_any import _refuse_film_options, report_any
+from hf_medreport.inference.report_any import refuse_film_options, report_any
 from hf_medreport.inference.report_films import report_films
 from hf_medreport.inference.report_folder import ReportFolder
 from hf_medreport.inference.report_pairs import _read
@@ -101,11 +101,11 @@ def test_pairs(films):
 def test_options_that_there_are_not(pipe, films):
     with pytest.raises(InputError, match="^orient: found 'sideways'"):
         report_any([films["upright"]], pipe, orient="sideways")
-    _refuse_film_options({"orient": None, "frame": None, "any_modality": False}, pipe)
+    refuse_film_options({"orient": None, "frame": None, "any_modality": False}, pipe)
     for option in ({"orient": "header"}, {"frame": 0}, {"any_modality": True}):
         (name,) = option
         with pytest.raises(InputError, match=f"^{name}: found .*reads slides; .*leave out `{name}`"):
-            _refuse_film_options({"orient": None, "frame": None, "any_modality": False} | option, pipe)
+            refuse_film_options({"orient": None, "frame": None, "any_modality": False} | option, pipe)
 
 
 def test_a_segmenter_is_given_a_frame(pipe, films, monkeypatch):

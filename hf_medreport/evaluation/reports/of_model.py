@@ -30,6 +30,7 @@ from hf_medreport.inference.asked import file_digest
 from hf_medreport.inference.batches import in_batches
 from hf_medreport.inference.read_pairs import Pair, read_pair
 from hf_medreport.inference.report import Failure, source_of
+from hf_medreport.inference.report_any import refuse_film_options, refuse_slide_mpp
 from hf_medreport.processing.film_reading import check_orient, read_film, refuse_mask
 from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
@@ -107,6 +108,10 @@ def evaluate_model(
     check_dataset(dataset)
     check_orient(orient)
     of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    if system_of(pipe.model).reads == "slide":
+        refuse_film_options(of_films, pipe)
+    else:
+        refuse_slide_mpp(slide_mpp, pipe)
     chosen = DEFAULT_METRICS if metrics is None else metrics
     chosen_metrics(chosen, options or {})  # what is wrong here is said before the work
     if section is not None:

@@ -114,6 +114,14 @@ def test_headers_are_asked_as_for_a_report(pipes, tmp_path, caplog):
     assert written["mirrored.dcm"] == written["slice.dcm"]  # turned, it is the film that the slice shows too
 
 
+def test_what_is_of_films_is_refused_for_slides_and_the_other_way_round(pipes, films, tmp_path):
+    with pytest.raises(InputError, match="^orient: found header, and .* reads slides; expected none: it is of films"):
+        evaluate_model(pipes["slide"], films, tmp_path / "out", metrics=METRICS, orient="header")
+    with pytest.raises(InputError, match="^slide_mpp: found 0.5, and .* reads films; expected none"):
+        evaluate_model(pipes["film"], films, tmp_path / "out", metrics=METRICS, slide_mpp=0.5)
+    assert not (tmp_path / "out").exists()
+
+
 def test_pairs_of_films_with_gaps_and_masks(pipes, films, tmp_path):
     rows = [
         {"frontal": "0.png", "lateral": "1.png", "report": TEXT},
