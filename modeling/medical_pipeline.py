@@ -357,8 +357,12 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         latents = self.vae.encode(pixels.to(self._execution_device, self.vae.dtype)).latent_dist.mode().float()
         return (latents - (self.vae.config.get("shift_factor") or 0.0)) * self.vae.config.scaling_factor
 
-    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+    def decode_latents(self, latents: torch.Tensor, modalities: list[str | None] | None = None) -> torch.Tensor:
         """Latents as pixels (batch, 3, height, width) in [0, 1].
+
+        Args:
+            latents: (batch, channels, rows, columns).
+            modalities: one a picture; those of a gray modality come out gray. None: all as the codec has them.
 
         Raises:
             ConfigError: the picture is not finite, as from a VAE whose half precision overflows.
@@ -368,6 +372,9 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         if not torch.isfinite(pixels).all():
             found = f"values that are not finite, in {self.vae.dtype}"
             raise ConfigError("picture", found, "numbers", "decode in float32: pipe.vae.float()")
+        gray = [self.text_encoder.is_gray(each) for each in modalities or ()]
+        if any(gray):
+            pixels[gray] = pixels[gray].mean(1, keepdim=True).expand(-1, 3, -1, -1)
         return (pixels / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
@@ -497,7 +504,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
                     latents = (changed or {}).get("latents", latents)
                 bar.update()
 
-        images = self._as_output(latents, output_type)
+        images = self._as_output(latents, modalities, output_type)
         self.maybe_free_model_hooks()
         trajectory = Trajectory(torch.stack(steps), timesteps, torch.stack(log_probs)) if return_trajectory else None
         output = MedicalImageOutput(images=images, seeds=seeds, trajectory=trajectory)
@@ -596,10 +603,10 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError("latents", f"shape {tuple(latents.shape)}", str(shape), "give noise of that shape")
         return latents.to(self._execution_device, torch.float32)
 
-    def _as_output(self, latents: torch.Tensor, output_type: str):
+    def _as_output(self, latents: torch.Tensor, modalities: list[str | None], output_type: str):
         if output_type == "latent":
             return latents
-        pixels = self.decode_latents(latents)
+        pixels = self.decode_latents(latents, modalities)
         if output_type == "pt":
             return pixels
         array = pixels.permute(0, 2, 3, 1).cpu().numpy()
