@@ -93,7 +93,7 @@ def test_pictures_of_a_gray_modality_have_no_color_though_the_codec_has(shared):
     assert not torch.equal(pixels[1, 0], pixels[1, 1]) and not torch.equal(pixels[2, 0], pixels[2, 1])
     latents = draw(pipe, "effusion", "x-ray", seeds=[4], output_type="latent")
     colored = pipe.vae.decode(latents).sample / 2 + 0.5  # the mean is taken before values are cut
-    assert torch.allclose(pixels[0, 0], colored.mean(1).clamp(0, 1)[0], atol=1e-5)
+    assert torch.allclose(pixels[0, 0], colored.mean(1).clamp(0, 1)[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
