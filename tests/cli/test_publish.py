@@ -29,6 +29,8 @@ def test_the_address_of_the_commit_is_printed(capsys, uploaded):
 
 
 def test_json_and_every_flag(capsys, uploaded):
-    code, out, err = run(capsys, "publish", "chest", "org/chest", "--private", "--revision", "next", "--unchecked", "--json")
+    code, out, err = run(
+        capsys, "publish", "chest", "org/chest", "--private", "--revision", "next", "--unchecked", "--json"
+    )
     assert (code, json.loads(out), err) == (0, {"commit": ADDRESS}, "")
     assert uploaded == [(Path("chest"), "org/chest", {"private": True, "revision": "next", "unchecked": True})]

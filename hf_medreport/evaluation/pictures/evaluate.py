@@ -21,11 +21,10 @@ from hf_medreport.evaluation.images.features import Extractor, load_extractor
 from hf_medreport.evaluation.pictures.clip import clip_figures
 from hf_medreport.evaluation.pictures.distribution import distribution_figures, distribution_table, look_figures
 from hf_medreport.evaluation.pictures.faithfulness import faithfulness, faithfulness_table
-from hf_medreport.evaluation.pictures.judging import Judge, load_judge
+from hf_medreport.evaluation.pictures.judging import Judge, judge_folder, load_judge
 from hf_medreport.evaluation.pictures.memorization import gate, gate_lines
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import shipped
 
 __all__ = ["CLIP", "Drawing", "decoded_by", "evaluate_generator", "load_words", "pictures_table", "score_pictures"]
 
@@ -113,9 +112,8 @@ def decoded_by(pipe, images: np.ndarray, modalities: Sequence[str], batch_size: 
 
 def load_words(judge: str | Path | None = None, device: str | None = None) -> Extractor | None:
     """The model of pictures and words in a judge's folder, None being the shipped judge; None where it has none."""
-    known = shipped("judge")
-    folder = next(iter(known.values()), None) if judge is None else known.get(str(judge), Path(judge))
-    return load_extractor(folder / CLIP, device) if folder is not None and (folder / CLIP).is_dir() else None
+    folder = judge_folder(judge) / CLIP
+    return load_extractor(folder, device) if folder.is_dir() else None
 
 
 def score_pictures(
