@@ -83,6 +83,8 @@ def test_two_packages_with_files_of_one_name(tmp_path, monkeypatch):
     sibling = other.with_name("input_error.py")
     sibling.write_text("class InputError(ValueError): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "other_report", None)  # which is taken out again afterward
+    del sys.modules["other_report"]
     row = replace(system("anatomical_report"), model="other_report.modeling_other:Model")
     ours = Path(hf_medreport.processing.__path__[0])
     message = "input_error.py: found one in hf_medreport.processing and another in other_report; expected one file of a"

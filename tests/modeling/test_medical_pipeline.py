@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DiffusionPipeline
 from peft import LoraConfig
 from PIL import Image
 from safetensors.torch import load_file
@@ -83,6 +83,18 @@ def test_pictures_and_their_forms(shared):
     assert latents.shape == (1, 4, 8, 8) and torch.equal(shared.decode_latents(latents), pixels)
     images, seeds, trajectory = shared("effusion", num_inference_steps=1, seeds=[3], return_dict=False)
     assert len(images) == 1 and seeds == [3] and trajectory is None
+
+
+def test_without_a_guidance_scale_the_models_own_is_taken(shared, tmp_path):
+    pipe = MedicalImagePipeline(**shared.components, guidance_scale=2.0)
+    pipe.set_progress_bar_config(disable=True)
+    assert np.array_equal(draw(pipe), draw(shared, guidance_scale=2.0))
+    assert np.array_equal(draw(shared), draw(shared, guidance_scale=7.5)) and not np.array_equal(
+        draw(pipe), draw(shared)
+    )
+    pipe.save_pretrained(tmp_path)
+    assert MedicalImagePipeline.from_folder(tmp_path).config.guidance_scale == 2.0
+    assert DiffusionPipeline.from_pretrained(tmp_path, trust_remote_code=True).config.guidance_scale == 2.0
 
 
 def test_pictures_of_a_gray_modality_have_no_color_though_the_codec_has(shared):
