@@ -420,7 +420,7 @@ class TestReportAny:
                 ["b.svs"],
                 "slide",
                 {"slide_mpp": float("nan")},
-                "slide_mpp: found nan; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+                "slide_mpp: found nan; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x",
             ),
             (
                 ["a.png"],
@@ -464,6 +464,6 @@ class TestCommand:
 
 def test_the_module_reads_one_slide_at_a_time(pipe, slide, monkeypatch):
     opened = []
-    monkeypatch.setattr(module, "open_slide", lambda *given: opened.append(given) or open_slide(*given))
+    monkeypatch.setattr(module, "open_slide", lambda *a, **given: opened.append(a) or open_slide(*a, **given))
     next(report_slides([slide, slide, slide], pipe))
     assert len(opened) == 1

@@ -316,9 +316,9 @@ BAD = {
         h5(),
         "x.h5: found nothing; expected an entry 'features'; give a file of features, not of coordinates or slides",
     ),
-    ("h5", "features are a group"): (
-        lambda folder: write_h5(folder / "x.h5", **{"features/a": ONE}),
-        f"x.h5: found a broken or truncated HDF5 file; {A_FILE}; copy the file again",
+    ("h5", "features of two encoders"): (
+        lambda folder: write_h5(folder / "x.h5", **{"features/a": ONE, "features/b": ONE}),
+        "x.h5: found 2 datasets in 'features' (a, b); expected one; save the features of one encoder a file",
     ),
     ("h5", "claims 164 GB"): (
         claimed_h5,

@@ -458,7 +458,7 @@ def test_two_slides_of_one_name(tmp_path):
         ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct it"),
         (
             {"slide_mpp": -0.5},
-            "slide_mpp: found -0.5; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+            "slide_mpp: found -0.5; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x",
         ),
         ({"workers": 0}, "workers: found 0; expected at least 1; correct it"),
     ],
