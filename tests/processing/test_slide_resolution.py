@@ -48,8 +48,8 @@ def test_the_slide_s_own_word_stays(own, slide_mpp):
         ((0.25, 0.25), 40, None, False, []),
         ((0.25, 0.25), 30, None, False, []),
         (None, 40, 0.5, False, ["0.5 microns per px, but an objective of 40x, with which 0.25 is usual"]),
-        ((250, 250), 40, None, False, ["its header says 250 microns per px, as no scanner has: taken as not said"]),
-        ((0.00025, 0.00025), 40, 0.25, False, ["its header says 0.00025 microns per px, as no scanner has: taken as not said"]),
+        ((250, 250), 40, None, False, ["its header says 250 microns per px, as no scanner has: taken as not said"]),  # noqa: E501
+        ((0.001, 0.001), 40, 0.25, False, ["its header says 0.001 microns per px, as no scanner has: taken as not said"]),  # noqa: E501
     ],
 )  # fmt: skip
 def test_what_is_told(own, power, slide_mpp, override, notes):
@@ -78,7 +78,7 @@ def test_of_one_slide_among_many(tmp_path):
 
 def ome(**attributes):
     inside = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
-    return f'<?xml version="1.0"?><OME xmlns="http://x"><Image ID="Image:0"><Pixels ID="P" {inside} SizeX="9"/></Image></OME>'
+    return f'<?xml version="1.0"?><OME xmlns="http://x"><Image><Pixels ID="P" {inside} SizeX="9"/></Image></OME>'
 
 
 @pytest.mark.parametrize(
