@@ -59,9 +59,10 @@ def resolution(
     if own is not None and not all(FINEST_MPP <= value <= COARSEST_MPP for value in own):
         notes.append(f"its header says {_both(own)} microns per px, as no scanner has: taken as not said")
         own = None
-    if own is None or override_slide_mpp and slide_mpp is not None:
+    differs = own is not None and slide_mpp is not None and not all(_alike(value, slide_mpp, SAME) for value in own)
+    if own is None or differs and override_slide_mpp:
         mpp, told = slide_mpp, slide_mpp is not None
-        if own is not None and not all(_alike(value, slide_mpp, SAME) for value in own):
+        if own is not None:
             change = slide_mpp / (sum(own) / 2)
             notes.append(f"{_both(own)} microns per px of its header replaced by {slide_mpp:g} ({change:.3g} times)")
     else:
@@ -75,7 +76,7 @@ def resolution(
         mpp, told = sum(own) / 2, False
         if not _alike(*own, NEARLY_SQUARE):
             notes.append(f"px of {own[0]:g} x {own[1]:g} microns, taken as squares of {mpp:g}")
-        if slide_mpp is not None and not _alike(mpp, slide_mpp, SAME):
+        if differs:
             notes.append(f"{mpp:g} microns per px of its header kept, not {slide_mpp:g}")
     if mpp and power and not _alike(mpp, OBJECTIVE / power, AGAINST_OBJECTIVE):
         usual = OBJECTIVE / power

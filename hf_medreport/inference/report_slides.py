@@ -146,7 +146,8 @@ def _encoded(path: Path, slide: Slide, pipe: MedicalReportPipeline, allow_foreig
             remedy = (
                 "give `slide_mpp`" if slide.mpp is None else "choose another slide: the model decides how it is cut"
             )
-        raise InputError(path.name, error.found, error.expected, remedy) from error
+        found = "; ".join([error.found, *slide.notes])
+        raise InputError(path.name, found, error.expected, remedy) from error
 
 
 def _written(

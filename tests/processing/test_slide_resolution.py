@@ -31,7 +31,8 @@ def test_the_slide_s_own_word_stays(own, slide_mpp):
     missing = resolution("a", None, None, slide_mpp)
     assert (missing.mpp, missing.told, missing.notes) == (slide_mpp, slide_mpp is not None, ())
     over = resolution("a", (own, own), None, slide_mpp, override_slide_mpp=True)
-    assert over.mpp == (own if slide_mpp is None else slide_mpp)
+    assert over.mpp == (own if slide_mpp is None else pytest.approx(slide_mpp, rel=0.011))
+    assert over.told == bool(over.notes) and (not over.told or over.mpp == slide_mpp)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_the_slide_s_own_word_stays(own, slide_mpp):
         ((0.5, 0.5), 20, 0.5, False, []),
         ((0.5, 0.5), None, 0.25, False, ["0.5 microns per px of its header kept, not 0.25"]),
         ((0.5, 0.5), None, 0.25, True, ["0.5 microns per px of its header replaced by 0.25 (0.5 times)"]),
+        ((0.5, 0.5), None, 0.501, True, []),  # the same, but for rounding
         ((0.5, 0.25), None, 0.375, True, ["0.5 x 0.25 microns per px of its header replaced by 0.375 (1 times)"]),
         ((0.25, 0.241), None, None, False, ["px of 0.25 x 0.241 microns, taken as squares of 0.2455"]),
         ((0.4564, 0.4551), None, None, False, []),  # as scanners have it

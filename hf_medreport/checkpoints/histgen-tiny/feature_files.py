@@ -157,8 +157,8 @@ def validate_features(path: str | os.PathLike, expected: dict[str, str]) -> Patc
         raise InputError(name, f"a file of format {info['format']}", FORMAT, TILE_AGAIN)
     for key, value in expected.items():
         if info.get(key) != value:
-            found = f"no {key}" if key not in info else f"{key} {info[key]}"
-            raise InputError(name, found, value, TILE_AGAIN)
+            found = f"{key} {info[key]}" if info.get(key) else f"no {key}"
+            raise InputError(name, found, value or "none", TILE_AGAIN)
     return bag
 
 
