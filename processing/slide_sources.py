@@ -5,7 +5,8 @@ Each source has the same few attributes, and `Slide` (in `slide_reading`) is all
     name          what messages call the file
     level_sizes   ((width, height), ...) of the levels, the largest first
     downsamples   how many level-0 px one px of a level spans
-    mpp           (x, y) in microns per level-0 px, or None
+    mpp           (x, y) in microns per level-0 px, as its header says, or None
+    power         of the objective, as its header says, or None
     files         every file that the pixels come from, for the fingerprint
     region(x, y, level, width, height) -> uint8 (height, width, 3), white outside; x, y in level-0 px
     close()
@@ -20,6 +21,7 @@ from .dicom_decoders import register
 from .image_checks import check_size
 from .image_reading import READERS
 from .input_error import InputError
+from .slide_resolution import dicom_mpp, dicom_power, openslide_mpp, openslide_power, tagged_mpp
 
 try:
     import openslide
@@ -35,14 +37,9 @@ except ImportError:
     pydicom = None
 
 MAX_PICTURE_PIXELS = 400_000_000  # 20,000 x 20,000; a plain picture is held whole, 1.2 GB at this size
-# A TIFF's resolution tags often hold the dots per inch of a printer: 300 dpi is 85 um a px. No scanner is so coarse.
-COARSEST_TAGGED_MPP = 20.0
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 COPY_AGAIN = "copy or export the slide again"
 INSTALL = "pip install 'hf-medreport[wsi]'"
-MICRONS = {"centimeter": 10_000, "inch": 25_400}
-TIFF_UNITS = {2: "inch", 3: "centimeter"}
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 
 
 class OpenSlideSource:
@@ -54,7 +51,7 @@ class OpenSlideSource:
         self.level_sizes = tuple((int(width), int(height)) for width, height in handle.level_dimensions)
         self.downsamples = tuple(float(downsample) for downsample in handle.level_downsamples)
         _check_levels(self.name, self.level_sizes)
-        self.mpp = _openslide_mpp(handle.properties, vendor)
+        self.mpp, self.power = openslide_mpp(handle.properties, vendor), openslide_power(handle.properties)
         self.files = companions(path, vendor)
 
     def _opened(self) -> "openslide.OpenSlide":
@@ -102,7 +99,7 @@ class PictureSource:
 
     def __init__(self, path: Path, kind: str):
         self.path, self.name, self.kind, self.files = path, path.name, kind, (path,)
-        self.mpp = None
+        self.mpp = self.power = None
         self._pixels = self._decoded()
         self.level_sizes = (self._pixels.shape[1::-1],)
 
@@ -131,7 +128,7 @@ class PictureSource:
         check_size(self.name, picture.height, picture.width, MAX_PICTURE_PIXELS)
         if picture.mode.startswith(("I", "F")):
             raise InputError(self.name, f"a picture of mode {picture.mode}", "8 bits a channel", "save it as 8-bit RGB")
-        self.mpp = _tagged_mpp(getattr(picture, "tag_v2", {}))
+        self.mpp = tagged_mpp(getattr(picture, "tag_v2", {}))
         picture = ImageOps.exif_transpose(picture)
         transparent = picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
         return on_white(np.asarray(picture.convert("RGBA" if transparent else "RGB")))
@@ -152,7 +149,7 @@ class PictureSource:
 class ArraySource:
     """A picture in memory: one level."""
 
-    downsamples, mpp, files = (1.0,), None, ()
+    downsamples, mpp, power, files = (1.0,), None, None, ()
 
     def __init__(self, picture: Image.Image | np.ndarray):
         self.name = "picture"
@@ -194,7 +191,7 @@ class DicomSource:
                 (int(header.get("TotalPixelMatrixColumns") or 0), int(header.get("TotalPixelMatrixRows") or 0)),
             )
             frames = int(header.get("NumberOfFrames") or 1)
-            self.mpp = _dicom_mpp(header)
+            self.mpp, self.power = dicom_mpp(header), dicom_power(header)
         except Exception as error:  # pydicom reports bad bytes by many exception types
             raise InputError(self.name, "a damaged DICOM file", "a complete DICOM slide", COPY_AGAIN) from error
         if kind != WHOLE_SLIDE:
@@ -286,45 +283,6 @@ def _check_levels(name: str, sizes: tuple[tuple[int, int], ...]) -> None:
 def _one_line(error: Exception) -> str:
     """OpenSlide's own words, without the folder."""
     return " ".join(str(word).rsplit("/", 1)[-1] for word in str(error).split())[:120]
-
-
-def _positive(*numbers: object) -> tuple[float, ...] | None:
-    """The numbers, if all of them are finite and above 0."""
-    try:
-        values = tuple(float(number) for number in numbers)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return values if all(0 < value < float("inf") for value in values) else None
-
-
-def _openslide_mpp(properties, vendor: str) -> tuple[float, float] | None:
-    mpp = _positive(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"))
-    if mpp is None:
-        resolution = _positive(properties.get("tiff.XResolution"), properties.get("tiff.YResolution"))
-        unit = MICRONS.get(properties.get("tiff.ResolutionUnit"))
-        mpp = tuple(unit / value for value in resolution) if resolution and unit else None
-        vendor = "generic-tiff"
-    return None if mpp and vendor == "generic-tiff" and max(mpp) > COARSEST_TAGGED_MPP else mpp
-
-
-def _tagged_mpp(tags) -> tuple[float, float] | None:
-    """From the tags of an untiled TIFF; without a unit (1, or no tag) a resolution says nothing."""
-    resolution = _positive(tags.get(X_RESOLUTION), tags.get(Y_RESOLUTION))
-    unit = MICRONS.get(TIFF_UNITS.get(tags.get(RESOLUTION_UNIT)))
-    if not resolution or not unit:
-        return None
-    mpp = tuple(unit / value for value in resolution)
-    return mpp if max(mpp) <= COARSEST_TAGGED_MPP else None
-
-
-def _dicom_mpp(header: "pydicom.Dataset") -> tuple[float, float] | None:
-    """From PixelSpacing (rows first) in mm, in the shared functional groups."""
-    for group in header.get("SharedFunctionalGroupsSequence") or []:
-        for measures in group.get("PixelMeasuresSequence") or []:
-            down, across = measures.get("PixelSpacing") or (None, None)
-            spacing = _positive(across, down)
-            return tuple(1000 * value for value in spacing) if spacing else None
-    return None
 
 
 def companions(path: Path, vendor: str) -> tuple[Path, ...]:

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Device, Json, Overwrite, Resume, Revision, app, print_json, print_progress, quiet
+from hf_medreport.cli.app import (
+    Device,
+    Json,
+    OverrideSlideMpp,
+    Overwrite,
+    Resume,
+    Revision,
+    SlideMpp,
+    SlideMppCsv,
+    app,
+    print_json,
+    print_progress,
+    quiet,
+)
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
@@ -26,7 +39,9 @@ def tile(
         int | None, typer.Option("--overlap", help="Px that neighbors share. Default: the encoder's, or 0.")
     ] = None,
     tissue: Annotated[str | None, typer.Option(help="tcga or otsu. Default: the encoder's, or tcga.")] = None,
-    slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
+    slide_mpp: SlideMpp = None,
+    slide_mpp_csv: SlideMppCsv = None,
+    override_slide_mpp: OverrideSlideMpp = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Tiles a pass; lower it when memory runs out.")] = 32,
     dtype: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     device: Device = None,
@@ -44,6 +59,7 @@ def tile(
     from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.writing import output_folder
     from hf_medreport.inference.loading import checked_device
+    from hf_medreport.inference.slide_mpp import told_by
     from hf_medreport.inference.tiles import cohort
     from hf_medreport.processing.patch_encoder import PatchEncoder
 
@@ -59,13 +75,17 @@ def tile(
     )
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
+    told = told_by(paths, slide_mpp, slide_mpp_csv, override_slide_mpp)
     runs = []
     with (
-        cohort.tile_folder(out, model, processor, slide_mpp, resume=resume, overwrite=overwrite) as folder,
+        cohort.tile_folder(out, model, processor, resume=resume, overwrite=overwrite) as folder,
         tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
     ):
-        options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
+        options = {"slide_mpp": told, "override_slide_mpp": override_slide_mpp}
+        options |= {"batch_size": batch_size, "workers": workers, "draw": overlay}
         for run in cohort.tile_cohort(paths, folder, model, processor, **options, on_batch=tiles.update):
+            for note in run.notes:
+                print_error(f"{run.path.name}: {note}")
             if run.state == "failed":
                 print_error(run.message)
             runs.append(run)

@@ -144,7 +144,7 @@ def _(folder):
 @bad(
     "px that are not square",
     "slide.tif: found px of 0.5 x 0.25 microns; expected square px; "
-    "give `slide_mpp` if the file is wrong, else resample the slide",
+    "give `slide_mpp` and `override_slide_mpp` if the file is wrong, else resample the slide",
 )
 def _(folder):
     return write_tiff(folder / "slide.tif", TISSUE, mpp=(0.5, 0.25))
@@ -169,7 +169,7 @@ def _(folder):
     return write_tiff(folder / "slide.tif", TISSUE)
 
 
-@bad("slide_mpp of 0", "slide_mpp: found 0; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x", 0)
+@bad("slide_mpp of 0", "slide_mpp: found 0; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x", 0)
 def _(folder):
     return png(folder, TISSUE)
 

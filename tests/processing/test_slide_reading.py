@@ -55,7 +55,7 @@ def test_levels_are_read_in_their_own_px(tmp_path):
         ((0.49, 0.51), None, 0.5),
         (None, None, None),
         (None, 0.25, 0.25),
-        (0.5, 0.25, 0.25),  # what the user says wins
+        (0.5, 0.25, 0.5),  # what the user says fills in what is missing
         (85.0, None, None),  # 300 dots per inch: meant for a printer
     ],
 )
@@ -121,7 +121,7 @@ def test_companions_of_mirax_and_dicom(tmp_path):
 
 
 def test_a_worker_gets_its_own_slide(noise_path):
-    with open_slide(noise_path, slide_mpp=0.7) as slide:
+    with open_slide(noise_path, slide_mpp=0.7, override_slide_mpp=True) as slide:
         copy = pickle.loads(pickle.dumps(slide))
         assert copy.mpp == 0.7
         np.testing.assert_array_equal(copy.read(0, 0, 0, 50, 50), slide.read(0, 0, 0, 50, 50))

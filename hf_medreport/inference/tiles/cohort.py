@@ -12,7 +12,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -26,11 +26,12 @@ from hf_medreport.files.writing import readable
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.inference.tiles.encode import SlideRun, encode_slides
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
+from hf_medreport.processing.feature_origin import made_with
 from hf_medreport.processing.file_suffixes import PYRAMID_SUFFIXES
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
-from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
+from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide, told_mpp
 from hf_medreport.processing.slide_sources import dicom_series
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import default_model, shipped
@@ -115,7 +116,8 @@ def tile_cohort(
     encoder: PatchEncoder,
     processor: TileImageProcessor,
     *,
-    slide_mpp: float | None = None,
+    slide_mpp: float | Mapping[str, float] | None = None,
+    override_slide_mpp: bool = False,
     batch_size: int = 32,
     workers: int | None = None,
     draw: bool = True,
@@ -128,7 +130,7 @@ def tile_cohort(
         folder: of this run, from `tile_folder`.
         encoder: tile -> vector.
         processor: how to tile, from `tile_settings`.
-        slide_mpp: microns per level-0 px of slides that do not say.
+        slide_mpp, override_slide_mpp: as in `open_slide`; a mapping has them by path, see `told_by`.
         batch_size: tiles a pass.
         workers: threads that read; by default one a core.
         draw: whether to draw the overlay.
@@ -148,12 +150,13 @@ def tile_cohort(
     paths = slide_paths(sources)
     ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
     folder.total = len(paths)
-    made = _header(encoder, processor, slide_mpp)
+    made = _header(encoder, processor)
     claims: dict[Path, FileLock] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
-        run = SlideRun(path, folder.path / f"{path.stem}.safetensors", slide_mpp, started=time.perf_counter())
+        told = told_mpp(slide_mpp, path)
+        run = SlideRun(path, folder.path / f"{path.stem}.safetensors", told, started=time.perf_counter())
         claim = take_claim(folder.path / f".{path.stem}.claim")
         if claim is None:
             run.state = "elsewhere"
@@ -162,7 +165,7 @@ def tile_cohort(
         try:
             folder.begun(run.file.name)
             folder.begun(f"{path.stem}{OVERLAY}")
-            _prepare(run, processor, made, draw)
+            _prepare(run, processor, made, draw, override_slide_mpp)
         except Exception as error:
             run.fail(why(path.name, error))
         return run
@@ -235,7 +238,6 @@ def tile_folder(
     out: str | os.PathLike,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
-    slide_mpp: float | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -244,7 +246,7 @@ def tile_folder(
 
     Args:
         out: the folder, made when absent.
-        encoder, processor, slide_mpp: as of `tile_cohort`.
+        encoder, processor: as of `tile_cohort`. What is said of single slides is in their files, and may change.
         resume, overwrite: of `RunFolder`. Processes that share the folder each need `resume`.
 
     Raises:
@@ -254,7 +256,7 @@ def tile_folder(
     if world > 1 and not resume:
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
-    settings = {key: value for key, value in _header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
+    settings = {key: value for key, value in _header(encoder, processor).items() if key not in NO_MATTER}
     return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
 
 
@@ -285,13 +287,16 @@ def slide_record(run: SlideRun, id: str) -> dict:
         "tiles": run.tiles,
         "seconds": round(run.seconds, 2),
         "message": run.message,
+        "notes": list(run.notes),
     }
 
 
-def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool) -> None:
+def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool, override: bool) -> None:
     """Fill in the run's tiling, header and overlay, or find that its file is there."""
-    with open_slide(run.path, run.slide_mpp) as slide:
+    with open_slide(run.path, run.slide_mpp, override) as slide:
+        run.slide_mpp, run.notes = slide.mpp, slide.notes
         run.info = {**made, "slide": readable(run.path.name), "slide_fingerprint": slide.fingerprint()}
+        run.info["slide_mpp"] = f"{slide.mpp:g}" if slide.mpp_told else ""
         if run.file.exists():
             known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
             try:
@@ -313,20 +318,18 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
             run.picture = overlay(slide, run.tiling)
 
 
-def _header(encoder: PatchEncoder, processor: TileImageProcessor, slide_mpp: float | None) -> dict[str, str]:
+def _header(encoder: PatchEncoder, processor: TileImageProcessor) -> dict[str, str]:
     """The entries of a header that are the same for every slide of a run."""
-    cut = f"level {processor.level}" if processor.mpp is None else f"mpp {processor.mpp:g}"
+    kind = made_with(encoder.revision, processor, None)
+    del kind["mpp"]  # of each slide
     return {
-        "cut_at": cut,
-        "slide_mpp": "" if slide_mpp is None else f"{slide_mpp:g}",
-        "patch_px": str(processor.patch_px),
+        **kind,
         "overlap_px": str(processor.overlap_px),
         "tissue": processor.tissue,
         "input_px": str(processor.size),
         "image_mean": ", ".join(f"{value:g}" for value in processor.image_mean),
         "image_std": ", ".join(f"{value:g}" for value in processor.image_std),
         "encoder": readable(encoder.name),
-        "encoder_revision": encoder.revision,
         "dtype": str(encoder.model.dtype).removeprefix("torch."),
         "version": __version__,
     }

@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference.tiles import cohort as tile_cohort
 from hf_medreport.inference.tiles.cohort import default_encoder, slide_paths, take_claim
-from hf_medreport.processing.feature_files import read_features, validate_features
+from hf_medreport.processing.feature_files import read_features, read_info, validate_features
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import default_model
 from tests.inference.tiles.tiny_slides import (
@@ -458,7 +458,7 @@ def test_two_slides_of_one_name(tmp_path):
         ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct it"),
         (
             {"slide_mpp": -0.5},
-            "slide_mpp: found -0.5; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+            "slide_mpp: found -0.5; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x",
         ),
         ({"workers": 0}, "workers: found 0; expected at least 1; correct it"),
     ],
@@ -467,6 +467,23 @@ def test_bad_arguments(cohort, tmp_path, option, message):
     with pytest.raises(InputError) as raised:
         run_cohort(cohort[0], tmp_path / "out", cohort[1], **option)
     assert str(raised.value) == message
+
+
+def test_slides_that_know_their_resolution_keep_it(cohort, tmp_path):
+    fine, known, bare = (write_slide(tmp_path / f"{mpp}.tiff", tissue(0), mpp) for mpp in (0.25, 0.5, None))
+    runs = run_cohort([fine, known, bare], tmp_path / "out", cohort[1], slide_mpp=0.25, settings={"mpp": 0.5})
+    alone = run_cohort([known], tmp_path / "alone", cohort[1], settings={"mpp": 0.5})
+    tiles = {run.path: run.tiles for run in runs}
+    assert tiles[known] == alone[0].tiles > tiles[fine] == tiles[bare]  # the same px of half the size
+    headers = [read_info(tmp_path / "out" / f"{path.stem}.safetensors") for path in (fine, known, bare)]
+    assert [header["slide_mpp"] for header in headers] == ["", "", "0.25"]
+    assert [header["level0_px"] for header in headers] == ["128", "64", "128"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    notes = {slide["slide"]: slide["notes"] for slide in summary["slides"]}
+    assert notes == {fine.name: [], known.name: ["0.5 microns per px of its header kept, not 0.25"], bare.name: []}
+    # What is said of one slide may change between runs; those that know their own are not done again.
+    runs = run_cohort([fine, known, bare], tmp_path / "out", cohort[1], slide_mpp=0.5, settings={"mpp": 0.5})
+    assert {run.path: run.state for run in runs} == {fine: "kept", known: "kept", bare: "done"}
 
 
 def test_out_is_a_file(cohort, tmp_path):
