@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import Device, Json, Overwrite, Resume, Revision, app, print_json, print_progress, quiet
-from hf_medreport.cli.flags import print_error
+from hf_medreport.cli.flags import as_flags, print_error
 from hf_medreport.processing.input_error import InputError
+
+NAMED = 3  # of each reason for which something is left out
 
 
 @app.command()
@@ -31,6 +33,10 @@ def tile(
     dtype: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read tiles. Default: one a core.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also slides further down in the folders.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all bytes of slides that are done; else size, time and ends decide.")
+    ] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -45,6 +51,7 @@ def tile(
     from hf_medreport.files.writing import output_folder
     from hf_medreport.inference.loading import checked_device
     from hf_medreport.inference.tiles import cohort
+    from hf_medreport.inference.tiles.listing import list_slides
     from hf_medreport.processing.patch_encoder import PatchEncoder
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -52,7 +59,7 @@ def tile(
         raise InputError("dtype", f"'{dtype}'", "fp32 or bf16", "choose one of them")
     if revision is not None and (encoder is None or Path(encoder).is_dir()):
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
-    paths = cohort.slide_paths(slides)
+    listing = list_slides(slides, recursive)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     model = PatchEncoder.from_pretrained(
         encoder or cohort.default_encoder(), revision=revision, device=checked_device(device), dtype=dtypes[dtype]
@@ -64,18 +71,24 @@ def tile(
         cohort.tile_folder(out, model, processor, slide_mpp, resume=resume, overwrite=overwrite) as folder,
         tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
     ):
-        options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
-        for run in cohort.tile_cohort(paths, folder, model, processor, **options, on_batch=tiles.update):
+        options = {
+            "slide_mpp": slide_mpp,
+            "batch_size": batch_size,
+            "workers": workers,
+            "draw": overlay,
+            "verify": verify,
+        }
+        for run in cohort.tile_cohort(listing, folder, model, processor, **options, on_batch=tiles.update):
             if run.state == "failed":
                 print_error(run.message)
             runs.append(run)
-        summary = cohort.finish_folder(folder, paths, runs)
-    print_json(summary) if as_json else _print_table(runs)
+        summary = cohort.finish_folder(folder, listing, runs)
+    print_json(summary) if as_json else _print_table(runs, listing.reasons())
     print_progress(folder.progress)
     raise typer.Exit(1 if summary["failures"] else 0)
 
 
-def _print_table(runs: list) -> None:
+def _print_table(runs: list, left_out: dict[str, list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -83,3 +96,6 @@ def _print_table(runs: list) -> None:
     for run in runs:
         table.add_row(run.path.name, run.state, str(run.tiles or ""), f"{run.seconds:.1f}")
     Console().print(table)
+    for why, names in left_out.items():
+        named = ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
+        typer.echo(as_flags(f"left out: {len(names)} {why} ({named})"))

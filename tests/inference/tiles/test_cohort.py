@@ -16,7 +16,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference.tiles import cohort as tile_cohort
-from hf_medreport.inference.tiles.cohort import default_encoder, slide_paths, take_claim
+from hf_medreport.inference.tiles.cohort import default_encoder, take_claim
+from hf_medreport.inference.tiles.listing import list_slides
 from hf_medreport.processing.feature_files import read_features, validate_features
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import default_model
@@ -406,7 +407,7 @@ def test_a_folder_stands_for_its_slides(tmp_path):
     for name in ("b.svs", "a.TIFF", "notes.txt", "c.png"):
         (tmp_path / name).touch()
     (tmp_path / "deeper.svs").mkdir()
-    assert [path.name for path in slide_paths([tmp_path, tmp_path / "b.svs"])] == ["a.TIFF", "b.svs", "c.png"]
+    assert [path.name for path in list_slides([tmp_path, tmp_path / "b.svs"]).slides] == ["a.TIFF", "b.svs", "c.png"]
 
 
 def test_overlays_beside_the_slides_are_not_slides(cohort, tmp_path):
@@ -420,7 +421,7 @@ def test_a_dicom_series_is_one_slide(tmp_path):
     for name, series, size in (("a", "1.2.3", 8), ("b", "1.2.3", 64), ("c", "1.2.4", 8)):
         write_series_file(tmp_path / f"{name}.dcm", series, size)
     (tmp_path / "broken.dcm").touch()
-    assert [path.name for path in slide_paths([tmp_path])] == ["b.dcm", "broken.dcm", "c.dcm"]
+    assert [path.name for path in list_slides([tmp_path]).slides] == ["b.dcm", "broken.dcm", "c.dcm"]
 
 
 def write_series_file(path: Path, series: str, pixels: int) -> None:
@@ -436,7 +437,7 @@ def write_series_file(path: Path, series: str, pixels: int) -> None:
 def test_a_folder_without_slides(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as raised:
-        slide_paths([tmp_path / "empty"])
+        list_slides([tmp_path / "empty"])
     assert str(raised.value) == (
         "empty: found a folder without slides; expected files that end in .svs, .ndpi, .mrxs, .scn, .bif, .svslide, "
         ".vms, .vmu, .tif, .tiff, .dcm, .png, .jpg, .jpeg; give the slides themselves"
@@ -445,7 +446,7 @@ def test_a_folder_without_slides(tmp_path):
 
 def test_two_slides_of_one_name(tmp_path):
     with pytest.raises(InputError) as raised:
-        slide_paths([tmp_path / "a.svs", tmp_path / "other" / "a.tiff"])
+        list_slides([tmp_path / "a.svs", tmp_path / "other" / "a.tiff"])
     assert str(raised.value) == (
         "a: found 2 slides of one name (a.svs, a.tiff); expected one slide for each file of features; "
         "tile them into another `out`"
