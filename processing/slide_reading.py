@@ -77,6 +77,9 @@ def check_slide_mpp(slide_mpp: float | None) -> None:
 
 def _source(path: Path):
     """The source that reads this file, chosen by content; only a MRXS, which looks like a JPEG, goes by its name."""
+    if path.is_symlink() and not path.exists():
+        found, remedy = "a link to nothing", "mount or copy what it points to, or remove it"
+        raise InputError(path.name, found, "a link to a slide", remedy)
     handle, name = open_input(path)
     with handle:
         head = handle.read(256)

@@ -10,8 +10,12 @@ Each source has the same few attributes, and `Slide` (in `slide_reading`) is all
     close()
 """
 
+import os
+import shutil
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -53,6 +57,7 @@ class OpenSlideSource:
 
     def __init__(self, path: Path, vendor: str):
         self.path, self.name, self._handle = path, path.name, None
+        self._opened_as = _linked_alone(path, self) if vendor == "dicom" else path
         handle = self._opened()
         sizes = [(int(width), int(height)) for width, height in handle.level_dimensions]
         _check_levels(self.name, sizes)
@@ -65,7 +70,7 @@ class OpenSlideSource:
         """The handle; a new one after an error, because OpenSlide's own is dead from then on."""
         if self._handle is None:
             try:
-                self._handle = openslide.OpenSlide(self.path)
+                self._handle = openslide.OpenSlide(self._opened_as)
             except openslide.OpenSlideError as error:
                 found = f"a slide that OpenSlide cannot open ({_one_line(error)})"
                 unread = unread_compression(self.name, str(error))
@@ -247,6 +252,21 @@ class DicomSource:
 
     def close(self) -> None:
         """Nothing is held open between frames."""
+
+
+def _linked_alone(path: Path, source: object) -> Path:
+    """The file of a DICOM slide in a folder of links to the slide's files only, which goes with its source.
+
+    OpenSlide opens every file beside the one that it is given, each time: a folder of n slides would cost n x n.
+    """
+    files = series_files(path)
+    if len(files) == len(os.listdir(path.parent)):
+        return path
+    folder = mkdtemp(prefix="slide-")
+    weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
+    for file in files:
+        os.symlink(file.absolute(), os.path.join(folder, file.name))
+    return Path(folder, path.name)
 
 
 # --- pixels -----------------------------------------------------------------------------------------------------------

@@ -98,4 +98,4 @@ def _print_table(runs: list, left_out: dict[str, list[str]]) -> None:
     Console().print(table)
     for why, names in left_out.items():
         named = ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
-        typer.echo(as_flags(f"left out: {len(names)} {why} ({named})"))
+        typer.echo(as_flags(f"left out: {len(names)}, {why}: {named}"))

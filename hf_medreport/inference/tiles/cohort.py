@@ -190,16 +190,14 @@ def _check_length(run: SlideRun) -> None:
 
 
 def _known_digest(folder: RunFolder, file: Path, mark: str) -> str | None:
-    """The digest of a slide that an earlier run, or another process, has made a file of; None where there is none, or
-    the slide's mark is another."""
+    """The digest of a slide of this mark that an earlier run, or another process, has made a file of; or None."""
     if not file.exists():
         return None
-    for attempt in range(2):
-        for entry in reversed(list(folder.entries.values())):  # a list: another thread may add to them
-            if file.name in entry["files"]:
-                return entry["digest"] if entry.get("mark") == mark else None
-        if not attempt:
-            folder.reread()
+    for learn in (lambda: None, folder.reread):
+        learn()
+        for entry in list(folder.entries.values()):  # a list: another thread may add to them
+            if file.name in entry["files"] and entry.get("mark") == mark:
+                return entry["digest"]
     return None
 
 

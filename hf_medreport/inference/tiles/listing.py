@@ -204,33 +204,33 @@ def _one_a_slide(paths: Found, left_out: list[LeftOut], keep_alone: bool) -> Fou
         for path in files:
             if path != kept and (kept or not keep_alone):
                 dropped[path] = LEVEL if path in levels else NO_SLIDE
-    names = {(path.parent, name) for path in paths if path.suffix.lower() not in PICTURES for name in _names(path)}
+    whole_last = sorted(paths, key=lambda path: path.suffix.lower() not in PICTURES)
+    names = {(path.parent, name): path for path in whole_last for name in (path.stem.lower(), path.name.lower())}
     for path, above in paths.items():
         if path.name.startswith("._"):
             dropped[path] = APPLE
-        elif _is_of_another(path, above, names):
+        elif _is_of_another(path, above, names) and len(paths) > 1:
             dropped[path] = PICTURE
     left_out += [LeftOut(path, why) for path, why in dropped.items()]
     return {path: above for path, above in paths.items() if path not in dropped}
 
 
-def _names(path: Path) -> tuple[str, str]:
-    """What a picture of a slide may be called after."""
-    return path.stem.lower(), path.name.lower()
-
-
-def _is_of_another(path: Path, above: tuple[str, ...], names: set[tuple[Path, str]]) -> bool:
-    """Whether a picture is one of a slide: by its name beside that slide's, or by its folder's.
+def _is_of_another(path: Path, above: tuple[str, ...], names: dict[tuple[Path, str], Path]) -> bool:
+    """Whether a picture is one of a slide beside it, by its name or its folder's.
 
     Args:
         path: of a file.
         above: the folders that it was found in.
-        names: those of slides, in lower case, each with its folder.
+        names: what may be slides by folder and name, in lower case with and without its ending; where a picture and
+            another file have the same, the other file.
     """
-    stem, is_picture = path.stem.lower(), path.suffix.lower() in PICTURES
-    if is_picture and ((path.parent, stem) in names or above and re.fullmatch(BESIDE, above[-1], re.IGNORECASE)):
+    stem, suffix = path.stem.lower(), path.suffix.lower()
+    is_picture = suffix in PICTURES
+    if is_picture and (re.fullmatch(BESIDE, stem) or above and re.fullmatch(BESIDE, above[-1], re.IGNORECASE)):
         return True
-    match = BESIDE_NAME.fullmatch(stem) if is_picture or path.suffix.lower() in (".tif", ".tiff") else None
+    if is_picture and names[path.parent, stem].suffix.lower() not in PICTURES:
+        return True
+    match = BESIDE_NAME.fullmatch(stem) if is_picture or suffix in (".tif", ".tiff") else None
     return match is not None and any((path.parent, group) in names for group in match.groups() if group)
 
 
@@ -257,6 +257,6 @@ def _no_slides(folder: Path, left_out: list[LeftOut]) -> InputError:
     found, expected = "a folder without slides", f"files that end in {', '.join(SUFFIXES)}"
     counts = Counter(each.why for each in left_out)
     if counts:
-        found += " (left out: " + ", ".join(f"{count} {why}" for why, count in counts.items()) + ")"
+        found += f" (left out: {'; '.join(f'{count}, {why}' for why, count in counts.items())})"
     remedy = "give `recursive`" if counts[SUBFOLDER] else "give the slides themselves"
     return InputError(folder.name or str(folder), found, expected, remedy)
