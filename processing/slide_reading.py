@@ -20,11 +20,20 @@ import numpy as np
 from PIL import Image
 
 from .dicom_reading import looks_like_dicom
+from .dicom_series import check_slide
 from .image_checks import open_input
 from .image_reading import MAGIC
 from .input_error import InputError
 from .slide_resolution import check_slide_mpp, resolution, told_mpp
-from .slide_sources import INSTALL, ArraySource, DicomSource, OpenSlideSource, PictureSource, openslide
+from .slide_sources import (
+    INSTALL,
+    ArraySource,
+    DicomSource,
+    OpenSlideSource,
+    PictureSource,
+    openslide,
+    slide_files,
+)
 
 EXPECTED = "a slide (SVS, NDPI, MRXS, SCN, tiled TIFF, DICOM) or a picture (PNG, JPEG, TIFF)"
 STRIP_ROWS = 512  # rows decoded at once; a strip of a 100,000 px slide takes 154 MB
@@ -61,6 +70,9 @@ def open_slide(
 
 def _source(path: Path):
     """The source that reads this file, chosen by content; only a MRXS, which looks like a JPEG, goes by its name."""
+    if path.is_symlink() and not path.exists():
+        found, remedy = "a link to nothing", "mount or copy what it points to, or remove it"
+        raise InputError(path.name, found, "a link to a slide", remedy)
     handle, name = open_input(path)
     with handle:
         head = handle.read(256)
@@ -78,6 +90,8 @@ def _source(path: Path):
     if openslide is None:
         raise InputError(name, "a slide, but no OpenSlide", "openslide-python", INSTALL)
     vendor = openslide.OpenSlide.detect_format(path)
+    if vendor == "dicom" or looks_like_dicom(head):
+        check_slide(path)
     if vendor is not None:
         return _openslide_or_dicom(path, vendor)
     if looks_like_dicom(head):
@@ -177,11 +191,17 @@ class Slide:
 
     def fingerprint(self) -> str:
         """sha256 (64 hex digits) of the content of the file and of those that belong to it, names left out."""
-        total = hashlib.sha256()
-        for file in self._source.files:
-            with open(file, "rb") as handle:
-                total.update(hashlib.file_digest(handle, "sha256").digest())
-        return total.hexdigest()
+        path = self._origin[0]
+        return slide_fingerprint(path) if isinstance(path, str) else hashlib.sha256().hexdigest()
 
 
-__all__ = ["Slide", "check_slide_mpp", "open_slide", "told_mpp"]
+def slide_fingerprint(path: str | os.PathLike) -> str:
+    """The same of a slide that is not open."""
+    total = hashlib.sha256()
+    for file in slide_files(Path(path)):
+        with open(file, "rb") as handle:
+            total.update(hashlib.file_digest(handle, "sha256").digest())
+    return total.hexdigest()
+
+
+__all__ = ["Slide", "check_slide_mpp", "open_slide", "slide_fingerprint", "told_mpp"]

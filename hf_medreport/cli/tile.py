@@ -20,8 +20,10 @@ from hf_medreport.cli.app import (
     print_progress,
     quiet,
 )
-from hf_medreport.cli.flags import print_error
+from hf_medreport.cli.flags import as_flags, print_error
 from hf_medreport.processing.input_error import InputError
+
+NAMED = 3  # of each reason for which something is left out
 
 
 @app.command()
@@ -46,6 +48,10 @@ def tile(
     dtype: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read tiles. Default: one a core.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also slides further down in the folders.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all bytes of slides that are done; else size, time and ends decide.")
+    ] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -61,6 +67,7 @@ def tile(
     from hf_medreport.inference.loading import checked_device
     from hf_medreport.inference.slide_mpp import told_by
     from hf_medreport.inference.tiles import cohort
+    from hf_medreport.inference.tiles.listing import list_slides
     from hf_medreport.processing.patch_encoder import PatchEncoder
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -68,34 +75,34 @@ def tile(
         raise InputError("dtype", f"'{dtype}'", "fp32 or bf16", "choose one of them")
     if revision is not None and (encoder is None or Path(encoder).is_dir()):
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
-    paths = cohort.slide_paths(slides)
+    listing = list_slides(slides, recursive)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     model = PatchEncoder.from_pretrained(
         encoder or cohort.default_encoder(), revision=revision, device=checked_device(device), dtype=dtypes[dtype]
     )
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
-    told = told_by(paths, slide_mpp, slide_mpp_csv, override_slide_mpp)
+    told = told_by(listing.slides, slide_mpp, slide_mpp_csv, override_slide_mpp)
     runs = []
     with (
         cohort.tile_folder(out, model, processor, resume=resume, overwrite=overwrite) as folder,
         tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
     ):
-        options = {"slide_mpp": told, "override_slide_mpp": override_slide_mpp}
+        options = {"slide_mpp": told, "override_slide_mpp": override_slide_mpp, "verify": verify}
         options |= {"batch_size": batch_size, "workers": workers, "draw": overlay}
-        for run in cohort.tile_cohort(paths, folder, model, processor, **options, on_batch=tiles.update):
+        for run in cohort.tile_cohort(listing, folder, model, processor, **options, on_batch=tiles.update):
             for note in run.notes:
                 print_error(f"{run.path.name}: {note}")
             if run.state == "failed":
                 print_error(run.message)
             runs.append(run)
-        summary = cohort.finish_folder(folder, paths, runs)
-    print_json(summary) if as_json else _print_table(runs)
+        summary = cohort.finish_folder(folder, listing, runs)
+    print_json(summary) if as_json else _print_table(runs, listing.reasons())
     print_progress(folder.progress)
     raise typer.Exit(1 if summary["failures"] else 0)
 
 
-def _print_table(runs: list) -> None:
+def _print_table(runs: list, left_out: dict[str, list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -103,3 +110,6 @@ def _print_table(runs: list) -> None:
     for run in runs:
         table.add_row(run.path.name, run.state, str(run.tiles or ""), f"{run.seconds:.1f}")
     Console().print(table)
+    for why, names in left_out.items():
+        named = ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
+        typer.echo(as_flags(f"left out: {len(names)}, {why}: {named}"))

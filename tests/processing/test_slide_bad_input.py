@@ -61,6 +61,15 @@ def _(folder):
     return folder / "slide.svs"
 
 
+@bad(
+    "a link to nothing",
+    "slide.svs: found a link to nothing; expected a link to a slide; mount or copy what it points to, or remove it",
+)
+def _(folder):
+    (folder / "slide.svs").symlink_to(folder / "archive" / "slide.svs")
+    return folder / "slide.svs"
+
+
 @bad("empty", f"slide.svs: found an empty file (0 bytes); expected an image file; {AGAIN}")
 def _(folder):
     return file(folder, b"")
@@ -123,8 +132,8 @@ def _(folder):
 
 @bad(
     "compression unknown to OpenSlide",
-    "slide.tif: found a slide that OpenSlide cannot open (Unsupported TIFF compression: 34925); "
-    f"expected a complete slide; {COPY}",
+    "slide.tif: found pixels compressed as LZMA (TIFF's 34925); expected JPEG, LZW, Deflate, Zstandard or no "
+    "compression, or JPEG 2000 in an Aperio SVS; save the slide as one of these with the software that wrote it",
 )
 def _(folder):
     return write_tiff(folder / "slide.tif", TISSUE, compression="lzma")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
-from hf_medreport.processing.slide_sources import companions, on_white, paste
+from hf_medreport.processing.slide_sources import on_white, paste, slide_files
 from tests.processing.slide_files import array_slide, glass, write_slide_dicom, write_tiff
 
 RNG = np.random.default_rng(0)
@@ -108,16 +108,20 @@ def test_the_fingerprint_is_of_the_content(tmp_path):
     assert open_slide(path).fingerprint() != before
 
 
-def test_companions_of_mirax_and_dicom(tmp_path):
+def test_the_files_of_mirax_vms_and_dicom(tmp_path):
     slide, folder = tmp_path / "slide.mrxs", tmp_path / "slide"
     folder.mkdir()
     for file in (slide, folder / "Slidedat.ini", folder / "Data0000.dat"):
         file.write_bytes(b"1")
-    assert companions(slide, "mirax") == (slide, folder / "Data0000.dat", folder / "Slidedat.ini")
+    assert slide_files(slide) == (slide, folder / "Data0000.dat", folder / "Slidedat.ini")
+    index, part = tmp_path / "slide.vms", tmp_path / "slide(1,0).jpg"
+    index.write_text("[Virtual Microscope Specimen]\nImageFile=slide(1,0).jpg\nMapFile=gone.jpg\nNoLayers=1\n")
+    part.touch()
+    assert slide_files(index) == (index, part)
     first, second, other = (tmp_path / name for name in ("1.dcm", "2.dcm", "3.dcm"))
     for path, series in ((first, "1.2.3"), (second, "1.2.3"), (other, "1.2.4")):
         write_slide_dicom(path, NOISE[:32, :32], series=series)
-    assert companions(second, "dicom") == (first, second)
+    assert slide_files(second) == (first, second)
 
 
 def test_a_worker_gets_its_own_slide(noise_path):

@@ -9,9 +9,9 @@
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
+import errno
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -21,25 +21,27 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from hf_medreport.files.items import item_ids, why
+from hf_medreport.files.marks import quick_mark
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.inference.tiles.encode import SlideRun, encode_slides
+from hf_medreport.inference.tiles.listing import OVERLAY, LeftOut, Listing, list_slides
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
 from hf_medreport.processing.feature_origin import made_with
-from hf_medreport.processing.file_suffixes import PYRAMID_SUFFIXES
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide, told_mpp
-from hf_medreport.processing.slide_sources import dicom_series
+from hf_medreport.processing.slide_sources import slide_files
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import default_model, shipped
 from hf_medreport.version import __version__
 
 NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
-SUFFIXES = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
-OVERLAY = "_tiles.png"
+# Of the disk, not of a slide: the next one would meet it too.
+NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+GONE = "not among these slides any more; its features stay"
 
 
 def default_encoder() -> Path:
@@ -68,50 +70,8 @@ def tile_settings(encoder: PatchEncoder, **given) -> TileImageProcessor:
     return processor
 
 
-def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
-    """The slides of a list of files and folders (a folder's own, not those further down), in order, none twice.
-
-    Of a folder's DICOM files one a series is taken, and overlays of an earlier run are not.
-
-    Raises:
-        InputError: a folder without slides, or two slides whose features would have the same name.
-    """
-    paths = []
-    for source in map(Path, sources):
-        if source.is_dir():
-            inside = _one_a_series(path for path in sorted(source.iterdir()) if _may_be_slide(path))
-            if not inside:
-                found, expected = "a folder without slides", f"files that end in {', '.join(SUFFIXES)}"
-                raise InputError(source.name or str(source), found, expected, "give the slides themselves")
-            paths += inside
-        else:
-            paths.append(source)
-    paths = list({path.absolute(): path for path in paths}.values())
-    for stem, count in Counter(path.stem for path in paths).items():
-        if count > 1:
-            names = ", ".join(path.name for path in paths if path.stem == stem)
-            found, remedy = f"{count} slides of one name ({names})", "tile them into another `out`"
-            raise InputError(stem, found, "one slide for each file of features", remedy)
-    return paths
-
-
-def _may_be_slide(path: Path) -> bool:
-    """By its name; overlays are our own, where features lie beside their slides."""
-    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY) and path.is_file()
-
-
-def _one_a_series(paths: Iterable[Path]) -> list[Path]:
-    """The paths with one file of each DICOM series, the largest: its files are levels of one slide."""
-    largest = {}
-    for path in paths:
-        series = (dicom_series(path) if path.suffix.lower() == ".dcm" else None) or path
-        if series not in largest or path.stat().st_size > largest[series].stat().st_size:
-            largest[series] = path
-    return sorted(largest.values())
-
-
 def tile_cohort(
-    sources: Iterable[str | os.PathLike],
+    sources: Iterable[str | os.PathLike] | Listing,
     folder: RunFolder,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
@@ -121,12 +81,13 @@ def tile_cohort(
     batch_size: int = 32,
     workers: int | None = None,
     draw: bool = True,
+    verify: bool = False,
     on_batch: Callable[[int], None] = lambda tiles: None,
 ) -> Iterator[SlideRun]:
     """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide.
 
     Args:
-        sources: slides, or folders of slides.
+        sources: slides, or folders of slides; or their listing, from `list_slides`.
         folder: of this run, from `tile_folder`.
         encoder: tile -> vector.
         processor: how to tile, from `tile_settings`.
@@ -134,6 +95,8 @@ def tile_cohort(
         batch_size: tiles a pass.
         workers: threads that read; by default one a core.
         draw: whether to draw the overlay.
+        verify: whether all bytes of a slide are hashed again that an earlier run did, also where size, time, and the
+            first and last MiB are as they were. The features are hashed in any case.
         on_batch: told how many tiles were encoded.
 
     Yields:
@@ -147,42 +110,51 @@ def tile_cohort(
         if value is not None and value < 1:
             raise InputError(name, str(value), "at least 1", "correct it")
     check_slide_mpp(slide_mpp)
-    paths = slide_paths(sources)
+    listing = list_slides(sources)
+    paths = listing.slides
     ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
     folder.total = len(paths)
     made = _header(encoder, processor)
     claims: dict[Path, FileLock] = {}
+    marks: dict[Path, str] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
-        told = told_mpp(slide_mpp, path)
-        run = SlideRun(path, folder.path / f"{path.stem}.safetensors", told, started=time.perf_counter())
-        claim = take_claim(folder.path / f".{path.stem}.claim")
-        if claim is None:
-            run.state = "elsewhere"
-            return run
-        claims[path] = claim
+        stem, told = listing.stems[path], told_mpp(slide_mpp, path)
+        run = SlideRun(path, folder.path / f"{stem}.safetensors", told, started=time.perf_counter())
         try:
+            _check_length(run)
+            claim = take_claim(folder.path / f".{stem}.claim")
+            if claim is None:
+                run.state = "elsewhere"
+                return run
+            claims[path] = claim
             folder.begun(run.file.name)
-            folder.begun(f"{path.stem}{OVERLAY}")
-            _prepare(run, processor, made, draw, override_slide_mpp)
+            folder.begun(f"{stem}{OVERLAY}")
+            marks[path] = quick_mark(slide_files(path)) if path.is_file() else ""
+            known = None if verify else _known_digest(folder, run.file, marks[path])
+            _prepare(run, processor, made, draw, known, override_slide_mpp)
         except Exception as error:
             run.fail(why(path.name, error))
         return run
 
     def finished(run: SlideRun) -> SlideRun:
-        if run.picture is not None:
-            picture, name = run.picture, f"{run.path.stem}{OVERLAY}"
-            folder.write(name, lambda file: picture.save(file, format="PNG"))
-        if run.state == "encoding":
-            try:
+        try:
+            if run.picture is not None:
+                picture, name = run.picture, f"{run.file.stem}{OVERLAY}"
+                folder.write(name, lambda file: picture.save(file, format="PNG"))
+            if run.state == "encoding":
                 write_features(run.file, PatchFeatures(run.features, run.tiling.coordinates, run.info))
                 run.state = "done"
-            except InputError as error:  # NaN from the encoder
-                run.fail(str(error))
-        run.seconds = time.perf_counter() - run.started
+            run.seconds = time.perf_counter() - run.started
+            _keep(run, folder, ids[run.path], marks.pop(run.path, ""))
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_DISK:
+                raise
+            run.fail(str(error) if isinstance(error, InputError) else why(run.path.name, error))
+        if run.state == "failed":
+            folder.fail()
         run.features = run.tiling = run.picture = None  # large, and on disk by now
-        _keep(run, folder, ids[run.path])
         if run.path in claims:
             drop_claim(claims.pop(run.path))
         return run
@@ -204,21 +176,47 @@ def tile_cohort(
             drop_claim(claim)
 
 
-def _keep(run: SlideRun, folder: RunFolder, id: str) -> None:
-    """Note that a slide is done, with its files, or that it failed."""
-    if run.state == "failed":
-        folder.fail()
+def _check_length(run: SlideRun) -> None:
+    """Refuse a name so long that its features, or what they are called until they are whole, cannot have it."""
+    longest = run.file.with_name(f".{run.file.name}.part")
+    try:
+        os.lstat(longest)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            found = f"a name of {len(os.fsencode(run.file.stem))} bytes"
+            remedy = "rename it, or link to it by a shorter name"
+            raise InputError(run.path.name, found, "a name that files made from it can have", remedy) from error
+        raise
+
+
+def _known_digest(folder: RunFolder, file: Path, mark: str) -> str | None:
+    """The digest of a slide of this mark that an earlier run, or another process, has made a file of; or None."""
+    if not file.exists():
+        return None
+    for learn in (lambda: None, folder.reread):
+        learn()
+        for entry in list(folder.entries.values()):  # a list: another thread may add to them
+            if file.name in entry["files"] and entry.get("mark") == mark:
+                return entry["digest"]
+    return None
+
+
+def _keep(run: SlideRun, folder: RunFolder, id: str, mark: str) -> None:
+    """Note that a slide is done, with its files."""
     if run.state not in ("done", "kept"):
         return
     files, digest = [run.file.name], run.info["slide_fingerprint"]
-    picture = f"{run.path.stem}{OVERLAY}"
+    picture = f"{run.file.stem}{OVERLAY}"
     if (folder.path / picture).exists():
         files.append(picture)
     known = folder.entries.get(id, {"digest": None, "files": ()})
-    if run.state == "kept" and known["digest"] == digest and set(known["files"]) == set(files):
+    same = known["digest"] == digest and set(known["files"]) == set(files) and known.get("mark") == mark
+    if run.state == "kept" and same:
         folder.done_items += 1
     else:
-        folder.add(id, slide_record(run, id), files, digest)
+        folder.add(id, slide_record(run, id), files, digest, mark=mark)
 
 
 def own_share(paths: list[Path]) -> list[Path]:
@@ -260,21 +258,33 @@ def tile_folder(
     return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
 
 
-def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike], runs: list[SlideRun]) -> dict:
+def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike] | Listing, runs: list[SlideRun]) -> dict:
     """Write the manifest and `summary.json` (`summary-RANK.json` beside the first of several processes), whose content
-    is returned: what became of each slide."""
+    is returned: what became of each slide, and what was left out."""
     rank = int(os.environ.get("RANK", 0))
-    paths = slide_paths(sources)
-    content = to_json(runs, dict(zip(paths, item_ids(paths), strict=True)))
+    listing = list_slides(sources)
+    _add_gone(folder, listing)
+    content = to_json(runs, listing)
     folder.write_json(f"summary-{rank}.json" if rank else "summary.json", content)
     folder.finish(packages=("torch", "transformers", "numpy", "openslide-python", "tifffile"))
     return content
 
 
-def to_json(runs: list[SlideRun], ids: dict[Path, str]) -> dict:
+def _add_gone(folder: RunFolder, listing: Listing) -> None:
+    """Tell of slides that an earlier run has done and this one was not given."""
+    given = {f"{stem}.safetensors" for stem in listing.stems.values()}
+    for id, entry in folder.entries.items():
+        features = [name for name in entry["files"] if name.endswith(".safetensors")]
+        if given.isdisjoint(features) and any((folder.path / name).exists() for name in features):
+            listing.left_out.append(LeftOut(folder.path / id, GONE, id))
+
+
+def to_json(runs: list[SlideRun], listing: Listing) -> dict:
     """What `summary.json` and a screen's JSON hold."""
+    ids = dict(zip(listing.slides, item_ids(listing.slides), strict=True))
     slides = [slide_record(run, ids[run.path]) for run in runs]
-    return {"version": __version__, "slides": slides, "failures": sum(run.state == "failed" for run in runs)}
+    failures = sum(run.state == "failed" for run in runs)
+    return {"version": __version__, "slides": slides, "failures": failures, **listing.to_json()}
 
 
 def slide_record(run: SlideRun, id: str) -> dict:
@@ -291,20 +301,22 @@ def slide_record(run: SlideRun, id: str) -> dict:
     }
 
 
-def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool, override: bool) -> None:
-    """Fill in the run's tiling, header and overlay, or find that its file is there."""
+def _prepare(
+    run: SlideRun,
+    processor: TileImageProcessor,
+    made: dict[str, str],
+    draw: bool,
+    fingerprint: str | None,
+    override: bool,
+) -> None:
+    """Fill in the run's tiling, header and overlay, or find that its file is there; `fingerprint` of the slide, where
+    it is known."""
+    run.info = {**made, "slide": readable(run.path.name)}
+    picture = run.file.with_name(f"{run.file.stem}{OVERLAY}")
     with open_slide(run.path, run.slide_mpp, override) as slide:
         run.slide_mpp, run.notes = slide.mpp, slide.notes
-        run.info = {**made, "slide": readable(run.path.name), "slide_fingerprint": slide.fingerprint()}
         run.info["slide_mpp"] = f"{slide.mpp:g}" if slide.mpp_told else ""
-        if run.file.exists():
-            known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
-            try:
-                run.tiles = len(validate_features(run.file, known_by).features)
-                run.state = "kept"
-            except InputError as error:
-                run.message = f"made anew: {error}"
-        picture = run.file.with_name(f"{run.path.stem}{OVERLAY}")
+        _find_kept(run, slide.fingerprint() if fingerprint is None else fingerprint)
         if run.state == "kept" and (not draw or picture.exists()):
             return
         if run.state != "kept":
@@ -316,6 +328,18 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
         run.info["level0_px"] = str(run.tiling.level0_px)
         if draw:
             run.picture = overlay(slide, run.tiling)
+
+
+def _find_kept(run: SlideRun, fingerprint: str) -> None:
+    """See whether the slide's file is there, whole, and made from this slide as this run would make it."""
+    run.info["slide_fingerprint"] = fingerprint
+    if run.file.exists():
+        known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
+        try:
+            run.tiles = len(validate_features(run.file, known_by).features)
+            run.state = "kept"
+        except InputError as error:
+            run.message = f"made anew: {error}"
 
 
 def _header(encoder: PatchEncoder, processor: TileImageProcessor) -> dict[str, str]:
