@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import BatchFeature, ProcessorMixin
-from transformers.utils import IMAGE_PROCESSOR_NAME, cached_file
+from transformers.utils import IMAGE_PROCESSOR_NAME, cached_file, logging
 
 from .feature_files import PatchFeatures, checked_bag, read_features
 from .file_suffixes import FEATURE_SUFFIXES
@@ -29,6 +29,8 @@ from .slide_tiling import read_tile, tile_slide
 CASE_KEYS = ("slides", "images", "frontal")  # a dict is one case; of these names a slide model takes one
 ENCODER_FOLDER = "patch_encoder"
 TILES_A_PASS = 32
+
+logger = logging.get_logger(__name__)
 
 
 class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
@@ -184,6 +186,9 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
             tiles = np.stack([read_tile(slide, tiling, index) for index in indices])
             features.append(encoder.encode(tiles, self.image_processor))
         info = {"slide": slide.name, "level0_px": str(tiling.level0_px), "encoder_revision": encoder.revision}
+        if tiling.ink_note:
+            info["ink_note"] = tiling.ink_note
+            logger.warning(f"{slide.name}: {tiling.ink_note}")
         return PatchFeatures(np.concatenate(features), tiling.coordinates, info)
 
     def _batch(self, cases: list[list[PatchFeatures]]) -> dict[str, torch.Tensor]:

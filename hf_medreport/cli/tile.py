@@ -25,7 +25,10 @@ def tile(
     overlap_px: Annotated[
         int | None, typer.Option("--overlap", help="Px that neighbors share. Default: the encoder's, or 0.")
     ] = None,
-    tissue: Annotated[str | None, typer.Option(help="tcga or otsu. Default: the encoder's, or tcga.")] = None,
+    tissue: Annotated[
+        str | None,
+        typer.Option(help="tcga, otsu, or otsu-keep-ink (ink counts as tissue). Default: the encoder's, or tcga."),
+    ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Tiles a pass; lower it when memory runs out.")] = 32,
     dtype: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
@@ -42,7 +45,7 @@ def tile(
     from tqdm import tqdm
 
     from hf_medreport.files.run_folder import refuse_older
-    from hf_medreport.files.writing import output_folder
+    from hf_medreport.files.writing import output_folder, readable
     from hf_medreport.inference.loading import checked_device
     from hf_medreport.inference.tiles import cohort
     from hf_medreport.processing.patch_encoder import PatchEncoder
@@ -68,6 +71,8 @@ def tile(
         for run in cohort.tile_cohort(paths, folder, model, processor, **options, on_batch=tiles.update):
             if run.state == "failed":
                 print_error(run.message)
+            elif run.note:
+                print_error(f"{readable(run.path.name)}: {run.note}")
             runs.append(run)
         summary = cohort.finish_folder(folder, paths, runs)
     print_json(summary) if as_json else _print_table(runs)
@@ -79,7 +84,8 @@ def _print_table(runs: list) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("slide", "state", "tiles", "seconds")
+    table = Table("slide", "state", "tiles", "ink", "seconds")
     for run in runs:
-        table.add_row(run.path.name, run.state, str(run.tiles or ""), f"{run.seconds:.1f}")
+        ink = "" if run.ink is None else f"{run.ink:.1%}"
+        table.add_row(run.path.name, run.state, str(run.tiles or ""), ink, f"{run.seconds:.1f}")
     Console().print(table)

@@ -283,8 +283,10 @@ def slide_record(run: SlideRun, id: str) -> dict:
         "fingerprint": run.info.get("slide_fingerprint"),
         "state": run.state,
         "tiles": run.tiles,
+        "ink": None if run.ink is None else round(run.ink, 4),
         "seconds": round(run.seconds, 2),
         "message": run.message,
+        "note": run.note,
     }
 
 
@@ -295,8 +297,10 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
         if run.file.exists():
             known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
             try:
-                run.tiles = len(validate_features(run.file, known_by).features)
-                run.state = "kept"
+                kept = validate_features(run.file, known_by)
+                run.tiles, run.state = len(kept.features), "kept"
+                run.ink = float(kept.info["ink"]) if "ink" in kept.info else None
+                run.note = kept.info.get("ink_note", "")
             except InputError as error:
                 run.message = f"made anew: {error}"
         picture = run.file.with_name(f"{run.path.stem}{OVERLAY}")
@@ -309,6 +313,11 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
         run.info["level"] = str(run.tiling.level)
         run.info["mpp"] = "" if run.tiling.mpp is None else f"{run.tiling.mpp:.6g}"
         run.info["level0_px"] = str(run.tiling.level0_px)
+        run.ink, run.note = run.tiling.ink, run.tiling.ink_note
+        if run.ink is not None:
+            run.info["ink"] = f"{run.ink:.4f}"
+        if run.note:
+            run.info["ink_note"] = run.note
         if draw:
             run.picture = overlay(slide, run.tiling)
 

@@ -37,6 +37,8 @@ class SlideRun:
         state: "encoding", then "done" or "failed"; "kept" where the file was there, "elsewhere" where another process
             has it.
         message: why it failed, or why a file that was there was made anew.
+        ink: share of what is stained that was taken for ink; None where no ink is looked for.
+        note: what to know of the slide, such as that much was taken for ink.
         tiling: where its tiles lie, from "encoding" on.
         info: the header of its file.
         picture: its overlay, if one is wanted.
@@ -49,6 +51,8 @@ class SlideRun:
     state: str = "encoding"
     message: str = ""
     tiles: int = 0
+    ink: float | None = None
+    note: str = ""
     seconds: float = 0.0
     started: float = 0.0
     tiling: Tiling | None = field(default=None, repr=False)
