@@ -35,6 +35,9 @@ def tile(
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read tiles. Default: one a core.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
+    clear_dead_claims: Annotated[
+        bool, typer.Option("--clear-dead-claims", help="Drop claims of processes of other machines that are dead.")
+    ] = False,
     resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -62,9 +65,10 @@ def tile(
     )
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
+    how = {"resume": resume, "overwrite": overwrite, "clear_claims": clear_dead_claims}
     runs = []
     with (
-        cohort.tile_folder(out, model, processor, slide_mpp, resume=resume, overwrite=overwrite) as folder,
+        cohort.tile_folder(out, model, processor, slide_mpp, **how) as folder,
         tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
     ):
         options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}

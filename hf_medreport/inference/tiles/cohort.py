@@ -3,9 +3,9 @@
 - A file that is there counts only if it is whole and was made from this slide, with this encoder and these settings;
   else the slide is done again.
 - One bad slide never ends the cohort.
-- A process locks a slide before it works on it (`.STEM.claim`). The lock belongs to the system, so it goes with the
-  process, however that ends: nothing stale is left. Processes share a folder where each is started with `resume`; where
-  they were started together (torchrun, accelerate: RANK and WORLD_SIZE) each takes its own share of the list.
+- A process claims a slide before it works on it (`.STEM.claim`; see `hf_medreport.files.claims`). Processes share a
+  folder where each is started with `resume`; where they were started together (torchrun, accelerate: RANK and
+  WORLD_SIZE) each takes its own share of the list.
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
@@ -14,12 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
+from hf_medreport.files.claims import clear_dead_claims, drop_claim, holder_of, take_claim
 from hf_medreport.files.items import item_ids, why
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import readable
@@ -149,17 +150,18 @@ def tile_cohort(
     ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
     folder.total = len(paths)
     made = _header(encoder, processor, slide_mpp)
-    claims: dict[Path, FileLock] = {}
+    claims: dict[Path, BaseFileLock] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
         run = SlideRun(path, folder.path / f"{path.stem}.safetensors", slide_mpp, started=time.perf_counter())
-        claim = take_claim(folder.path / f".{path.stem}.claim")
-        if claim is None:
-            run.state = "elsewhere"
-            return run
-        claims[path] = claim
+        file = folder.path / f".{path.stem}.claim"
         try:
+            claim = take_claim(file)
+            if claim is None:
+                run.state, run.message = "elsewhere", f"claimed by {holder_of(file)}"
+                return run
+            claims[path] = claim
             folder.begun(run.file.name)
             folder.begun(f"{path.stem}{OVERLAY}")
             _prepare(run, processor, made, draw)
@@ -239,6 +241,7 @@ def tile_folder(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    clear_claims: bool = False,
 ) -> RunFolder:
     """The folder of a run of these settings, a context manager.
 
@@ -246,6 +249,8 @@ def tile_folder(
         out: the folder, made when absent.
         encoder, processor, slide_mpp: as of `tile_cohort`.
         resume, overwrite: of `RunFolder`. Processes that share the folder each need `resume`.
+        clear_claims: remove the claims that no process of this machine holds, where no other machine works on the
+            folder.
 
     Raises:
         InputError: as `RunFolder`; or one of several processes without `resume`.
@@ -255,7 +260,10 @@ def tile_folder(
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
     settings = {key: value for key, value in _header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
-    return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    folder = RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    if clear_claims:
+        clear_dead_claims(folder.path)
+    return folder
 
 
 def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike], runs: list[SlideRun]) -> dict:
@@ -351,27 +359,3 @@ def _one_ahead(prepared: Callable[[Path], SlideRun], paths: list[Path]) -> Itera
                 yield ready.result()
         if upcoming is not None:
             yield upcoming.result()
-
-
-# --- claims -----------------------------------------------------------------------------------------------------------
-
-
-def take_claim(path: Path) -> FileLock | None:
-    """Lock a slide for this process; None where another one has it.
-
-    Args:
-        path: the claim's file.
-    """
-    claim = FileLock(path, blocking=False, thread_local=False)  # taken by one thread and dropped by another
-    try:
-        claim.acquire()
-    except Timeout:
-        return None
-    return claim
-
-
-def drop_claim(claim: FileLock) -> None:
-    """Remove the claim's file, then let go of its lock: whoever waits for a file that is gone takes a new one."""
-    with suppress(PermissionError):  # Windows keeps a file that is open
-        Path(claim.lock_file).unlink(missing_ok=True)
-    claim.release()
