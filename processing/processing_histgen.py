@@ -258,6 +258,9 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
             indices = range(start, min(start + TILES_A_PASS, len(tiling.coordinates)))
             tiles = np.stack([read_tile(slide, tiling, index) for index in indices])
             features.append(encoder.encode(tiles, self.image_processor))
+        if tiling.ink_note:
+            info["ink_note"] = tiling.ink_note
+            logger.warning("%s: %s", slide.name, tiling.ink_note)
         return PatchFeatures(np.concatenate(features), tiling.coordinates, info)
 
     def _batch(self, cases: list[list[PatchFeatures]]) -> dict[str, torch.Tensor]:

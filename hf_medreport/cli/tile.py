@@ -40,7 +40,10 @@ def tile(
     overlap_px: Annotated[
         int | None, typer.Option("--overlap", help="Px that neighbors share. Default: the encoder's, or 0.")
     ] = None,
-    tissue: Annotated[str | None, typer.Option(help="tcga or otsu. Default: the encoder's, or tcga.")] = None,
+    tissue: Annotated[
+        str | None,
+        typer.Option(help="tcga, otsu, or otsu-keep-ink (ink counts as tissue). Default: the encoder's, or tcga."),
+    ] = None,
     slide_mpp: SlideMpp = None,
     slide_mpp_csv: SlideMppCsv = None,
     override_slide_mpp: OverrideSlideMpp = False,
@@ -53,6 +56,9 @@ def tile(
         bool, typer.Option("--verify", help="Hash all bytes of slides that are done; else size, time and ends decide.")
     ] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
+    clear_dead_claims: Annotated[
+        bool, typer.Option("--clear-dead-claims", help="Drop claims of processes of other machines that are dead.")
+    ] = False,
     resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -63,7 +69,7 @@ def tile(
     from tqdm import tqdm
 
     from hf_medreport.files.run_folder import refuse_older
-    from hf_medreport.files.writing import output_folder
+    from hf_medreport.files.writing import output_folder, readable
     from hf_medreport.inference.loading import checked_device
     from hf_medreport.inference.slide_mpp import told_by
     from hf_medreport.inference.tiles import cohort
@@ -83,16 +89,17 @@ def tile(
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
     told = told_by(listing.slides, slide_mpp, slide_mpp_csv, override_slide_mpp)
+    how = {"resume": resume, "overwrite": overwrite, "clear_claims": clear_dead_claims}
     runs = []
     with (
-        cohort.tile_folder(out, model, processor, resume=resume, overwrite=overwrite) as folder,
+        cohort.tile_folder(out, model, processor, **how) as folder,
         tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
     ):
         options = {"slide_mpp": told, "override_slide_mpp": override_slide_mpp, "verify": verify}
         options |= {"batch_size": batch_size, "workers": workers, "draw": overlay}
         for run in cohort.tile_cohort(listing, folder, model, processor, **options, on_batch=tiles.update):
             for note in run.notes:
-                print_error(f"{run.path.name}: {note}")
+                print_error(f"{readable(run.path.name)}: {note}")
             if run.state == "failed":
                 print_error(run.message)
             runs.append(run)
@@ -106,9 +113,10 @@ def _print_table(runs: list, left_out: dict[str, list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("slide", "state", "tiles", "seconds")
+    table = Table("slide", "state", "tiles", "ink", "seconds")
     for run in runs:
-        table.add_row(run.path.name, run.state, str(run.tiles or ""), f"{run.seconds:.1f}")
+        ink = "" if run.ink is None else f"{run.ink:.1%}"
+        table.add_row(run.path.name, run.state, str(run.tiles or ""), ink, f"{run.seconds:.1f}")
     Console().print(table)
     for why, names in left_out.items():
         named = ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)

@@ -163,10 +163,15 @@ def _written(
     return SlideReport(
         film=readable(path.name),
         film_sha256=fingerprint,
-        **written_of(record) | source | {"sentences": sentences, "notes": notes},
+        **written_of(record) | source | {"sentences": sentences, "notes": notes + _ink_notes(bag)},
         patches=len(bag.features),
         tiles=top_tiles(_heat(sentences, bag), bag.coordinates),
     )
+
+
+def _ink_notes(bag: PatchFeatures) -> list[str]:
+    """What a reader must know of how the slide was cut."""
+    return [note for note in [bag.info.get("ink_note")] if note]
 
 
 def _heat(sentences: list[Sentence], bag: PatchFeatures) -> np.ndarray:

@@ -3,9 +3,9 @@
 - A file that is there counts only if it is whole and was made from this slide, with this encoder and these settings;
   else the slide is done again.
 - One bad slide never ends the cohort.
-- A process locks a slide before it works on it (`.STEM.claim`). The lock belongs to the system, so it goes with the
-  process, however that ends: nothing stale is left. Processes share a folder where each is started with `resume`; where
-  they were started together (torchrun, accelerate: RANK and WORLD_SIZE) each takes its own share of the list.
+- A process claims a slide before it works on it (`.STEM.claim`; see `hf_medreport.files.claims`). Processes share a
+  folder where each is started with `resume`; where they were started together (torchrun, accelerate: RANK and
+  WORLD_SIZE) each takes its own share of the list.
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
@@ -14,12 +14,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
+from hf_medreport.files.claims import clear_dead_claims, drop_claim, holder_of, take_claim
 from hf_medreport.files.items import item_ids, why
 from hf_medreport.files.marks import quick_mark
 from hf_medreport.files.run_folder import RunFolder
@@ -115,18 +116,19 @@ def tile_cohort(
     ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
     folder.total = len(paths)
     made = _header(encoder, processor)
-    claims: dict[Path, FileLock] = {}
+    claims: dict[Path, BaseFileLock] = {}
     marks: dict[Path, str] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
         stem, told = listing.stems[path], told_mpp(slide_mpp, path)
         run = SlideRun(path, folder.path / f"{stem}.safetensors", told, started=time.perf_counter())
+        file = folder.path / f".{stem}.claim"
         try:
             _check_length(run)
-            claim = take_claim(folder.path / f".{stem}.claim")
+            claim = take_claim(file)
             if claim is None:
-                run.state = "elsewhere"
+                run.state, run.message = "elsewhere", f"claimed by {holder_of(file)}"
                 return run
             claims[path] = claim
             folder.begun(run.file.name)
@@ -239,6 +241,7 @@ def tile_folder(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    clear_claims: bool = False,
 ) -> RunFolder:
     """The folder of a run of these settings, a context manager.
 
@@ -246,6 +249,8 @@ def tile_folder(
         out: the folder, made when absent.
         encoder, processor: as of `tile_cohort`. What is said of single slides is in their files, and may change.
         resume, overwrite: of `RunFolder`. Processes that share the folder each need `resume`.
+        clear_claims: remove the claims that no process of this machine holds, where no other machine works on the
+            folder.
 
     Raises:
         InputError: as `RunFolder`; or one of several processes without `resume`.
@@ -255,7 +260,10 @@ def tile_folder(
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
     settings = {key: value for key, value in _header(encoder, processor).items() if key not in NO_MATTER}
-    return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    folder = RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    if clear_claims:
+        clear_dead_claims(folder.path)
+    return folder
 
 
 def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike] | Listing, runs: list[SlideRun]) -> dict:
@@ -295,6 +303,7 @@ def slide_record(run: SlideRun, id: str) -> dict:
         "fingerprint": run.info.get("slide_fingerprint"),
         "state": run.state,
         "tiles": run.tiles,
+        "ink": None if run.ink is None else round(run.ink, 4),
         "seconds": round(run.seconds, 2),
         "message": run.message,
         "notes": list(run.notes),
@@ -328,6 +337,14 @@ def _prepare(
         run.info["level0_px"] = str(run.tiling.level0_px)
         if draw:
             run.picture = overlay(slide, run.tiling)
+        if run.state == "kept":
+            return
+        run.ink = run.tiling.ink
+        if run.ink is not None:
+            run.info["ink"] = f"{run.ink:.4f}"
+        if run.tiling.ink_note:
+            run.info["ink_note"] = run.tiling.ink_note
+            run.notes += (run.tiling.ink_note,)
 
 
 def _find_kept(run: SlideRun, fingerprint: str) -> None:
@@ -336,8 +353,10 @@ def _find_kept(run: SlideRun, fingerprint: str) -> None:
     if run.file.exists():
         known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
         try:
-            run.tiles = len(validate_features(run.file, known_by).features)
-            run.state = "kept"
+            kept = validate_features(run.file, known_by)
+            run.tiles, run.state = len(kept.features), "kept"
+            run.ink = float(kept.info["ink"]) if "ink" in kept.info else None
+            run.notes += tuple(filter(None, [kept.info.get("ink_note")]))
         except InputError as error:
             run.message = f"made anew: {error}"
 
@@ -369,27 +388,3 @@ def _one_ahead(prepared: Callable[[Path], SlideRun], paths: list[Path]) -> Itera
                 yield ready.result()
         if upcoming is not None:
             yield upcoming.result()
-
-
-# --- claims -----------------------------------------------------------------------------------------------------------
-
-
-def take_claim(path: Path) -> FileLock | None:
-    """Lock a slide for this process; None where another one has it.
-
-    Args:
-        path: the claim's file.
-    """
-    claim = FileLock(path, blocking=False, thread_local=False)  # taken by one thread and dropped by another
-    try:
-        claim.acquire()
-    except Timeout:
-        return None
-    return claim
-
-
-def drop_claim(claim: FileLock) -> None:
-    """Remove the claim's file, then let go of its lock: whoever waits for a file that is gone takes a new one."""
-    with suppress(PermissionError):  # Windows keeps a file that is open
-        Path(claim.lock_file).unlink(missing_ok=True)
-    claim.release()

@@ -38,7 +38,8 @@ class SlideRun:
         state: "encoding", then "done" or "failed"; "kept" where the file was there, "elsewhere" where another process
             has it.
         message: why it failed, or why a file that was there was made anew.
-        notes: what has to be known of its resolution.
+        notes: what has to be known of it: its resolution, and that much was taken for ink.
+        ink: share of what is stained that was taken for ink; None where no ink is looked for.
         tiling: where its tiles lie, from "encoding" on.
         info: the header of its file.
         picture: its overlay, if one is wanted.
@@ -52,6 +53,7 @@ class SlideRun:
     message: str = ""
     notes: tuple[str, ...] = ()
     tiles: int = 0
+    ink: float | None = None
     seconds: float = 0.0
     started: float = 0.0
     tiling: Tiling | None = field(default=None, repr=False)

@@ -1,10 +1,11 @@
 """A folder of feature files: resumed, shared, and never ended by one bad slide."""
 
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
 import random
-import threading
 import time
 from multiprocessing.forkserver import ForkServer
 from pathlib import Path
@@ -16,9 +17,10 @@ import tifffile
 from PIL import Image
 
 import hf_medreport.processing
+from hf_medreport.files.claims import drop_claim, take_claim
 from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference.tiles import cohort as tile_cohort
-from hf_medreport.inference.tiles.cohort import default_encoder, take_claim
+from hf_medreport.inference.tiles.cohort import default_encoder
 from hf_medreport.inference.tiles.listing import list_slides
 from hf_medreport.processing.feature_files import read_features, read_info, validate_features
 from hf_medreport.processing.input_error import InputError
@@ -389,50 +391,32 @@ def test_a_full_disk_ends_the_run_and_the_next_goes_on(cohort, tmp_path, monkeyp
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
-def test_a_claim_is_one_processs(tmp_path):
-    first = take_claim(tmp_path / "claim")
-    assert take_claim(tmp_path / "claim") is None
-    tile_cohort.drop_claim(first)
-    assert not (tmp_path / "claim").exists()
-    tile_cohort.drop_claim(take_claim(tmp_path / "claim"))
-
-
-def test_a_claim_that_a_dead_process_left_is_nobodys(tmp_path):
-    (tmp_path / "claim").write_text("thishost 99999999\n")
-    claim = take_claim(tmp_path / "claim")
-    assert claim is not None
-    tile_cohort.drop_claim(claim)
-
-
-def test_many_threads_never_hold_one_claim_together(tmp_path):
-    holding, most = [], []
-
-    def work():
-        for _ in range(200):
-            claim = take_claim(tmp_path / "claim")
-            if claim is not None:
-                holding.append(1)
-                most.append(len(holding))
-                holding.pop()
-                tile_cohort.drop_claim(claim)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(most) == 1 and not (tmp_path / "claim").exists()
-
-
 def test_a_slide_that_another_process_has(cohort, tmp_path):
     slides, encoder, undisturbed = cohort
     (tmp_path / "out").mkdir()
     claim = take_claim(tmp_path / "out" / ".slide1.claim")
     runs = run_cohort(slides, tmp_path / "out", encoder)
     assert states(runs) == {**ALL_DONE, "slide1.tiff": "elsewhere"}
-    tile_cohort.drop_claim(claim)
+    drop_claim(claim)
     run_cohort(slides, tmp_path / "out", encoder)
     assert contents(tmp_path / "out") == undisturbed
+
+
+def test_a_file_system_without_locks(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+
+    def missing(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".slide1.claim").write_text("12\nfar-away\n")
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(runs) == {**ALL_DONE, "slide1.tiff": "elsewhere"}
+    assert [run.message for run in runs if run.message] == ["claimed by process 12 on far-away"]
+    tile_cohort.clear_dead_claims(tmp_path / "out")
+    run_cohort(slides, tmp_path / "out", encoder)
+    assert contents(tmp_path / "out") == undisturbed and not list((tmp_path / "out").glob(".*.claim"))
 
 
 def test_processes_started_together_share_the_list(cohort, tmp_path, monkeypatch):
