@@ -149,6 +149,13 @@ class TestReports:
         assert replaced.notes == ["0.5 microns per px of its header replaced by 0.25 (0.5 times)"]
         assert replaced.patches < kept.patches == next(report_slides([slide], pipe)).patches
 
+    def test_the_pipeline_hands_over_what_is_of_slides(self, pipe, slide, film_png, tiny_pipe_folder):
+        (record,) = pipe(str(slide), slide_mpp=0.25, override_slide_mpp=True)
+        (replaced,) = report_slides([slide], pipe, 0.25, override_slide_mpp=True)
+        assert record["generated_text"] == replaced.text
+        with pytest.raises(TypeError, match="found keyword 'slide_mpp'"):
+            load(tiny_pipe_folder)(str(film_png), slide_mpp=0.25)
+
     def test_given_resolution(self, pipe, tmp_path):
         bare = write_slide(tmp_path / "bare.tiff", tissue(0), mpp=None)
         told = write_slide(tmp_path / "told.tiff", tissue(0), mpp=0.25)
