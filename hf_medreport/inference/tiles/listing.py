@@ -20,7 +20,7 @@ from hf_medreport.processing.dicom_series import Instance, instance, is_volume
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["OVERLAY", "SUFFIXES", "LeftOut", "Listing", "list_slides"]
+__all__ = ["OVERLAY", "SUFFIXES", "LeftOut", "Listing", "list_slides", "one_a_series"]
 
 PICTURES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*PYRAMID_SUFFIXES, *PICTURES)
@@ -185,15 +185,31 @@ def _why_not_file(path: Path) -> str | None:
 
 
 def _one_a_slide(paths: Found, left_out: list[LeftOut], keep_alone: bool) -> Found:
-    """The paths without what belongs to another of them.
+    """The paths without what belongs to another of them; `left_out` is added to, `keep_alone` as of `one_a_series`."""
+    kept = one_a_series(paths, left_out, keep_alone)
+    whole_last = sorted(kept, key=lambda path: path.suffix.lower() not in PICTURES)
+    names = {(path.parent, name): path for path in whole_last for name in (path.stem.lower(), path.name.lower())}
+    apart = {}
+    for path in kept:
+        if path.name.startswith("._"):
+            left_out.append(LeftOut(path, APPLE))
+        elif len(kept) > 1 and _is_of_another(path, paths[path], names):
+            left_out.append(LeftOut(path, PICTURE))
+        else:
+            apart[path] = paths[path]
+    return apart
+
+
+def one_a_series(paths: Iterable[Path], left_out: list[LeftOut], keep_alone: bool = True) -> list[Path]:
+    """The paths with one file of each DICOM series of a slide, the largest of its levels; the others are left out.
 
     Args:
-        paths: of files.
+        paths: of files of any kind.
         left_out: is added to.
-        keep_alone: also keep what is no slide where its slide is not there: whoever reads it says what it is.
+        keep_alone: also keep labels and the like whose slide is not there: whoever reads them says what they are.
     """
     series: dict[object, dict[Path, Instance]] = defaultdict(dict)
-    for path in paths:
+    for path in (paths := list(paths)):
         found = None if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".dcm" else instance(path)
         if found is not None and found.class_uid == WHOLE_SLIDE:
             series[(path.absolute().parent, found.series) if found.series else path][path] = found
@@ -204,15 +220,8 @@ def _one_a_slide(paths: Found, left_out: list[LeftOut], keep_alone: bool) -> Fou
         for path in files:
             if path != kept and (kept or not keep_alone):
                 dropped[path] = LEVEL if path in levels else NO_SLIDE
-    whole_last = sorted(paths, key=lambda path: path.suffix.lower() not in PICTURES)
-    names = {(path.parent, name): path for path in whole_last for name in (path.stem.lower(), path.name.lower())}
-    for path, above in paths.items():
-        if path.name.startswith("._"):
-            dropped[path] = APPLE
-        elif _is_of_another(path, above, names) and len(paths) > 1:
-            dropped[path] = PICTURE
     left_out += [LeftOut(path, why) for path, why in dropped.items()]
-    return {path: above for path, above in paths.items() if path not in dropped}
+    return [path for path in paths if path not in dropped]
 
 
 def _is_of_another(path: Path, above: tuple[str, ...], names: dict[tuple[Path, str], Path]) -> bool:
