@@ -78,8 +78,8 @@ class Listing:
 
     def to_json(self) -> dict:
         """How many are left out, and each of them."""
-        ids = item_ids([each.path for each in self.left_out])
-        files = [{"id": each.id or id, "why": each.why} for id, each in zip(ids, self.left_out, strict=True)]
+        ids = iter(item_ids([each.path for each in self.left_out if not each.id]))
+        files = [{"id": each.id or next(ids), "why": each.why} for each in self.left_out]
         return {"left_out": len(files), "left_out_files": files}
 
 
@@ -100,7 +100,7 @@ def list_slides(sources: "Iterable[str | os.PathLike] | Listing", recursive: boo
         return sources
     listing, found = Listing(), {}
     for source in map(Path, sources):
-        if source.is_dir() and source.suffix.lower() not in UNREAD_SUFFIXES:
+        if os.path.isdir(source) and source.suffix.lower() not in UNREAD_SUFFIXES:
             before = len(listing.left_out)
             inside = dict(_inside(source, recursive, listing.left_out))
             whole = _one_a_slide(inside, listing.left_out, keep_alone=False)
@@ -127,7 +127,7 @@ def _inside(folder: Path, recursive: bool, left_out: list[LeftOut]) -> Iterator[
             left_out.append(LeftOut(here, CLOSED))
             continue
         for path in inside:
-            if path.is_dir():
+            if os.path.isdir(path):
                 why = _why_not_folder(path)
                 if why is None and not recursive:
                     why = SUBFOLDER if _may_hold_slides(path) else ""
@@ -169,17 +169,17 @@ def _why_not_file(path: Path) -> str | None:
         return APPLE
     if path.name.endswith(OVERLAY):
         return ""
-    if not path.exists():
+    if not os.path.exists(path):
         return None if suffix in SUFFIXES else DANGLING
     if suffix in SUFFIXES:
         found = instance(path) if suffix == ".dcm" else None
         return OTHER_DICOM if found is not None and found.class_uid not in ("", WHOLE_SLIDE) else None
-    if not path.is_file() or suffix in FEATURE_SUFFIXES or path.name.startswith("."):
+    if not os.path.isfile(path) or suffix in FEATURE_SUFFIXES or path.name.startswith("."):
         return ""
     if suffix in (*UNREAD_SUFFIXES, *UNFINISHED_SUFFIXES):
         return UNREAD if suffix in UNREAD_SUFFIXES else UNFINISHED
     found = instance(path)
-    if found is None:
+    if found is None or not found.class_uid:
         return ""
     return None if found.class_uid == WHOLE_SLIDE else OTHER_DICOM
 
@@ -216,7 +216,7 @@ def one_a_series(paths: Iterable[Path], left_out: list[LeftOut], keep_alone: boo
     dropped = {}
     for files in series.values():
         levels = [path for path, found in files.items() if is_volume(found)]
-        kept = max(levels, key=lambda path: path.stat().st_size, default=None)
+        kept = max(levels, key=lambda path: files[path].pixels, default=None)
         for path in files:
             if path != kept and (kept or not keep_alone):
                 dropped[path] = LEVEL if path in levels else NO_SLIDE
