@@ -70,6 +70,9 @@ def report(
     orient: Orient = None,
     frame: Frame = None,
     any_modality: AnyModality = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all bytes of slides that are done; else size, time and ends decide.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for one picture a film or slide, records.jsonl and report.json.")
     ] = None,
@@ -82,15 +85,20 @@ def report(
     """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
     from hf_medreport.files.run_folder import refuse_older
-    from hf_medreport.files.writing import output_folder, sha256
+    from hf_medreport.files.writing import output_folder, readable, sha256
     from hf_medreport.inference.asked import Asked
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.read_pairs import asked_pairs
     from hf_medreport.inference.report import Failure, source_of
     from hf_medreport.inference.report_any import default_for, report_any
     from hf_medreport.inference.report_folder import ReportFolder, to_json
+    from hf_medreport.inference.tiles.listing import one_a_series
 
-    asked = Asked(images or [], asked_pairs(images or [], frontal, lateral, pairs), mask or None, labels or None)
+    left_out = []
+    images = one_a_series(images or [], left_out)
+    for each in left_out:
+        print_error(f"left out: {each.why}: {readable(each.path.name)}")
+    asked = Asked(images, asked_pairs(images, frontal, lateral, pairs), mask or None, labels or None)
     if out is None and (resume or overwrite):
         raise InputError("resume" if resume else "overwrite", "it without `out`", "a folder", "give `out`")
     if out is not None:
@@ -124,11 +132,13 @@ def report(
         report_any(asked.paths, pipe, **given(asked))  # what does not go together is said before the work
         settings = source_of(pipe) | of_input | {"slide_mpp_csv": slide_mpp_csv and sha256(slide_mpp_csv)}
         with ReportFolder(out, settings, ids=asked.ids, resume=resume, overwrite=overwrite) as folder:
-            digests = [asked.digest(index) for index in range(len(asked.ids))]
+            known = [None if verify else folder.run.entries.get(id) for id in asked.ids]
+            digests = [asked.digest(index, earlier) for index, earlier in enumerate(known)]
             left = [index for index, id in enumerate(asked.ids) if not folder.kept(id, digests[index])]
             for index, result in zip(left, reports(asked.only(left)), strict=True):
                 id = asked.ids[index]
-                if folder.add(result, id=id, digest=digests[index]) is None and not isinstance(result, Failure):
+                kept_as = {"id": id, "digest": digests[index], "mark": asked.marks[index]}
+                if folder.add(result, **kept_as) is None and not isinstance(result, Failure):
                     print_error(folder.failures[id].message)  # written, but not to be drawn
             record = folder.finish()
     if as_json:
