@@ -23,6 +23,7 @@ from .dicom_reading import looks_like_dicom
 from .image_checks import open_input
 from .image_reading import MAGIC
 from .input_error import InputError
+from .slide_child import detect_format
 from .slide_sources import INSTALL, ArraySource, DicomSource, OpenSlideSource, PictureSource, openslide
 
 EXPECTED = "a slide (SVS, NDPI, MRXS, SCN, tiled TIFF, DICOM) or a picture (PNG, JPEG, TIFF)"
@@ -84,7 +85,7 @@ def _source(path: Path):
         return PictureSource(path, kind)
     if openslide is None:
         raise InputError(name, "a slide, but no OpenSlide", "openslide-python", INSTALL)
-    vendor = openslide.OpenSlide.detect_format(path)
+    vendor = detect_format(path)
     if vendor is not None:
         return _openslide_or_dicom(path, vendor)
     if looks_like_dicom(head):

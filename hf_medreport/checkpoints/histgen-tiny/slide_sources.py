@@ -11,15 +11,19 @@ Each source has the same few attributes, and `Slide` (in `slide_reading`) is all
     close()
 """
 
+import threading
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from .dicom_decoders import register
 from .image_checks import check_size
-from .image_reading import READERS
+from .image_reading import MAGIC, READERS
 from .input_error import InputError
+from .slide_child import ChildSlide
 
 try:
     import openslide
@@ -35,6 +39,9 @@ except ImportError:
     pydicom = None
 
 MAX_PICTURE_PIXELS = 400_000_000  # 20,000 x 20,000; a plain picture is held whole, 1.2 GB at this size
+ROWS = 256  # of a picture, copied at once
+TILE_WIDTH = 322
+MAKE_PYRAMID = "make it one: vips tiffsave PICTURE SLIDE.tif --tile --pyramid --compression jpeg --bigtiff"
 # A TIFF's resolution tags often hold the dots per inch of a printer: 300 dpi is 85 um a px. No scanner is so coarse.
 COARSEST_TAGGED_MPP = 20.0
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -57,11 +64,11 @@ class OpenSlideSource:
         self.mpp = _openslide_mpp(handle.properties, vendor)
         self.files = companions(path, vendor)
 
-    def _opened(self) -> "openslide.OpenSlide":
+    def _opened(self) -> ChildSlide:
         """The handle; a new one after an error, because OpenSlide's own is dead from then on."""
         if self._handle is None:
             try:
-                self._handle = openslide.OpenSlide(self.path)
+                self._handle = ChildSlide(self.path)
             except openslide.OpenSlideError as error:
                 raise InputError(
                     self.name,
@@ -75,7 +82,7 @@ class OpenSlideSource:
         """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         handle = self._opened()
         try:
-            picture = handle.read_region((x, y), level, (width, height))
+            pixels = handle.read_region((x, y), level, (width, height))
         except openslide.OpenSlideError as error:
             self.close()
             raise InputError(
@@ -84,15 +91,26 @@ class OpenSlideSource:
                 "a complete slide",
                 COPY_AGAIN,
             ) from error
-        if picture.getchannel("A").getextrema()[0] == 255:  # nearly always; three times as fast as by numpy
-            return np.array(picture.convert("RGB"))
-        return on_white(np.asarray(picture))
+        return on_white(pixels)
 
     def close(self) -> None:
         """Let go of the file; a later read opens it again."""
         if self._handle is not None:
             self._handle.close()
             self._handle = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """A decoded picture: RGB uint8 (height, width, 3), and microns per px along x and y where it says."""
+
+    pixels: np.ndarray
+    mpp: tuple[float, float] | None
+
+
+# Pictures that somebody holds: however many threads read one, it is decoded once and there once.
+_held: WeakValueDictionary[tuple, _Picture] = WeakValueDictionary()
+_decoding = threading.Lock()
 
 
 class PictureSource:
@@ -102,15 +120,24 @@ class PictureSource:
 
     def __init__(self, path: Path, kind: str):
         self.path, self.name, self.kind, self.files = path, path.name, kind, (path,)
-        self.mpp = None
-        self._pixels = self._decoded()
-        self.level_sizes = (self._pixels.shape[1::-1],)
+        self._picture = self._decoded()
+        self.mpp = self._picture.mpp
+        self.level_sizes = (self._picture.pixels.shape[1::-1],)
 
-    def _decoded(self) -> np.ndarray:
-        """The whole picture, upright; sets `mpp`."""
+    def _decoded(self) -> _Picture:
+        """The whole picture, upright."""
+        state = self.path.stat()
+        key = (str(self.path.absolute()), state.st_size, state.st_mtime_ns)
+        with _decoding:
+            picture = _held.get(key)
+            if picture is None:
+                picture = _held[key] = self._read()
+        return picture
+
+    def _read(self) -> _Picture:
         with open(self.path, "rb") as handle:
             try:
-                return self._checked_pixels(READERS[self.kind](handle))
+                return self._checked(READERS[self.kind](handle))
             except InputError:
                 raise
             except Exception as error:  # PIL reports bad bytes by a dozen exception types
@@ -119,7 +146,7 @@ class PictureSource:
                     self.name, f"a {state} {self.kind}", "a complete slide or picture", COPY_AGAIN
                 ) from error
 
-    def _checked_pixels(self, picture: Image.Image) -> np.ndarray:
+    def _checked(self, picture: Image.Image) -> _Picture:
         pages = getattr(picture, "n_frames", 1)
         if pages > 1:
             raise InputError(
@@ -128,25 +155,33 @@ class PictureSource:
                 "one picture or a tiled pyramid",
                 "save it as a tiled TIFF",
             )
+        if picture.width * picture.height > MAX_PICTURE_PIXELS:
+            found = f"an untiled picture of {picture.width} x {picture.height} px, which would be held whole"
+            raise InputError(self.name, found, f"at most {MAX_PICTURE_PIXELS:,} px, or a tiled pyramid", MAKE_PYRAMID)
         check_size(self.name, picture.height, picture.width, MAX_PICTURE_PIXELS)
         if picture.mode.startswith(("I", "F")):
             raise InputError(self.name, f"a picture of mode {picture.mode}", "8 bits a channel", "save it as 8-bit RGB")
-        self.mpp = _tagged_mpp(getattr(picture, "tag_v2", {}))
-        picture = ImageOps.exif_transpose(picture)
+        mpp = _tagged_mpp(getattr(picture, "tag_v2", {}))
+        ImageOps.exif_transpose(picture, in_place=True)
         transparent = picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
-        return on_white(np.asarray(picture.convert("RGBA" if transparent else "RGB")))
+        mode = "RGBA" if transparent else "RGB"
+        pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+        for top in range(0, picture.height, ROWS):  # PIL would make two copies more of the whole
+            band = picture.crop((0, top, picture.width, min(top + ROWS, picture.height)))
+            pixels[top : top + ROWS] = on_white(np.asarray(band.convert(mode)))
+        return _Picture(pixels, mpp)
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
         """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
-        if self._pixels is None:
-            self._pixels = self._decoded()
+        if self._picture is None:
+            self._picture = self._decoded()
         canvas = np.full((height, width, 3), 255, np.uint8)
-        paste(canvas, self._pixels, -x, -y)
+        paste(canvas, self._picture.pixels, -x, -y)
         return canvas
 
     def close(self) -> None:
-        """Let go of the file; a later read opens it again."""
-        self._pixels = None
+        """Let go of the picture; a later read decodes it again, if nobody else holds it."""
+        self._picture = None
 
 
 class ArraySource:
@@ -249,6 +284,22 @@ class DicomSource:
 
     def close(self) -> None:
         """Nothing is held open between frames."""
+
+
+def held_bytes(path: Path) -> int:
+    """How much memory a picture takes while it is decoded, which is what it takes then and once more; 0 of a pyramid,
+    which is read in pieces, and of what is no picture."""
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(4)
+            kind = next(kind for magic, kind in MAGIC.items() if head.startswith(magic[:4]))
+            handle.seek(0)
+            picture = READERS[kind](handle)  # its header
+            if TILE_WIDTH in getattr(picture, "tag_v2", {}):
+                return 0
+            return 2 * 3 * min(picture.width * picture.height, MAX_PICTURE_PIXELS)
+    except Exception:  # who reads it will say what is wrong
+        return 0
 
 
 # --- pixels -----------------------------------------------------------------------------------------------------------
