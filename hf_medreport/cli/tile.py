@@ -75,6 +75,7 @@ def tile(
     from hf_medreport.inference.tiles import cohort
     from hf_medreport.inference.tiles.listing import list_slides
     from hf_medreport.processing.patch_encoder import PatchEncoder
+    from hf_medreport.processing.slide_sources import held_bytes
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if dtype not in dtypes:
@@ -83,6 +84,9 @@ def tile(
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
     listing = list_slides(slides, recursive)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
+    if largest := max(map(held_bytes, listing.slides), default=0):
+        bound = f"at most {max(1, largest >> 20)} MiB, and once more for the next one; tiled pyramids take far less"
+        typer.echo(f"untiled pictures are held whole: {bound}", err=True)
     model = PatchEncoder.from_pretrained(
         encoder or cohort.default_encoder(), revision=revision, device=checked_device(device), dtype=dtypes[dtype]
     )
