@@ -50,6 +50,16 @@ Frame = Annotated[
 AnyModality = Annotated[
     bool, typer.Option("--any-modality", help="Also DICOM files that are no chest films by their header.")
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="3/16: do the third of sixteen shares of the list. hf-medreport merge joins the folders."),
+]
+Engine = Annotated[
+    str | None, typer.Option(help="ray: a worker a GPU or core of a cluster. Default: this process alone.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Of a cluster, HOST:PORT. Default: RAY_ADDRESS, or Ray is started on this machine.")
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when memory runs out.")]
 
 

@@ -1,12 +1,26 @@
 """Slides in, features of their tiles out."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Device, Json, Overwrite, Resume, Revision, app, print_json, print_progress, quiet
+from hf_medreport.cli.app import (
+    Device,
+    Engine,
+    Json,
+    Overwrite,
+    RayAddress,
+    Resume,
+    Revision,
+    Shard,
+    app,
+    print_json,
+    print_progress,
+    quiet,
+)
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 
@@ -32,6 +46,9 @@ def tile(
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read tiles. Default: one a core.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
+    shard: Shard = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -41,8 +58,12 @@ def tile(
     import torch
     from tqdm import tqdm
 
+    from hf_medreport.files.items import item_ids
     from hf_medreport.files.run_folder import refuse_older
+    from hf_medreport.files.shares import this_share
     from hf_medreport.files.writing import output_folder
+    from hf_medreport.inference.engines.on_ray import chosen_engine
+    from hf_medreport.inference.engines.slides import slides_by
     from hf_medreport.inference.loading import checked_device
     from hf_medreport.inference.tiles import cohort
     from hf_medreport.processing.patch_encoder import PatchEncoder
@@ -52,11 +73,11 @@ def tile(
         raise InputError("dtype", f"'{dtype}'", "fp32 or bf16", "choose one of them")
     if revision is not None and (encoder is None or Path(encoder).is_dir()):
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
-    paths = cohort.slide_paths(slides)
+    paths, share = cohort.slide_paths(slides), this_share(shard)
+    ray = chosen_engine(engine, ray_address, device)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
-    model = PatchEncoder.from_pretrained(
-        encoder or cohort.default_encoder(), revision=revision, device=checked_device(device), dtype=dtypes[dtype]
-    )
+    of_encoder = {"name_or_folder": encoder or cohort.default_encoder(), "revision": revision, "dtype": dtypes[dtype]}
+    model = PatchEncoder.from_pretrained(**of_encoder, device=checked_device(device))
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
     runs = []
@@ -65,11 +86,17 @@ def tile(
         tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
     ):
         options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
-        for run in cohort.tile_cohort(paths, folder, model, processor, **options, on_batch=tiles.update):
+        if ray is not None:
+            as_here = (processor, slide_mpp, batch_size, workers, overlay)
+            options["elsewhere"] = partial(slides_by, ray, of_encoder | {"device": device}, *as_here)
+        options |= {"share": share, "on_batch": tiles.update}
+        for run in cohort.tile_cohort(paths, folder, model, processor, **options):
             if run.state == "failed":
                 print_error(run.message)
             runs.append(run)
-        summary = cohort.finish_folder(folder, paths, runs)
+        if ray is not None:
+            folder.in_order(item_ids(paths))
+        summary = cohort.finish_folder(folder, paths, runs, share)
     print_json(summary) if as_json else _print_table(runs)
     print_progress(folder.progress)
     raise typer.Exit(1 if summary["failures"] else 0)

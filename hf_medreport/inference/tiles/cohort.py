@@ -4,8 +4,8 @@
   else the slide is done again.
 - One bad slide never ends the cohort.
 - A process locks a slide before it works on it (`.STEM.claim`). The lock belongs to the system, so it goes with the
-  process, however that ends: nothing stale is left. Processes share a folder where each is started with `resume`; where
-  they were started together (torchrun, accelerate: RANK and WORLD_SIZE) each takes its own share of the list.
+  process, however that ends: nothing stale is left. Processes share a folder where each is started with `resume`, and
+  the list where each has its share of it (`files.shares`).
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from hf_medreport.files.items import item_ids, why
 from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.shares import Share, finish_share, this_share
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.inference.tiles.encode import SlideRun, encode_slides
@@ -115,16 +117,43 @@ def tile_cohort(
     encoder: PatchEncoder,
     processor: TileImageProcessor,
     *,
+    share: Share | None = None,
+    **options,
+) -> Iterator[SlideRun]:
+    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide of this process's share.
+
+    Args:
+        sources: slides, or folders of slides.
+        folder, encoder, processor, options: of `tile_slides`.
+        share: of the slides; by default what torchrun gave to this process, or all.
+
+    Yields:
+        As `tile_slides`.
+    """
+    paths = slide_paths(sources)
+    share = this_share() if share is None else share
+    mine = dict(share.take(list(zip(paths, item_ids(paths), strict=True))))
+    folder.total = len(mine)
+    yield from tile_slides(mine, folder, encoder, processor, **options)
+
+
+def tile_slides(
+    ids: dict[Path, str],
+    folder: RunFolder,
+    encoder: PatchEncoder,
+    processor: TileImageProcessor,
+    *,
     slide_mpp: float | None = None,
     batch_size: int = 32,
     workers: int | None = None,
     draw: bool = True,
     on_batch: Callable[[int], None] = lambda tiles: None,
+    elsewhere: Callable[[Iterable[SlideRun]], Iterator[SlideRun]] | None = None,
 ) -> Iterator[SlideRun]:
-    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide.
+    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each of these slides.
 
     Args:
-        sources: slides, or folders of slides.
+        ids: slide -> its id, see `files.items.item_ids`.
         folder: of this run, from `tile_folder`.
         encoder: tile -> vector.
         processor: how to tile, from `tile_settings`.
@@ -133,6 +162,8 @@ def tile_cohort(
         workers: threads that read; by default one a core.
         draw: whether to draw the overlay.
         on_batch: told how many tiles were encoded.
+        elsewhere: what tiles and encodes slides that are not done yet, in place of this process; see
+            `engines.slides.slides_by`.
 
     Yields:
         A run a slide, as they end: "done", "kept", "failed" or "elsewhere" (another process has it still).
@@ -145,10 +176,7 @@ def tile_cohort(
         if value is not None and value < 1:
             raise InputError(name, str(value), "at least 1", "correct it")
     check_slide_mpp(slide_mpp)
-    paths = slide_paths(sources)
-    ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
-    folder.total = len(paths)
-    made = _header(encoder, processor, slide_mpp)
+    made = header(encoder, processor, slide_mpp)
     claims: dict[Path, FileLock] = {}
 
     def prepared(path: Path) -> SlideRun:
@@ -162,7 +190,8 @@ def tile_cohort(
         try:
             folder.begun(run.file.name)
             folder.begun(f"{path.stem}{OVERLAY}")
-            _prepare(run, processor, made, draw)
+            if elsewhere is None or run.file.exists():
+                prepare(run, processor, made, draw)
         except Exception as error:
             run.fail(why(path.name, error))
         return run
@@ -185,16 +214,17 @@ def tile_cohort(
         return run
 
     options = {"batch_size": batch_size, "workers": workers or os.cpu_count() or 1, "on_batch": on_batch}
+    encode = elsewhere or partial(encode_slides, encoder=encoder, processor=processor, **options)
     busy = []
     try:
-        with closing(_one_ahead(prepared, paths)) as ahead:
-            for run in encode_slides(ahead, encoder, processor, **options):
+        with closing(_one_ahead(prepared, list(ids))) as ahead:
+            for run in encode(ahead):
                 if run.state == "elsewhere":
                     busy.append(run.path)
                 else:
                     yield finished(run)
         # Whoever had the others may have failed or died since.
-        for run in encode_slides(map(prepared, busy), encoder, processor, **options):
+        for run in encode(map(prepared, busy)):
             yield finished(run)
     finally:
         for claim in claims.values():
@@ -216,19 +246,6 @@ def _keep(run: SlideRun, folder: RunFolder, id: str) -> None:
         folder.done_items += 1
     else:
         folder.add(id, slide_record(run, id), files, digest)
-
-
-def own_share(paths: list[Path]) -> list[Path]:
-    """What this process is to do of the slides: every WORLD_SIZE-th, or all.
-
-    Raises:
-        InputError: WORLD_SIZE without RANK, as a cluster may leave it: each process would do the first share.
-    """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1 and "RANK" not in os.environ:
-        found, remedy = f"none beside WORLD_SIZE={world}", "start with torchrun, set RANK, or unset WORLD_SIZE"
-        raise InputError("RANK", found, "which of the processes this is", remedy)
-    return paths[rank::world]
 
 
 def tile_folder(
@@ -254,25 +271,41 @@ def tile_folder(
     if world > 1 and not resume:
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
-    settings = {key: value for key, value in _header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
+    settings = {key: value for key, value in header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
     return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
 
 
-def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike], runs: list[SlideRun]) -> dict:
-    """Write the manifest and `summary.json` (`summary-RANK.json` beside the first of several processes), whose content
-    is returned: what became of each slide."""
-    rank = int(os.environ.get("RANK", 0))
+def finish_folder(
+    folder: RunFolder, sources: Iterable[str | os.PathLike], runs: list[SlideRun], share: Share | None = None
+) -> dict:
+    """Write what became of each slide of this process's share, whose content is returned; of all slides
+    `summary.json` and the manifest, where no other share is missing."""
     paths = slide_paths(sources)
-    content = to_json(runs, dict(zip(paths, item_ids(paths), strict=True)))
-    folder.write_json(f"summary-{rank}.json" if rank else "summary.json", content)
+    ids, share = item_ids(paths), this_share() if share is None else share
+    of_path = dict(zip(paths, ids, strict=True))
+    records = {record["id"]: record for record in (slide_record(run, of_path[run.path]) for run in runs)}
+    results = [records[id] for id in share.take(ids)]
+    finish_share(folder, share, ids, results, lambda slides: write_summary(folder, slides))
+    return to_json(results)
+
+
+def write_summary(folder: RunFolder, slides: list[dict]) -> dict:
+    """Write `summary.json`, whose content is returned, and the manifest.
+
+    Args:
+        folder: of the run.
+        slides: the `slide_record` of each.
+    """
+    content = to_json(slides)
+    folder.write_json("summary.json", content)
     folder.finish(packages=("torch", "transformers", "numpy", "openslide-python", "tifffile"))
     return content
 
 
-def to_json(runs: list[SlideRun], ids: dict[Path, str]) -> dict:
+def to_json(slides: list[dict]) -> dict:
     """What `summary.json` and a screen's JSON hold."""
-    slides = [slide_record(run, ids[run.path]) for run in runs]
-    return {"version": __version__, "slides": slides, "failures": sum(run.state == "failed" for run in runs)}
+    failures = sum(slide["state"] == "failed" for slide in slides)
+    return {"version": __version__, "slides": slides, "failures": failures}
 
 
 def slide_record(run: SlideRun, id: str) -> dict:
@@ -288,21 +321,21 @@ def slide_record(run: SlideRun, id: str) -> dict:
     }
 
 
-def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool) -> None:
-    """Fill in the run's tiling, header and overlay, or find that its file is there."""
+def prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool) -> None:
+    """Fill in the run's tiling, header and overlay, or find that its file is there. `made` as from `header`."""
     with open_slide(run.path, run.slide_mpp) as slide:
         run.info = {**made, "slide": readable(run.path.name), "slide_fingerprint": slide.fingerprint()}
-        if run.file.exists():
+        picture = None if run.file is None else run.file.with_name(f"{run.path.stem}{OVERLAY}")
+        if run.file is not None and run.file.exists():
             known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
             try:
                 run.tiles = len(validate_features(run.file, known_by).features)
                 run.state = "kept"
             except InputError as error:
                 run.message = f"made anew: {error}"
-        picture = run.file.with_name(f"{run.path.stem}{OVERLAY}")
         if run.state == "kept" and (not draw or picture.exists()):
             return
-        if run.state != "kept":
+        if run.state != "kept" and picture is not None:
             picture.unlink(missing_ok=True)  # of other tiles than those to come
         run.tiling = tile_slide(slide, processor)
         run.tiles = len(run.tiling)
@@ -313,7 +346,7 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
             run.picture = overlay(slide, run.tiling)
 
 
-def _header(encoder: PatchEncoder, processor: TileImageProcessor, slide_mpp: float | None) -> dict[str, str]:
+def header(encoder: PatchEncoder, processor: TileImageProcessor, slide_mpp: float | None) -> dict[str, str]:
     """The entries of a header that are the same for every slide of a run."""
     cut = f"level {processor.level}" if processor.mpp is None else f"mpp {processor.mpp:g}"
     return {

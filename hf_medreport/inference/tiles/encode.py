@@ -33,7 +33,7 @@ class SlideRun:
 
     Attributes:
         path, slide_mpp: as `open_slide` takes them.
-        file: where its features go.
+        file: where its features go; None where another process writes them.
         state: "encoding", then "done" or "failed"; "kept" where the file was there, "elsewhere" where another process
             has it.
         message: why it failed, or why a file that was there was made anew.
@@ -44,7 +44,7 @@ class SlideRun:
     """
 
     path: Path
-    file: Path
+    file: Path | None
     slide_mpp: float | None = None
     state: str = "encoding"
     message: str = ""
