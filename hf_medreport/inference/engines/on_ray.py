@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from hf_medreport.files.run_folder import code_version
 from hf_medreport.inference.engines.dispatch import DEAD, DONE, READY, dispatch
 from hf_medreport.processing.input_error import InputError
 
@@ -105,7 +106,7 @@ class RayPool:
         """Begin a worker."""
         actor = self._actor.remote()
         self._alive.add(actor)
-        self._asked[actor.load.remote(self._make)] = actor, READY
+        self._asked[actor.load.remote(self._make, code_version())] = actor, READY
 
     def submit(self, worker, task) -> None:
         """Give a ready worker a task."""
@@ -135,7 +136,10 @@ class RayPool:
 class _Actor:
     """A process of the cluster with a worker in it."""
 
-    def load(self, make: Callable[[], Callable]) -> None:
+    def load(self, make: Callable[[], Callable], wanted: str) -> None:
+        if code_version() != wanted:  # its results would not be those of one process
+            found, remedy = f"version {code_version()} on a node", "install the same one on all nodes"
+            raise InputError("engine", found, f"{wanted}, as here", remedy)
         self._work = make()
 
     def do(self, task):

@@ -12,15 +12,15 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
-from hf_medreport.inference.engines.on_ray import RayEngine, chosen_engine
+from hf_medreport.inference.engines.on_ray import RayEngine, _Actor, chosen_engine
 from hf_medreport.processing.input_error import InputError
 from tests.cli.test_cli import run
 from tests.cli.test_merge import contents, films  # noqa: F401  (a fixture)
+from tests.inference.engines.marking import Marking
 from tests.inference.tiles.tiny_slides import damage, save_encoder, write_cohort
 
 
@@ -120,6 +120,11 @@ def test_an_engine_needs_a_folder(capsys, films, here):  # noqa: F811
     assert code == 2 and err == "--engine: found ray without --out; expected a folder to write to; give --out\n"
 
 
+def test_a_worker_of_another_version():
+    with pytest.raises(InputError, match=r"engine: found version \S+ on a node; expected 0.0\+0, as here; install the"):
+        _Actor().load(None, "0.0+0")
+
+
 # --- a cluster --------------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +133,7 @@ def cluster():
     """Two nodes of a core each on this machine."""
     pytest.importorskip("ray", reason="ray is not installed")
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    os.environ |= {"RAY_worker_niceness": "0"}  # its 15 is minutes where others work too
     import ray
     from ray.cluster_utils import Cluster
 
@@ -147,23 +153,6 @@ def test_the_verbs_on_two_nodes(capsys, films, tiny_pipe_folder, tmp_path, clust
     check_report(capsys, films, tiny_pipe_folder, tmp_path / "report", engine)
     check_evaluation(capsys, films, tiny_pipe_folder, tmp_path / "evaluate", engine)
     check_tile(capsys, tmp_path / "tile", engine)
-
-
-class Marking:
-    """A worker that says on which node it works and which process it is, and dies for good over "bad"."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def __call__(self):
-        (self.folder / str(os.getpid())).touch()
-        return self.work
-
-    def work(self, task):
-        if task == "bad":
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.3)
-        return os.getpid(), os.environ["OMP_NUM_THREADS"]
 
 
 @pytest.mark.slow
