@@ -37,11 +37,11 @@ from hf_medreport.files.writing import write_json
 from hf_medreport.inference.tiles.cohort import (
     default_encoder,
     finish_folder,
-    slide_paths,
     tile_cohort,
     tile_folder,
     tile_settings,
 )
+from hf_medreport.inference.tiles.listing import list_slides
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.processing.patch_encoder import PatchEncoder
 
@@ -90,7 +90,7 @@ class Processes:
         started = {share: self.context.Process(target=tile, args=(self.slides, out, share, ready)) for share in shares}
         for process in started.values():
             process.start()
-        ready.wait()
+        ready.wait(600)  # seconds; where one of them dies the others never come
         return started
 
     def run(self, out: Path, of: int = 1) -> list[tuple]:
@@ -182,7 +182,7 @@ def main() -> None:
     work, n = given.work / f"{given.n}-{given.kills}", given.n
     write_slides(work / "corpus", SlideCorpus(n, 3, SIZE, 1.0, "test"), resume=True)
     slides = work / "corpus" / "slides"
-    assert len(slide_paths([slides])) == n
+    assert len(list_slides([slides]).slides) == n
     processes = Processes(slides)
     figures = {"memory": kept(work, "memory", lambda: memory(processes, work, n))}
     figures["two_processes"] = kept(work, "two_processes", lambda: two_processes(processes, work, n))

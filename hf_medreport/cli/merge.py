@@ -24,27 +24,27 @@ def merge(
     from hf_medreport.files.merging import command_of, merged
 
     command = command_of(folders)
-    with merged(folders, out, resume=resume, overwrite=overwrite) as (folder, results):
-        content, failures = _whole(command)(folder, results)
+    with merged(folders, out, resume=resume, overwrite=overwrite) as (folder, results, beside):
+        content, failures = _whole(command)(folder, results, beside)
     print_json(content) if as_json else typer.echo(f"written: {out}")
     print_progress(f"{len(results) - failures} done, {failures} failed, 0 left")
     raise typer.Exit(1 if failures else 0)
 
 
 def _whole(command: str):
-    """What writes the whole of a command's results, and counts the failures: (folder, results) -> (content, count)."""
+    """What writes the whole of a command's results, and counts the failures."""
     if command == "tile":
         from hf_medreport.inference.tiles.cohort import write_summary
 
-        return lambda folder, results: ((summary := write_summary(folder, results)), summary["failures"])
+        return lambda *whole: ((summary := write_summary(*whole)), summary["failures"])
     if command == "report":
         from hf_medreport.inference.report_folder import write_reports
 
-        return lambda folder, results: ((reports := write_reports(folder, results)), len(reports["failures"]))
+        return lambda folder, results, _: ((reports := write_reports(folder, results)), len(reports["failures"]))
     if command == "evaluate model":
         from hf_medreport.evaluation.reports.of_model import score_rows
 
-        def score(folder, results):
+        def score(folder, results, _):
             failures = sum("message" in result for result in results)
             return score_rows(folder, results, name=folder.name).to_json(), failures
 

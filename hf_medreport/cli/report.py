@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import (
+    AllowForeign,
     AnyModality,
     BatchSize,
     Device,
@@ -13,11 +14,14 @@ from hf_medreport.cli.app import (
     Frame,
     Json,
     Orient,
+    OverrideSlideMpp,
     Overwrite,
     RayAddress,
     Resume,
     Revision,
     Shard,
+    SlideMpp,
+    SlideMppCsv,
     Trust,
     app,
     bar,
@@ -62,7 +66,10 @@ def report(
             help="CheXpert names joined by commas, once a film and in their order, for a model that is given them."
         ),
     ] = None,
-    slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
+    slide_mpp: SlideMpp = None,
+    slide_mpp_csv: SlideMppCsv = None,
+    override_slide_mpp: OverrideSlideMpp = False,
+    allow_foreign_features: AllowForeign = False,
     orient: Orient = None,
     frame: Frame = None,
     any_modality: AnyModality = False,
@@ -82,7 +89,7 @@ def report(
     quiet()
     from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.shares import this_share
-    from hf_medreport.files.writing import output_folder
+    from hf_medreport.files.writing import output_folder, sha256
     from hf_medreport.inference.asked import Asked
     from hf_medreport.inference.engines.on_ray import chosen_engine
     from hf_medreport.inference.engines.reports import reports_by
@@ -91,6 +98,7 @@ def report(
     from hf_medreport.inference.report import Failure, source_of
     from hf_medreport.inference.report_any import default_for, report_any
     from hf_medreport.inference.report_folder import ReportFolder, to_json
+    from hf_medreport.inference.slide_mpp import told_by
 
     asked = Asked(images or [], asked_pairs(images or [], frontal, lateral, pairs), mask or None, labels or None)
     if out is None and (resume or overwrite):
@@ -106,16 +114,17 @@ def report(
     loading = {"model": model, "revision": revision, "device": device, "trust_remote_code": trust_remote_code}
     pipe = load(**loading)
 
-    of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    of_input = {"orient": orient, "frame": frame, "any_modality": any_modality, "slide_mpp": slide_mpp}
+    of_input |= {"slide_mpp_csv": slide_mpp_csv, "override_slide_mpp": override_slide_mpp}
+    of_input["allow_foreign_features"] = allow_foreign_features
 
     def given(of: Asked) -> dict:
-        return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, "slide_mpp": slide_mpp, **of_films}
+        return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, **of_input}
 
     def results(indices: list[int]):
         """The reports of these items, with their indices."""
         if elsewhere is not None:
-            options = {"slide_mpp": slide_mpp, "batch_size": batch_size, **of_films}
-            return reports_by(elsewhere, asked, indices, loading, options)
+            return reports_by(elsewhere, asked, indices, loading, of_input | {"batch_size": batch_size})
         of = asked.only(indices)
         return zip(indices, report_any(of.paths, pipe, **given(of), batch_size=batch_size), strict=True)
 
@@ -135,7 +144,10 @@ def report(
         record = to_json(asked.ids, (result for _, result in reports(list(range(len(asked.ids))))))
     else:
         report_any(asked.paths, pipe, **given(asked))  # what does not go together is said before the work
-        settings = source_of(pipe) | {"slide_mpp": slide_mpp} | of_films
+        settings = source_of(pipe) | of_input | {"slide_mpp_csv": slide_mpp_csv and sha256(slide_mpp_csv)}
+        if slide_mpp_csv is not None:  # which need not name a slide of every share, or of those that are left
+            told = told_by(asked.paths, slide_mpp, slide_mpp_csv, override_slide_mpp)
+            of_input |= {"slide_mpp": told, "slide_mpp_csv": None}
         with ReportFolder(out, settings, ids=asked.ids, share=share, resume=resume, overwrite=overwrite) as folder:
             digests = {index: asked.digest(index) for index in share.take(range(len(asked.ids)))}
             left = [index for index, digest in digests.items() if not folder.kept(asked.ids[index], digest)]

@@ -1,7 +1,7 @@
 """Folders of the shares of one run -> the folder that one process would have left.
 
-    with merged(["a", "b"], "whole") as (folder, results):
-        write_summary(folder, results)
+    with merged(["a", "b"], "whole") as (folder, results, beside):
+        write_summary(folder, results, beside)
 
 Files are hard links where the file system allows it: nothing here writes into a file that has its name.
 """
@@ -47,7 +47,7 @@ def _run(folder: Path) -> dict:
 @contextmanager
 def merged(
     folders: Iterable[str | os.PathLike], out: str | os.PathLike, *, resume: bool = False, overwrite: bool = False
-) -> Iterator[tuple[RunFolder, list[dict]]]:
+) -> Iterator[tuple[RunFolder, list[dict], dict]]:
     """The run's folder, with the items and files of all shares in the order of their list, and what became of each.
 
     Args:
@@ -56,7 +56,8 @@ def merged(
         resume, overwrite: of `RunFolder`.
 
     Yields:
-        The folder, still without the files that are of the whole and the manifest; and the items' results.
+        The folder, still without the files that are of the whole and the manifest; the items' results; and what the
+        first share knew beside them.
 
     Raises:
         InputError: as `command_of`; a share that is missing or stands twice; shares of different lists; or a file that
@@ -71,7 +72,7 @@ def merged(
         for index, result in enumerate(results):
             _bring(result["id"], shares[index % len(shares)], folder)
         folder.in_order([result["id"] for result in results])
-        yield folder, results
+        yield folder, results, found[0][1]["beside"]
 
 
 def _bring(id: str, share: RunFolder, folder: RunFolder) -> None:
@@ -89,7 +90,7 @@ def _bring(id: str, share: RunFolder, folder: RunFolder) -> None:
             found = "other content than its record says" if path.is_file() else "no such file"
             remedy = "do this share again with `resume`"
             raise InputError(f"{share.name}/{name}", found, "the file as written", remedy)
-    folder.add(id, entry["record"], entry["files"], entry["digest"], entry["count"])
+    folder.add(id, entry["record"], entry["files"], entry["digest"], entry["count"], entry.get("mark", ""))
 
 
 def _parts(folders: list[Path]) -> list[tuple[Path, dict]]:

@@ -12,14 +12,14 @@ part keeps a digest of the one that its process saw, and parts of different list
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from hf_medreport.files.claims import drop_claim, take_claim
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
@@ -76,7 +76,12 @@ def _read(shard: str) -> Share:
 
 
 def finish_share(
-    folder: RunFolder, share: Share, ids: Sequence[str], results: list[dict], write: Callable[[list[dict]], Any]
+    folder: RunFolder,
+    share: Share,
+    ids: Sequence[str],
+    results: list[dict],
+    write: Callable[[list[dict], dict], Any],
+    beside: dict | None = None,
 ) -> Any | None:
     """Keep what became of a share's items; the last share of a folder writes the whole.
 
@@ -85,14 +90,16 @@ def finish_share(
         share: of this process.
         ids: of all items.
         results: what became of each item of the share, in their order; goes into JSON.
-        write: what writes the whole's files and its manifest, of the results of all items in their order.
+        write: what writes the whole's files and its manifest, of the results of all items in their order and `beside`.
+        beside: what else is known of the run; goes into JSON.
 
     Returns:
         What `write` returned; None while parts are missing.
     """
+    beside = beside or {}
     if share.of == 1:
-        return write(results)
-    part = {"share": share.number, "of": share.of, "listing": listing(ids), "results": results}
+        return write(results, beside)
+    part = {"share": share.number, "of": share.of, "listing": listing(ids), "results": results, "beside": beside}
     with _alone(folder.path):
         folder.write_json(share.file, part)
         files = [Share(number, share.of).file for number in range(1, share.of + 1)]
@@ -102,7 +109,7 @@ def finish_share(
         for file, each in zip(files, parts, strict=True):
             folder.write_json(file, each)  # the manifest is to name those of other processes too
         folder.in_order(ids)
-        return write(joined(parts))
+        return write(joined(parts), beside)
 
 
 def listing(ids: Sequence[str]) -> dict:
@@ -127,10 +134,9 @@ def read_part(path: Path) -> dict | None:
 @contextmanager
 def _alone(folder: Path):
     """One process at a time, so that the last one sees the parts of all."""
-    lock = FileLock(folder / ".parts.claim")
-    with lock:
-        try:
-            yield
-        finally:
-            with suppress(PermissionError):  # Windows keeps a file that is open
-                Path(lock.lock_file).unlink(missing_ok=True)
+    while (claim := take_claim(folder / ".parts.claim")) is None:
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        drop_claim(claim)

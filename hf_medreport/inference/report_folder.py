@@ -143,7 +143,7 @@ class ReportFolder:
         manifest, where no other share is missing."""
         ids = list(self.stems)
         results = [self.outcome(id) for id in self.share.take(ids) if id in self.records or id in self.failures]
-        finish_share(self.run, self.share, ids, results, lambda all: write_reports(self.run, all))
+        finish_share(self.run, self.share, ids, results, lambda all, _: write_reports(self.run, all))
         return sorted_out(results)
 
 

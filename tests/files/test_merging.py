@@ -22,7 +22,8 @@ def shares(tmp_path):
 
 
 def merge(folders, out, **options) -> None:
-    with merged(folders, out, **options) as (folder, results):
+    with merged(folders, out, **options) as (folder, results, beside):
+        assert beside == {"of": "all"}
         assert folder.done_items == len(results)
         folder.write_json("summary.json", results)
         folder.finish()

@@ -69,11 +69,12 @@ def do(out, share: Share, ids=IDS) -> dict | None:
                 folder.write(f"{id}.txt", id.encode())
                 folder.add(id, {}, [f"{id}.txt"])
 
-        def write(results):
+        def write(results, beside):
+            assert beside == {"of": "all"}
             folder.write_json("summary.json", results)
             return folder.finish()
 
-        return finish_share(folder, share, ids, [{"id": id} for id in share.take(ids)], write)
+        return finish_share(folder, share, ids, [{"id": id} for id in share.take(ids)], write, {"of": "all"})
 
 
 def contents(out) -> dict[str, bytes]:

@@ -21,11 +21,10 @@ from hf_medreport.evaluation.images.features import Extractor, load_extractor
 from hf_medreport.evaluation.pictures.clip import clip_figures
 from hf_medreport.evaluation.pictures.distribution import distribution_figures, distribution_table, look_figures
 from hf_medreport.evaluation.pictures.faithfulness import faithfulness, faithfulness_table
-from hf_medreport.evaluation.pictures.judging import Judge, load_judge
+from hf_medreport.evaluation.pictures.judging import Judge, judge_folder, load_judge
 from hf_medreport.evaluation.pictures.memorization import gate, gate_lines
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import shipped
 
 __all__ = ["CLIP", "Drawing", "decoded_by", "evaluate_generator", "load_words", "pictures_table", "score_pictures"]
 
@@ -63,7 +62,7 @@ class Drawing:
         progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
     ) -> np.ndarray:
         """Pictures for prompts, uint8 (n, size, size, 3); picture k has the noise of seed + k."""
-        reads = bool(getattr(pipe.text_encoder.config, "modalities", None))
+        reads = _reads_modalities(pipe)
         starts, drawn = range(0, len(prompts), self.batch_size), []
         for start in progress(starts, len(starts)):
             if self.kept is not None and (images := self.kept.read(self.name, start)) is not None:
@@ -87,6 +86,10 @@ class Drawing:
         return np.stack(drawn)
 
 
+def _reads_modalities(pipe) -> bool:
+    return bool(getattr(pipe.text_encoder.config, "modalities", None))
+
+
 def _sized(image: np.ndarray, size: int) -> np.ndarray:
     """A picture in [0, 1] as uint8 at the judge's size, by means of px."""
     image = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
@@ -96,21 +99,21 @@ def _sized(image: np.ndarray, size: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def decoded_by(pipe, images: np.ndarray, batch_size: int = 50) -> np.ndarray:
+def decoded_by(pipe, images: np.ndarray, modalities: Sequence[str], batch_size: int = 50) -> np.ndarray:
     """Pictures brought through a generator's codec and back: what it draws cannot be better. uint8, as given."""
-    drawn = []
+    named, drawn = list(modalities) if _reads_modalities(pipe) else [None] * len(images), []
     for start in range(0, len(images), batch_size):
         pixels = torch.from_numpy(images[start : start + batch_size]).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        decoded = pipe.decode_latents(pipe.encode_images(pixels.to(pipe.device)))
+        latents = pipe.encode_images(pixels.to(pipe.device))
+        decoded = pipe.decode_latents(latents, named[start : start + batch_size])
         drawn.append((decoded * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(drawn)
 
 
 def load_words(judge: str | Path | None = None, device: str | None = None) -> Extractor | None:
     """The model of pictures and words in a judge's folder, None being the shipped judge; None where it has none."""
-    known = shipped("judge")
-    folder = next(iter(known.values()), None) if judge is None else known.get(str(judge), Path(judge))
-    return load_extractor(folder / CLIP, device) if folder is not None and (folder / CLIP).is_dir() else None
+    folder = judge_folder(judge) / CLIP
+    return load_extractor(folder, device) if folder.is_dir() else None
 
 
 def score_pictures(
@@ -206,7 +209,7 @@ def evaluate_generator(
         images,
         drawn,
         critic,
-        decoded=decoded_by(pipe, drawn.images),
+        decoded=decoded_by(pipe, drawn.images, drawn.modalities),
         words=load_words(judge, device),
         training=known,
         seed=seed,

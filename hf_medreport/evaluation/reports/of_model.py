@@ -37,7 +37,8 @@ from hf_medreport.inference.engines.reports import with_whole_path
 from hf_medreport.inference.loading import load
 from hf_medreport.inference.read_pairs import Pair, read_pair
 from hf_medreport.inference.report import Failure, source_of
-from hf_medreport.inference.report_any import refuse_film_options, refuse_slide_mpp
+from hf_medreport.inference.report_any import refuse_film_options, refuse_slide_options
+from hf_medreport.inference.slide_mpp import told_by
 from hf_medreport.processing.film_reading import check_orient, read_film, refuse_mask
 from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
@@ -89,6 +90,9 @@ def evaluate_model(
     seed: int = 0,
     text_column: str | None = None,
     slide_mpp: float | None = None,
+    slide_mpp_csv: str | os.PathLike | None = None,
+    override_slide_mpp: bool = False,
+    allow_foreign_features: bool = False,
     orient: str | None = None,
     frame: int | None = None,
     any_modality: bool = False,
@@ -109,7 +113,7 @@ def evaluate_model(
         out: folder, new or empty; see `RunFolder`. It gets what `evaluate_files` writes too.
         metrics, section, dataset, options, seed: as in `evaluate_files`.
         text_column: of the references; by default `text`, `report` or `reference`.
-        slide_mpp: microns per level-0 px, where slides do not say.
+        slide_mpp, slide_mpp_csv, override_slide_mpp, allow_foreign_features: of slides, as in `report_any`.
         orient, frame, any_modality: of all films, as in `read_film`.
         batch_size: rows a pass.
         progress: (items, total, unit) -> the items, for a bar.
@@ -128,17 +132,21 @@ def evaluate_model(
     check_dataset(dataset)
     check_orient(orient)
     of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    of_slides = {"override_slide_mpp": override_slide_mpp, "allow_foreign_features": allow_foreign_features}
     if system_of(pipe.model).reads == "slide":
         refuse_film_options(of_films, pipe)
     else:
-        refuse_slide_mpp(slide_mpp, pipe)
+        refuse_slide_options({"slide_mpp": slide_mpp, "slide_mpp_csv": slide_mpp_csv, **of_slides}, pipe)
     chosen = DEFAULT_METRICS if metrics is None else metrics
     chosen_metrics(chosen, options or {})  # what is wrong here is said before the work
     if section is not None:
         ReportPairs("section", ["1"], ["none"], [["none"]]).section(section)
     rows = table_rows(Path(table).absolute(), system_of(pipe.model).reads, text_column)
     arguments = source_of(pipe) | {"metrics": metrics and list(metrics), "section": section, "dataset": dataset}
-    arguments |= {"seed": seed, "slide_mpp": slide_mpp, **of_films}
+    slides = [path for row in rows for path in row.files.get("slides", ())]
+    told = told_by(slides, slide_mpp, slide_mpp_csv, override_slide_mpp)
+    arguments |= {"seed": seed, "slide_mpp": slide_mpp, **of_slides, **of_films}
+    arguments["slide_mpp_csv"] = slide_mpp_csv and sha256(Path(slide_mpp_csv))
     arguments["options"] = {
         name: {key: str(value) for key, value in each.items()} for name, each in (options or {}).items()
     }
@@ -148,17 +156,18 @@ def evaluate_model(
         folder.expect(row.id for row in rows)
         mine = share.take(rows)
         folder.total = len(mine)
+        of_input = {"slide_mpp": told, **of_slides} if slides else {}
         if engine is None:
-            write = partial(write_rows, pipe, slide_mpp, of_films, batch_size)
+            write = partial(write_rows, pipe, of_input, of_films, batch_size)
         else:
-            write = partial(rows_by, engine, with_whole_path(loading), slide_mpp, of_films, batch_size)
+            write = partial(rows_by, engine, with_whole_path(loading), of_input, of_films, batch_size)
         results = report_rows(write, mine, folder, progress, live=share.of == 1)
         failures = [Failure(each["film"], each["message"]) for each in results if "message" in each]
         ids, name = [row.id for row in rows], Path(table).name
         if engine is not None:
             folder.in_order(ids)
         score = partial(score_rows, folder, name=name, options=options or {}, progress=progress)
-        evaluation = finish_share(folder, share, ids, results, score)
+        evaluation = finish_share(folder, share, ids, results, lambda all, _: score(all))
     return evaluation, failures
 
 
@@ -277,7 +286,7 @@ def report_rows(write: Callable, rows: list[Row], folder: RunFolder, progress: P
 
 
 def write_rows(
-    pipe, slide_mpp: float | None, of_films: dict, batch_size: int, rows: list[Row]
+    pipe, of_slides: dict, of_films: dict, batch_size: int, rows: list[Row]
 ) -> Iterator[tuple[Row, dict | Failure]]:
     """Report rows in this process, a batch after the other, each with what `predictions.jsonl` keeps of it."""
     takes = pipe.model.takes()
@@ -289,8 +298,7 @@ def write_rows(
         return case
 
     def write(batch: list[tuple[Row, dict]]) -> list[dict]:
-        options = {} if slide_mpp is None else {"processor_kwargs": {"slide_mpp": slide_mpp}}
-        return [record for (record,) in pipe([case for _, case in batch], batch_size=len(batch), **options)]
+        return [record for (record,) in pipe([case for _, case in batch], batch_size=len(batch), **of_slides)]
 
     results = in_batches(rows, lambda row: f"row {row.id}", read, write, batch_size)
     for row, result in zip(rows, results, strict=True):
@@ -301,10 +309,10 @@ def write_rows(
 
 
 def rows_by(
-    engine: RayEngine, loading: dict, slide_mpp: float | None, of_films: dict, batch_size: int, rows: list[Row]
+    engine: RayEngine, loading: dict, of_slides: dict, of_films: dict, batch_size: int, rows: list[Row]
 ) -> Iterator[tuple[Row, dict | Failure]]:
     """The same by workers, as the rows come."""
-    make = partial(row_worker, loading, slide_mpp, of_films, batch_size)
+    make = partial(row_worker, loading, of_slides, of_films, batch_size)
     for batch, results in engine.run(make, in_batches_of(batch_size, rows)):
         if isinstance(results, Exception):
             results = [(row, Failure(f"row {row.id}", why_of(f"row {row.id}", results))) for row in batch]
@@ -312,11 +320,11 @@ def rows_by(
 
 
 def row_worker(
-    loading: dict, slide_mpp: float | None, of_films: dict, batch_size: int
+    loading: dict, of_slides: dict, of_films: dict, batch_size: int
 ) -> Callable[[list[Row]], list[tuple[Row, dict | Failure]]]:
     """A worker that reports rows."""
     pipe = load(**loading)
-    return lambda rows: list(write_rows(pipe, slide_mpp, of_films, batch_size, rows))
+    return lambda rows: list(write_rows(pipe, of_slides, of_films, batch_size, rows))
 
 
 def case_of(row: Row, takes: dict[str, str], of_films: dict) -> tuple[dict, list[str]]:

@@ -1,7 +1,7 @@
 """Reports by workers on many machines."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,8 @@ def reports_by(
         loading: arguments of `loading.load`.
         options: of `report_any`, for all items; a worker is given `batch_size` of them at a time.
     """
+    if isinstance(options.get("slide_mpp"), Mapping):
+        options = options | {"slide_mpp": {os.path.abspath(path): mpp for path, mpp in options["slide_mpp"].items()}}
     make = partial(report_worker, _whole_paths(asked), with_whole_path(loading), options)
     for batch, results in engine.run(make, in_batches_of(options["batch_size"], indices)):
         if isinstance(results, Exception):

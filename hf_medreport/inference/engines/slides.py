@@ -20,14 +20,14 @@ from hf_medreport.processing.patch_encoder import PatchEncoder
 
 __all__ = ["slide_worker", "slides_by"]
 
-MADE = ("state", "message", "tiles", "tiling", "info", "picture", "features")
+MADE = ("slide_mpp", "state", "message", "notes", "tiles", "ink", "tiling", "info", "picture", "features")
 
 
 def slides_by(
     engine: RayEngine,
     encoder: dict,
     processor: TileImageProcessor,
-    slide_mpp: float | None,
+    override: bool,
     batch_size: int,
     workers: int | None,
     draw: bool,
@@ -39,24 +39,24 @@ def slides_by(
         engine: where that is done.
         encoder: arguments of `PatchEncoder.from_pretrained`, the device by its name or None.
         processor: how to tile.
-        slide_mpp, batch_size, workers, draw: as of `tile_slides`; by default a worker reads with a thread a core that
-            it has.
+        override: whether what is said of a slide's resolution wins over its own.
+        batch_size, workers, draw: as of `tile_cohort`; by default a worker reads with a thread a core that it has.
         runs: the slides.
     """
     name = encoder["name_or_folder"]
     whole = encoder | ({"name_or_folder": os.path.abspath(name)} if Path(name).is_dir() else {})
-    make = partial(slide_worker, whole, processor, slide_mpp, batch_size, workers, draw)
+    make = partial(slide_worker, whole, processor, override, batch_size, workers, draw)
     begun, through = {}, deque()
 
-    def tasks() -> Iterator[Path]:
+    def tasks() -> Iterator[tuple[Path, float | None]]:
         for run in runs:
             if run.state == "encoding":
                 begun[run.path.absolute()] = run
-                yield run.path.absolute()
+                yield run.path.absolute(), run.slide_mpp
             else:
                 through.append(run)
 
-    for path, made in engine.run(make, tasks()):
+    for (path, _), made in engine.run(make, tasks()):
         run = begun.pop(path)
         if isinstance(made, Exception):
             run.fail(why_of(path.name, made))
@@ -74,20 +74,22 @@ def slides_by(
 def slide_worker(
     encoder: dict,
     processor: TileImageProcessor,
-    slide_mpp: float | None,
+    override: bool,
     batch_size: int,
     workers: int | None,
     draw: bool,
-) -> Callable[[Path], SlideRun]:
-    """A worker that makes of a slide its features and overlay; arguments as of `slides_by`."""
+) -> Callable[[tuple[Path, float | None]], SlideRun]:
+    """A worker that makes of a slide, and what is said of its resolution, its features and overlay;
+    arguments as of `slides_by`."""
     model = PatchEncoder.from_pretrained(**encoder | {"device": checked_device(encoder["device"])})
-    made = header(model, processor, slide_mpp)
+    made = header(model, processor)
     encode = partial(encode_slides, batch_size=batch_size, workers=workers or torch.get_num_threads())
 
-    def work(path: Path) -> SlideRun:
+    def work(task: tuple[Path, float | None]) -> SlideRun:
+        path, slide_mpp = task
         run = SlideRun(path, None, slide_mpp, started=time.perf_counter())
         try:
-            prepare(run, processor, made, draw)
+            prepare(run, processor, made, draw, None, override)
         except Exception as error:
             run.fail(why(path.name, error))
         [run] = encode([run], model, processor)

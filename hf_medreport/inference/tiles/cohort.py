@@ -3,44 +3,47 @@
 - A file that is there counts only if it is whole and was made from this slide, with this encoder and these settings;
   else the slide is done again.
 - One bad slide never ends the cohort.
-- A process locks a slide before it works on it (`.STEM.claim`). The lock belongs to the system, so it goes with the
-  process, however that ends: nothing stale is left. Processes share a folder where each is started with `resume`, and
-  the list where each has its share of it (`files.shares`).
+- A process claims a slide before it works on it (`.STEM.claim`; see `hf_medreport.files.claims`). Processes share a
+  folder where each is started with `resume`, and the list where each has its share of it (`hf_medreport.files.shares`).
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
+import errno
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
+from hf_medreport.files.claims import clear_dead_claims, drop_claim, holder_of, take_claim
 from hf_medreport.files.items import item_ids, why
+from hf_medreport.files.marks import quick_mark
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.shares import Share, finish_share, this_share
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.inference.tiles.encode import SlideRun, encode_slides
+from hf_medreport.inference.tiles.listing import OVERLAY, LeftOut, Listing, list_slides
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
-from hf_medreport.processing.file_suffixes import PYRAMID_SUFFIXES
+from hf_medreport.processing.feature_origin import made_with
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
-from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
-from hf_medreport.processing.slide_sources import dicom_series
+from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide, told_mpp
+from hf_medreport.processing.slide_sources import slide_files
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import default_model, shipped
 from hf_medreport.version import __version__
 
 NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
-SUFFIXES = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
-OVERLAY = "_tiles.png"
+# Of the disk, not of a slide: the next one would meet it too.
+NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+GONE = "not among these slides any more; its features stay"
 
 
 def default_encoder() -> Path:
@@ -69,99 +72,37 @@ def tile_settings(encoder: PatchEncoder, **given) -> TileImageProcessor:
     return processor
 
 
-def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
-    """The slides of a list of files and folders (a folder's own, not those further down), in order, none twice.
-
-    Of a folder's DICOM files one a series is taken, and overlays of an earlier run are not.
-
-    Raises:
-        InputError: a folder without slides, or two slides whose features would have the same name.
-    """
-    paths = []
-    for source in map(Path, sources):
-        if source.is_dir():
-            inside = _one_a_series(path for path in sorted(source.iterdir()) if _may_be_slide(path))
-            if not inside:
-                found, expected = "a folder without slides", f"files that end in {', '.join(SUFFIXES)}"
-                raise InputError(source.name or str(source), found, expected, "give the slides themselves")
-            paths += inside
-        else:
-            paths.append(source)
-    paths = list({path.absolute(): path for path in paths}.values())
-    for stem, count in Counter(path.stem for path in paths).items():
-        if count > 1:
-            names = ", ".join(path.name for path in paths if path.stem == stem)
-            found, remedy = f"{count} slides of one name ({names})", "tile them into another `out`"
-            raise InputError(stem, found, "one slide for each file of features", remedy)
-    return paths
-
-
-def _may_be_slide(path: Path) -> bool:
-    """By its name; overlays are our own, where features lie beside their slides."""
-    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY) and path.is_file()
-
-
-def _one_a_series(paths: Iterable[Path]) -> list[Path]:
-    """The paths with one file of each DICOM series, the largest: its files are levels of one slide."""
-    largest = {}
-    for path in paths:
-        series = (dicom_series(path) if path.suffix.lower() == ".dcm" else None) or path
-        if series not in largest or path.stat().st_size > largest[series].stat().st_size:
-            largest[series] = path
-    return sorted(largest.values())
-
-
 def tile_cohort(
-    sources: Iterable[str | os.PathLike],
+    sources: Iterable[str | os.PathLike] | Listing,
     folder: RunFolder,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
     *,
+    slide_mpp: float | Mapping[str, float] | None = None,
+    override_slide_mpp: bool = False,
+    batch_size: int = 32,
+    workers: int | None = None,
+    draw: bool = True,
+    verify: bool = False,
+    on_batch: Callable[[int], None] = lambda tiles: None,
     share: Share | None = None,
-    **options,
+    elsewhere: Callable[[Iterable[SlideRun]], Iterator[SlideRun]] | None = None,
 ) -> Iterator[SlideRun]:
     """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide of this process's share.
 
     Args:
-        sources: slides, or folders of slides.
-        folder, encoder, processor, options: of `tile_slides`.
-        share: of the slides; by default what torchrun gave to this process, or all.
-
-    Yields:
-        As `tile_slides`.
-    """
-    paths = slide_paths(sources)
-    share = this_share() if share is None else share
-    mine = dict(share.take(list(zip(paths, item_ids(paths), strict=True))))
-    folder.total = len(mine)
-    yield from tile_slides(mine, folder, encoder, processor, **options)
-
-
-def tile_slides(
-    ids: dict[Path, str],
-    folder: RunFolder,
-    encoder: PatchEncoder,
-    processor: TileImageProcessor,
-    *,
-    slide_mpp: float | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-    draw: bool = True,
-    on_batch: Callable[[int], None] = lambda tiles: None,
-    elsewhere: Callable[[Iterable[SlideRun]], Iterator[SlideRun]] | None = None,
-) -> Iterator[SlideRun]:
-    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each of these slides.
-
-    Args:
-        ids: slide -> its id, see `files.items.item_ids`.
+        sources: slides, or folders of slides; or their listing, from `list_slides`.
         folder: of this run, from `tile_folder`.
         encoder: tile -> vector.
         processor: how to tile, from `tile_settings`.
-        slide_mpp: microns per level-0 px of slides that do not say.
+        slide_mpp, override_slide_mpp: as in `open_slide`; a mapping has them by path, see `told_by`.
         batch_size: tiles a pass.
         workers: threads that read; by default one a core.
         draw: whether to draw the overlay.
+        verify: whether all bytes of a slide are hashed again that an earlier run did, also where size, time, and the
+            first and last MiB are as they were. The features are hashed in any case.
         on_batch: told how many tiles were encoded.
+        share: of the slides; by default what torchrun gave to this process, or all.
         elsewhere: what tiles and encodes slides that are not done yet, in place of this process; see
             `engines.slides.slides_by`.
 
@@ -176,39 +117,56 @@ def tile_slides(
         if value is not None and value < 1:
             raise InputError(name, str(value), "at least 1", "correct it")
     check_slide_mpp(slide_mpp)
-    made = header(encoder, processor, slide_mpp)
-    claims: dict[Path, FileLock] = {}
+    listing = list_slides(sources)
+    paths = listing.slides
+    ids = dict(zip(paths, item_ids(paths), strict=True))
+    paths = (this_share() if share is None else share).take(paths)
+    folder.total = len(paths)
+    made = header(encoder, processor)
+    claims: dict[Path, BaseFileLock] = {}
+    marks: dict[Path, str] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
-        run = SlideRun(path, folder.path / f"{path.stem}.safetensors", slide_mpp, started=time.perf_counter())
-        claim = take_claim(folder.path / f".{path.stem}.claim")
-        if claim is None:
-            run.state = "elsewhere"
-            return run
-        claims[path] = claim
+        stem, told = listing.stems[path], told_mpp(slide_mpp, path)
+        run = SlideRun(path, folder.path / f"{stem}.safetensors", told, started=time.perf_counter())
+        file = folder.path / f".{stem}.claim"
         try:
+            _check_length(run)
+            claim = take_claim(file)
+            if claim is None:
+                run.state, run.message = "elsewhere", f"claimed by {holder_of(file)}"
+                return run
+            claims[path] = claim
             folder.begun(run.file.name)
-            folder.begun(f"{path.stem}{OVERLAY}")
+            folder.begun(f"{stem}{OVERLAY}")
+            marks[path] = quick_mark(slide_files(path)) if path.is_file() else ""
+            known = None if verify else _known_digest(folder, run.file, marks[path])
             if elsewhere is None or run.file.exists():
-                prepare(run, processor, made, draw)
+                prepare(run, processor, made, draw, known, override_slide_mpp)
+            if elsewhere is not None and run.state == "encoding":
+                run.slide_mpp, run.notes = told, ()  # who makes it is to read and tell it anew
         except Exception as error:
             run.fail(why(path.name, error))
         return run
 
     def finished(run: SlideRun) -> SlideRun:
-        if run.picture is not None:
-            picture, name = run.picture, f"{run.path.stem}{OVERLAY}"
-            folder.write(name, lambda file: picture.save(file, format="PNG"))
-        if run.state == "encoding":
-            try:
+        try:
+            if run.picture is not None:
+                picture, name = run.picture, f"{run.file.stem}{OVERLAY}"
+                folder.write(name, lambda file: picture.save(file, format="PNG"))
+            if run.state == "encoding":
                 write_features(run.file, PatchFeatures(run.features, run.tiling.coordinates, run.info))
                 run.state = "done"
-            except InputError as error:  # NaN from the encoder
-                run.fail(str(error))
-        run.seconds = time.perf_counter() - run.started
+            run.seconds = time.perf_counter() - run.started
+            _keep(run, folder, ids[run.path], marks.pop(run.path, ""))
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_DISK:
+                raise
+            run.fail(str(error) if isinstance(error, InputError) else why(run.path.name, error))
+        if run.state == "failed":
+            folder.fail()
         run.features = run.tiling = run.picture = None  # large, and on disk by now
-        _keep(run, folder, ids[run.path])
         if run.path in claims:
             drop_claim(claims.pop(run.path))
         return run
@@ -217,7 +175,7 @@ def tile_slides(
     encode = elsewhere or partial(encode_slides, encoder=encoder, processor=processor, **options)
     busy = []
     try:
-        with closing(_one_ahead(prepared, list(ids))) as ahead:
+        with closing(_one_ahead(prepared, paths)) as ahead:
             for run in encode(ahead):
                 if run.state == "elsewhere":
                     busy.append(run.path)
@@ -231,38 +189,66 @@ def tile_slides(
             drop_claim(claim)
 
 
-def _keep(run: SlideRun, folder: RunFolder, id: str) -> None:
-    """Note that a slide is done, with its files, or that it failed."""
-    if run.state == "failed":
-        folder.fail()
+def _check_length(run: SlideRun) -> None:
+    """Refuse a name so long that its features, or what they are called until they are whole, cannot have it."""
+    longest = run.file.with_name(f".{run.file.name}.part")
+    try:
+        os.lstat(longest)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            found = f"a name of {len(os.fsencode(run.file.stem))} bytes"
+            remedy = "rename it, or link to it by a shorter name"
+            raise InputError(run.path.name, found, "a name that files made from it can have", remedy) from error
+        raise
+
+
+def _known_digest(folder: RunFolder, file: Path, mark: str) -> str | None:
+    """The digest of a slide of this mark that an earlier run, or another process, has made a file of; or None."""
+    if not file.exists():
+        return None
+    for learn in (lambda: None, folder.reread):
+        learn()
+        for entry in list(folder.entries.values()):  # a list: another thread may add to them
+            if file.name in entry["files"] and entry.get("mark") == mark:
+                return entry["digest"]
+    return None
+
+
+def _keep(run: SlideRun, folder: RunFolder, id: str, mark: str) -> None:
+    """Note that a slide is done, with its files."""
     if run.state not in ("done", "kept"):
         return
     files, digest = [run.file.name], run.info["slide_fingerprint"]
-    picture = f"{run.path.stem}{OVERLAY}"
+    picture = f"{run.file.stem}{OVERLAY}"
     if (folder.path / picture).exists():
         files.append(picture)
     known = folder.entries.get(id, {"digest": None, "files": ()})
-    if run.state == "kept" and known["digest"] == digest and set(known["files"]) == set(files):
+    same = known["digest"] == digest and set(known["files"]) == set(files) and known.get("mark") == mark
+    if run.state == "kept" and same:
         folder.done_items += 1
     else:
-        folder.add(id, slide_record(run, id), files, digest)
+        folder.add(id, slide_record(run, id), files, digest, mark=mark)
 
 
 def tile_folder(
     out: str | os.PathLike,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
-    slide_mpp: float | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
+    clear_claims: bool = False,
 ) -> RunFolder:
     """The folder of a run of these settings, a context manager.
 
     Args:
         out: the folder, made when absent.
-        encoder, processor, slide_mpp: as of `tile_cohort`.
+        encoder, processor: as of `tile_cohort`. What is said of single slides is in their files, and may change.
         resume, overwrite: of `RunFolder`. Processes that share the folder each need `resume`.
+        clear_claims: remove the claims that no process of this machine holds, where no other machine works on the
+            folder.
 
     Raises:
         InputError: as `RunFolder`; or one of several processes without `resume`.
@@ -271,41 +257,58 @@ def tile_folder(
     if world > 1 and not resume:
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
-    settings = {key: value for key, value in header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
-    return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    settings = {key: value for key, value in header(encoder, processor).items() if key not in NO_MATTER}
+    folder = RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    if clear_claims:
+        clear_dead_claims(folder.path)
+    return folder
 
 
 def finish_folder(
-    folder: RunFolder, sources: Iterable[str | os.PathLike], runs: list[SlideRun], share: Share | None = None
+    folder: RunFolder,
+    sources: Iterable[str | os.PathLike] | Listing,
+    runs: list[SlideRun],
+    share: Share | None = None,
 ) -> dict:
-    """Write what became of each slide of this process's share, whose content is returned; of all slides
-    `summary.json` and the manifest, where no other share is missing."""
-    paths = slide_paths(sources)
-    ids, share = item_ids(paths), this_share() if share is None else share
-    of_path = dict(zip(paths, ids, strict=True))
-    records = {record["id"]: record for record in (slide_record(run, of_path[run.path]) for run in runs)}
-    results = [records[id] for id in share.take(ids)]
-    finish_share(folder, share, ids, results, lambda slides: write_summary(folder, slides))
-    return to_json(results)
+    """Write what became of each slide of this process's share, and what was left out, whose content is returned; of
+    all slides `summary.json` and the manifest, where no other share is missing."""
+    listing = list_slides(sources)
+    _add_gone(folder, listing)
+    ids, share = item_ids(listing.slides), this_share() if share is None else share
+    of_path = dict(zip(listing.slides, ids, strict=True))
+    records = {of_path[run.path]: slide_record(run, of_path[run.path]) for run in runs}
+    results, left_out = [records[id] for id in share.take(ids)], listing.to_json()
+    finish_share(folder, share, ids, results, partial(write_summary, folder), left_out)
+    return to_json(results, left_out)
 
 
-def write_summary(folder: RunFolder, slides: list[dict]) -> dict:
+def write_summary(folder: RunFolder, slides: list[dict], left_out: dict) -> dict:
     """Write `summary.json`, whose content is returned, and the manifest.
 
     Args:
         folder: of the run.
         slides: the `slide_record` of each.
+        left_out: from `Listing.to_json`.
     """
-    content = to_json(slides)
+    content = to_json(slides, left_out)
     folder.write_json("summary.json", content)
     folder.finish(packages=("torch", "transformers", "numpy", "openslide-python", "tifffile"))
     return content
 
 
-def to_json(slides: list[dict]) -> dict:
+def _add_gone(folder: RunFolder, listing: Listing) -> None:
+    """Tell of slides that an earlier run has done and this one was not given."""
+    given = {f"{stem}.safetensors" for stem in listing.stems.values()}
+    for id, entry in folder.entries.items():
+        features = [name for name in entry["files"] if name.endswith(".safetensors")]
+        if given.isdisjoint(features) and any((folder.path / name).exists() for name in features):
+            listing.left_out.append(LeftOut(folder.path / id, GONE, id))
+
+
+def to_json(slides: list[dict], left_out: dict) -> dict:
     """What `summary.json` and a screen's JSON hold."""
     failures = sum(slide["state"] == "failed" for slide in slides)
-    return {"version": __version__, "slides": slides, "failures": failures}
+    return {"version": __version__, "slides": slides, "failures": failures, **left_out}
 
 
 def slide_record(run: SlideRun, id: str) -> dict:
@@ -316,23 +319,29 @@ def slide_record(run: SlideRun, id: str) -> dict:
         "fingerprint": run.info.get("slide_fingerprint"),
         "state": run.state,
         "tiles": run.tiles,
+        "ink": None if run.ink is None else round(run.ink, 4),
         "seconds": round(run.seconds, 2),
         "message": run.message,
+        "notes": list(run.notes),
     }
 
 
-def prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool) -> None:
-    """Fill in the run's tiling, header and overlay, or find that its file is there. `made` as from `header`."""
-    with open_slide(run.path, run.slide_mpp) as slide:
-        run.info = {**made, "slide": readable(run.path.name), "slide_fingerprint": slide.fingerprint()}
-        picture = None if run.file is None else run.file.with_name(f"{run.path.stem}{OVERLAY}")
-        if run.file is not None and run.file.exists():
-            known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
-            try:
-                run.tiles = len(validate_features(run.file, known_by).features)
-                run.state = "kept"
-            except InputError as error:
-                run.message = f"made anew: {error}"
+def prepare(
+    run: SlideRun,
+    processor: TileImageProcessor,
+    made: dict[str, str],
+    draw: bool,
+    fingerprint: str | None,
+    override: bool,
+) -> None:
+    """Fill in the run's tiling, header and overlay, or find that its file is there; `fingerprint` of the slide, where
+    it is known; `made` from `header`."""
+    run.info = {**made, "slide": readable(run.path.name)}
+    picture = None if run.file is None else run.file.with_name(f"{run.file.stem}{OVERLAY}")
+    with open_slide(run.path, run.slide_mpp, override) as slide:
+        run.slide_mpp, run.notes = slide.mpp, slide.notes
+        run.info["slide_mpp"] = f"{slide.mpp:g}" if slide.mpp_told else ""
+        _find_kept(run, slide.fingerprint() if fingerprint is None else fingerprint)
         if run.state == "kept" and (not draw or picture.exists()):
             return
         if run.state != "kept" and picture is not None:
@@ -344,22 +353,42 @@ def prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], 
         run.info["level0_px"] = str(run.tiling.level0_px)
         if draw:
             run.picture = overlay(slide, run.tiling)
+        if run.state == "kept":
+            return
+        run.ink = run.tiling.ink
+        if run.ink is not None:
+            run.info["ink"] = f"{run.ink:.4f}"
+        if run.tiling.ink_note:
+            run.info["ink_note"] = run.tiling.ink_note
+            run.notes += (run.tiling.ink_note,)
 
 
-def header(encoder: PatchEncoder, processor: TileImageProcessor, slide_mpp: float | None) -> dict[str, str]:
+def _find_kept(run: SlideRun, fingerprint: str) -> None:
+    """See whether the slide's file is there, whole, and made from this slide as this run would make it."""
+    run.info["slide_fingerprint"] = fingerprint
+    if run.file is not None and run.file.exists():
+        known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
+        try:
+            kept = validate_features(run.file, known_by)
+            run.tiles, run.state = len(kept.features), "kept"
+            run.ink = float(kept.info["ink"]) if "ink" in kept.info else None
+            run.notes += tuple(filter(None, [kept.info.get("ink_note")]))
+        except InputError as error:
+            run.message = f"made anew: {error}"
+
+
+def header(encoder: PatchEncoder, processor: TileImageProcessor) -> dict[str, str]:
     """The entries of a header that are the same for every slide of a run."""
-    cut = f"level {processor.level}" if processor.mpp is None else f"mpp {processor.mpp:g}"
+    kind = made_with(encoder.revision, processor, None)
+    del kind["mpp"]  # of each slide
     return {
-        "cut_at": cut,
-        "slide_mpp": "" if slide_mpp is None else f"{slide_mpp:g}",
-        "patch_px": str(processor.patch_px),
+        **kind,
         "overlap_px": str(processor.overlap_px),
         "tissue": processor.tissue,
         "input_px": str(processor.size),
         "image_mean": ", ".join(f"{value:g}" for value in processor.image_mean),
         "image_std": ", ".join(f"{value:g}" for value in processor.image_std),
         "encoder": readable(encoder.name),
-        "encoder_revision": encoder.revision,
         "dtype": str(encoder.model.dtype).removeprefix("torch."),
         "version": __version__,
     }
@@ -375,27 +404,3 @@ def _one_ahead(prepared: Callable[[Path], SlideRun], paths: list[Path]) -> Itera
                 yield ready.result()
         if upcoming is not None:
             yield upcoming.result()
-
-
-# --- claims -----------------------------------------------------------------------------------------------------------
-
-
-def take_claim(path: Path) -> FileLock | None:
-    """Lock a slide for this process; None where another one has it.
-
-    Args:
-        path: the claim's file.
-    """
-    claim = FileLock(path, blocking=False, thread_local=False)  # taken by one thread and dropped by another
-    try:
-        claim.acquire()
-    except Timeout:
-        return None
-    return claim
-
-
-def drop_claim(claim: FileLock) -> None:
-    """Remove the claim's file, then let go of its lock: whoever waits for a file that is gone takes a new one."""
-    with suppress(PermissionError):  # Windows keeps a file that is open
-        Path(claim.lock_file).unlink(missing_ok=True)
-    claim.release()
