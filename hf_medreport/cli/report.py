@@ -133,7 +133,7 @@ def report(
         """The reports of these items, with their indices."""
         if elsewhere is not None:
             return reports_by(elsewhere, asked, indices, loading, of_input | {"batch_size": batch_size})
-        of = asked.only(indices)
+        of = asked if out is None else asked.only(indices)  # of all, what does not go together is not yet said
         return zip(indices, report_any(of.paths, pipe, **given(of), batch_size=batch_size), strict=True)
 
     def reports(indices: list[int]):

@@ -48,6 +48,8 @@ def draw(result: Report | Failure, facts: list[tuple[str, str]] | None = None) -
     try:
         picture = BytesIO()
         result.figure(facts).savefig(picture, format="png")
+    except OSError:  # of the disk, which the next report would meet too
+        raise
     except Exception as error:
         return failed(result.name, error)
     return DrawnReport(result.name, result.to_json(), picture.getvalue(), result.to_text())
