@@ -99,6 +99,24 @@ def test_microns_per_px(tmp_path, mpp, slide_mpp, expected, tiled):
     assert mpp == (expected and pytest.approx(expected, rel=1e-4))
 
 
+@pytest.mark.parametrize("tile", [(256, 256), None])
+def test_microns_per_px_of_ome(tmp_path, tile):
+    sizes = {"PhysicalSizeX": 250, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.25, "PhysicalSizeYUnit": "\u00b5m"}
+    tags = {"resolution": (72, 72), "resolutionunit": "INCH", "metadata": {"axes": "YXS", **sizes}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", NOISE, photometric="rgb", tile=tile, **tags)
+    with open_slide(tmp_path / "a.ome.tif") as slide:
+        assert slide.mpp == pytest.approx(0.25) and slide.notes == () and not slide.mpp_told
+
+
+def test_an_objective_that_contradicts_is_told(tmp_path):
+    words = "Aperio Image Library v12.0.15 \r\n520x600 (256x256) JPEG/RGB Q=70|AppMag = 20|MPP = 0.2500"
+    options = {"tile": (256, 256), "compression": "jpeg", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.svs", NOISE, photometric="rgb", description=words, **options)
+    with open_slide(tmp_path / "a.svs") as slide:
+        assert slide.mpp == 0.25
+        assert slide.notes == ("0.25 microns per px, but an objective of 20x, with which 0.5 is usual",)
+
+
 def test_microns_per_px_of_dicom(tmp_path):
     assert open_slide(write_slide_dicom(tmp_path / "a.dcm", NOISE, 64, spacing_mm=0.00025)).mpp == pytest.approx(0.25)
 

@@ -113,6 +113,10 @@ def test_ome(description, expected):
     assert openslide_mpp(properties, "generic-tiff") == pytest.approx(expected or (0.5, 0.5))
 
 
+def test_a_description_of_bytes_says_nothing():
+    assert tagged_mpp({IMAGE_DESCRIPTION: ome(PhysicalSizeX="0.25").encode()}) is None
+
+
 def test_every_unit_of_length_is_the_same_micron():
     for unit, microns in OME_UNITS.items():
         assert ome_mpp(ome(PhysicalSizeX=repr(0.25 / microns), PhysicalSizeXUnit=unit)) == pytest.approx((0.25, 0.25))

@@ -35,6 +35,7 @@ from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder, weights_revision
 from hf_medreport.processing.processing_histgen import OWN_ENCODER, HistGenProcessor
+from hf_medreport.registry import register_auto_classes
 from hf_medreport.systems.histgen.tokenizer import legacy_tokenizer, legacy_vocabulary
 from hf_medreport.systems.histgen.train_patch_encoder import train_patch_encoder
 from hf_medreport.training.arguments import read_arguments
@@ -318,6 +319,7 @@ def build(
         model = HistGenForConditionalGeneration(HistGenConfig(**sizes, vocab_size=len(tokenizer)))
         processor = HistGenProcessor(tiles, tokenizer, model.config.region_size)
     else:
+        register_auto_classes()  # or transformers asks whether to run the code of a folder of ours
         try:
             model = HistGenForConditionalGeneration.from_pretrained(arguments.model)
             processor = HistGenProcessor.from_pretrained(arguments.model)

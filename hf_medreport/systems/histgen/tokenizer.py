@@ -123,7 +123,7 @@ def read_vocabulary(path: str | os.PathLike, size: int | None = None) -> dict[st
 
 def _read_json(path: Path) -> dict:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(path.name, "no such file", EXPECTED, "check the path") from error
     except ValueError as error:  # JSON and UTF-8 errors are both

@@ -137,12 +137,16 @@ def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch):
     assert expected.keys() == resumed.keys() and all(torch.equal(expected[key], resumed[key]) for key in expected)
 
 
-def test_the_paper_s_recipe_on_its_layout(tmp_path, annotation):
+def test_the_paper_s_recipe_on_its_layout(tmp_path, annotation, caplog):
     model = {"feature_size": 1024, **SIZES}
     changes = {"model": model, "threshold": 2, "max_steps": 2, "num_train_epochs": 1, **annotation}
     changes |= {"eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 2}
     metrics = run("histgen", configuration(tmp_path, "histgen_paper.yaml", **changes), [])
     assert metrics["global_step"] == 2 and "eval_bleu4" in metrics
+    assert [message for message in caplog.messages if "is not known" in message] == [  # of features alone, told once
+        "4 feature files (s0.pt, ...) do not say encoder_revision, mpp, patch_px, or not all of it: whether they are "
+        "of one kind is not known"
+    ]
     folder = tmp_path / "run" / "histgen"
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     assert "<unk>" in processor.tokenizer.get_vocab() and not (folder / "patch_encoder").exists()

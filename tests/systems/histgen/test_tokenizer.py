@@ -109,6 +109,8 @@ def test_vocabulary_is_read_from_the_originals_files(tmp_path):
     (tmp_path / "tokenizer.json").write_text(json.dumps({"token2idx": golden["token2idx"]}))
     assert read_vocabulary(tmp_path / "annotation.json", 17) == golden["token2idx"]
     assert read_vocabulary(tmp_path / "annotation.json", 1) == {"<unk>": 1}
+    (tmp_path / "marked.json").write_text("\ufeff" + json.dumps(golden["annotation"]), encoding="utf-8")  # by Windows
+    assert read_vocabulary(tmp_path / "marked.json", 17) == golden["token2idx"]
     assert read_vocabulary(tmp_path / "annotation.json") == {"<unk>": 2, ".": 1}  # 10 times or more: the stops
     assert read_vocabulary(tmp_path / "tokenizer.json", 17) == golden["token2idx"]
 
