@@ -31,6 +31,7 @@ from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIX
 from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.processing.slide_child import detect_format
 from hf_medreport.processing.slide_sources import openslide
 from hf_medreport.registry import System, default_model, find_system, register_auto_classes, shipped, systems
 
@@ -49,7 +50,7 @@ def shows_slide(path: str | os.PathLike) -> bool:
         return True
     if suffix in (".png", ".jpg", ".jpeg") or openslide is None or not path.is_file():
         return False
-    return openslide.OpenSlide.detect_format(path) is not None
+    return detect_format(path) is not None
 
 
 def load(

@@ -45,9 +45,20 @@ def test_json_and_every_flag(capsys, cohort, tmp_path):
     summary = json.loads(out)
     bag = read_features(tmp_path / "out" / "slide0.safetensors")
     assert code == 0 and summary["failures"] == 0 and summary["slides"][0]["tiles"] == len(bag.features)
-    expected = {"cut_at": "mpp 1", "overlap_px": "8", "slide_mpp": "0.5", "dtype": "bfloat16", "level0_px": "128"}
+    expected = {"cut_at": "mpp 1", "overlap_px": "8", "slide_mpp": "", "dtype": "bfloat16", "level0_px": "128"}
     assert expected.items() <= bag.info.items()
     assert list(contents(tmp_path / "out")) == ["slide0.safetensors"]
+
+
+def test_resolutions_of_a_table_and_over_the_slides_own(capsys, cohort, tmp_path):
+    slides, encoder = cohort
+    (tmp_path / "mpp.csv").write_text("slide;mpp\nslide0;0.25\n")
+    flags = ["--encoder", encoder, *TINY, "--no-overlay", "--json", "--slide-mpp-csv", tmp_path / "mpp.csv"]
+    code, out, err = tile(capsys, slides / "slide0.tiff", *flags, "--override-slide-mpp", "--out", tmp_path / "out")
+    told = "0.5 microns per px of its header replaced by 0.25 (0.5 times)"
+    assert code == 0 and json.loads(out)["slides"][0]["notes"] == [told] and f"slide0.tiff: {told}\n" in err
+    info = read_features(tmp_path / "out" / "slide0.safetensors").info
+    assert (info["slide_mpp"], info["mpp"], info["cut_at"]) == ("0.25", "0.25", "level 0")
 
 
 def test_a_bad_slide_is_told_and_the_other_done(capsys, cohort, tmp_path):
@@ -68,7 +79,7 @@ BAD = {
     "dtype": (("--dtype", "fp16"), "--dtype: found 'fp16'; expected fp32 or bf16; choose one of them"),
     "device": (("--device", "abacus"), "--device: found 'abacus'; expected a device of this machine; try cpu"),
     "patch": (("--patch-px", 8), "--patch-px: found 8; expected a whole number from 16; 512 is the original's"),
-    "tissue": (("--tissue", "skin"), "--tissue: found 'skin'; expected tcga or otsu; choose one of them"),
+    "tissue": (("--tissue", "skin"), "--tissue: found 'skin'; expected tcga, otsu, otsu-keep-ink; choose one of them"),
     "encoder": (("--encoder", "absent"), "absent: found no such folder; expected a folder or ORG/NAME; check the path"),
 }
 

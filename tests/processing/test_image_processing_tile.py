@@ -63,7 +63,7 @@ def test_the_original_cuts_at_level_0():
             {"patch_px": 64, "overlap_px": 64},
             "overlap_px: found 64; expected a whole number from 0 to 63; let tiles overlap by less than their side",
         ),
-        ({"tissue": "hsv"}, "tissue: found 'hsv'; expected tcga or otsu; choose one of them"),
+        ({"tissue": "hsv"}, "tissue: found 'hsv'; expected tcga, otsu, otsu-keep-ink; choose one of them"),
     ],
 )
 def test_settings_that_cannot_be(options, message):

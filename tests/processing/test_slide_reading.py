@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from hf_medreport.processing import slide_sources
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
 from hf_medreport.processing.slide_sources import on_white, paste, slide_files
@@ -29,6 +31,29 @@ def noise_path(request, tmp_path):
         return write_slide_dicom(path, NOISE, tile_px=64)
     Image.fromarray(NOISE).save(path)
     return path
+
+
+def test_a_picture_is_decoded_once_however_many_read_it(tmp_path, monkeypatch):
+    Image.fromarray(NOISE).save(tmp_path / "slide.png")
+    decoded, read = [], slide_sources.PictureSource._read
+    monkeypatch.setattr(slide_sources.PictureSource, "_read", lambda self: decoded.append(self.name) or read(self))
+    assert slide_sources.held_bytes(tmp_path / "slide.png") == 2 * NOISE.nbytes
+    with ThreadPoolExecutor(4) as pool:
+        slides = list(pool.map(open_slide, [tmp_path / "slide.png"] * 8))
+    assert decoded == ["slide.png"]
+    assert len({id(slide._source._picture.pixels) for slide in slides}) == 1
+    for slide in slides:
+        np.testing.assert_array_equal(slide.read(0, 0, 0, *NOISE.shape[1::-1]), NOISE)
+        slide.close()
+    assert not slide_sources._held  # nobody holds it any more
+    Image.fromarray(255 - NOISE).save(tmp_path / "slide.png")
+    assert open_slide(tmp_path / "slide.png").read(0, 0, 0, 1, 1)[0, 0, 0] == 255 - NOISE[0, 0, 0]
+
+
+def test_a_pyramid_is_not_held(tmp_path):
+    assert slide_sources.held_bytes(write_tiff(tmp_path / "slide.tif", NOISE)) == 0
+    (tmp_path / "slide.svs").write_text("no slide")
+    assert slide_sources.held_bytes(tmp_path / "slide.svs") == 0
 
 
 def test_a_rectangle_is_what_was_written_and_white_outside(noise_path):
@@ -55,7 +80,7 @@ def test_levels_are_read_in_their_own_px(tmp_path):
         ((0.49, 0.51), None, 0.5),
         (None, None, None),
         (None, 0.25, 0.25),
-        (0.5, 0.25, 0.25),  # what the user says wins
+        (0.5, 0.25, 0.5),  # what the user says fills in what is missing
         (85.0, None, None),  # 300 dots per inch: meant for a printer
     ],
 )
@@ -125,7 +150,7 @@ def test_the_files_of_mirax_vms_and_dicom(tmp_path):
 
 
 def test_a_worker_gets_its_own_slide(noise_path):
-    with open_slide(noise_path, slide_mpp=0.7) as slide:
+    with open_slide(noise_path, slide_mpp=0.7, override_slide_mpp=True) as slide:
         copy = pickle.loads(pickle.dumps(slide))
         assert copy.mpp == 0.7
         np.testing.assert_array_equal(copy.read(0, 0, 0, 50, 50), slide.read(0, 0, 0, 50, 50))

@@ -19,7 +19,8 @@ from .image_processing_film import IMAGENET_MEAN, IMAGENET_STD
 from .input_error import InputError
 
 SMALLEST_PATCH_PX = 16
-TISSUE_PRESETS = ("tcga", "otsu")
+KEEP_INK = "otsu-keep-ink"
+TISSUE_PRESETS = ("tcga", "otsu", KEEP_INK)
 
 
 class TileImageProcessor(BaseImageProcessor):
@@ -30,7 +31,7 @@ class TileImageProcessor(BaseImageProcessor):
         overlap_px: how many px, at the same resolution, a tile shares with the next.
         level: the level of the slide that tiles are read from; 0 unless `mpp` is given, which rules it out.
         mpp: the resolution of tiles in microns per px, the same on every slide.
-        tissue: preset of the tissue mask, `tcga` or `otsu`; see `slide_tissue`.
+        tissue: preset of the tissue mask, `tcga`, `otsu` or `otsu-keep-ink`; see `slide_tissue`.
         size: side in px of `pixel_values`.
         image_mean, image_std: of the three channels, on values in [0, 1].
 
@@ -85,7 +86,7 @@ class TileImageProcessor(BaseImageProcessor):
                 "let tiles overlap by less than their side",
             )
         if self.tissue not in TISSUE_PRESETS:
-            raise InputError("tissue", f"{self.tissue!r}", "tcga or otsu", "choose one of them")
+            raise InputError("tissue", f"{self.tissue!r}", ", ".join(TISSUE_PRESETS), "choose one of them")
 
     def preprocess(self, images, return_tensors=None) -> BatchFeature:
         """Resize and normalize.

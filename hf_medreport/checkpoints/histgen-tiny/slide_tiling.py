@@ -17,13 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from .image_processing_tile import TileImageProcessor
+from .image_processing_tile import KEEP_INK, TileImageProcessor
 from .input_error import InputError
 from .slide_reading import Slide
-from .slide_tissue import TissueRegion, cv2, tissue_regions
+from .slide_tissue import TissueRegion, cv2, find_tissue
 
 # Scanners are a little off their nominal resolution (0.2526 for 0.25): tiles may be enlarged by so much, not more.
 FINEST = 0.9
+MUCH_INK = 0.05  # of what is stained
 SAME = 1.01  # a level of downsample 4.0004 counts as 4
 
 
@@ -39,6 +40,7 @@ class Tiling:
         level0_px: side of a tile in level-0 px.
         mpp: microns per px of a returned tile, or None where the slide does not say.
         tissue: the regions that the tiles cover.
+        ink: share of what is stained that was taken for ink and left out; None where no ink is looked for.
     """
 
     coordinates: np.ndarray
@@ -48,9 +50,20 @@ class Tiling:
     level0_px: int
     mpp: float | None
     tissue: list[TissueRegion]
+    ink: float | None = None
 
     def __len__(self) -> int:
         return len(self.coordinates)
+
+    @property
+    def ink_note(self) -> str:
+        """What to know of the ink, where it is much; else nothing."""
+        if not self.ink or self.ink < MUCH_INK:
+            return ""
+        return (
+            f"{100 * self.ink:.0f} % of what is stained was taken for ink and left out; "
+            f"if that is tissue, choose the tissue preset {KEEP_INK}"
+        )
 
 
 def tile_slide(slide: Slide, settings: TileImageProcessor) -> Tiling:
@@ -71,7 +84,8 @@ def tile_slide(slide: Slide, settings: TileImageProcessor) -> Tiling:
             f"at least one tile of {level0_px} px a side",
             "choose a smaller `patch_px`",
         )
-    tissue = tissue_regions(slide, settings.tissue, level0_px)
+    found = find_tissue(slide, settings.tissue, level0_px)
+    tissue = found.regions
     # The original drops a region that gives a single tile; `otsu` is for small slides too and keeps it.
     fewest = 2 if settings.tissue == "tcga" else 1
     grids = [region_grid(region, level0_px, step) for region in tissue]
@@ -81,7 +95,9 @@ def tile_slide(slide: Slide, settings: TileImageProcessor) -> Tiling:
             slide.name,
             f"no region of {fewest} tiles or more",
             f"tissue that fills tiles of {level0_px} level-0 px",
-            "choose a smaller `patch_px`" + (', or `tissue="otsu"`' if fewest == 2 else ""),
+            "choose a smaller `patch_px`"
+            + (', or `tissue="otsu"`' if fewest == 2 else "")
+            + (f", or the tissue preset {KEEP_INK}, which keeps what was taken for ink" if found.ink else ""),
         )
     mpp = settings.mpp
     if mpp is None and slide.mpp is not None:
@@ -94,6 +110,7 @@ def tile_slide(slide: Slide, settings: TileImageProcessor) -> Tiling:
         level0_px=level0_px,
         mpp=mpp,
         tissue=[region for region, grid in zip(tissue, grids, strict=True) if len(grid) >= fewest],
+        ink=found.ink,
     )
 
 

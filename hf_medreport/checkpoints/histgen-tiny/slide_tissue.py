@@ -4,9 +4,10 @@
 fixed 8 on the level nearest to 64x, regions of more than 16 and holes of more than 4 squares of 512 px, at most 8 holes
 a region. It has no filter for ink: tiles under a pen mark are cut as the original cuts them.
 
-`otsu` thresholds the saturation by Otsu's method and takes ink off the mask (green, blue, red or black: the colors of
-markers, which no stain has at the scale of a tile). It keeps regions down to a quarter of a tile. Gray background,
-white glass and shadows have no saturation; neither preset takes them for tissue.
+`otsu` thresholds the saturation by Otsu's method and takes ink off the mask (see `slide_ink`). It keeps regions down
+to a quarter of a tile. Gray background, white glass and shadows have no saturation; no preset takes them for tissue.
+
+`otsu-keep-ink` is `otsu` with whatever looks like ink: for stains and pigments that it takes for ink.
 
 A level of more than 100 million px, which CLAM refuses (it happens where a slide has no pyramid), is shrunk by a box
 average while it is read, so that memory stays below 0.5 GB; only there does `tcga` differ from the original.
@@ -16,7 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .image_processing_tile import KEEP_INK, TISSUE_PRESETS
 from .input_error import InputError
+from .slide_ink import VOID, ink_mask
 from .slide_reading import Slide
 from .slide_sources import INSTALL
 
@@ -47,16 +50,26 @@ class TissueRegion:
     holes: tuple[np.ndarray, ...]
 
 
-def tissue_regions(slide: Slide, preset: str = "tcga", tile_px: float = CLAM_REFERENCE_PX) -> list[TissueRegion]:
+@dataclass(frozen=True)
+class Tissue:
+    """The tissue of a slide.
+
+    Attributes:
+        regions: in the order in which OpenCV finds their outlines, which is the order of the tiles.
+        ink: share of all that is stained that was taken for ink and left out; None where no ink is looked for.
+    """
+
+    regions: list[TissueRegion]
+    ink: float | None = None
+
+
+def find_tissue(slide: Slide, preset: str = "tcga", tile_px: float = CLAM_REFERENCE_PX) -> Tissue:
     """Find the tissue of a slide.
 
     Args:
         slide: an open slide.
-        preset: `tcga` or `otsu`.
+        preset: `tcga`, `otsu` or `otsu-keep-ink`.
         tile_px: the side of a tile in level-0 px; sets the grain of `otsu`, and is nothing to `tcga`.
-
-    Returns:
-        The regions in the order in which OpenCV finds their outlines, which is the order of the tiles.
 
     Raises:
         InputError: no tissue (or nothing but ink), or OpenCV is not installed.
@@ -64,10 +77,10 @@ def tissue_regions(slide: Slide, preset: str = "tcga", tile_px: float = CLAM_REF
     if cv2 is None:
         raise InputError(slide.name, "a slide to segment, but no OpenCV", "opencv-python-headless", INSTALL)
     if preset == "tcga":
-        return _tcga_regions(slide)
-    if preset == "otsu":
-        return _otsu_regions(slide, tile_px)
-    raise InputError("tissue", repr(preset), "tcga or otsu", "choose one of them")
+        return Tissue(_tcga_regions(slide))
+    if preset in ("otsu", KEEP_INK):
+        return _otsu_tissue(slide, tile_px, keep_ink=preset == KEEP_INK)
+    raise InputError("tissue", repr(preset), ", ".join(TISSUE_PRESETS), "choose one of them")
 
 
 def _tcga_regions(slide: Slide) -> list[TissueRegion]:
@@ -89,45 +102,38 @@ def _tcga_regions(slide: Slide) -> list[TissueRegion]:
     return regions
 
 
-def _otsu_regions(slide: Slide, tile_px: float) -> list[TissueRegion]:
+def _otsu_tissue(slide: Slide, tile_px: float, keep_ink: bool) -> Tissue:
     wanted = max(1.0, tile_px / OTSU_GRAIN)
     level = slide.level_for(wanted)
     factor = max(int(wanted / slide.downsamples[level]), _factor(slide, level))
     hsv = np.concatenate([_hsv(strip) for strip in slide.strips(level, factor)])
-    ink = ink_mask(hsv)
     saturation = cv2.medianBlur(np.ascontiguousarray(hsv[..., 1]), 3)
-    clean = saturation[~ink]
-    threshold = cv2.threshold(clean, 0, 255, cv2.THRESH_OTSU)[0] if clean.size else 0
-    mask = ((saturation > np.clip(threshold, *OTSU_RANGE)) & ~ink).astype(np.uint8) * 255
+    ink = hsv[..., 2] < VOID if keep_ink else ink_mask(hsv, saturation > _otsu(saturation))
+    stained = saturation > _otsu(saturation[~ink])
+    mask = (stained & ~ink).astype(np.uint8) * 255
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((OTSU_CLOSING, OTSU_CLOSING), np.uint8))
     mask[ink] = 0  # the closing may have crossed a line of ink
     scale = _scale(slide, level, factor)
     tile_area = tile_px**2 / (scale[0] * scale[1])
     regions = outlined_regions(mask, scale, OTSU_REGION * tile_area, OTSU_HOLE * tile_area)
+    void = cv2.dilate((hsv[..., 2] < VOID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0  # no ink of which to tell
+    inked = np.count_nonzero(ink & ~void)
+    share = inked / max(1, inked + np.count_nonzero(mask))
     if not regions:
-        share = round(100 * ink.mean())
         raise InputError(
             slide.name,
-            f"no tissue, and ink on {share} % of the slide" if share else "no tissue",
+            f"no tissue, and {100 * share:.0f} % of what is stained taken for ink" if inked else "no tissue",
             "a stained region of at least a quarter of a tile",
-            "look at the slide; a smaller `patch_px` finds smaller regions",
+            f"look at the slide; the tissue preset {KEEP_INK} (of hf-medreport tile too) takes it as tissue"
+            if inked
+            else "look at the slide; a smaller `patch_px` finds smaller regions",
         )
-    return regions
+    return Tissue(regions, None if keep_ink else share)
 
 
-def ink_mask(hsv: np.ndarray) -> np.ndarray:
-    """Marker ink in OpenCV's HSV (hue 0 to 179): bool (height, width), grown by 2 px over the faded rim of a stroke.
-
-    Haematoxylin lies at hues of 120 to 145 (paler and bluer beside DAB), eosin and blood from 145 over 0 to 10, DAB at
-    10 to 25. Blood that is as saturated as a red marker is lost, and a faded red stroke, pale as eosin, is kept.
-    """
-    hue, saturation, value = (hsv[..., channel] for channel in range(3))
-    green = (hue >= 35) & (hue <= 105) & (saturation > 40)
-    blue = (hue > 105) & (hue <= 120) & (saturation > 120)
-    red = ((hue >= 170) | (hue <= 4)) & (saturation > 150) & (value > 150)
-    black = value < 85
-    ink = cv2.medianBlur((green | blue | red | black).astype(np.uint8), 5)  # drops single dark or red px
-    return cv2.dilate(ink, np.ones((5, 5), np.uint8)) > 0
+def _otsu(saturation: np.ndarray) -> float:
+    """The saturation above which something is stained."""
+    return np.clip(cv2.threshold(saturation, 0, 255, cv2.THRESH_OTSU)[0] if saturation.size else 0, *OTSU_RANGE)
 
 
 def outlined_regions(
@@ -179,4 +185,4 @@ def _hsv(strip: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(strip, cv2.COLOR_RGB2HSV)
 
 
-__all__ = ["TissueRegion", "ink_mask", "outlined_regions", "tissue_regions"]
+__all__ = ["Tissue", "TissueRegion", "find_tissue", "outlined_regions"]

@@ -10,6 +10,7 @@ class. A list is a batch, a dict is one case.
     pipe("chest.png", return_details=True)             # adds what else the model made of it: masks, reconstructions
     pipe("chest.png", max_new_tokens=200)              # a longer report than the model's generation_config says
     pipe("chest.dcm", orient="header")                 # a mirrored film turned; also frame=1, any_modality=True
+    pipe("slide.svs", slide_mpp=0.25)                  # also override_slide_mpp=True, allow_foreign_features=True
     pipe(data_set["image"], batch_size=8)              # a column of a data set is a list that is read as it goes
     pipe.save_pretrained("mine")                       # a folder for pipeline("image-to-text", model="mine", ...)
 
@@ -25,6 +26,7 @@ An image is looked at once. What a model must have for it, beside `generate` and
   `return_details`. The processor's `described` turns a case's rows into what the record shows.
 """
 
+import inspect
 from collections.abc import Sequence
 
 import torch
@@ -34,6 +36,7 @@ from transformers.dynamic_module_utils import custom_object_save
 from .input_error import InputError
 from .report_object import ReportObject
 
+OF_SLIDES = ("slide_mpp", "override_slide_mpp", "allow_foreign_features")  # as `HistGenProcessor` has them
 DETAIL = "detail of a record: "  # before the name of what `details` gives, so that no output of ours is shadowed
 
 
@@ -98,17 +101,21 @@ class MedicalReportPipeline(Pipeline):
         generate_kwargs: dict | None = None,
         **kwargs,
     ):
-        """`processor_kwargs` and what is said of films (`orient`, `frame`, `any_modality`, as `read_film` has them) go
-        to the processor, whatever is not named here to `generate`."""
-        of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
-        of_films = {name: value for name, value in of_films.items() if value is not None} | (processor_kwargs or {})
+        """`processor_kwargs` and what is said of films (`orient`, `frame`, `any_modality`, as `read_film` has them) or,
+        where the processor reads them, of slides (OF_SLIDES) go to the processor, whatever is not named here to
+        `generate`."""
+        of_input = {"orient": orient, "frame": frame, "any_modality": any_modality}
+        of_input = {name: value for name, value in of_input.items() if value is not None}
+        takes = inspect.signature(self.processor.__call__).parameters
+        of_input |= {name: kwargs.pop(name) for name in OF_SLIDES if name in kwargs and name in takes}
+        of_input |= processor_kwargs or {}
         forward = {"generate_kwargs": {**(generate_kwargs or {}), **kwargs}}
         post = {}
         if return_evidence is not None:
             forward["return_evidence"] = post["return_evidence"] = return_evidence
         if return_details is not None:
             forward["return_details"] = return_details
-        return {"processor_kwargs": of_films} if of_films else {}, forward, post
+        return {"processor_kwargs": of_input} if of_input else {}, forward, post
 
     def preprocess(self, inputs, processor_kwargs: dict | None = None):
         model_inputs = self.processor(

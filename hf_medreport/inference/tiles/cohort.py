@@ -3,35 +3,38 @@
 - A file that is there counts only if it is whole and was made from this slide, with this encoder and these settings;
   else the slide is done again.
 - One bad slide never ends the cohort.
-- A process locks a slide before it works on it (`.STEM.claim`). The lock belongs to the system, so it goes with the
-  process, however that ends: nothing stale is left. Processes share a folder where each is started with `resume`; where
-  they were started together (torchrun, accelerate: RANK and WORLD_SIZE) each takes its own share of the list.
+- A process claims a slide before it works on it (`.STEM.claim`; see `hf_medreport.files.claims`). Processes share a
+  folder where each is started with `resume`, and the list where each has its share of it (`hf_medreport.files.shares`).
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
+from hf_medreport.files.claims import clear_dead_claims, drop_claim, holder_of, take_claim
 from hf_medreport.files.items import item_ids, why
 from hf_medreport.files.marks import quick_mark
 from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.shares import Share, finish_share, this_share
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.inference.tiles.encode import SlideRun, encode_slides
 from hf_medreport.inference.tiles.listing import OVERLAY, LeftOut, Listing, list_slides
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
+from hf_medreport.processing.feature_origin import made_with
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
-from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
+from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide, told_mpp
 from hf_medreport.processing.slide_sources import slide_files
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import default_model, shipped
@@ -75,27 +78,33 @@ def tile_cohort(
     encoder: PatchEncoder,
     processor: TileImageProcessor,
     *,
-    slide_mpp: float | None = None,
+    slide_mpp: float | Mapping[str, float] | None = None,
+    override_slide_mpp: bool = False,
     batch_size: int = 32,
     workers: int | None = None,
     draw: bool = True,
     verify: bool = False,
     on_batch: Callable[[int], None] = lambda tiles: None,
+    share: Share | None = None,
+    elsewhere: Callable[[Iterable[SlideRun]], Iterator[SlideRun]] | None = None,
 ) -> Iterator[SlideRun]:
-    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide.
+    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide of this process's share.
 
     Args:
         sources: slides, or folders of slides; or their listing, from `list_slides`.
         folder: of this run, from `tile_folder`.
         encoder: tile -> vector.
         processor: how to tile, from `tile_settings`.
-        slide_mpp: microns per level-0 px of slides that do not say.
+        slide_mpp, override_slide_mpp: as in `open_slide`; a mapping has them by path, see `told_by`.
         batch_size: tiles a pass.
         workers: threads that read; by default one a core.
         draw: whether to draw the overlay.
         verify: whether all bytes of a slide are hashed again that an earlier run did, also where size, time, and the
             first and last MiB are as they were. The features are hashed in any case.
         on_batch: told how many tiles were encoded.
+        share: of the slides; by default what torchrun gave to this process, or all.
+        elsewhere: what tiles and encodes slides that are not done yet, in place of this process; see
+            `engines.slides.slides_by`.
 
     Yields:
         A run a slide, as they end: "done", "kept", "failed" or "elsewhere" (another process has it still).
@@ -110,28 +119,33 @@ def tile_cohort(
     check_slide_mpp(slide_mpp)
     listing = list_slides(sources)
     paths = listing.slides
-    ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
+    ids = dict(zip(paths, item_ids(paths), strict=True))
+    paths = (this_share() if share is None else share).take(paths)
     folder.total = len(paths)
-    made = _header(encoder, processor, slide_mpp)
-    claims: dict[Path, FileLock] = {}
+    made = header(encoder, processor)
+    claims: dict[Path, BaseFileLock] = {}
     marks: dict[Path, str] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
-        stem = listing.stems[path]
-        run = SlideRun(path, folder.path / f"{stem}.safetensors", slide_mpp, started=time.perf_counter())
+        stem, told = listing.stems[path], told_mpp(slide_mpp, path)
+        run = SlideRun(path, folder.path / f"{stem}.safetensors", told, started=time.perf_counter())
+        file = folder.path / f".{stem}.claim"
         try:
             _check_length(run)
-            claim = take_claim(folder.path / f".{stem}.claim")
+            claim = take_claim(file)
             if claim is None:
-                run.state = "elsewhere"
+                run.state, run.message = "elsewhere", f"claimed by {holder_of(file)}"
                 return run
             claims[path] = claim
             folder.begun(run.file.name)
             folder.begun(f"{stem}{OVERLAY}")
             marks[path] = quick_mark(slide_files(path)) if path.is_file() else ""
             known = None if verify else _known_digest(folder, run.file, marks[path])
-            _prepare(run, processor, made, draw, known)
+            if elsewhere is None or run.file.exists():
+                prepare(run, processor, made, draw, known, override_slide_mpp)
+            if elsewhere is not None and run.state == "encoding":
+                run.slide_mpp, run.notes = told, ()  # who makes it is to read and tell it anew
         except Exception as error:
             run.fail(why(path.name, error))
         return run
@@ -158,16 +172,17 @@ def tile_cohort(
         return run
 
     options = {"batch_size": batch_size, "workers": workers or os.cpu_count() or 1, "on_batch": on_batch}
+    encode = elsewhere or partial(encode_slides, encoder=encoder, processor=processor, **options)
     busy = []
     try:
         with closing(_one_ahead(prepared, paths)) as ahead:
-            for run in encode_slides(ahead, encoder, processor, **options):
+            for run in encode(ahead):
                 if run.state == "elsewhere":
                     busy.append(run.path)
                 else:
                     yield finished(run)
         # Whoever had the others may have failed or died since.
-        for run in encode_slides(map(prepared, busy), encoder, processor, **options):
+        for run in encode(map(prepared, busy)):
             yield finished(run)
     finally:
         for claim in claims.values():
@@ -217,34 +232,23 @@ def _keep(run: SlideRun, folder: RunFolder, id: str, mark: str) -> None:
         folder.add(id, slide_record(run, id), files, digest, mark=mark)
 
 
-def own_share(paths: list[Path]) -> list[Path]:
-    """What this process is to do of the slides: every WORLD_SIZE-th, or all.
-
-    Raises:
-        InputError: WORLD_SIZE without RANK, as a cluster may leave it: each process would do the first share.
-    """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1 and "RANK" not in os.environ:
-        found, remedy = f"none beside WORLD_SIZE={world}", "start with torchrun, set RANK, or unset WORLD_SIZE"
-        raise InputError("RANK", found, "which of the processes this is", remedy)
-    return paths[rank::world]
-
-
 def tile_folder(
     out: str | os.PathLike,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
-    slide_mpp: float | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
+    clear_claims: bool = False,
 ) -> RunFolder:
     """The folder of a run of these settings, a context manager.
 
     Args:
         out: the folder, made when absent.
-        encoder, processor, slide_mpp: as of `tile_cohort`.
+        encoder, processor: as of `tile_cohort`. What is said of single slides is in their files, and may change.
         resume, overwrite: of `RunFolder`. Processes that share the folder each need `resume`.
+        clear_claims: remove the claims that no process of this machine holds, where no other machine works on the
+            folder.
 
     Raises:
         InputError: as `RunFolder`; or one of several processes without `resume`.
@@ -253,37 +257,59 @@ def tile_folder(
     if world > 1 and not resume:
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
-    settings = {key: value for key, value in _header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
-    return RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    settings = {key: value for key, value in header(encoder, processor).items() if key not in NO_MATTER}
+    folder = RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
+    if clear_claims:
+        clear_dead_claims(folder.path)
+    return folder
 
 
-def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike] | Listing, runs: list[SlideRun]) -> dict:
-    """Write the manifest and `summary.json` (`summary-RANK.json` beside the first of several processes), whose content
-    is returned: what became of each slide, and what was left out."""
-    rank = int(os.environ.get("RANK", 0))
+def finish_folder(
+    folder: RunFolder,
+    sources: Iterable[str | os.PathLike] | Listing,
+    runs: list[SlideRun],
+    share: Share | None = None,
+) -> dict:
+    """Write what became of each slide of this process's share, and what was left out, whose content is returned; of
+    all slides `summary.json` and the manifest, where no other share is missing."""
     listing = list_slides(sources)
     _add_gone(folder, listing)
-    content = to_json(runs, listing)
-    folder.write_json(f"summary-{rank}.json" if rank else "summary.json", content)
+    ids, share = item_ids(listing.slides), this_share() if share is None else share
+    of_path = dict(zip(listing.slides, ids, strict=True))
+    records = {of_path[run.path]: slide_record(run, of_path[run.path]) for run in runs}
+    results, left_out = [records[id] for id in share.take(ids)], listing.to_json()
+    finish_share(folder, share, ids, results, partial(write_summary, folder), left_out)
+    return to_json(results, left_out)
+
+
+def write_summary(folder: RunFolder, slides: list[dict], left_out: dict) -> dict:
+    """Write `summary.json`, whose content is returned, and the manifest.
+
+    Args:
+        folder: of the run.
+        slides: the `slide_record` of each.
+        left_out: from `Listing.to_json`.
+    """
+    content = to_json(slides, left_out)
+    folder.write_json("summary.json", content)
     folder.finish(packages=("torch", "transformers", "numpy", "openslide-python", "tifffile"))
     return content
 
 
 def _add_gone(folder: RunFolder, listing: Listing) -> None:
     """Tell of slides that an earlier run has done and this one was not given."""
-    given = {f"{stem}.safetensors" for stem in listing.stems.values()}
-    for id, entry in folder.entries.items():
-        features = [name for name in entry["files"] if name.endswith(".safetensors")]
-        if given.isdisjoint(features) and any((folder.path / name).exists() for name in features):
-            listing.left_out.append(LeftOut(folder.path / id, GONE, id))
+    told = {f"{stem}.safetensors" for stem in listing.stems.values()}
+    for id, entry in reversed(folder.entries.items()):
+        features = {name for name in entry["files"] if name.endswith(".safetensors")}
+        if told.isdisjoint(features) and any((folder.path / name).exists() for name in features):
+            listing.left_out.append(LeftOut(Path(id), GONE, id))
+            told |= features  # an older list may have had another id for it
 
 
-def to_json(runs: list[SlideRun], listing: Listing) -> dict:
+def to_json(slides: list[dict], left_out: dict) -> dict:
     """What `summary.json` and a screen's JSON hold."""
-    ids = dict(zip(listing.slides, item_ids(listing.slides), strict=True))
-    slides = [slide_record(run, ids[run.path]) for run in runs]
-    failures = sum(run.state == "failed" for run in runs)
-    return {"version": __version__, "slides": slides, "failures": failures, **listing.to_json()}
+    failures = sum(slide["state"] == "failed" for slide in slides)
+    return {"version": __version__, "slides": slides, "failures": failures, **left_out}
 
 
 def slide_record(run: SlideRun, id: str) -> dict:
@@ -294,28 +320,32 @@ def slide_record(run: SlideRun, id: str) -> dict:
         "fingerprint": run.info.get("slide_fingerprint"),
         "state": run.state,
         "tiles": run.tiles,
+        "ink": None if run.ink is None else round(run.ink, 4),
         "seconds": round(run.seconds, 2),
         "message": run.message,
+        "notes": list(run.notes),
     }
 
 
-def _prepare(
-    run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool, fingerprint: str | None
+def prepare(
+    run: SlideRun,
+    processor: TileImageProcessor,
+    made: dict[str, str],
+    draw: bool,
+    fingerprint: str | None,
+    override: bool,
 ) -> None:
     """Fill in the run's tiling, header and overlay, or find that its file is there; `fingerprint` of the slide, where
-    it is known."""
+    it is known; `made` from `header`."""
     run.info = {**made, "slide": readable(run.path.name)}
-    picture = run.file.with_name(f"{run.file.stem}{OVERLAY}")
-    if fingerprint is not None:
-        _find_kept(run, fingerprint)
+    picture = None if run.file is None else run.file.with_name(f"{run.file.stem}{OVERLAY}")
+    with open_slide(run.path, run.slide_mpp, override) as slide:
+        run.slide_mpp, run.notes = slide.mpp, slide.notes
+        run.info["slide_mpp"] = f"{slide.mpp:g}" if slide.mpp_told else ""
+        _find_kept(run, slide.fingerprint() if fingerprint is None else fingerprint)
         if run.state == "kept" and (not draw or picture.exists()):
             return
-    with open_slide(run.path, run.slide_mpp) as slide:
-        if fingerprint is None:
-            _find_kept(run, slide.fingerprint())
-        if run.state == "kept" and (not draw or picture.exists()):
-            return
-        if run.state != "kept":
+        if run.state != "kept" and picture is not None:
             picture.unlink(missing_ok=True)  # of other tiles than those to come
         run.tiling = tile_slide(slide, processor)
         run.tiles = len(run.tiling)
@@ -324,34 +354,42 @@ def _prepare(
         run.info["level0_px"] = str(run.tiling.level0_px)
         if draw:
             run.picture = overlay(slide, run.tiling)
+        if run.state == "kept":
+            return
+        run.ink = run.tiling.ink
+        if run.ink is not None:
+            run.info["ink"] = f"{run.ink:.4f}"
+        if run.tiling.ink_note:
+            run.info["ink_note"] = run.tiling.ink_note
+            run.notes += (run.tiling.ink_note,)
 
 
 def _find_kept(run: SlideRun, fingerprint: str) -> None:
     """See whether the slide's file is there, whole, and made from this slide as this run would make it."""
     run.info["slide_fingerprint"] = fingerprint
-    if run.file.exists():
+    if run.file is not None and run.file.exists():
         known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
         try:
-            run.tiles = len(validate_features(run.file, known_by).features)
-            run.state = "kept"
+            kept = validate_features(run.file, known_by)
+            run.tiles, run.state = len(kept.features), "kept"
+            run.ink = float(kept.info["ink"]) if "ink" in kept.info else None
+            run.notes += tuple(filter(None, [kept.info.get("ink_note")]))
         except InputError as error:
             run.message = f"made anew: {error}"
 
 
-def _header(encoder: PatchEncoder, processor: TileImageProcessor, slide_mpp: float | None) -> dict[str, str]:
+def header(encoder: PatchEncoder, processor: TileImageProcessor) -> dict[str, str]:
     """The entries of a header that are the same for every slide of a run."""
-    cut = f"level {processor.level}" if processor.mpp is None else f"mpp {processor.mpp:g}"
+    kind = made_with(encoder.revision, processor, None)
+    del kind["mpp"]  # of each slide
     return {
-        "cut_at": cut,
-        "slide_mpp": "" if slide_mpp is None else f"{slide_mpp:g}",
-        "patch_px": str(processor.patch_px),
+        **kind,
         "overlap_px": str(processor.overlap_px),
         "tissue": processor.tissue,
         "input_px": str(processor.size),
         "image_mean": ", ".join(f"{value:g}" for value in processor.image_mean),
         "image_std": ", ".join(f"{value:g}" for value in processor.image_std),
         "encoder": readable(encoder.name),
-        "encoder_revision": encoder.revision,
         "dtype": str(encoder.model.dtype).removeprefix("torch."),
         "version": __version__,
     }
@@ -367,27 +405,3 @@ def _one_ahead(prepared: Callable[[Path], SlideRun], paths: list[Path]) -> Itera
                 yield ready.result()
         if upcoming is not None:
             yield upcoming.result()
-
-
-# --- claims -----------------------------------------------------------------------------------------------------------
-
-
-def take_claim(path: Path) -> FileLock | None:
-    """Lock a slide for this process; None where another one has it.
-
-    Args:
-        path: the claim's file.
-    """
-    claim = FileLock(path, blocking=False, thread_local=False)  # taken by one thread and dropped by another
-    try:
-        claim.acquire()
-    except Timeout:
-        return None
-    return claim
-
-
-def drop_claim(claim: FileLock) -> None:
-    """Remove the claim's file, then let go of its lock: whoever waits for a file that is gone takes a new one."""
-    with suppress(PermissionError):  # Windows keeps a file that is open
-        Path(claim.lock_file).unlink(missing_ok=True)
-    claim.release()

@@ -1,9 +1,9 @@
 """Tiles of many slides -> vectors: read and prepared by threads, encoded in full batches, both at the same time.
 
 A batch may hold the tiles of two slides, and every batch is of the same size (the last is filled up with zeros): a
-tile's vector then depends neither on its neighbors nor on where a killed run went on. Threads, not processes:
-OpenSlide and PIL let go of Python's lock while they decode and resize, and pixels need not be copied between processes
-(`benchmarks/speed/tiling.py` times it).
+tile's vector then depends neither on its neighbors nor on where a killed run went on. The threads resize without
+Python's lock, and wait for the processes in which OpenSlide decodes (`processing/slide_child.py`;
+`benchmarks/speed/tiling.py` times it).
 """
 
 import threading
@@ -32,11 +32,14 @@ class SlideRun:
     """One slide on its way, or at its end.
 
     Attributes:
-        path, slide_mpp: as `open_slide` takes them.
-        file: where its features go.
+        path: of the slide.
+        slide_mpp: microns per level-0 px that were said of it; from "encoding" on those that it is read with.
+        file: where its features go; None where another process writes them.
         state: "encoding", then "done" or "failed"; "kept" where the file was there, "elsewhere" where another process
             has it.
         message: why it failed, or why a file that was there was made anew.
+        notes: what has to be known of it: its resolution, and that much was taken for ink.
+        ink: share of what is stained that was taken for ink; None where no ink is looked for.
         tiling: where its tiles lie, from "encoding" on.
         info: the header of its file.
         picture: its overlay, if one is wanted.
@@ -44,11 +47,13 @@ class SlideRun:
     """
 
     path: Path
-    file: Path
+    file: Path | None
     slide_mpp: float | None = None
     state: str = "encoding"
     message: str = ""
+    notes: tuple[str, ...] = ()
     tiles: int = 0
+    ink: float | None = None
     seconds: float = 0.0
     started: float = 0.0
     tiling: Tiling | None = field(default=None, repr=False)
@@ -97,7 +102,7 @@ class TileReaders:
             if slide is not None:
                 slide.close()
                 self._open.discard(slide)
-            slide = open_slide(path, slide_mpp)
+            slide = open_slide(path, slide_mpp, override_slide_mpp=True)  # whatever its file says
             self._open.add(slide)
             self._own.held = path, slide
         return slide

@@ -1,10 +1,12 @@
 """A folder of feature files: resumed, shared, and never ended by one bad slide."""
 
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
 import random
-import threading
+import signal
 import time
 from multiprocessing.forkserver import ForkServer
 from pathlib import Path
@@ -16,12 +18,14 @@ import tifffile
 from PIL import Image
 
 import hf_medreport.processing
+from hf_medreport.files.claims import drop_claim, take_claim
 from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference.tiles import cohort as tile_cohort
-from hf_medreport.inference.tiles.cohort import default_encoder, take_claim
+from hf_medreport.inference.tiles.cohort import default_encoder
 from hf_medreport.inference.tiles.listing import list_slides
-from hf_medreport.processing.feature_files import read_features, validate_features
+from hf_medreport.processing.feature_files import read_features, read_info, validate_features
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.slide_child import ChildSlide
 from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.registry import default_model
 from tests.inference.tiles.tiny_slides import (
@@ -336,6 +340,25 @@ def test_an_overlay_that_is_asked_for_later(cohort, tmp_path):
     assert set(states(runs).values()) == {"kept"} and contents(tmp_path / "out") == undisturbed
 
 
+def test_a_slide_that_crashes_its_reader_ends_no_cohort(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+    read = ChildSlide.read_region
+
+    def crashing(self, *place):
+        if self._path.name == "slide1.tiff":
+            os.kill(self._reader.process.pid, signal.SIGSEGV)
+        return read(self, *place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChildSlide, "read_region", crashing)
+        runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(runs) == {**ALL_DONE, "slide1.tiff": "failed"}
+    assert "OpenSlide crashed on it: SIGSEGV" in next(run.message for run in runs if run.state == "failed")
+    again = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(again) == dict.fromkeys(ALL_DONE, "kept") | {"slide1.tiff": "done"}
+    assert contents(tmp_path / "out") == undisturbed
+
+
 def test_bad_slides_are_listed_and_the_others_done(cohort, tmp_path):
     _, encoder, undisturbed = cohort
     slides = write_cohort(tmp_path / "slides")
@@ -389,50 +412,32 @@ def test_a_full_disk_ends_the_run_and_the_next_goes_on(cohort, tmp_path, monkeyp
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
-def test_a_claim_is_one_processs(tmp_path):
-    first = take_claim(tmp_path / "claim")
-    assert take_claim(tmp_path / "claim") is None
-    tile_cohort.drop_claim(first)
-    assert not (tmp_path / "claim").exists()
-    tile_cohort.drop_claim(take_claim(tmp_path / "claim"))
-
-
-def test_a_claim_that_a_dead_process_left_is_nobodys(tmp_path):
-    (tmp_path / "claim").write_text("thishost 99999999\n")
-    claim = take_claim(tmp_path / "claim")
-    assert claim is not None
-    tile_cohort.drop_claim(claim)
-
-
-def test_many_threads_never_hold_one_claim_together(tmp_path):
-    holding, most = [], []
-
-    def work():
-        for _ in range(200):
-            claim = take_claim(tmp_path / "claim")
-            if claim is not None:
-                holding.append(1)
-                most.append(len(holding))
-                holding.pop()
-                tile_cohort.drop_claim(claim)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(most) == 1 and not (tmp_path / "claim").exists()
-
-
 def test_a_slide_that_another_process_has(cohort, tmp_path):
     slides, encoder, undisturbed = cohort
     (tmp_path / "out").mkdir()
     claim = take_claim(tmp_path / "out" / ".slide1.claim")
     runs = run_cohort(slides, tmp_path / "out", encoder)
     assert states(runs) == {**ALL_DONE, "slide1.tiff": "elsewhere"}
-    tile_cohort.drop_claim(claim)
+    drop_claim(claim)
     run_cohort(slides, tmp_path / "out", encoder)
     assert contents(tmp_path / "out") == undisturbed
+
+
+def test_a_file_system_without_locks(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+
+    def missing(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".slide1.claim").write_text("12\nfar-away\n")
+    runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(runs) == {**ALL_DONE, "slide1.tiff": "elsewhere"}
+    assert [run.message for run in runs if run.message] == ["claimed by process 12 on far-away"]
+    tile_cohort.clear_dead_claims(tmp_path / "out")
+    run_cohort(slides, tmp_path / "out", encoder)
+    assert contents(tmp_path / "out") == undisturbed and not list((tmp_path / "out").glob(".*.claim"))
 
 
 def test_processes_started_together_share_the_list(cohort, tmp_path, monkeypatch):
@@ -446,9 +451,12 @@ def test_processes_started_together_share_the_list(cohort, tmp_path, monkeypatch
     assert contents(tmp_path / "out") == undisturbed
     assert {path.name for path in (tmp_path / "out").glob("*.json")} == {
         "manifest.json",
+        "part-1-of-2.json",
+        "part-2-of-2.json",
         "summary.json",
-        "summary-1.json",
     }
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [slide["slide"] for slide in summary["slides"]] == list(ALL_DONE)
 
 
 @pytest.mark.parametrize("options", [{"resume": False}, {"resume": False, "overwrite": True}])
@@ -460,17 +468,6 @@ def test_processes_share_a_folder_with_resume_only(cohort, tmp_path, monkeypatch
     assert str(raised.value) == (
         "resume: found none, in one of 2 processes; expected `resume`, with which they share a folder; "
         "give it to all of them, and to a new folder too"
-    )
-
-
-def test_one_of_several_processes_that_does_not_know_which(cohort, tmp_path, monkeypatch):
-    monkeypatch.delenv("RANK", raising=False)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError) as raised:
-        run_cohort(cohort[0], tmp_path / "out", cohort[1])
-    assert str(raised.value) == (
-        "RANK: found none beside WORLD_SIZE=2; expected which of the processes this is; "
-        "start with torchrun, set RANK, or unset WORLD_SIZE"
     )
 
 
@@ -587,7 +584,7 @@ def test_two_slides_of_one_name(tmp_path):
         ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct it"),
         (
             {"slide_mpp": -0.5},
-            "slide_mpp: found -0.5; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+            "slide_mpp: found -0.5; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x",
         ),
         ({"workers": 0}, "workers: found 0; expected at least 1; correct it"),
     ],
@@ -596,6 +593,23 @@ def test_bad_arguments(cohort, tmp_path, option, message):
     with pytest.raises(InputError) as raised:
         run_cohort(cohort[0], tmp_path / "out", cohort[1], **option)
     assert str(raised.value) == message
+
+
+def test_slides_that_know_their_resolution_keep_it(cohort, tmp_path):
+    fine, known, bare = (write_slide(tmp_path / f"{mpp}.tiff", tissue(0), mpp) for mpp in (0.25, 0.5, None))
+    runs = run_cohort([fine, known, bare], tmp_path / "out", cohort[1], slide_mpp=0.25, settings={"mpp": 0.5})
+    alone = run_cohort([known], tmp_path / "alone", cohort[1], settings={"mpp": 0.5})
+    tiles = {run.path: run.tiles for run in runs}
+    assert tiles[known] == alone[0].tiles > tiles[fine] == tiles[bare]  # the same px of half the size
+    headers = [read_info(tmp_path / "out" / f"{path.stem}.safetensors") for path in (fine, known, bare)]
+    assert [header["slide_mpp"] for header in headers] == ["", "", "0.25"]
+    assert [header["level0_px"] for header in headers] == ["128", "64", "128"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    notes = {slide["slide"]: slide["notes"] for slide in summary["slides"]}
+    assert notes == {fine.name: [], known.name: ["0.5 microns per px of its header kept, not 0.25"], bare.name: []}
+    # What is said of one slide may change between runs; those that know their own are not done again.
+    runs = run_cohort([fine, known, bare], tmp_path / "out", cohort[1], slide_mpp=0.5, settings={"mpp": 0.5})
+    assert {run.path: run.state for run in runs} == {fine: "kept", known: "kept", bare: "done"}
 
 
 def test_out_is_a_file(cohort, tmp_path):

@@ -60,7 +60,7 @@ def run_cohort(slides, out, encoder, **options) -> list:
     settings = {"patch_px": PATCH, "tissue": "otsu", **options.pop("settings", {})}
     processor = tile_settings(model, **settings)
     run = {"resume": True} | {name: options.pop(name) for name in ("resume", "overwrite") if name in options}
-    with tile_folder(out, model, processor, options.get("slide_mpp"), **run) as folder:
+    with tile_folder(out, model, processor, **run) as folder:
         runs = list(tile_cohort(slides, folder, model, processor, **{"batch_size": 8, "workers": 2, **options}))
         finish_folder(folder, slides, runs)
     return runs
@@ -68,5 +68,5 @@ def run_cohort(slides, out, encoder, **options) -> list:
 
 def contents(out: Path) -> dict[str, bytes]:
     """Every file of a folder but those that hold times."""
-    times = ("summary", "records", "manifest")
+    times = ("summary", "records", "manifest", "part-")
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if not path.name.startswith(times)}
