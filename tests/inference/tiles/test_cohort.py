@@ -129,10 +129,11 @@ def test_what_another_process_did_is_not_hashed_again(cohort, tmp_path, hashed):
 def test_slides_that_are_gone_are_told(cohort, tmp_path):
     slides, encoder = write_cohort(tmp_path / "slides", 2), cohort[1]
     run_cohort(slides, tmp_path / "out", encoder, draw=False)
+    run_cohort([*slides, tmp_path / "absent.svs"], tmp_path / "out", encoder, draw=False)  # with other ids
     slides[1].unlink()
     run_cohort([tmp_path / "slides"], tmp_path / "out", encoder, draw=False)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["left_out_files"] == [{"id": "slide1.tiff", "why": tile_cohort.GONE}]
+    assert summary["left_out_files"] == [{"id": "slides/slide1.tiff", "why": tile_cohort.GONE}]
     (tmp_path / "out" / "slide1.safetensors").unlink()
     run_cohort([tmp_path / "slides"], tmp_path / "out", encoder, draw=False)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["left_out"] == 0
