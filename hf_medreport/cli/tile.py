@@ -132,12 +132,15 @@ def tile(
 
 def _print_table(runs: list, left_out: dict[str, list[str]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
+
+    from hf_medreport.files.writing import readable
 
     table = Table("slide", "state", "tiles", "ink", "seconds")
     for run in runs:
         ink = "" if run.ink is None else f"{run.ink:.1%}"
-        table.add_row(run.path.name, run.state, str(run.tiles or ""), ink, f"{run.seconds:.1f}")
+        table.add_row(escape(readable(run.path.name)), run.state, str(run.tiles or ""), ink, f"{run.seconds:.1f}")
     Console().print(table)
     for why, names in left_out.items():
         named = ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)

@@ -133,7 +133,9 @@ def readable(text: str) -> str:
 
 def unique_stem(name: str, used: set[str]) -> str:
     """How the names of an item's files begin: its stem, made safe, and unlike those in `used`, to which it is added."""
-    stem = re.sub(r"[^\w.-]", "_", Path(name).stem).lstrip(".") or "film"
+    path = Path(name)
+    own = path.name if path.suffix[1:].isdecimal() else path.stem  # `.100` of 1.2.3.100 is no ending
+    stem = re.sub(r"[^\w.-]", "_", own).lstrip(".") or "film"
     stem = stem.encode("utf-8")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
     candidate, number = stem, 2
     while candidate in used:

@@ -126,6 +126,12 @@ def test_sha256_of_a_file_and_of_its_bytes(tmp_path):
     assert sha256(path) == sha256(str(path)) == sha256(b"hello") == hashlib.sha256(b"hello").hexdigest()
 
 
+def test_the_last_number_of_a_uid_is_no_ending():
+    used = set()
+    names = ("1.2.3.100", "1.2.3.101", "1.2.3.102.dcm")
+    assert [unique_stem(name, used) for name in names] == ["1.2.3.100", "1.2.3.101", "1.2.3.102"]
+
+
 def test_names_that_can_be_printed_and_written():
     assert readable("caf\udce9.png") == "caf?.png"
     used = set()

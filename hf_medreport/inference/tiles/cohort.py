@@ -298,11 +298,12 @@ def write_summary(folder: RunFolder, slides: list[dict], left_out: dict) -> dict
 
 def _add_gone(folder: RunFolder, listing: Listing) -> None:
     """Tell of slides that an earlier run has done and this one was not given."""
-    given = {f"{stem}.safetensors" for stem in listing.stems.values()}
-    for id, entry in folder.entries.items():
-        features = [name for name in entry["files"] if name.endswith(".safetensors")]
-        if given.isdisjoint(features) and any((folder.path / name).exists() for name in features):
-            listing.left_out.append(LeftOut(folder.path / id, GONE, id))
+    told = {f"{stem}.safetensors" for stem in listing.stems.values()}
+    for id, entry in reversed(folder.entries.items()):
+        features = {name for name in entry["files"] if name.endswith(".safetensors")}
+        if told.isdisjoint(features) and any((folder.path / name).exists() for name in features):
+            listing.left_out.append(LeftOut(Path(id), GONE, id))
+            told |= features  # an older list may have had another id for it
 
 
 def to_json(slides: list[dict], left_out: dict) -> dict:

@@ -43,6 +43,7 @@ UNREAD = "of a kind that nothing here reads"
 UNFINISHED = "not copied to its end"
 SUBFOLDER = "a subfolder, which `recursive` reads"
 DANGLING = "a link to nothing"
+SPECIAL = "a pipe, socket or device"
 CLOSED = "a folder that cannot be opened"
 PICTURE = "a thumbnail, label or other picture of a slide beside it"
 LEVEL = "a level of a slide that is there"
@@ -171,10 +172,12 @@ def _why_not_file(path: Path) -> str | None:
         return ""
     if not os.path.exists(path):
         return None if suffix in SUFFIXES else DANGLING
+    if not os.path.isfile(path):
+        return SPECIAL
     if suffix in SUFFIXES:
         found = instance(path) if suffix == ".dcm" else None
         return OTHER_DICOM if found is not None and found.class_uid not in ("", WHOLE_SLIDE) else None
-    if not os.path.isfile(path) or suffix in FEATURE_SUFFIXES or path.name.startswith("."):
+    if suffix in FEATURE_SUFFIXES or path.name.startswith("."):
         return ""
     if suffix in (*UNREAD_SUFFIXES, *UNFINISHED_SUFFIXES):
         return UNREAD if suffix in UNREAD_SUFFIXES else UNFINISHED

@@ -129,10 +129,11 @@ def test_what_another_process_did_is_not_hashed_again(cohort, tmp_path, hashed):
 def test_slides_that_are_gone_are_told(cohort, tmp_path):
     slides, encoder = write_cohort(tmp_path / "slides", 2), cohort[1]
     run_cohort(slides, tmp_path / "out", encoder, draw=False)
+    run_cohort([*slides, tmp_path / "absent.svs"], tmp_path / "out", encoder, draw=False)  # with other ids
     slides[1].unlink()
     run_cohort([tmp_path / "slides"], tmp_path / "out", encoder, draw=False)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["left_out_files"] == [{"id": "slide1.tiff", "why": tile_cohort.GONE}]
+    assert summary["left_out_files"] == [{"id": "slides/slide1.tiff", "why": tile_cohort.GONE}]
     (tmp_path / "out" / "slide1.safetensors").unlink()
     run_cohort([tmp_path / "slides"], tmp_path / "out", encoder, draw=False)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["left_out"] == 0
@@ -159,7 +160,7 @@ def test_a_name_too_long_is_its_slides_failure(cohort, tmp_path):
 
 @pytest.mark.parametrize("where", ["take_claim", "write_features", "_keep"])
 def test_any_exception_at_any_place_is_its_slides_failure(cohort, tmp_path, monkeypatch, where):
-    slides, encoder, _ = cohort
+    slides, encoder = cohort[0][:2], cohort[1]
     does = getattr(tile_cohort, where)
 
     def broken(first, *rest):
@@ -169,7 +170,7 @@ def test_any_exception_at_any_place_is_its_slides_failure(cohort, tmp_path, monk
 
     monkeypatch.setattr(tile_cohort, where, broken)
     runs = run_cohort(slides, tmp_path / "out", encoder, draw=False)
-    assert states(runs) == {**ALL_DONE, "slide1.tiff": "failed"}
+    assert states(runs) == {"slide0.tiff": "done", "slide1.tiff": "failed"}
     assert next(run.message for run in runs if run.state == "failed") == (
         "slide1.tiff: found permission denied; expected a file that can be read; check it and its permissions"
     )

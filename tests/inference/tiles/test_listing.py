@@ -1,5 +1,6 @@
 """What of a folder is a slide, what its features are called, and that what is left out is said."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def test_what_is_left_out_is_said(tmp_path):
     touch(tmp_path, "A.tif", "batch2/C.tif", "D.qptiff", "E.czi", "F.isyntax", "G.svs.partial", "H.zip", "._A.tif")
     touch(tmp_path, "I.mrxs", "I/Data0000.dat", "notes.txt", "features/A.safetensors", ".A.claim", "A.safetensors")
     touch(tmp_path, "A_tiles.png", "summary.json", "J.zarr/0")
+    os.mkfifo(tmp_path / "K.svs")  # to read it would wait for ever
     (tmp_path / "B.svs").symlink_to(tmp_path / "not_mounted" / "B.svs")
     (tmp_path / "list.txt").symlink_to(tmp_path / "not_mounted" / "list.txt")
     listing = list_slides([tmp_path])
@@ -53,9 +55,10 @@ def test_what_is_left_out_is_said(tmp_path):
         "G.svs.partial": module.UNFINISHED,
         "batch2": module.SUBFOLDER,
         "list.txt": module.DANGLING,
+        "K.svs": module.SPECIAL,
     }
     written = listing.to_json()
-    assert written["left_out"] == 9 and {"id": "batch2", "why": module.SUBFOLDER} in written["left_out_files"]
+    assert written["left_out"] == 10 and {"id": "batch2", "why": module.SUBFOLDER} in written["left_out_files"]
     assert listing.reasons()[module.UNREAD] == ["D.qptiff", "E.czi", "F.isyntax", "H.zip", "J.zarr"]
     assert list_slides(listing) is listing
 
