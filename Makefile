@@ -6,11 +6,12 @@ export HF_HUB_OFFLINE = 1
 
 .PHONY: report test test-slow test-gpu coverage lint docs bench wheel sync-checkpoints lock compat
 
-report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, with pictures, in reports/
+report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, and four drawn pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports --overwrite
 	$(PYTHON) examples/report_pair.py --out reports --overwrite
 	$(PYTHON) examples/report_labels.py --out reports --overwrite
 	$(PYTHON) examples/report_slide.py --out reports --overwrite
+	$(PYTHON) examples/draw_four.py --out reports --overwrite
 
 test: $(READY)
 	$(PYTHON) -m pytest -n auto --dist worksteal --durations=10 $(TESTS)

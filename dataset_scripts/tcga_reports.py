@@ -1,9 +1,9 @@
 """TCGA's pathology reports -> an annotation file to train HistGen on, rewritten by a language model under guard.
 
 The public table TCGA-Reports (OCR of 9,523 scanned reports: `patient_filename,text`), or texts of one's own, are
-cleaned by rules, joined with the slides at hand, rewritten by a model that the user names, and split by patient. No
-text is trusted to the model: where a number, a side or a negation was lost or invented (`fact_guard`), the cleaned
-source is used in its place, and the record says so.
+cleaned by rules, joined with the slides at hand (diagnostic ones of tumors, unless asked otherwise), rewritten by a
+model that the user names, and split by patient. No text is trusted to the model: where a number, a side or a negation
+was lost or invented (`fact_guard`), the cleaned source is used in its place, and the record says so.
 
     hf-medreport prepare tcga-reports TCGA_Reports.csv --slides features/ --out tcga \
         --endpoint http://localhost:8000/v1 --llm NAME
@@ -17,7 +17,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,14 @@ import yaml
 from hf_medreport.dataset_scripts.parts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.parts.language_model import AnswerCache, LanguageModel, NoAnswer
 from hf_medreport.dataset_scripts.parts.patient_split import PARTS, read_split, split_of
+from hf_medreport.dataset_scripts.parts.tcga_barcode import (
+    ALL,
+    PATIENT,
+    SAMPLE_TYPES,
+    SLIDE_KINDS,
+    check_rules,
+    choose_slides,
+)
 from hf_medreport.files.rows import csv_lines, jsonl_lines, open_text
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import sha256
@@ -43,13 +51,13 @@ __all__ = [
     "read_prompts",
     "read_slides",
     "read_texts",
+    "slide_names",
 ]
 
 PROMPTS = Path(__file__).with_name("tcga_reports_prompts.yaml")
 ON_LOSS = ("source", "keep", "drop")
 TEXTS = "a .csv with patient_filename,text, a .jsonl with id, text, or a folder of .txt"
 SUFFIXES = (*PYRAMID_SUFFIXES, *FEATURE_SUFFIXES)
-PATIENT = re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}(?![A-Z0-9])")
 RULES = re.compile(r"([_=*~.\-])(?:\s?\1){2,}")  # lines and dots that a form is filled in on
 
 
@@ -75,12 +83,14 @@ def prepare(
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
     resume: bool = False,
     overwrite: bool = False,
+    sample_types: Sequence[str] = SAMPLE_TYPES,
+    slide_kinds: Sequence[str] = SLIDE_KINDS,
 ) -> dict:
     """Write annotation, texts and funnel to `out`.
 
     Args:
         source: the texts, see `read_texts`.
-        slides: slides or feature files, see `read_slides`. A patient's become one record.
+        slides: slides or feature files, see `slide_names`. A patient's become one record.
         llm: rewrites the texts; None only cleans them.
         prompts: YAML with `system` and `user`, which holds `{text}`.
         on_loss: what becomes of a text that lost a fact: "source" uses the cleaned source, "keep" the rewriting all
@@ -89,11 +99,12 @@ def prepare(
         seed: of the split. A patient's part depends on nothing else.
         workers: questions in flight.
         progress: wraps the texts as they are rewritten.
+        sample_types, slide_kinds: which slides are taken, as in `choose_slides`: by default diagnostic ones of tumors.
         resume, overwrite: of `RunFolder`. Answers in `cache/` are used again by every run: a question is asked once.
 
     Returns:
-        the funnel: how many texts were read, left out for which reason, flagged and kept, records by part, and
-        `problems`, one line a bad text.
+        the funnel: how many texts were read, left out for which reason, flagged and kept, records by part, `slides`
+        (how many were read, left out by which rule, and kept), and `problems`, one line a bad text.
 
     Raises:
         InputError: an argument is wrong, the source or the slides cannot be read, no text has a slide, or the endpoint
@@ -102,10 +113,12 @@ def prepare(
     if on_loss not in ON_LOSS:
         raise InputError("on_loss", f"'{on_loss}'", ", ".join(ON_LOSS), "choose one of them")
     parts, questions = read_split(split), read_prompts(prompts)
-    names = read_slides(slides)
-    texts, funnel, problems = _usable(read_texts(source), names)
+    check_rules(sample_types, slide_kinds)
+    names, of_slides = choose_slides(slide_names(slides), sample_types, slide_kinds)
+    texts, funnel, problems = _usable(read_texts(source), names, of_slides)
+    rules = {"sample_types": list(sample_types), "slide_kinds": list(slide_kinds)}
     arguments = {"source": _digest(source), "slides": sha256(json.dumps(names).encode()), "llm": llm and llm.name}
-    arguments |= {"prompts": questions, "on_loss": on_loss, "split": split, "seed": seed}
+    arguments |= {"prompts": questions, "on_loss": on_loss, "split": split, "seed": seed, **rules}
     with RunFolder(out, "prepare tcga-reports", arguments, resume=resume, overwrite=overwrite) as folder:
         folder.begun("texts.jsonl")
         if llm is not None:
@@ -131,8 +144,8 @@ def prepare(
                 report, images = record[record["used"]], names[text.patient]
                 annotation[part].append({"id": text.patient, "report": report, "image_path": images, "split": part})
 
-        funnel |= {part: len(annotation[part]) for part in PARTS} | {"problems": problems}
-        asked = ("llm", "prompts", "on_loss", "split", "seed")
+        funnel |= {part: len(annotation[part]) for part in PARTS} | {"slides": of_slides, "problems": problems}
+        asked = ("llm", "prompts", "on_loss", "split", "seed", *rules)
         funnel |= {"arguments": {name: arguments[name] for name in asked}, "hf_medreport": __version__}
         folder.write("texts.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
         folder.write_json("annotation.json", annotation, indent=1)
@@ -162,7 +175,9 @@ def _digest(source: str | os.PathLike) -> str:
     return sha256("".join(f"{path.name} {sha256(path)}\n" for path in paths).encode())
 
 
-def _usable(texts: Iterable[SourceText | InputError], slides: dict) -> tuple[list[SourceText], dict, list[str]]:
+def _usable(
+    texts: Iterable[SourceText | InputError], slides: dict, of_slides: dict[str, int]
+) -> tuple[list[SourceText], dict, list[str]]:
     """The texts that can become records, the funnel up to there, and what is wrong with the others."""
     funnel = dict.fromkeys(("read", "broken", "empty", "duplicate", "no slide"), 0)
     funnel |= dict.fromkeys(("no answer", "flagged", "dropped", "kept"), 0)
@@ -187,7 +202,10 @@ def _usable(texts: Iterable[SourceText | InputError], slides: dict) -> tuple[lis
                 funnel["no slide"] += 1
     if first and not usable:
         found = f"no slide of the {len(first)} patients with reports"
-        raise InputError("slides", found, "names that begin with a patient's barcode (TCGA-XX-XXXX)", "check `slides`")
+        left_out = [f"{step}: {count}" for step, count in of_slides.items() if step not in ("read", "kept")]
+        found += f" (left out: {', '.join(left_out)})" * bool(left_out)
+        remedy = "check `slides`, or take others by `sample_types` and `slide_kinds`" if left_out else "check `slides`"
+        raise InputError("slides", found, "names that begin with a patient's barcode (TCGA-XX-XXXX)", remedy)
     return usable, funnel, problems
 
 
@@ -288,7 +306,12 @@ def _jsonl_texts(path: Path) -> Iterator[SourceText | InputError]:
 
 
 def read_slides(slides: str | os.PathLike) -> dict[str, list[str]]:
-    """Patient -> names of its slides, in order, from a folder (with its folders) or a list, one name a line.
+    """Patient -> names of all its slides, see `slide_names`."""
+    return choose_slides(slide_names(slides), (ALL,), (ALL,))[0]
+
+
+def slide_names(slides: str | os.PathLike) -> list[str]:
+    """Names of slides in order, of a folder (with its folders), a list (one name a line) or a manifest of the GDC.
 
     A bare id in a list is its feature file, `ID.safetensors`: ids of TCGA hold a dot themselves.
 
@@ -301,23 +324,33 @@ def read_slides(slides: str | os.PathLike) -> dict[str, list[str]]:
         found = (path for path in slides.rglob("*") if path.suffix.lower() in SUFFIXES)
         names = sorted(path.relative_to(slides).as_posix() for path in found)
     elif slides.is_file():
-        lines = set(filter(None, map(str.strip, _read(slides).splitlines())))
+        lines = set(filter(None, map(str.strip, _listed(slides))))
         bare = {line for line in lines if PurePosixPath(line).suffix.lower() not in SUFFIXES}
         names = sorted((lines - bare) | {f"{line}.safetensors" for line in bare})
     else:
         raise InputError(slides.name, "no such file or folder", expected, "check `slides`")
     if not names:
         raise InputError(slides.name, "no slide", expected, "check `slides`")
-    patients, stems = {}, {}
+    stems = {}
     for name in names:
         path = PurePosixPath(name)
         if path.stem in stems:
             found = f"{PurePosixPath(stems[path.stem]).name} and {path.name}"
             raise InputError(slides.name, found, "one file a slide", "name a folder or list with one kind of files")
         stems[path.stem] = name
-        if match := PATIENT.match(path.stem.upper()):
-            patients.setdefault(match[0], []).append(name)
-    return patients
+    return names
+
+
+def _listed(path: Path) -> list[str]:
+    """The lines of a list; of a table with the column `filename`, as the GDC's manifests are, its cells."""
+    lines = _read(path).splitlines()
+    if not lines or "filename" not in lines[0].split("\t"):
+        return lines
+    rows = [row for _, row in csv_lines((f"{line}\n" for line in lines), path.name, ("filename",))]
+    bad = next((row for row in rows if isinstance(row, InputError)), None)
+    if bad is not None:
+        raise bad
+    return [row["filename"] for row in rows]
 
 
 def read_prompts(path: str | os.PathLike) -> dict[str, str]:

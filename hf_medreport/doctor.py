@@ -58,7 +58,7 @@ def examine() -> dict:
             for extra in PURPOSE
         },
         "versions": against_tested([*required, *(one for extra in PURPOSE for one in extras[extra])]),
-        "checkpoints": {name: (folder / "config.json").is_file() for name, folder in shipped().items()},
+        "checkpoints": {name: _is_model(folder) for name, folder in shipped().items()},
         "gpu": shutil.which("nvidia-smi") is not None,
         "offline": HF_HUB_OFFLINE,
     }
@@ -123,9 +123,13 @@ def model_folder(name: str) -> Path:
         found = "a file" if name and folder.exists() else "no such folder"
         remedy = did_you_mean(name, known, "check the path")
         raise InputError(name or "folder", found, f"a model folder or one of {', '.join(known)}", remedy)
-    if not (folder / "config.json").is_file() and not (folder / INDEX).is_file():
+    if not _is_model(folder):
         raise InputError(name, "no config.json", "a model folder", "give the folder that holds it")
     return folder
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / "config.json").is_file() or (folder / INDEX).is_file()
 
 
 def compared_code(row: System, folder: Path) -> dict[str, list[str]]:

@@ -105,6 +105,8 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         tokenizer: of its text encoder.
         unet: a `MedicalUNet2DConditionModel` or a stock U-Net.
         scheduler: of diffusers; its `prediction_type` says what the U-Net predicts.
+        guidance_scale: by which it draws where a call names none. Default: 7.5, as usual for Stable Diffusion; a small
+            model wants less.
     """
 
     model_cpu_offload_seq = "text_encoder->unet->vae"
@@ -118,8 +120,10 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         tokenizer: PreTrainedTokenizerBase,
         unet: ModelMixin,
         scheduler: SchedulerMixin,
+        guidance_scale: float = 7.5,
     ):
         super().__init__()
+        self.register_to_config(guidance_scale=guidance_scale)
         self.register_modules(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler)
 
     # --- where it comes from, where it goes ---
@@ -180,7 +184,8 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             parts[name] = getattr(source, kind).from_pretrained(os.path.join(folder, name))
             if isinstance(parts[name], nn.Module):
                 nn.Module.to(parts[name], dtype)  # torch's own: that of diffusers warns of layers that these lack
-        return cls(**parts)
+        own = {name: index[name] for name in ("guidance_scale",) if name in index}
+        return cls(**parts, **own)
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
         """Write a folder that loads where hf-medreport is not installed: components, code, and an index of both.
@@ -357,8 +362,12 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         latents = self.vae.encode(pixels.to(self._execution_device, self.vae.dtype)).latent_dist.mode().float()
         return (latents - (self.vae.config.get("shift_factor") or 0.0)) * self.vae.config.scaling_factor
 
-    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+    def decode_latents(self, latents: torch.Tensor, modalities: list[str | None] | None = None) -> torch.Tensor:
         """Latents as pixels (batch, 3, height, width) in [0, 1].
+
+        Args:
+            latents: (batch, channels, rows, columns).
+            modalities: one a picture; those of a gray modality come out gray. None: all as the codec has them.
 
         Raises:
             ConfigError: the picture is not finite, as from a VAE whose half precision overflows.
@@ -368,6 +377,9 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         if not torch.isfinite(pixels).all():
             found = f"values that are not finite, in {self.vae.dtype}"
             raise ConfigError("picture", found, "numbers", "decode in float32: pipe.vae.float()")
+        if modalities is not None:
+            gray = torch.tensor([self.text_encoder.is_gray(each) for each in modalities], device=pixels.device)
+            pixels = torch.where(gray[:, None, None, None], pixels.mean(1, keepdim=True), pixels)
         return (pixels / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
@@ -383,7 +395,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         height: int | None = None,
         width: int | None = None,
         num_inference_steps: int = 50,
-        guidance_scale: float = 7.5,
+        guidance_scale: float | None = None,
         guidance_schedule: str = "constant",
         guidance_window: tuple[float, float] = (0.0, 1.0),
         guidance_rescale: float = 0.0,
@@ -408,7 +420,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             num_images_per_prompt: 1.
             height, width: in pixels; default: what the U-Net was trained for, or the image's where it is a tensor.
             num_inference_steps: 50.
-            guidance_scale: 7.5; 1: the prompt alone; 0: as if there were none.
+            guidance_scale: 1: the prompt alone; 0: as if there were none; None: the model's own.
             guidance_schedule: from 1 to that scale: `"constant"`, `"linear"` or `"cosine"`.
             guidance_window: shares of the way (0 noise, 1 picture) outside of which there is no guidance.
             guidance_rescale: 0 to 1, see `guidance.rescaled`.
@@ -426,6 +438,8 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         Raises:
             ConfigError: an argument that cannot be.
         """
+        if guidance_scale is None:
+            guidance_scale = self.config.guidance_scale
         check_guidance(guidance_scale, guidance_schedule, guidance_window, guidance_rescale, dynamic_threshold)
         _refuse_unknown("output_type", output_type, OUTPUT_TYPES)
         numbers = {"num_inference_steps": num_inference_steps, "num_images_per_prompt": num_images_per_prompt}
@@ -497,7 +511,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
                     latents = (changed or {}).get("latents", latents)
                 bar.update()
 
-        images = self._as_output(latents, output_type)
+        images = self._as_output(latents, modalities, output_type)
         self.maybe_free_model_hooks()
         trajectory = Trajectory(torch.stack(steps), timesteps, torch.stack(log_probs)) if return_trajectory else None
         output = MedicalImageOutput(images=images, seeds=seeds, trajectory=trajectory)
@@ -596,10 +610,10 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             raise ConfigError("latents", f"shape {tuple(latents.shape)}", str(shape), "give noise of that shape")
         return latents.to(self._execution_device, torch.float32)
 
-    def _as_output(self, latents: torch.Tensor, output_type: str):
+    def _as_output(self, latents: torch.Tensor, modalities: list[str | None], output_type: str):
         if output_type == "latent":
             return latents
-        pixels = self.decode_latents(latents)
+        pixels = self.decode_latents(latents, modalities)
         if output_type == "pt":
             return pixels
         array = pixels.permute(0, 2, 3, 1).cpu().numpy()

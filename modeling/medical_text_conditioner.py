@@ -47,8 +47,9 @@ class MedicalTextConditionerConfig(PreTrainedConfig):
 
     Args:
         text_config: the text encoder's configuration, with its `model_type`; default: a BERT.
-        modalities: one a modality, as `{"name": "cxr", "aliases": ["X-Ray"], "template": "Chest X-ray: {prompt}"}`;
-            name alone is needed. None at all (default): no modality is read, and nothing is fused.
+        modalities: one a modality, as `{"name": "cxr", "aliases": ["X-Ray"], "template": "Chest X-ray: {prompt}",
+            "gray": True}`; name alone is needed. Pictures of a gray one are drawn without color. None at all (default):
+            no modality is read, and nothing is fused.
         max_length: most tokens of a prompt; 256.
         cross_attention_dim: width of the tokens that are returned, by a projection; None (default): the encoder's.
         pooling: what stands for the whole prompt: `"cls"` (the first state, default), `"mean"` (of all states but
@@ -86,8 +87,8 @@ class MedicalTextConditionerConfig(PreTrainedConfig):
             self._refuse(f"max_length={self.max_length}", f"at most {places}, the text encoder's positions")
         taken = {}
         for modality in self.modalities:
-            if not modality.get("name") or set(modality) - {"name", "aliases", "template"}:
-                self._refuse(f"modality {modality!r}", "a name, and aliases and a template where there are some")
+            if not modality.get("name") or set(modality) - {"name", "aliases", "template", "gray"}:
+                self._refuse(f"modality {modality!r}", "a name, and aliases, a template, gray where there are some")
             if "{prompt}" not in (modality.get("template") or "{prompt}"):
                 self._refuse(f"template {modality['template']!r}", "one with {prompt} in it")
             for name in {_plain(each) for each in (modality["name"], *(modality.get("aliases") or ()))}:
@@ -224,6 +225,15 @@ class MedicalTextConditioner(PreTrainedModel):
         if nearest:
             remedy = f"did you mean '{self.config.modalities[ids[nearest[0]] - 1]['name']}'?"
         raise ConfigError("modality", f"'{name}'", f"one of {known}", remedy)
+
+    def is_gray(self, name: str | None) -> bool:
+        """Whether pictures of a modality have no color; False where none is named.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        number = self.modality_id(name)
+        return bool(number and self.config.modalities[number - 1].get("gray"))
 
     def in_words(self, prompt: str, modality: str | None) -> str:
         """A prompt in its modality's template; an empty prompt stays empty, for it is the null text."""

@@ -14,6 +14,9 @@ except ImportError:
     pydicom = None
 
 EXPORT_AGAIN = "export the file again"
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+VOLUME = "VOLUME"
+SHOWS_NO_SLIDE = ("LABEL", "OVERVIEW", "THUMBNAIL", "LOCALIZER", "MACRO")  # the last one is not the standard's
 
 
 def values_of(dataset: "pydicom.Dataset", keyword: str, name: str) -> list:
@@ -104,3 +107,32 @@ def frame_groups(dataset: "pydicom.Dataset", frame: int, name: str, macros: tupl
     shared = items(dataset, "SharedFunctionalGroupsSequence", name)[:1]
     nested = [item for group in per_frame + shared for macro in macros for item in items(group, macro, name)[:1]]
     return [*nested, dataset]
+
+
+def slide_flavor(dataset: "pydicom.Dataset", name: str) -> str:
+    """What a whole-slide file shows, from ImageType: VOLUME, LABEL, OVERVIEW, THUMBNAIL, ...
+
+    Writers put the values of ImageType in other places than the standard's; a file with too few of them is a VOLUME,
+    but not where it says that the paper label is in the picture.
+    """
+    words = [str(value).strip(" \0").upper() for value in values_of(dataset, "ImageType", name)]
+    for word in words:
+        if word in SHOWS_NO_SLIDE:
+            return word
+    if code(dataset, "SpecimenLabelInImage", name) == "YES":
+        return "LABEL"
+    return VOLUME if len(words) < 3 or VOLUME in words or not words[2] else words[2]
+
+
+def class_uid(dataset: "pydicom.Dataset", name: str) -> str:
+    """What kind of object a file is; "" where it does not say."""
+    in_meta = getattr(dataset, "file_meta", None) or pydicom.Dataset()
+    return code(dataset, "SOPClassUID", name) or code(in_meta, "MediaStorageSOPClassUID", name)
+
+
+def check_flavor(uid: str, flavor: str, name: str) -> None:
+    """Refuse a whole-slide file that shows something else than a slide, such as the label with the patient's name."""
+    if uid == WHOLE_SLIDE and flavor != VOLUME:
+        found = f"{'an' if flavor[0] in 'AEIOU' else 'a'} {flavor.lower()[:16]}, no slide"
+        expected = f"a {VOLUME}, as ImageType says"
+        raise InputError(name, found, expected, "give the slide of this series")

@@ -20,7 +20,7 @@ import numpy as np
 
 from .dicom_decoders import INSTALL, LABEL, register
 from .dicom_display import COLORS, gray_display, palette_display
-from .dicom_elements import EXPORT_AGAIN, code, element, whole
+from .dicom_elements import EXPORT_AGAIN, WHOLE_SLIDE, check_flavor, class_uid, code, element, slide_flavor, whole
 from .image_checks import MAX_PIXELS, check_finite, check_size, checked_picture, chosen_frame, open_input
 from .input_error import InputError
 from .stream_header import stream_header
@@ -42,7 +42,7 @@ PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 READ_AS_RGB = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # pydicom converts the YBR ones
 ELEMENTS = [
-    "SOPClassUID",
+    *("SOPClassUID", "ImageType", "SpecimenLabelInImage"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
@@ -110,6 +110,8 @@ def read_display(
 
 def _read(handle: BinaryIO, name: str, frame: int | None, max_pixels: int) -> Display:
     dataset, notes = data_set(handle, name, max_pixels, ELEMENTS), []
+    if (uid := class_uid(dataset, name)) == WHOLE_SLIDE:
+        check_flavor(uid, slide_flavor(dataset, name), name)
     height, width = whole(dataset, "Rows", name), whole(dataset, "Columns", name)
     check_size(name, height, width, max_pixels)
     photometric = code(dataset, "PhotometricInterpretation", name)

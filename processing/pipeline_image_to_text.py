@@ -10,6 +10,7 @@ class. A list is a batch, a dict is one case.
     pipe("chest.png", return_details=True)             # adds what else the model made of it: masks, reconstructions
     pipe("chest.png", max_new_tokens=200)              # a longer report than the model's generation_config says
     pipe("chest.dcm", orient="header")                 # a mirrored film turned; also frame=1, any_modality=True
+    pipe("slide.svs", slide_mpp=0.25)                  # also override_slide_mpp=True, allow_foreign_features=True
     pipe(data_set["image"], batch_size=8)              # a column of a data set is a list that is read as it goes
     pipe.save_pretrained("mine")                       # a folder for pipeline("image-to-text", model="mine", ...)
 
@@ -25,7 +26,7 @@ An image is looked at once. What a model must have for it, beside `generate` and
   `return_details`. The processor's `described` turns a case's rows into what the record shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from transformers import Pipeline
@@ -94,21 +95,25 @@ class MedicalReportPipeline(Pipeline):
         orient: str | None = None,
         frame: int | None = None,
         any_modality: bool | None = None,
+        slide_mpp: float | Mapping[str, float] | None = None,
+        override_slide_mpp: bool | None = None,
+        allow_foreign_features: bool | None = None,
         processor_kwargs: dict | None = None,
         generate_kwargs: dict | None = None,
         **kwargs,
     ):
-        """`processor_kwargs` and what is said of films (`orient`, `frame`, `any_modality`, as `read_film` has them) go
-        to the processor, whatever is not named here to `generate`."""
-        of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
-        of_films = {name: value for name, value in of_films.items() if value is not None} | (processor_kwargs or {})
+        """`processor_kwargs` and what is said of films (`orient`, `frame`, `any_modality`, as `read_film` has them) and
+        slides (as `HistGenProcessor` has it) go to the processor, whatever is not named here to `generate`."""
+        of_input = {"orient": orient, "frame": frame, "any_modality": any_modality, "slide_mpp": slide_mpp}
+        of_input |= {"override_slide_mpp": override_slide_mpp, "allow_foreign_features": allow_foreign_features}
+        of_input = {name: value for name, value in of_input.items() if value is not None} | (processor_kwargs or {})
         forward = {"generate_kwargs": {**(generate_kwargs or {}), **kwargs}}
         post = {}
         if return_evidence is not None:
             forward["return_evidence"] = post["return_evidence"] = return_evidence
         if return_details is not None:
             forward["return_details"] = return_details
-        return {"processor_kwargs": of_films} if of_films else {}, forward, post
+        return {"processor_kwargs": of_input} if of_input else {}, forward, post
 
     def preprocess(self, inputs, processor_kwargs: dict | None = None):
         model_inputs = self.processor(

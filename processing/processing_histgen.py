@@ -5,47 +5,66 @@ inputs = processor("slide.svs")                         # tiled and encoded here
 inputs = processor(["a.safetensors", "b.pt"])           # features that are there already; a list is a batch
 inputs = processor({"slides": ["block1.svs", "block2.svs"]})  # one case
 batch = processor(features, text_target=reports)        # `labels` end with the end token
+
+What the model learned from is held against every bag, see `feature_origin`.
 """
 
 import copy
+import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import BatchFeature, ProcessorMixin
-from transformers.utils import IMAGE_PROCESSOR_NAME, cached_file, logging
+from transformers.utils import IMAGE_PROCESSOR_NAME, cached_file
 
 from .feature_files import PatchFeatures, checked_bag, read_features
+from .feature_origin import INSIST, check_learned_from, gathered, made_with, refuse_foreign, said, unsaid
 from .file_suffixes import FEATURE_SUFFIXES
 from .image_processing_tile import TileImageProcessor
 from .input_error import InputError
 from .patch_encoder import PatchEncoder
 from .report_tokens import ReportTokens
 from .saved_processor import SavedProcessor
-from .slide_reading import open_slide
+from .slide_reading import open_slide, told_mpp
 from .slide_tiling import read_tile, tile_slide
 
 CASE_KEYS = ("slides", "images", "frontal")  # a dict is one case; of these names a slide model takes one
 ENCODER_FOLDER = "patch_encoder"
 TILES_A_PASS = 32
+OWN_ENCODER = f"use the model's own {ENCODER_FOLDER}/ and tile settings, {INSIST}"
 
-logger = logging.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
     """Tile settings, tokenizer and, once a slide is given, the patch encoder of `HistGenForConditionalGeneration`."""
 
-    def __init__(self, image_processor: TileImageProcessor = None, tokenizer=None, region_size: int = 96, **kwargs):
+    def __init__(
+        self,
+        image_processor: TileImageProcessor = None,
+        tokenizer=None,
+        region_size: int = 96,
+        learned_from: dict[str, list] | None = None,
+        **kwargs,
+    ):
         """
         Args:
             image_processor: how slides are tiled, and tiles prepared for the patch encoder.
             tokenizer: of the reports.
             region_size: the model's; several slides of one case are each padded to whole regions.
+            learned_from: which features the model learned from, as `feature_origin.gathered` gives it; None where
+                nobody knows.
+
+        Raises:
+            InputError: `learned_from` is of another form.
         """
         super().__init__(image_processor, tokenizer, **kwargs)
         self.region_size = region_size
-        self._source, self._encoder = None, None
+        self.learned_from = check_learned_from(learned_from)
+        self._source, self._encoder, self._told = None, None, False
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, revision: str = "main", **kwargs):
@@ -108,7 +127,9 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
         max_length: int | None = None,
         return_tensors: str = "pt",
         device=None,
-        slide_mpp: float | None = None,
+        slide_mpp: float | Mapping[str, float] | None = None,
+        override_slide_mpp: bool = False,
+        allow_foreign_features: bool = False,
         padding: bool = True,
     ) -> BatchFeature:
         """Model inputs of one or several cases.
@@ -121,7 +142,9 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
             text_target: reports to learn. They become `labels`, each ended by the end token, padded with -100.
             max_length: most tokens of a report, the end token included; longer ones are cut and then do not end.
             device: where the patch encoder works; None leaves it where it is.
-            slide_mpp: microns per level-0 px, for slides that do not say.
+            slide_mpp, override_slide_mpp: as in `open_slide`; a mapping has them by path.
+            allow_foreign_features: whether features may be of another encoder, resolution or size of tiles than the
+                model learned from. Where a file does not say, that is told once.
             padding: what transformers' own pipelines ask for; batches are always padded.
 
         Returns:
@@ -130,15 +153,16 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
             token before each prompt, padding before that.
 
         Raises:
-            InputError: a slide or file that cannot be used, no patch encoder, features of different widths, or other
-                counts of texts than of cases.
+            InputError: a slide or file that cannot be used, no patch encoder, features of different widths or of
+                another kind than the model's, or other counts of texts than of cases.
         """
         data = {}
         if images is not None:
             cases = images if isinstance(images, (list, tuple)) else [images]
             if not cases:
                 raise InputError("images", "no slide", "one or more", "pass at least one slide or feature file")
-            data.update(self._batch([self.read_case(case, device, slide_mpp) for case in cases]))
+            options = slide_mpp, override_slide_mpp, allow_foreign_features
+            data.update(self._batch([self.read_case(case, device, *options) for case in cases]))
             for name, given in {"text": text, "text_target": text_target}.items():
                 count = 1 if isinstance(given, str) else len(given) if given is not None else len(cases)
                 if count != len(cases):
@@ -150,8 +174,15 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
             data["decoder_input_ids"], data["decoder_attention_mask"] = self.prompt_ids(prompts, [start])
         return BatchFeature(data)
 
-    def read_case(self, case, device=None, slide_mpp: float | None = None) -> list[PatchFeatures]:
-        """The bags of one case, one a slide."""
+    def read_case(
+        self,
+        case,
+        device=None,
+        slide_mpp: float | Mapping[str, float] | None = None,
+        override_slide_mpp: bool = False,
+        allow_foreign_features: bool = False,
+    ) -> list[PatchFeatures]:
+        """The bags of one case, one a slide; arguments as of a call."""
         if isinstance(case, dict):
             named = [case[key] for key in CASE_KEYS if case.get(key) is not None]
             if len(named) != 1 or set(case) - set(CASE_KEYS):
@@ -161,23 +192,65 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
         slides = case if isinstance(case, (list, tuple)) else [case]
         if not slides:
             raise InputError("case", "no slide", "one or more", "pass at least one slide or feature file")
-        return [self._read(slide, device, slide_mpp) for slide in slides]
+        options = slide_mpp, override_slide_mpp, allow_foreign_features
+        bags = [self._read(slide, device, *options) for slide in slides]
+        gathered([(_name(bag), bag.info) for bag in bags], allow_foreign_features)
+        return bags
 
-    def _read(self, slide, device, slide_mpp: float | None) -> PatchFeatures:
+    def _read(self, slide, device, slide_mpp, override_slide_mpp, allow_foreign_features) -> PatchFeatures:
         if isinstance(slide, torch.Tensor) and slide.ndim == 2:
             slide = slide.detach().float().cpu().numpy()
         if isinstance(slide, np.ndarray) and slide.ndim == 2:
             slide = PatchFeatures(slide)
         if isinstance(slide, PatchFeatures):
-            return checked_bag(slide.info.get("slide", "features"), slide)
+            bag = checked_bag(_name(slide), slide)
+            self.hold_to_learned(_name(slide), bag, allow_foreign_features)
+            return bag
         if isinstance(slide, (str, os.PathLike)) and Path(slide).suffix.lower() in FEATURE_SUFFIXES:
-            return read_features(slide)
-        with open_slide(slide, slide_mpp) as opened:
-            return self.encode_slide(opened, device)
+            bag = read_features(slide)
+            self.hold_to_learned(Path(slide).name, bag, allow_foreign_features)
+            return bag
+        told = told_mpp(slide_mpp, slide)
+        with open_slide(slide, told, override_slide_mpp) as opened:
+            for note in opened.notes:
+                logger.warning("%s: %s", opened.name, note)
+            return self.encode_slide(opened, device, allow_foreign_features)
 
-    def encode_slide(self, slide, device=None) -> PatchFeatures:
-        """Tile an open slide and encode its tiles, a few at a time."""
+    def hold_to_learned(self, name: str, bag: PatchFeatures, allow_foreign_features: bool = False) -> None:
+        """Refuse features of another kind than the model learned from; what cannot be known is told once.
+
+        Args:
+            name: of the file.
+            bag: what it holds.
+            allow_foreign_features: take any.
+
+        Raises:
+            ForeignFeatures: both values named.
+        """
+        if allow_foreign_features:
+            return
+        refuse_foreign(name, self.learned_from, said(bag.info))
+        missing = [key for key in unsaid(bag.info) if key in self.learned_from]
+        if self._told or (self.learned_from and not missing):
+            return
+        self._told = True
+        if self.learned_from:
+            why = f"it does not say {', '.join(missing)}"
+        else:
+            why = "the model does not say from which it learned"
+        logger.warning("%s: whether these features are of the model's kind is not known: %s (told once)", name, why)
+
+    def encode_slide(self, slide, device=None, allow_foreign_features: bool = False) -> PatchFeatures:
+        """Tile an open slide and encode its tiles, a few at a time.
+
+        Raises:
+            ForeignFeatures: the patch encoder, or how it is told to tile, is not what the model learned with.
+        """
         encoder, tiling = self.patch_encoder, tile_slide(slide, self.image_processor)
+        info = {"slide": slide.name, "level0_px": str(tiling.level0_px)}
+        info |= made_with(encoder.revision, self.image_processor, tiling.mpp)
+        if not allow_foreign_features:
+            refuse_foreign(slide.name, self.learned_from, said(info), remedy=OWN_ENCODER)
         if device is not None:
             encoder.model.to(device)
         features = []
@@ -185,10 +258,9 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
             indices = range(start, min(start + TILES_A_PASS, len(tiling.coordinates)))
             tiles = np.stack([read_tile(slide, tiling, index) for index in indices])
             features.append(encoder.encode(tiles, self.image_processor))
-        info = {"slide": slide.name, "level0_px": str(tiling.level0_px), "encoder_revision": encoder.revision}
         if tiling.ink_note:
             info["ink_note"] = tiling.ink_note
-            logger.warning(f"{slide.name}: {tiling.ink_note}")
+            logger.warning("%s: %s", slide.name, tiling.ink_note)
         return PatchFeatures(np.concatenate(features), tiling.coordinates, info)
 
     def _batch(self, cases: list[list[PatchFeatures]]) -> dict[str, torch.Tensor]:
@@ -215,6 +287,10 @@ class HistGenProcessor(SavedProcessor, ReportTokens, ProcessorMixin):
             found = f"a word that this tokenizer cannot encode ({error})"
             remedy = "hf-medreport convert histgen FILE --vocabulary VOCABULARY --out NEW"
             raise InputError("text", found, "words of its vocabulary", remedy) from error
+
+
+def _name(bag: PatchFeatures) -> str:
+    return bag.info.get("slide", "features")
 
 
 __all__ = ["HistGenProcessor"]

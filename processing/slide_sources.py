@@ -5,25 +5,33 @@ Each source has the same few attributes, and `Slide` (in `slide_reading`) is all
     name          what messages call the file
     level_sizes   ((width, height), ...) of the levels, the largest first
     downsamples   how many level-0 px one px of a level spans
-    mpp           (x, y) in microns per level-0 px, or None
-    files         every file that the pixels come from, for the fingerprint
+    mpp           (x, y) in microns per level-0 px, as its header says, or None
+    power         of the objective, as its header says, or None
     region(x, y, level, width, height) -> uint8 (height, width, 3), white outside; x, y in level-0 px
     close()
 """
 
+import os
+import shutil
 import threading
+import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from weakref import WeakValueDictionary
+from tempfile import mkdtemp
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from .dicom_decoders import register
+from .dicom_elements import WHOLE_SLIDE, class_uid
+from .dicom_series import series_files
 from .image_checks import check_size
 from .image_reading import MAGIC, READERS
 from .input_error import InputError
 from .slide_child import ChildSlide
+from .slide_compressions import check_syntax, unread_compression, unread_picture
+from .slide_resolution import dicom_mpp, dicom_power, openslide_mpp, openslide_power, tagged_mpp
 
 try:
     import openslide
@@ -42,14 +50,9 @@ MAX_PICTURE_PIXELS = 400_000_000  # 20,000 x 20,000; a plain picture is held who
 ROWS = 256  # of a picture, copied at once
 TILE_WIDTH = 322
 MAKE_PYRAMID = "make it one: vips tiffsave PICTURE SLIDE.tif --tile --pyramid --compression jpeg --bigtiff"
-# A TIFF's resolution tags often hold the dots per inch of a printer: 300 dpi is 85 um a px. No scanner is so coarse.
-COARSEST_TAGGED_MPP = 20.0
-WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+LEVEL_TOLERANCE = 0.05  # how much more a level may be shrunk along one side
 COPY_AGAIN = "copy or export the slide again"
 INSTALL = "pip install 'hf-medreport[wsi]'"
-MICRONS = {"centimeter": 10_000, "inch": 25_400}
-TIFF_UNITS = {2: "inch", 3: "centimeter"}
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 
 
 class OpenSlideSource:
@@ -57,32 +60,31 @@ class OpenSlideSource:
 
     def __init__(self, path: Path, vendor: str):
         self.path, self.name, self._handle = path, path.name, None
+        self._opened_as = _linked_alone(path, self) if vendor == "dicom" else path
         handle = self._opened()
-        self.level_sizes = tuple((int(width), int(height)) for width, height in handle.level_dimensions)
-        self.downsamples = tuple(float(downsample) for downsample in handle.level_downsamples)
-        _check_levels(self.name, self.level_sizes)
-        self.mpp = _openslide_mpp(handle.properties, vendor)
-        self.files = companions(path, vendor)
+        sizes = [(int(width), int(height)) for width, height in handle.level_dimensions]
+        _check_levels(self.name, sizes)
+        self._levels = [level for level, size in enumerate(sizes) if _is_level(sizes[0], size)]
+        self.level_sizes = tuple(sizes[level] for level in self._levels)
+        self.downsamples = tuple(float(handle.level_downsamples[level]) for level in self._levels)
+        self.mpp, self.power = openslide_mpp(handle.properties, vendor), openslide_power(handle.properties)
 
     def _opened(self) -> ChildSlide:
         """The handle; a new one after an error, because OpenSlide's own is dead from then on."""
         if self._handle is None:
             try:
-                self._handle = ChildSlide(self.path)
+                self._handle = ChildSlide(self._opened_as)
             except openslide.OpenSlideError as error:
-                raise InputError(
-                    self.name,
-                    f"a slide that OpenSlide cannot open ({_one_line(error)})",
-                    "a complete slide",
-                    COPY_AGAIN,
-                ) from error
+                found = f"a slide that OpenSlide cannot open ({_one_line(error)})"
+                unread = unread_compression(self.name, str(error))
+                raise unread or InputError(self.name, found, "a complete slide", COPY_AGAIN) from error
         return self._handle
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
         """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         handle = self._opened()
         try:
-            pixels = handle.read_region((x, y), level, (width, height))
+            pixels = handle.read_region((x, y), self._levels[level], (width, height))
         except openslide.OpenSlideError as error:
             self.close()
             raise InputError(
@@ -109,7 +111,7 @@ class _Picture:
 
 
 # Pictures that somebody holds: however many threads read one, it is decoded once and there once.
-_held: WeakValueDictionary[tuple, _Picture] = WeakValueDictionary()
+_held: weakref.WeakValueDictionary[tuple, _Picture] = weakref.WeakValueDictionary()
 _decoding = threading.Lock()
 
 
@@ -119,9 +121,9 @@ class PictureSource:
     downsamples = (1.0,)
 
     def __init__(self, path: Path, kind: str):
-        self.path, self.name, self.kind, self.files = path, path.name, kind, (path,)
+        self.path, self.name, self.kind = path, path.name, kind
         self._picture = self._decoded()
-        self.mpp = self._picture.mpp
+        self.mpp, self.power = self._picture.mpp, None
         self.level_sizes = (self._picture.pixels.shape[1::-1],)
 
     def _decoded(self) -> _Picture:
@@ -142,9 +144,9 @@ class PictureSource:
                 raise
             except Exception as error:  # PIL reports bad bytes by a dozen exception types
                 state = "truncated" if "truncated" in str(error).lower() else "damaged or unsupported"
-                raise InputError(
-                    self.name, f"a {state} {self.kind}", "a complete slide or picture", COPY_AGAIN
-                ) from error
+                unread = unread_picture(self.name, self.path) if self.kind == "TIFF" else None
+                found, expected = f"a {state} {self.kind}", "a complete slide or picture"
+                raise unread or InputError(self.name, found, expected, COPY_AGAIN) from error
 
     def _checked(self, picture: Image.Image) -> _Picture:
         pages = getattr(picture, "n_frames", 1)
@@ -161,7 +163,7 @@ class PictureSource:
         check_size(self.name, picture.height, picture.width, MAX_PICTURE_PIXELS)
         if picture.mode.startswith(("I", "F")):
             raise InputError(self.name, f"a picture of mode {picture.mode}", "8 bits a channel", "save it as 8-bit RGB")
-        mpp = _tagged_mpp(getattr(picture, "tag_v2", {}))
+        mpp = tagged_mpp(getattr(picture, "tag_v2", {}))
         ImageOps.exif_transpose(picture, in_place=True)
         transparent = picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
         mode = "RGBA" if transparent else "RGB"
@@ -187,7 +189,7 @@ class PictureSource:
 class ArraySource:
     """A picture in memory: one level."""
 
-    downsamples, mpp, files = (1.0,), None, ()
+    downsamples, mpp, power = (1.0,), None, None
 
     def __init__(self, picture: Image.Image | np.ndarray):
         self.name = "picture"
@@ -216,20 +218,16 @@ class DicomSource:
     downsamples = (1.0,)
 
     def __init__(self, path: Path):
-        self.path, self.name, self.files = path, path.name, (path,)
-        if pydicom is None:
-            raise InputError(
-                self.name, "a DICOM file, but no pydicom", "pydicom 3 or later", "pip install 'pydicom>=3.0.2'"
-            )
+        self.path, self.name = path, path.name
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            kind = header.get("SOPClassUID")
+            kind = class_uid(header, self.name)
             self.tile_size = int(header.get("Columns") or 0), int(header.get("Rows") or 0)
             self.level_sizes = (
                 (int(header.get("TotalPixelMatrixColumns") or 0), int(header.get("TotalPixelMatrixRows") or 0)),
             )
             frames = int(header.get("NumberOfFrames") or 1)
-            self.mpp = _dicom_mpp(header)
+            self.mpp, self.power = dicom_mpp(header), dicom_power(header)
         except Exception as error:  # pydicom reports bad bytes by many exception types
             raise InputError(self.name, "a damaged DICOM file", "a complete DICOM slide", COPY_AGAIN) from error
         if kind != WHOLE_SLIDE:
@@ -240,6 +238,7 @@ class DicomSource:
                 "choose the slide of this study",
             )
         _check_levels(self.name, (*self.level_sizes, self.tile_size))
+        check_syntax(header, self.name)
         self.across = -(-self.level_sizes[0][0] // self.tile_size[0])
         down = -(-self.level_sizes[0][1] // self.tile_size[1])
         organized = header.get("DimensionOrganizationType", "TILED_FULL")
@@ -302,6 +301,21 @@ def held_bytes(path: Path) -> int:
         return 0
 
 
+def _linked_alone(path: Path, source: object) -> Path:
+    """The file of a DICOM slide in a folder of links to the slide's files only, which goes with its source.
+
+    OpenSlide opens every file beside the one that it is given, each time: a folder of n slides would cost n x n.
+    """
+    files = series_files(path)
+    if len(files) == len(os.listdir(path.parent)):
+        return path
+    folder = mkdtemp(prefix="slide-")
+    weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
+    for file in files:
+        os.symlink(file.absolute(), os.path.join(folder, file.name))
+    return Path(folder, path.name)
+
+
 # --- pixels -----------------------------------------------------------------------------------------------------------
 
 
@@ -328,10 +342,17 @@ def paste(canvas: np.ndarray, pixels: np.ndarray, left: int, top: int) -> None:
 # --- headers ----------------------------------------------------------------------------------------------------------
 
 
-def _check_levels(name: str, sizes: tuple[tuple[int, int], ...]) -> None:
+def _check_levels(name: str, sizes: Iterable[tuple[int, int]]) -> None:
     for width, height in sizes:
         if width < 1 or height < 1:
             raise InputError(name, f"a level or tile of {width} x {height} px", "levels with pixels", COPY_AGAIN)
+
+
+def _is_level(largest: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a picture in the file may be the slide made smaller; else it is the label or the whole glass, in tiles as
+    a level is."""
+    across, down = (whole / own for whole, own in zip(largest, size, strict=True))
+    return abs(across - down) <= LEVEL_TOLERANCE * min(across, down) or abs(size[1] - largest[1] / across) <= 2
 
 
 def _one_line(error: Exception) -> str:
@@ -339,59 +360,14 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(word).rsplit("/", 1)[-1] for word in str(error).split())[:120]
 
 
-def _positive(*numbers: object) -> tuple[float, ...] | None:
-    """The numbers, if all of them are finite and above 0."""
-    try:
-        values = tuple(float(number) for number in numbers)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return values if all(0 < value < float("inf") for value in values) else None
-
-
-def _openslide_mpp(properties, vendor: str) -> tuple[float, float] | None:
-    mpp = _positive(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"))
-    if mpp is None:
-        resolution = _positive(properties.get("tiff.XResolution"), properties.get("tiff.YResolution"))
-        unit = MICRONS.get(properties.get("tiff.ResolutionUnit"))
-        mpp = tuple(unit / value for value in resolution) if resolution and unit else None
-        vendor = "generic-tiff"
-    return None if mpp and vendor == "generic-tiff" and max(mpp) > COARSEST_TAGGED_MPP else mpp
-
-
-def _tagged_mpp(tags) -> tuple[float, float] | None:
-    """From the tags of an untiled TIFF; without a unit (1, or no tag) a resolution says nothing."""
-    resolution = _positive(tags.get(X_RESOLUTION), tags.get(Y_RESOLUTION))
-    unit = MICRONS.get(TIFF_UNITS.get(tags.get(RESOLUTION_UNIT)))
-    if not resolution or not unit:
-        return None
-    mpp = tuple(unit / value for value in resolution)
-    return mpp if max(mpp) <= COARSEST_TAGGED_MPP else None
-
-
-def _dicom_mpp(header: "pydicom.Dataset") -> tuple[float, float] | None:
-    """From PixelSpacing (rows first) in mm, in the shared functional groups."""
-    for group in header.get("SharedFunctionalGroupsSequence") or []:
-        for measures in group.get("PixelMeasuresSequence") or []:
-            down, across = measures.get("PixelSpacing") or (None, None)
-            spacing = _positive(across, down)
-            return tuple(1000 * value for value in spacing) if spacing else None
-    return None
-
-
-def companions(path: Path, vendor: str) -> tuple[Path, ...]:
-    """The file and those that OpenSlide reads beside it: the folder of a MRXS, the other levels of a DICOM series."""
-    if vendor == "mirax":
+def slide_files(path: Path) -> tuple[Path, ...]:
+    """The file and those beside it that its pixels come from: the folder of a MRXS, the parts that a VMS or VMU names,
+    the other levels of a DICOM series."""
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs":
         return (path, *sorted(file for file in path.with_suffix("").rglob("*") if file.is_file()))
-    if vendor == "dicom" and pydicom is not None:
-        series = dicom_series(path)
-        return tuple(file for file in sorted(path.parent.iterdir()) if file == path or dicom_series(file) == series)
-    return (path,)
-
-
-def dicom_series(path: Path) -> str | None:
-    """The DICOM series that a file belongs to; None for any other file."""
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
-        return str(header.SeriesInstanceUID)
-    except Exception:  # not DICOM, a folder, no permission: not of this series
-        return None
+    if suffix in (".vms", ".vmu"):
+        values = (line.partition("=")[2].strip() for line in path.read_text("utf-8", "replace").splitlines())
+        parts = {path.parent / value for value in values if value and "/" not in value}
+        return (path, *sorted(part for part in parts if part.is_file()))
+    return series_files(path)

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,20 @@ Frame = Annotated[
 ]
 AnyModality = Annotated[
     bool, typer.Option("--any-modality", help="Also DICOM files that are no chest films by their header.")
+]
+SlideMpp = Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")]
+SlideMppCsv = Annotated[
+    Path | None, typer.Option(help="The same one by one: a table with columns slide (its name) and mpp.")
+]
+OverrideSlideMpp = Annotated[
+    bool, typer.Option("--override-slide-mpp", help="These win over what the slides say; each change is told.")
+]
+AllowForeign = Annotated[
+    bool,
+    typer.Option(
+        "--allow-foreign-features",
+        help="Also features of another encoder, resolution or size of tiles than the model learned from.",
+    ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when memory runs out.")]
 

@@ -47,6 +47,10 @@ def evaluate_phantom(
     judge: Annotated[
         Path | None, typer.Option(help="Generators: the folder of a judge. Default: the one that ships.")
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Generators: a model, such as Inception or CLIP, on whose features sets are compared too."),
+    ] = None,
     guidance: Annotated[float | None, typer.Option(help="Generators: guidance scale. Default: 3.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Generators: steps a picture. Default: 20.")] = None,
     sweep: Annotated[
@@ -87,7 +91,8 @@ def evaluate_phantom(
             raise InputError(out.name, "the name of a file", expected, "choose another `out`")
         refuse_older(output_folder(out), resume, overwrite)
     of_reports = {"prevalence": prevalence, "labels": labels, "size": size, "mpp": mpp, "evidence": evidence or None}
-    of_generators = {"training": training, "judge": judge, "guidance": guidance, "steps": steps, "sweep": sweep}
+    of_generators = {"training": training, "judge": judge, "features": features}
+    of_generators |= {"guidance": guidance, "steps": steps, "sweep": sweep}
     generates = model is not None and is_generator(model, revision)
     for name, value in (of_reports if generates else of_generators).items():
         if value is not None:
@@ -96,7 +101,7 @@ def evaluate_phantom(
     if generates:
         drawing = {"guidance_scale": guidance, "num_inference_steps": steps, "batch_size": min(batch_size, n)}
         asked = {"n": n, "seed": seed, "split": split, "judge": judge and str(judge)}
-        asked["training"] = training and str(training)
+        asked |= {"training": training and str(training), "features": features and str(features)}
         kept = {"revision": revision, "device": device, "resume": resume, "overwrite": overwrite}
         return _evaluate_generator(model, out, drawing, sweep, asked, kept, as_json)
     pipe = load(model, revision=revision, device=device)
@@ -134,7 +139,7 @@ def _evaluate_generator(model: str, out: Path | None, drawing: dict, sweep: str 
         raise InputError("sweep", f"'{sweep}'", "numbers, joined by commas", "give it as 1,2,3,5,8") from None
     flags = {"n": asked["n"], "seed": asked["seed"], "split": asked["split"], "guidance": drawing["guidance_scale"]}
     flags |= {"steps": drawing["num_inference_steps"], "training": asked["training"] and Path(asked["training"]).name}
-    flags |= {"judge": asked["judge"] and Path(asked["judge"]).name, "sweep": sweep}
+    flags |= {name: asked[name] and Path(asked[name]).name for name in ("judge", "features")} | {"sweep": sweep}
     given = "".join(f" --{name} {value}" for name, value in flags.items() if value is not None)
     scores = evaluate_into(
         model,

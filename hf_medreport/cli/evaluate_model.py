@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import (
+    AllowForeign,
     AnyModality,
     BatchSize,
     Device,
@@ -13,9 +14,12 @@ from hf_medreport.cli.app import (
     Json,
     Model,
     Orient,
+    OverrideSlideMpp,
     Overwrite,
     Resume,
     Revision,
+    SlideMpp,
+    SlideMppCsv,
     Trust,
     bar,
     evaluate,
@@ -50,7 +54,10 @@ def evaluate_model(
         list[str] | None, typer.Option(help="METRIC.NAME=VALUE, such as bertscore.model=DIR. Repeatable.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of intervals and tests.")] = 0,
-    slide_mpp: Annotated[float | None, typer.Option(help="Microns a px, where slides do not say.")] = None,
+    slide_mpp: SlideMpp = None,
+    slide_mpp_csv: SlideMppCsv = None,
+    override_slide_mpp: OverrideSlideMpp = False,
+    allow_foreign_features: AllowForeign = False,
     orient: Orient = None,
     frame: Frame = None,
     any_modality: AnyModality = False,
@@ -86,6 +93,9 @@ def evaluate_model(
         seed=seed,
         text_column=text_column,
         slide_mpp=slide_mpp,
+        slide_mpp_csv=slide_mpp_csv,
+        override_slide_mpp=override_slide_mpp,
+        allow_foreign_features=allow_foreign_features,
         orient=orient,
         frame=frame,
         any_modality=any_modality,

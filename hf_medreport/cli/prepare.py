@@ -7,6 +7,7 @@ import typer
 
 from hf_medreport.cli.app import Device, Json, Overwrite, Resume, bar, prepare, print_json, print_progress, quiet
 from hf_medreport.cli.flags import print_error
+from hf_medreport.dataset_scripts.parts.tcga_barcode import SAMPLE_TYPES, SLIDE_KINDS
 from hf_medreport.processing.input_error import InputError
 
 Out = Annotated[Path | None, typer.Option(help="Folder to write: new or empty.")]
@@ -66,7 +67,9 @@ def tcga_reports(
     source: Annotated[
         Path, typer.Argument(help="CSV with patient_filename,text; JSONL with id, text; or a folder of .txt.")
     ],
-    slides: Annotated[Path, typer.Option(help="Folder of slides or feature files, or a list of their names.")],
+    slides: Annotated[
+        Path, typer.Option(help="Folder of slides or feature files, a list of their names, or a manifest of the GDC.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write; answers in its cache/ are used again.")],
     llm: Annotated[
         str | None, typer.Option(help="Model of the endpoint; without one, folder of a causal language model.")
@@ -79,6 +82,12 @@ def tcga_reports(
     on_loss: Annotated[
         str, typer.Option(help="A rewriting that lost a fact: source (use the cleaned source), keep or drop.")
     ] = "source",
+    sample_types: Annotated[
+        str, typer.Option(help="Samples whose slides are taken, by the barcode's two digits, or all. Default: tumors.")
+    ] = ",".join(SAMPLE_TYPES),
+    slide_kinds: Annotated[
+        str, typer.Option(help="Slides that are taken: DX (diagnostic), TS, MS, BS (frozen), joined by commas, or all.")
+    ] = ",".join(SLIDE_KINDS),
     split: Annotated[str, typer.Option(help="Parts of train:val:test, by patient.")] = "7:1:2",
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Questions at once.")] = 4,
@@ -110,6 +119,8 @@ def tcga_reports(
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     funnel = write(
         *(source, slides, out, model, prompts or PROMPTS, on_loss, split, seed, workers),
+        sample_types=[each.strip() for each in sample_types.split(",")],
+        slide_kinds=[each.strip() for each in slide_kinds.split(",")],
         progress=lambda texts, total: bar(texts, total, "reports"),
         **{"resume": resume, "overwrite": overwrite},
     )
@@ -118,8 +129,10 @@ def tcga_reports(
     if as_json:
         print_json(funnel)
     else:
+        for step, count in funnel["slides"].items():
+            typer.echo(f"slides: {step:15} {count:7,}")
         for step in (step for step, count in funnel.items() if isinstance(count, int)):
-            typer.echo(f"{step:10} {funnel[step]:7,}")
+            typer.echo(f"{step:23} {funnel[step]:7,}")
         typer.echo(f"written: {out}")
     print_progress(f"{funnel['kept'] + funnel['dropped']} done, {len(funnel['problems'])} failed, 0 left")
     raise typer.Exit(1 if funnel["problems"] else 0)

@@ -6,15 +6,19 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import (
+    AllowForeign,
     AnyModality,
     BatchSize,
     Device,
     Frame,
     Json,
     Orient,
+    OverrideSlideMpp,
     Overwrite,
     Resume,
     Revision,
+    SlideMpp,
+    SlideMppCsv,
     Trust,
     app,
     bar,
@@ -59,7 +63,10 @@ def report(
             help="CheXpert names joined by commas, once a film and in their order, for a model that is given them."
         ),
     ] = None,
-    slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
+    slide_mpp: SlideMpp = None,
+    slide_mpp_csv: SlideMppCsv = None,
+    override_slide_mpp: OverrideSlideMpp = False,
+    allow_foreign_features: AllowForeign = False,
     orient: Orient = None,
     frame: Frame = None,
     any_modality: AnyModality = False,
@@ -75,7 +82,7 @@ def report(
     """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
     from hf_medreport.files.run_folder import refuse_older
-    from hf_medreport.files.writing import output_folder
+    from hf_medreport.files.writing import output_folder, sha256
     from hf_medreport.inference.asked import Asked
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.read_pairs import asked_pairs
@@ -91,10 +98,12 @@ def report(
     model = model or default_for(asked.paths, asked.pairs)
     pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
 
-    of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    of_input = {"orient": orient, "frame": frame, "any_modality": any_modality, "slide_mpp": slide_mpp}
+    of_input |= {"slide_mpp_csv": slide_mpp_csv, "override_slide_mpp": override_slide_mpp}
+    of_input["allow_foreign_features"] = allow_foreign_features
 
     def given(of: Asked) -> dict:
-        return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, "slide_mpp": slide_mpp, **of_films}
+        return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, **of_input}
 
     def reports(of: Asked):
         """The reports of these items, each printed as it comes; its pixels are let go of when the next is asked for."""
@@ -113,7 +122,7 @@ def report(
         record = to_json(asked.ids, reports(asked))
     else:
         report_any(asked.paths, pipe, **given(asked))  # what does not go together is said before the work
-        settings = source_of(pipe) | {"slide_mpp": slide_mpp} | of_films
+        settings = source_of(pipe) | of_input | {"slide_mpp_csv": slide_mpp_csv and sha256(slide_mpp_csv)}
         with ReportFolder(out, settings, ids=asked.ids, resume=resume, overwrite=overwrite) as folder:
             digests = [asked.digest(index) for index in range(len(asked.ids))]
             left = [index for index, id in enumerate(asked.ids) if not folder.kept(id, digests[index])]

@@ -22,6 +22,7 @@ from hf_medreport.cli.app import (
 )
 from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import default_model
 
 
 @app.command()
@@ -38,7 +39,10 @@ def synthesize(
     n: Annotated[int, typer.Option(help="Pictures a prompt.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the first picture; each further one counts on.")] = 0,
     negative_prompt: Annotated[str | None, typer.Option(help="What the picture is to be unlike.")] = None,
-    guidance: Annotated[float, typer.Option(help="1: as the words say; more: more so, and less natural.")] = 7.5,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="1: as the words say; more: more so, and less natural. Default: the model's own."),
+    ] = None,
     guidance_schedule: Annotated[str, typer.Option(help="How it runs over the steps: constant, linear, cosine.")] = (
         "constant"
     ),
@@ -61,8 +65,8 @@ def synthesize(
     ] = False,
     visible_mark: Annotated[bool, typer.Option("--visible-mark", help="Write SYNTHETIC into each picture.")] = False,
     model: Annotated[
-        str | None, typer.Option(help="A folder or ORG/NAME: a generator of ours, or a stock Stable Diffusion 1.x.")
-    ] = None,
+        str, typer.Option(help="A folder or ORG/NAME: a generator of ours, or a stock Stable Diffusion 1.x.")
+    ] = default_model("prompt"),
     revision: Revision = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of an adapter that was trained on --model.")] = None,
     device: Device = None,
@@ -100,16 +104,16 @@ def synthesize(
     asked = list(asked)
     pictures = [picture for picture in asked if not isinstance(picture, Failure)]
 
+    quiet_diffusers()
+    pipe = load_generator(model, revision=revision, device=device)
     options = {
         "num_inference_steps": steps,
-        "guidance_scale": guidance,
+        "guidance_scale": pipe.config.guidance_scale if guidance is None else guidance,
         "guidance_schedule": guidance_schedule,
         "guidance_rescale": guidance_rescale,
         **_sides(size),
         **({"strength": strength} if any(picture.image for picture in pictures) or retrieve_image else {}),
     }
-    quiet_diffusers()
-    pipe = load_generator(model, revision=revision, device=device)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
     if adapter is not None:
         from hf_medreport.systems.diffusion.training.adapters import use_adapter

@@ -6,9 +6,24 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Device, Json, Overwrite, Resume, Revision, app, print_json, print_progress, quiet
-from hf_medreport.cli.flags import print_error
+from hf_medreport.cli.app import (
+    Device,
+    Json,
+    OverrideSlideMpp,
+    Overwrite,
+    Resume,
+    Revision,
+    SlideMpp,
+    SlideMppCsv,
+    app,
+    print_json,
+    print_progress,
+    quiet,
+)
+from hf_medreport.cli.flags import as_flags, print_error
 from hf_medreport.processing.input_error import InputError
+
+NAMED = 3  # of each reason for which something is left out
 
 
 @app.command()
@@ -29,11 +44,17 @@ def tile(
         str | None,
         typer.Option(help="tcga, otsu, or otsu-keep-ink (ink counts as tissue). Default: the encoder's, or tcga."),
     ] = None,
-    slide_mpp: Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")] = None,
+    slide_mpp: SlideMpp = None,
+    slide_mpp_csv: SlideMppCsv = None,
+    override_slide_mpp: OverrideSlideMpp = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Tiles a pass; lower it when memory runs out.")] = 32,
     dtype: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read tiles. Default: one a core.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also slides further down in the folders.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all bytes of slides that are done; else size, time and ends decide.")
+    ] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Draw each slide's tissue and tiles.")] = True,
     clear_dead_claims: Annotated[
         bool, typer.Option("--clear-dead-claims", help="Drop claims of processes of other machines that are dead.")
@@ -50,7 +71,9 @@ def tile(
     from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.writing import output_folder, readable
     from hf_medreport.inference.loading import checked_device
+    from hf_medreport.inference.slide_mpp import told_by
     from hf_medreport.inference.tiles import cohort
+    from hf_medreport.inference.tiles.listing import list_slides
     from hf_medreport.processing.patch_encoder import PatchEncoder
     from hf_medreport.processing.slide_sources import held_bytes
 
@@ -59,9 +82,9 @@ def tile(
         raise InputError("dtype", f"'{dtype}'", "fp32 or bf16", "choose one of them")
     if revision is not None and (encoder is None or Path(encoder).is_dir()):
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
-    paths = cohort.slide_paths(slides)
+    listing = list_slides(slides, recursive)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
-    if largest := max(map(held_bytes, paths), default=0):
+    if largest := max(map(held_bytes, listing.slides), default=0):
         bound = f"at most {max(1, largest >> 20)} MiB, and once more for the next one; tiled pyramids take far less"
         typer.echo(f"untiled pictures are held whole: {bound}", err=True)
     model = PatchEncoder.from_pretrained(
@@ -69,26 +92,28 @@ def tile(
     )
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
+    told = told_by(listing.slides, slide_mpp, slide_mpp_csv, override_slide_mpp)
     how = {"resume": resume, "overwrite": overwrite, "clear_claims": clear_dead_claims}
     runs = []
     with (
-        cohort.tile_folder(out, model, processor, slide_mpp, **how) as folder,
+        cohort.tile_folder(out, model, processor, **how) as folder,
         tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
     ):
-        options = {"slide_mpp": slide_mpp, "batch_size": batch_size, "workers": workers, "draw": overlay}
-        for run in cohort.tile_cohort(paths, folder, model, processor, **options, on_batch=tiles.update):
+        options = {"slide_mpp": told, "override_slide_mpp": override_slide_mpp, "verify": verify}
+        options |= {"batch_size": batch_size, "workers": workers, "draw": overlay}
+        for run in cohort.tile_cohort(listing, folder, model, processor, **options, on_batch=tiles.update):
+            for note in run.notes:
+                print_error(f"{readable(run.path.name)}: {note}")
             if run.state == "failed":
                 print_error(run.message)
-            elif run.note:
-                print_error(f"{readable(run.path.name)}: {run.note}")
             runs.append(run)
-        summary = cohort.finish_folder(folder, paths, runs)
-    print_json(summary) if as_json else _print_table(runs)
+        summary = cohort.finish_folder(folder, listing, runs)
+    print_json(summary) if as_json else _print_table(runs, listing.reasons())
     print_progress(folder.progress)
     raise typer.Exit(1 if summary["failures"] else 0)
 
 
-def _print_table(runs: list) -> None:
+def _print_table(runs: list, left_out: dict[str, list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -97,3 +122,6 @@ def _print_table(runs: list) -> None:
         ink = "" if run.ink is None else f"{run.ink:.1%}"
         table.add_row(run.path.name, run.state, str(run.tiles or ""), ink, f"{run.seconds:.1f}")
     Console().print(table)
+    for why, names in left_out.items():
+        named = ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
+        typer.echo(as_flags(f"left out: {len(names)}, {why}: {named}"))

@@ -63,15 +63,19 @@ class SlideReportCollator:
     Args:
         processor: of a slide system.
         max_length: most tokens of a report, the end token included.
+        allow_foreign_features: as of the processor; True also where the bags were held to each other and the model
+            when they were opened.
     """
 
     processor: object
     max_length: int | None = None
+    allow_foreign_features: bool = False
 
     def __call__(self, records: list[dict]) -> dict:
         cases = [{"slides": record["slides"]} for record in records]
         texts = [record["text"] for record in records]
-        return dict(self.processor(cases, text_target=texts, max_length=self.max_length))
+        held = {"allow_foreign_features": True} if self.allow_foreign_features else {}
+        return dict(self.processor(cases, text_target=texts, max_length=self.max_length, **held))
 
 
 @dataclass

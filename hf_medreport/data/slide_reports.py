@@ -5,8 +5,8 @@ one folder, as `ID.safetensors`, `.pt` or `.h5`, or under the names in `image_pa
 of one case. A table (CSV, JSONL, Parquet) has a column with a feature file, or a list of them, a row, and one with the
 report.
 
-Everything that can be known without reading features is checked when the data is opened. Features are read when a
-record is asked for.
+Everything that can be known without reading features is checked when the data is opened: also whether all files say
+the same encoder, resolution and size of tiles (`learned_from`). Features are read when a record is asked for.
 
     reports = SlideReports.from_annotation("annotation.json", "train", "dinov2_vitl")
     reports[0]  # {"slides": [PatchFeatures, ...], "text": "..."}
@@ -14,14 +14,16 @@ record is asked for.
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from hf_medreport.files.rows import RepeatedField, parse_json, read_rows
-from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.files.rows import RepeatedField, parse_json, read_rows, read_text
+from hf_medreport.processing.feature_files import PatchFeatures, read_features, read_info
+from hf_medreport.processing.feature_origin import gathered, unsaid
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 
@@ -30,6 +32,8 @@ __all__ = ["SPLITS", "SlideReports", "ThinnedBags"]
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+SEPARATOR = r"[/\\]"
+ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,10}$")  # as files have them: .svs, .safetensors; a UUID is none
 EXPECTED = '{"train": [{"id", "report", "image_path"}], "val": [...], "test": [...]}'
 
 
@@ -39,12 +43,29 @@ class SlideReports:
     Args:
         records: (name for messages, feature files, report) each.
         width: of the features, as the model takes them; None takes the first file's.
+        allow_foreign_features: whether files may say different encoders, resolutions or sizes of tiles.
+
+    Attributes:
+        learned_from: what the files say of these together, as a model's processor keeps it.
+        silent: files that do not say all of it.
+
+    Raises:
+        ForeignFeatures: a file of another kind than those before it.
     """
 
-    def __init__(self, records: list[tuple[str, list[Path], str]], width: int | None = None):
+    def __init__(
+        self,
+        records: list[tuple[str, list[Path], str]],
+        width: int | None = None,
+        allow_foreign_features: bool = False,
+    ):
         self.records = records
         self.width = width if width is not None else self._read(0)[0].features.shape[1]
         self._lengths: list[int] | None = None
+        headers = {file: read_info(file) for _, files, _ in records for file in files}
+        bags = [(file.name, info) for file, info in headers.items()]
+        self.learned_from = gathered(bags, allow_foreign_features)
+        self.silent = [name for name, info in bags if unsaid(info)]
 
     @classmethod
     def from_annotation(
@@ -54,6 +75,7 @@ class SlideReports:
         features: str | os.PathLike,
         width: int | None = None,
         on_bad: str = "raise",
+        allow_foreign_features: bool = False,
     ) -> "SlideReports":
         """The records of one split of an annotation.json.
 
@@ -63,6 +85,7 @@ class SlideReports:
             features: folder of the feature files.
             width: of the features; None takes the first file's.
             on_bad: "raise" names the first record that cannot be used; "skip" leaves such records out and says so.
+            allow_foreign_features: as of the class.
 
         Raises:
             InputError: no such file or folder, another form, an unknown split, records without report or features, ids
@@ -83,7 +106,8 @@ class SlideReports:
             seen.add(row["id"])
             return _named_files(row, folder, there, where)
 
-        return cls(_usable(rows, f"{path.name}, {split}", files_of, "report", on_bad), width)
+        usable = _usable(rows, f"{path.name}, {split}", files_of, "report", on_bad)
+        return cls(usable, width, allow_foreign_features)
 
     @classmethod
     def from_table(
@@ -93,6 +117,7 @@ class SlideReports:
         text_column: str = "text",
         width: int | None = None,
         on_bad: str = "raise",
+        allow_foreign_features: bool = False,
     ) -> "SlideReports":
         """The rows of a CSV, JSONL or Parquet table; paths are absolute or relative to the table's folder.
 
@@ -118,7 +143,7 @@ class SlideReports:
                     raise InputError(where, f"no file {file.name}", "an existing feature file", "tile the slide")
             return files
 
-        return cls(_usable(rows, path.name, files_of, text_column, on_bad), width)
+        return cls(_usable(rows, path.name, files_of, text_column, on_bad), width, allow_foreign_features)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -189,12 +214,14 @@ def read_annotation(path: Path, split: str) -> list:
     if split not in SPLITS:
         raise InputError("split", f"'{split}'", f"one of {', '.join(SPLITS)}", "name a split of the annotation")
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path, EXPECTED))
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(path.name, "no such file", "an annotation.json", "check the path") from error
     except RepeatedField as error:
         raise InputError(path.name, str(error), "each field once", "mend the file") from error
-    except (ValueError, OSError) as error:  # broken JSON, bytes that are no UTF-8, a folder
+    except (ValueError, OSError) as error:  # broken JSON, a folder
         raise InputError(path.name, "no valid JSON", EXPECTED, "write the file again") from error
     if not isinstance(content, dict) or not isinstance(content.get(split), list):
         found = f"no list '{split}'" if isinstance(content, dict) else f"a {type(content).__name__}"
@@ -231,17 +258,26 @@ def _usable(rows, name: str, files_of, text_field: str, on_bad: str) -> list[tup
 def _named_files(row: dict, folder: Path, there: set[str], where: str) -> list[Path]:
     """The feature files of a record: its id's, else those that `image_path` names."""
     paths = row.get("image_path") or []
-    stems = [Path(str(path)).stem for path in paths] if isinstance(paths, list) else []
-    if any(f"{row['id']}{suffix}" in there for suffix in FEATURE_SUFFIXES):
-        stems = [row["id"]]
-    files = []
-    for stem in stems or [row["id"]]:
-        found = [stem + suffix for suffix in FEATURE_SUFFIXES if stem + suffix in there]
-        if not found:
-            what = f"no features of {stem} in {folder.absolute().name}/"
+    paths = [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else []
+    named = [_stored(str(path), there) for path in paths]
+    of_id = _stored(row["id"], there)
+    if of_id or not paths:
+        paths, named = [row["id"]], [of_id]
+    for path, file in zip(paths, named, strict=True):
+        if file is None:
+            what = f"no features of {re.split(SEPARATOR, str(path))[-1]} in {folder.absolute().name}/"
             raise InputError(where, what, "a .safetensors, .pt or .h5 of this name", "tile the slide")
-        files.append(folder / found[0])
-    return files
+    return [folder / file for file in named]
+
+
+def _stored(name: str, there: set[str]) -> str | None:
+    """The feature file of a slide that is named with folders (of any system) and an ending, or without.
+
+    A name without an ending may hold dots itself (TCGA-XX-XXXX-01Z-00-DX1.UUID): whole names go first.
+    """
+    name = re.split(SEPARATOR, name)[-1]
+    stems = [name, name.removesuffix(found[0])] if (found := ENDING.search(name)) else [name]
+    return next((stem + suffix for stem in stems for suffix in FEATURE_SUFFIXES if stem + suffix in there), None)
 
 
 def _patches(file: Path) -> int:

@@ -124,7 +124,9 @@ class RunFolder:
         self.done_items += entry["count"]
         return entry["record"]
 
-    def add(self, id: str, record: object, files: Iterable[str] = (), digest: str = "", count: int = 1) -> None:
+    def add(
+        self, id: str, record: object, files: Iterable[str] = (), digest: str = "", count: int = 1, mark: str = ""
+    ) -> None:
         """Keep that an item is done, once its files are written.
 
         Args:
@@ -133,13 +135,20 @@ class RunFolder:
             files: the names of its files.
             digest: of what it was made from; empty where the arguments say it.
             count: as how many items it counts.
+            mark: by which what it was made from is known again without its digest, see `marks.quick_mark`.
         """
         entry = {"id": id, "digest": digest, "count": count, "record": record}
         entry["files"] = {name: self.files.get(name) or _fingerprint(self.path / name) for name in files}
+        if mark:
+            entry["mark"] = mark
         self._append(self.records, entry)
         self.entries[id] = json.loads(json.dumps(entry))
         self.files |= entry["files"]
         self.done_items += count
+
+    def reread(self) -> None:
+        """Learn what other processes have added meanwhile."""
+        self.entries |= {entry["id"]: entry for entry in _lines(self.path / self.records)}
 
     def fail(self) -> None:
         """Count an item as failed; what was wrong with it is the caller's to say."""

@@ -75,8 +75,8 @@ def save_generator(pipe, folder: str | os.PathLike) -> Path:
 
 
 def copy_code(row: System, folder: Path) -> list[Path]:
-    """Write what travels with a system into `folder`, flat; returns the files written."""
-    files = traveling_files(row)
+    """Write what travels with a system into `folder`, and a generator's components; returns the files written."""
+    files = traveling_files(row, folder)
     for name, content in files.items():
         _write(folder / name, content)
     return [folder / name for name in files]

@@ -30,6 +30,7 @@ from safetensors import SafetensorError, safe_open
 
 from hf_medreport.hub.folder import outdated_files, traveling_files
 from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.hub.memorization_gate import check_gate
 from hf_medreport.hub.pipeline_index import INDEX, LIBRARIES, components, generator_of, pipeline_class, read_index
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, find_system
@@ -60,6 +61,7 @@ def publish(
     private: bool = False,
     revision: str | None = None,
     token: str | None = None,
+    unchecked: bool = False,
 ) -> str:
     """Upload a model folder as one commit and return the commit's address.
 
@@ -73,6 +75,8 @@ def publish(
         private: create it private. An existing public repository is refused rather than written to.
         revision: the branch; created from main when there is none. None is main.
         token: an access token; None takes HF_TOKEN or the one that `hf auth login` saved.
+        unchecked: publish a generator, or an adapter of one, though nothing says that it copies no training pictures,
+            or its memorization gate failed.
 
     Raises:
         InputError: the folder, the name, the permission or the connection is not good enough; the branch is as it was.
@@ -84,6 +88,8 @@ def publish(
     if left_out:
         logger.warning("not published: %s", ", ".join(left_out))
     row = _system_of(folder)
+    if _draws(folder) and not unchecked:
+        check_gate(folder)
     renewed = outdated_files(row, folder) if row else {}
     if renewed:
         logger.warning("renewed in the commit, from hf-medreport %s: %s", __version__, ", ".join(renewed))
@@ -200,6 +206,11 @@ def _system_of(folder: Path) -> System | None:
     if (folder / INDEX).is_file() or _is_adapter(folder):
         return generator_of(folder)
     return find_system(_check_config(folder)["model_type"])
+
+
+def _draws(folder: Path) -> bool:
+    """Whether a folder is a generator or an adapter of one."""
+    return _is_adapter(folder) or (folder / INDEX).is_file()
 
 
 def _is_adapter(folder: Path) -> bool:

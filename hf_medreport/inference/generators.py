@@ -21,7 +21,7 @@ from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.registry import System, default_model, find_generator, shipped, systems
 
-__all__ = ["generator_folder", "generator_revision", "is_generator", "load_generator", "no_generator"]
+__all__ = ["generator_folder", "generator_revision", "is_generator", "load_generator"]
 
 STOCK = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
 # What a pipeline is made of; neither previews nor weights of other frameworks are fetched.
@@ -33,17 +33,16 @@ def load_generator(model: str | os.PathLike | None = None, *, revision: str | No
     """A `MedicalImagePipeline`, in float32.
 
     Args:
-        model: a folder or a repository id, of a generator of ours or of Stable Diffusion 1.x; a shipped name.
+        model: a folder or a repository id, of a generator of ours or of Stable Diffusion 1.x; a shipped name; None is
+            the shipped one.
         revision: branch, tag or commit of a repository.
         device: `"cpu"`, `"cuda"`, ...; None takes a GPU where there is one.
 
     Raises:
-        InputError: no model named and none shipped, nothing of that name, no connection, broken or missing files,
+        InputError: nothing of that name, no connection, broken or missing files,
             another pipeline, or no diffusers.
     """
     model = default_model("prompt") if model is None else str(model)
-    if model is None:
-        raise no_generator()
     row = next(row for row in systems() if row.kind == "generator")
     pipeline = _pipeline(row)
     device, folder = checked_device(device), generator_folder(model, revision)
@@ -65,14 +64,6 @@ def load_generator(model: str | os.PathLike | None = None, *, revision: str | No
     except Exception as error:  # diffusers, transformers and tokenizers report bad files by many exception types
         raise _plain(model, error) from error
     return pipe.to(device)
-
-
-def no_generator() -> InputError:
-    """What to say where no generator is named and none is shipped: how to train one, or name one."""
-    row = next(row for row in systems() if row.kind == "generator")
-    train = f"hf-medreport train {row.model_type} --config examples/{row.model_type}_phantom.yaml"
-    expected = "a generator's folder or ORG/NAME, as no model ships yet"
-    return InputError("model", "none", expected, f"name one, such as a Stable Diffusion 1.x, or train one: {train}")
 
 
 def generator_revision(pipe) -> str:

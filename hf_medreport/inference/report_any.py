@@ -15,10 +15,10 @@ from hf_medreport.inference.report import Failure, Report
 from hf_medreport.inference.report_films import report_films
 from hf_medreport.inference.report_pairs import report_pairs
 from hf_medreport.inference.report_slides import report_slides
+from hf_medreport.inference.slide_mpp import told_by
 from hf_medreport.processing.film_reading import check_orient
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
-from hf_medreport.processing.slide_reading import check_slide_mpp
 from hf_medreport.registry import default_model, system_of
 
 FILMS = (".png", ".jpg", ".jpeg", ".dcm")  # what is a film beside slides; alone it may be a slide of one level
@@ -31,6 +31,9 @@ def report_any(
     masks: Iterable[str | os.PathLike] | None = None,
     labels: Iterable[str] | None = None,
     slide_mpp: float | None = None,
+    slide_mpp_csv: str | os.PathLike | None = None,
+    override_slide_mpp: bool = False,
+    allow_foreign_features: bool = False,
     batch_size: int = 4,
     pairs: Iterable[tuple[Path | None, Path | None]] | None = None,
     orient: str | None = None,
@@ -45,7 +48,8 @@ def report_any(
         pipe: from `loading.load`.
         masks, labels, batch_size: for films, as in `report_films`.
         pairs: in place of paths, as in `report_pairs`.
-        slide_mpp: for slides, as in `report_slides`.
+        slide_mpp, slide_mpp_csv, override_slide_mpp: for slides, as in `slide_mpp.told_by`.
+        allow_foreign_features: for slides, as in `report_slides`.
         orient, frame, any_modality: for films and pairs, as in `read_film`.
 
     Raises:
@@ -54,11 +58,13 @@ def report_any(
     paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
     reads = system_of(pipe.model).reads
     of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    of_slides = {"slide_mpp": slide_mpp, "slide_mpp_csv": slide_mpp_csv, "override_slide_mpp": override_slide_mpp}
+    of_slides["allow_foreign_features"] = allow_foreign_features
     check_orient(orient)
     if labels is not None and reads != "film":
         film_labels(labels, paths, pipe)  # no such model takes any
     if pairs is not None:
-        refuse_slide_mpp(slide_mpp, pipe)
+        refuse_slide_options(of_slides, pipe)
         return report_pairs(pairs, pipe, masks=masks, batch_size=batch_size, **of_films)
     if reads == "slide":
         _refuse_films(paths)
@@ -66,10 +72,11 @@ def report_any(
         if masks is not None:
             found = f"{len(masks)}, and {model_name(pipe)} reads slides"
             raise InputError("masks", found, "none: masks are of lungs and heart", "leave out `masks`")
-        check_slide_mpp(slide_mpp)
-        return report_slides(paths, pipe, slide_mpp)
+        told = told_by(paths, slide_mpp, slide_mpp_csv, override_slide_mpp)
+        options = {"override_slide_mpp": override_slide_mpp, "allow_foreign_features": allow_foreign_features}
+        return report_slides(paths, pipe, told, **options)
     _refuse_slides(paths, pipe)
-    refuse_slide_mpp(slide_mpp, pipe)
+    refuse_slide_options(of_slides, pipe)
     if reads == "pair":
         return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size, **of_films)
     return report_films(paths, pipe, masks=masks, labels=labels, batch_size=batch_size, **of_films)
@@ -107,8 +114,9 @@ def refuse_film_options(given: dict, pipe: MedicalReportPipeline) -> None:
             raise InputError(name, found, "none: it is of films", f"leave out `{name}`")
 
 
-def refuse_slide_mpp(slide_mpp: float | None, pipe: MedicalReportPipeline) -> None:
+def refuse_slide_options(given: dict, pipe: MedicalReportPipeline) -> None:
     """InputError where a model of films is given what is of slides."""
-    if slide_mpp is not None:
-        found = f"{slide_mpp:g}, and {model_name(pipe)} reads films"
-        raise InputError("slide_mpp", found, "none", "leave out `slide_mpp`")
+    for name, value in given.items():
+        if value is not None and value is not False:
+            found = f"{value}, and {model_name(pipe)} reads films"
+            raise InputError(name, found, "none", f"leave out `{name}`")

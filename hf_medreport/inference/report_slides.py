@@ -5,7 +5,7 @@ for report in report_slides(["a.svs", "b.safetensors"], load("histgen-tiny")):
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from hf_medreport.inference.batches import failed
 from hf_medreport.inference.figures.slide import evidence_map, slide_figure, tile_pictures
 from hf_medreport.inference.report import Failure, Report, Sentence, source_of, written_of
 from hf_medreport.processing.feature_files import PatchFeatures, read_features
+from hf_medreport.processing.feature_origin import ForeignFeatures, foreign_notes, said
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
-from hf_medreport.processing.slide_reading import Slide, open_slide
+from hf_medreport.processing.slide_reading import Slide, open_slide, told_mpp
 
 TOP = 6  # tiles that a report names, in all and for each sentence
 SCANS = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
@@ -84,41 +85,51 @@ class SlideReport(Report):
 
 
 def report_slides(
-    paths: Iterable[str | os.PathLike], pipe: MedicalReportPipeline, slide_mpp: float | None = None
+    paths: Iterable[str | os.PathLike],
+    pipe: MedicalReportPipeline,
+    slide_mpp: float | Mapping[str, float] | None = None,
+    *,
+    override_slide_mpp: bool = False,
+    allow_foreign_features: bool = False,
 ) -> Iterator[SlideReport | Failure]:
     """Report slides one after the other, from their pixels or from features made before.
 
     Args:
         paths: slides, or feature files (.safetensors, .pt, .h5); one that cannot be used becomes a `Failure`.
         pipe: from `loading.load`, with a model that reads slides.
-        slide_mpp: microns per level-0 px, where the slides do not say.
+        slide_mpp, override_slide_mpp: as in `open_slide`; a mapping has them by path, see `slide_mpp.told_by`.
+        allow_foreign_features: also features of another encoder, resolution or size of tiles than the model learned
+            from; without it they are a `Failure`.
 
     Yields:
         A `SlideReport` or `Failure` for each path, in their order.
     """
-    source = source_of(pipe)
+    source, told = source_of(pipe), {"override_slide_mpp": override_slide_mpp}
     for path in map(Path, paths):
         try:
-            result = _report(path, pipe, slide_mpp, source)
+            told["slide_mpp"] = told_mpp(slide_mpp, path)
+            result = _report(path, pipe, told, allow_foreign_features, source)
         except Exception as error:
             result = failed(path.name, error)
         yield result
 
 
-def _report(path: Path, pipe: MedicalReportPipeline, slide_mpp: float | None, source: dict) -> SlideReport:
+def _report(path: Path, pipe: MedicalReportPipeline, told: dict, allow_foreign: bool, source: dict) -> SlideReport:
     if path.suffix.lower() in FEATURE_SUFFIXES:
         bag = read_features(path, pipe.model.config.feature_size)
+        pipe.processor.hold_to_learned(path.name, bag, allow_foreign)
         report = _written(path, sha256(path), bag, pipe, source)
         _draw_beside(report, path, bag)
         return report
-    with open_slide(path, slide_mpp) as slide:
-        bag = _encoded(path, slide, pipe)
+    with open_slide(path, **told) as slide:
+        bag = _encoded(path, slide, pipe, allow_foreign)
         report = _written(path, slide.fingerprint(), bag, pipe, source)
+        report.notes += slide.notes
         _draw(report, bag, int(bag.info["level0_px"]), slide)
     return report
 
 
-def _encoded(path: Path, slide: Slide, pipe: MedicalReportPipeline) -> PatchFeatures:
+def _encoded(path: Path, slide: Slide, pipe: MedicalReportPipeline, allow_foreign: bool) -> PatchFeatures:
     """The bag of an open slide; errors name the file, and no options that only the verb `tile` has."""
     width = pipe.model.config.feature_size
     try:
@@ -126,35 +137,39 @@ def _encoded(path: Path, slide: Slide, pipe: MedicalReportPipeline) -> PatchFeat
         if encoder.width != width:
             found, expected = f"features of width {encoder.width} from {encoder.name}", f"width {width}"
             raise InputError(path.name, found, f"{expected}, which the model takes", "use the model's own encoder")
-        return pipe.processor.encode_slide(slide, pipe.device)
+        return pipe.processor.encode_slide(slide, pipe.device, allow_foreign)
+    except ForeignFeatures:
+        raise
     except InputError as error:
         remedy = error.remedy
         if "`" in remedy:
             remedy = (
                 "give `slide_mpp`" if slide.mpp is None else "choose another slide: the model decides how it is cut"
             )
-        raise InputError(path.name, error.found, error.expected, remedy) from error
+        found = "; ".join([error.found, *slide.notes])
+        raise InputError(path.name, found, error.expected, remedy) from error
 
 
 def _written(
     path: Path, fingerprint: str, bag: PatchFeatures, pipe: MedicalReportPipeline, source: dict
 ) -> SlideReport:
-    """The report of a bag, without its picture."""
-    (record,) = pipe([{"slides": [bag]}], batch_size=1, return_evidence=True)[0]
+    """The report of a bag that was held to the model, or that somebody insists on; without its picture."""
+    (record,) = pipe([{"slides": [bag]}], batch_size=1, return_evidence=True, allow_foreign_features=True)[0]
     sentences = [
         SlideSentence(**sentence, tiles=top_tiles(sentence["evidence"], bag.coordinates))
         for sentence in record["sentences"]
     ]
+    notes = foreign_notes(pipe.processor.learned_from, said(bag.info))
     return SlideReport(
         film=readable(path.name),
         film_sha256=fingerprint,
-        **written_of(record) | source | {"sentences": sentences, "notes": _notes(bag)},
+        **written_of(record) | source | {"sentences": sentences, "notes": notes + _ink_notes(bag)},
         patches=len(bag.features),
         tiles=top_tiles(_heat(sentences, bag), bag.coordinates),
     )
 
 
-def _notes(bag: PatchFeatures) -> list[str]:
+def _ink_notes(bag: PatchFeatures) -> list[str]:
     """What a reader must know of how the slide was cut."""
     return [note for note in [bag.info.get("ink_note")] if note]
 

@@ -25,10 +25,12 @@ def uploaded(monkeypatch):
 
 def test_the_address_of_the_commit_is_printed(capsys, uploaded):
     assert run(capsys, "publish", "chest", "org/chest") == (0, ADDRESS + "\n", "")
-    assert uploaded == [(Path("chest"), "org/chest", {"private": False, "revision": None})]
+    assert uploaded == [(Path("chest"), "org/chest", {"private": False, "revision": None, "unchecked": False})]
 
 
 def test_json_and_every_flag(capsys, uploaded):
-    code, out, err = run(capsys, "publish", "chest", "org/chest", "--private", "--revision", "next", "--json")
+    code, out, err = run(
+        capsys, "publish", "chest", "org/chest", "--private", "--revision", "next", "--unchecked", "--json"
+    )
     assert (code, json.loads(out), err) == (0, {"commit": ADDRESS}, "")
-    assert uploaded == [(Path("chest"), "org/chest", {"private": True, "revision": "next"})]
+    assert uploaded == [(Path("chest"), "org/chest", {"private": True, "revision": "next", "unchecked": True})]

@@ -6,7 +6,8 @@ import pytest
 
 from hf_medreport.processing.feature_files import read_features
 from tests.cli.test_cli import run
-from tests.inference.tiles.tiny_slides import contents, save_encoder, write_cohort
+from tests.inference.tiles.tiny_slides import contents, save_encoder, tissue, write_cohort
+from tests.processing.slide_files import write_slide_dicom
 from tests.systems.histgen.test_convert_dinov2 import save_checkpoint
 
 TINY = ("--patch-px", 64, "--tissue", "otsu", "--batch-size", 8, "--workers", 2)
@@ -44,9 +45,20 @@ def test_json_and_every_flag(capsys, cohort, tmp_path):
     summary = json.loads(out)
     bag = read_features(tmp_path / "out" / "slide0.safetensors")
     assert code == 0 and summary["failures"] == 0 and summary["slides"][0]["tiles"] == len(bag.features)
-    expected = {"cut_at": "mpp 1", "overlap_px": "8", "slide_mpp": "0.5", "dtype": "bfloat16", "level0_px": "128"}
+    expected = {"cut_at": "mpp 1", "overlap_px": "8", "slide_mpp": "", "dtype": "bfloat16", "level0_px": "128"}
     assert expected.items() <= bag.info.items()
     assert list(contents(tmp_path / "out")) == ["slide0.safetensors"]
+
+
+def test_resolutions_of_a_table_and_over_the_slides_own(capsys, cohort, tmp_path):
+    slides, encoder = cohort
+    (tmp_path / "mpp.csv").write_text("slide;mpp\nslide0;0.25\n")
+    flags = ["--encoder", encoder, *TINY, "--no-overlay", "--json", "--slide-mpp-csv", tmp_path / "mpp.csv"]
+    code, out, err = tile(capsys, slides / "slide0.tiff", *flags, "--override-slide-mpp", "--out", tmp_path / "out")
+    told = "0.5 microns per px of its header replaced by 0.25 (0.5 times)"
+    assert code == 0 and json.loads(out)["slides"][0]["notes"] == [told] and f"slide0.tiff: {told}\n" in err
+    info = read_features(tmp_path / "out" / "slide0.safetensors").info
+    assert (info["slide_mpp"], info["mpp"], info["cut_at"]) == ("0.25", "0.25", "level 0")
 
 
 def test_a_bad_slide_is_told_and_the_other_done(capsys, cohort, tmp_path):
@@ -89,3 +101,30 @@ def test_a_converted_dinov2_encodes_tiles(capsys, cohort, tmp_path):
     assert code == 0
     bag = read_features(tmp_path / "out" / "slide0.safetensors", width=24)
     assert bag.info["input_px"] == "42" and bag.info["encoder"] == "encoder"
+
+
+def test_what_is_left_out_is_told_and_counted(capsys, cohort, tmp_path):
+    slides, encoder = cohort
+    for name in ("one.czi", "two.czi", "three.czi", "four.qptiff", "deeper/slide0.tiff"):
+        (tmp_path / "mixed" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mixed" / name).hardlink_to(slides / "slide0.tiff")
+    (tmp_path / "mixed" / "slide0.tiff").hardlink_to(slides / "slide0.tiff")
+    options = ("--encoder", encoder, *TINY, "--no-overlay", "--out", tmp_path / "out")
+    code, out, err = tile(capsys, tmp_path / "mixed", *options)
+    assert code == 0 and out.splitlines()[-2:] == [
+        "left out: 4, of a kind that nothing here reads: four.qptiff, one.czi, three.czi, ...",
+        "left out: 1, a subfolder, which --recursive reads: deeper",
+    ]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["left_out"] == 5 and summary["left_out_files"][0]["id"] == "four.qptiff"
+    code, out, err = tile(capsys, tmp_path / "mixed", *options, "--recursive", "--resume", "--verify", "--json")
+    summary = json.loads(out)
+    states = {slide["id"]: slide["state"] for slide in summary["slides"]}
+    assert states == {"slide0.tiff": "kept", "deeper/slide0.tiff": "done"} and summary["left_out"] == 4
+    assert list(contents(tmp_path / "out")) == ["deeper_slide0.safetensors", "slide0.safetensors"]
+
+
+def test_a_label_alone_is_refused(capsys, cohort, tmp_path):
+    label = write_slide_dicom(tmp_path / "a.dcm", tissue(0), 64, ImageType=["ORIGINAL", "PRIMARY", "LABEL", "NONE"])
+    code, out, err = tile(capsys, label, "--encoder", cohort[1], *TINY, "--out", tmp_path / "out", "--json")
+    assert code == 1 and err.startswith("a.dcm: found a label, no slide; ") and not contents(tmp_path / "out")

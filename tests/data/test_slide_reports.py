@@ -50,6 +50,60 @@ def test_a_table(folder):
     assert [len(record["slides"]) for record in (reports[0], reports[1])] == [1, 2]
 
 
+UUID = "3F2504E0-4F89-11D3-9A0C-0305E82C3301"
+DX = [f"TCGA-AA-0001-01Z-00-DX{number}.{UUID}" for number in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("id", "paths"),
+    [
+        ("TCGA-AA-0001", DX),
+        ("TCGA-AA-0001", [f"{name}.svs" for name in DX]),
+        ("TCGA-AA-0001", [f"D:\\slides\\{name}.SAFETENSORS" for name in DX]),
+        ("TCGA-AA-0001", [f"/slides/{name}.czi" for name in DX]),
+        (DX[0], []),
+        (f"{DX[0]}.svs", []),
+        ("TCGA-AA-0001", f"slides/{DX[0]}.pt"),
+    ],
+)
+def test_names_hold_dots_of_their_own(tmp_path, id, paths):
+    for name in (*DX, "TCGA-AA-0001-01Z-00-DX1"):
+        write_features(tmp_path / f"{name}.safetensors", bag(2))
+    content = {"train": [{"id": id, "report": "Grade 1.", "image_path": paths}]}
+    (tmp_path / "annotation.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())  # as Windows saves it
+    reports = SlideReports.from_annotation(tmp_path / "annotation.json", "train", tmp_path)
+    wanted = DX if isinstance(paths, list) and paths else DX[:1]
+    assert [file.name for file in reports.records[0][1]] == [f"{name}.safetensors" for name in wanted]
+
+
+def test_a_missing_slide_is_named_whole(tmp_path):
+    write_features(tmp_path / f"{DX[0].partition('.')[0]}.safetensors", bag(2))
+    content = {"train": [{"id": "a", "report": "Grade 1.", "image_path": [DX[0]]}]}
+    (tmp_path / "annotation.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"found no features of {DX[0]} in"):
+        SlideReports.from_annotation(tmp_path / "annotation.json", "train", tmp_path)
+
+
+def test_files_of_several_kinds(folder):
+    def write(name, **info):
+        write_features(folder / "features" / name, PatchFeatures(bag(2).features, bag(2).coordinates, info))
+
+    write("a.safetensors", encoder_revision="aa", mpp="0.5", patch_px="64")
+    write("b2.safetensors", encoder_revision="bb", mpp="0.5", patch_px="64")
+    path = folder / "annotation.json"
+    with pytest.raises(InputError) as error:
+        SlideReports.from_annotation(path, "train", folder / "features", on_bad="skip")
+    assert str(error.value) == (
+        "b2.safetensors: found features of encoder_revision bb; expected encoder_revision aa, as the others before it; "
+        "encode all slides alike, or insist with `allow_foreign_features`"
+    )
+    reports = SlideReports.from_annotation(path, "train", folder / "features", allow_foreign_features=True)
+    assert reports.learned_from == {"encoder_revision": ["aa", "bb"], "mpp": [0.5, 0.5], "patch_px": [64]}
+    assert reports.silent == ["b1.pt"]
+    alone = SlideReports.from_annotation(path, "val", folder / "features")
+    assert alone.learned_from["encoder_revision"] == ["aa"] and alone.silent == []
+
+
 def test_features_are_read_when_asked_for(folder):
     reports = SlideReports.from_annotation(folder / "annotation.json", "train", folder / "features", width=4)
     write_features(folder / "features" / "a.safetensors", bag(5, width=7))
@@ -193,4 +247,6 @@ def test_the_collator_hands_cases_over():
         return {"patches": [[len(one.features) for one in case["slides"]] for case in cases], "labels": text_target}
 
     records = [{"slides": [bag(3), bag(2)], "text": "x"}, {"slides": [bag(4)], "text": "y"}]
+    with pytest.raises(TypeError):
+        SlideReportCollator(processor, 9, allow_foreign_features=True)(records)  # which it then hands over too
     assert SlideReportCollator(processor, 9)(records) == {"patches": [[3, 2], [4]], "labels": ["x", "y"]}

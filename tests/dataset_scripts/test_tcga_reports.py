@@ -23,6 +23,7 @@ from hf_medreport.dataset_scripts.tcga_reports import (
     read_prompts,
     read_slides,
     read_texts,
+    slide_names,
 )
 from hf_medreport.processing.input_error import InputError
 from tests.dataset_scripts.chat_server import chat_server
@@ -287,6 +288,20 @@ WRONG = {
         "slides: found no slide of the 1 patients with reports"
         "; expected names that begin with a patient's barcode (TCGA-XX-XXXX); check `slides`",
     ),
+    "no slide that the rules leave": (
+        lambda f: prepare(file(f, "r.csv", "patient_filename,text\nTCGA-BB-0002,a\n"), mixed_slides(f), f / "out"),
+        "slides: found no slide of the 1 patients with reports (left out: no barcode: 1, sample type 11: 2, slide kind "
+        "TS: 2); expected names that begin with a patient's barcode (TCGA-XX-XXXX); check `slides`, or take others by "
+        "`sample_types` and `slide_kinds`",
+    ),
+    "a sample type that is none": (
+        lambda f: prepare(f, f, f, sample_types=("01", "tumor")),
+        "sample_types: found 'tumor'; expected two digits each, as 01,06, or all; correct it",
+    ),
+    "no slide kind": (
+        lambda f: prepare(f, f, f, slide_kinds=()),
+        "slide_kinds: found none; expected two letters each, as DX,TS, or all; correct it",
+    ),
     "no prompts": (
         lambda f: read_prompts(f / "p.yaml"),
         "p.yaml: found no such file; expected YAML with system and user; check `prompts`",
@@ -334,6 +349,54 @@ def test_patients_are_told_by_whole_barcodes(tmp_path):
         "TCGA-ZZ-0002": [names[1]],
         "TCGA-ZZ-0003": ["TCGA-ZZ-0003-DX1.b.safetensors"],
     }
+
+
+UUID = "3F2504E0-4F89-11D3-9A0C-0305E82C3301"
+
+
+def mixed_slides(folder):
+    """A primary tumor with frozen and normal tissue beside it, a patient of normal tissue only, a frozen metastasis."""
+    names = ["TCGA-AA-0001-01Z-00-DX1", "TCGA-AA-0001-01A-01-TS1", "TCGA-AA-0001-11A-01-TS1"]
+    names += ["TCGA-BB-0002-11A-01-BS1", "TCGA-CC-0003-06A-01-TSA"]
+    return file(folder, "list.txt", "\n".join(f"{name}.{UUID}" for name in names) + "\nnotes.svs\n")
+
+
+@pytest.mark.parametrize(
+    ("rules", "records", "left_out"),
+    [
+        ({}, {"TCGA-AA-0001": ["01Z-00-DX1"]}, {"sample type 11": 2, "slide kind TS": 2}),
+        (
+            {"slide_kinds": ("DX", "TS")},
+            {"TCGA-AA-0001": ["01A-01-TS1", "01Z-00-DX1"], "TCGA-CC-0003": ["06A-01-TSA"]},
+            {"sample type 11": 2},
+        ),
+        (
+            {"slide_kinds": ("all",), "sample_types": ("11",)},
+            {"TCGA-AA-0001": ["11A-01-TS1"], "TCGA-BB-0002": ["11A-01-BS1"]},
+            {"sample type 01": 2, "sample type 06": 1},
+        ),
+    ],
+)
+def test_slides_are_chosen_by_their_barcodes(tmp_path, rules, records, left_out):
+    write_csv(tmp_path / "r.csv", [(f"{patient}.x", "Text.") for patient in ("TCGA-AA-0001", "TCGA-BB-0002")])
+    with (tmp_path / "r.csv").open("a") as rows:
+        rows.write("TCGA-CC-0003.y,More.\r\n")
+    funnel = prepare(tmp_path / "r.csv", mixed_slides(tmp_path), tmp_path / "out", **rules)
+    annotation = records_of(read(tmp_path / "out")[0])
+    assert {patient: record["image_path"] for patient, record in annotation.items()} == {
+        patient: [f"{patient}-{name}.{UUID}.safetensors" for name in names] for patient, names in records.items()
+    }
+    kept = sum(map(len, records.values()))
+    assert funnel["slides"] == {"read": 6, "no barcode": 1, **left_out, "kept": kept}
+    assert 1 + sum(left_out.values()) + kept == 6 and funnel["no slide"] == 3 - len(records)
+
+
+def test_a_manifest_of_the_gdc_is_a_list_of_slides(tmp_path):
+    rows = [f"{number}\t{patient}-01Z-00-DX1.{UUID}.svs\tab\t1" for number, patient in enumerate(PATIENTS[:2])]
+    manifest = file(tmp_path, "m.txt", "\n".join(["id\tfilename\tmd5\tsize", *rows]))
+    assert slide_names(manifest) == [f"{patient}-01Z-00-DX1.{UUID}.svs" for patient in PATIENTS[:2]]
+    with pytest.raises(InputError, match="^broken.txt, line 2: found 2 fields"):
+        slide_names(file(tmp_path, "broken.txt", "id\tfilename\tmd5\tsize\na\tb\n"))
 
 
 @given(st.text(st.sampled_from("aZ1 9.5/<%\n\t\r\x00\x0c_-=µé"), max_size=60))

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from hf_medreport import doctor
 from hf_medreport.hub.pipeline_index import components, generator_of, pipeline_class
-from hf_medreport.hub.publish import check_folder
+from hf_medreport.hub.publish import check_folder, publish
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from tests.tiny import save_tiny
@@ -143,6 +143,30 @@ def test_an_adapter_is_published_without_code(tmp_path):
     (folder / "README.md").unlink()
     with pytest.raises(InputError, match="no README.md"):
         check_folder(folder)
+
+
+@pytest.mark.parametrize("gate", [None, {"passes": False, "share": 0.02}])
+@pytest.mark.parametrize("draws", ["a generator", "an adapter"])
+def test_without_a_gate_that_passed_nothing_goes_up(folder, tmp_path, monkeypatch, draws, gate):
+    def no_connection(*args, **kwargs):
+        raise AssertionError("the Hub was called")
+
+    monkeypatch.setattr("hf_medreport.hub.publish.HfApi", no_connection)
+    if draws == "an adapter":
+        folder = tmp_path / "adapter"
+        folder.mkdir()
+        save_file({"a": np.zeros(2, np.float32)}, folder / "pytorch_lora_weights.safetensors")
+        (folder / "README.md").write_text(CARD)
+    if gate:
+        (folder / "evaluation.json").write_text(json.dumps({"gate": gate}))
+    found = "one that failed" if gate else "no figures"
+    with pytest.raises(InputError, match=f"{folder.name}/evaluation.json: found {found}.*unchecked"):
+        publish(folder, "org/gen")
+    with pytest.raises(AssertionError, match="the Hub was called"):
+        publish(folder, "org/gen", unchecked=True)
+    (folder / "evaluation.json").write_text(json.dumps({"gate": {"passes": True, "share": 0.0}}))
+    with pytest.raises(AssertionError, match="the Hub was called"):
+        publish(folder, "org/gen")
 
 
 class TestDoctor:

@@ -16,7 +16,7 @@ from tests.tiny import sample_array, save_tiny
 PUBLISH = """
 from hf_medreport.hub.publish import publish
 for name in {names!r}:
-    publish({folder!r} + "/" + name, "org/" + name)
+    publish({folder!r} + "/" + name, "org/" + name, unchecked=True)
 """
 # Only diffusers loads a pipeline; one of its tests has it draw.
 DRAW = """

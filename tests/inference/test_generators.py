@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hf_medreport.inference import generators
-from hf_medreport.inference.generators import generator_revision, load_generator
+from hf_medreport.inference.generators import generator_revision, is_generator, load_generator
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
@@ -51,11 +51,9 @@ def test_a_stock_one_is_wrapped(folders):
     assert pipe("effusion", seeds=[1], num_inference_steps=2, output_type="np").images.shape == (1, 16, 16, 3)
 
 
-def test_none_is_named_and_none_ships():
-    assert refusal(None) == (
-        "model: found none; expected a generator's folder or ORG/NAME, as no model ships yet; name one, such as a "
-        "Stable Diffusion 1.x, or train one: hf-medreport train diffusion --config examples/diffusion_phantom.yaml"
-    )
+def test_the_shipped_one_by_its_name_or_none():
+    known = generator_revision(load_generator("diffusion-tiny"))
+    assert generator_revision(load_generator()) == known and is_generator("diffusion-tiny")
 
 
 def test_without_diffusers(monkeypatch, folder):

@@ -115,6 +115,40 @@ class TestReports:
         assert [result.film for result in results] == ["slide.tiff", "empty.svs", "gone.pt", "slide.tiff"]
         assert results[0].text == results[3].text
 
+    def test_features_of_another_kind(self, pipe, slide, monkeypatch, caplog):
+        features = features_of(slide, pipe, "own.safetensors")
+        other = features_of(slide, pipe, "other.safetensors", mpp="2", encoder_revision="bb")
+        torch.save(torch.ones(3, WIDTH), slide.with_name("silent.pt"))
+        learned = {"encoder_revision": [pipe.processor.patch_encoder.revision], "mpp": [0.5, 0.5], "patch_px": [PATCH]}
+        monkeypatch.setattr(pipe.processor, "learned_from", learned)
+        monkeypatch.setattr(pipe.processor, "_told", False)
+        silent = [slide.with_name("silent.pt")] * 2
+        results = list(report_slides([slide, features, other, *silent], pipe))
+        assert [type(result) for result in results] == [SlideReport, SlideReport, Failure, SlideReport, SlideReport]
+        revision = learned["encoder_revision"][0]
+        assert results[2].message == (
+            f"other.safetensors: found features of encoder_revision bb, mpp 2; expected encoder_revision {revision}, "
+            "mpp 0.5, which the model learned from; tile with the model's own encoder and settings, or insist with "
+            "`allow_foreign_features`"
+        )
+        assert [text.partition(":")[0] for text in caplog.messages if "told once" in text] == ["silent.pt"]
+        (insisted,) = report_slides([other], pipe, allow_foreign_features=True)
+        assert insisted.notes == [
+            f"features of encoder_revision bb, mpp 2; the model learned from encoder_revision {revision}, mpp 0.5"
+        ]
+        assert insisted.to_json()["notes"] == insisted.notes and f"note: {insisted.notes[0]}" in insisted.to_text()
+        assert results[0].notes == results[1].notes == []
+        monkeypatch.setitem(learned, "encoder_revision", ["cc"])
+        (failure,) = report_slides([slide], pipe)
+        assert "use the model's own patch_encoder/ and tile settings, or insist with" in failure.message
+
+    def test_what_is_odd_of_a_resolution_is_noted(self, pipe, slide, tmp_path):
+        (kept,) = report_slides([slide], pipe, {str(slide): 0.25})
+        (replaced,) = report_slides([slide], pipe, 0.25, override_slide_mpp=True)
+        assert kept.notes == ["0.5 microns per px of its header kept, not 0.25"]
+        assert replaced.notes == ["0.5 microns per px of its header replaced by 0.25 (0.5 times)"]
+        assert replaced.patches < kept.patches == next(report_slides([slide], pipe)).patches
+
     def test_given_resolution(self, pipe, tmp_path):
         bare = write_slide(tmp_path / "bare.tiff", tissue(0), mpp=None)
         told = write_slide(tmp_path / "told.tiff", tissue(0), mpp=0.25)
@@ -420,7 +454,21 @@ class TestReportAny:
                 ["b.svs"],
                 "slide",
                 {"slide_mpp": float("nan")},
-                "slide_mpp: found nan; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+                "slide_mpp: found nan; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x",
+            ),
+            (
+                ["a.png"],
+                "film",
+                {"allow_foreign_features": True},
+                "allow_foreign_features: found True, and model reads films; expected none; leave out "
+                "`allow_foreign_features`",
+            ),
+            (
+                ["b.svs"],
+                "slide",
+                {"override_slide_mpp": True},
+                "override_slide_mpp: found it without a value; expected what to put in their place; give `slide_mpp` "
+                "or `slide_mpp_csv`, or leave it out",
             ),
             (
                 ["a.png"],
@@ -464,6 +512,6 @@ class TestCommand:
 
 def test_the_module_reads_one_slide_at_a_time(pipe, slide, monkeypatch):
     opened = []
-    monkeypatch.setattr(module, "open_slide", lambda *given: opened.append(given) or open_slide(*given))
+    monkeypatch.setattr(module, "open_slide", lambda *a, **given: opened.append(a) or open_slide(*a, **given))
     next(report_slides([slide, slide, slide], pipe))
     assert len(opened) == 1

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DiffusionPipeline
 from peft import LoraConfig
 from PIL import Image
 from safetensors.torch import load_file
@@ -26,6 +26,7 @@ from tests.diffusion import (
 )
 
 # The cross-attention everywhere, the self-attention of the middle, the last convolution.
+GRAY = [{"name": "cxr", "aliases": ["X-Ray"], "gray": True}, {"name": "ct"}]
 TARGETS = r"(.*\.attn2\.(to_q|to_k|to_v|to_out\.0))|(mid_block\..*\.attn1\.(to_q|to_k|to_v|to_out\.0))|conv_out"
 
 
@@ -82,6 +83,29 @@ def test_pictures_and_their_forms(shared):
     assert latents.shape == (1, 4, 8, 8) and torch.equal(shared.decode_latents(latents), pixels)
     images, seeds, trajectory = shared("effusion", num_inference_steps=1, seeds=[3], return_dict=False)
     assert len(images) == 1 and seeds == [3] and trajectory is None
+
+
+def test_without_a_guidance_scale_the_models_own_is_taken(shared, tmp_path):
+    pipe = MedicalImagePipeline(**shared.components, guidance_scale=2.0)
+    pipe.set_progress_bar_config(disable=True)
+    assert np.array_equal(draw(pipe), draw(shared, guidance_scale=2.0))
+    assert np.array_equal(draw(shared), draw(shared, guidance_scale=7.5)) and not np.array_equal(
+        draw(pipe), draw(shared)
+    )
+    pipe.save_pretrained(tmp_path)
+    assert MedicalImagePipeline.from_folder(tmp_path).config.guidance_scale == 2.0
+    assert DiffusionPipeline.from_pretrained(tmp_path, trust_remote_code=True).config.guidance_scale == 2.0
+
+
+def test_pictures_of_a_gray_modality_have_no_color_though_the_codec_has(shared):
+    pipe = MedicalImagePipeline(**shared.components | {"text_encoder": tiny_conditioner(modalities=GRAY)})
+    pipe.set_progress_bar_config(disable=True)
+    pixels = draw(pipe, ["effusion"] * 3, ["X-Ray", "ct", None], seeds=[4, 4, 4], output_type="pt")
+    assert torch.equal(pixels[0, 0], pixels[0, 1]) and torch.equal(pixels[0, 0], pixels[0, 2])
+    assert not torch.equal(pixels[1, 0], pixels[1, 1]) and not torch.equal(pixels[2, 0], pixels[2, 1])
+    latents = draw(pipe, "effusion", "x-ray", seeds=[4], output_type="latent")
+    colored = pipe.vae.decode(latents).sample / 2 + 0.5  # the mean is taken before values are cut
+    assert torch.allclose(pixels[0, 0], colored.mean(1).clamp(0, 1)[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -1,10 +1,14 @@
 """Small slides written for a test, and a slide that is only an array."""
 
+import io
+
 import numpy as np
 import pydicom
 import tifffile
+from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless, generate_uid
 
 from hf_medreport.processing.slide_reading import Slide
 from hf_medreport.processing.slide_sources import WHOLE_SLIDE, paste
@@ -40,8 +44,24 @@ def write_tiff(path, pixels, downsamples=(1,), mpp=0.5, compression="deflate", *
     return path
 
 
-def write_slide_dicom(path, pixels, tile_px=16, spacing_mm=0.0005, series=None, **elements):
-    """A DICOM whole slide of one level, compressed as RLE, which OpenSlide refuses."""
+def jpeg_slide_dicom(path, pixels, tile_px=16, **elements):
+    """A DICOM whole slide of one level that OpenSlide reads."""
+    needed = {"ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"], "FrameOfReferenceUID": "1.2.9"}
+    optical_path = Dataset()
+    optical_path.OpticalPathIdentifier = "1"
+    size = {"ImagedVolumeWidth": pixels.shape[1] * 0.0005, "ImagedVolumeHeight": pixels.shape[0] * 0.0005}
+    elements = {**needed, **size, "OpticalPathSequence": [optical_path], **elements}
+    return write_slide_dicom(path, pixels, tile_px, jpeg=True, **elements)
+
+
+def _jpeg(frame):
+    picture = io.BytesIO()
+    Image.fromarray(frame).save(picture, "JPEG", quality=95, subsampling=0)
+    return picture.getvalue()
+
+
+def write_slide_dicom(path, pixels, tile_px=16, spacing_mm=0.0005, series=None, jpeg=False, **elements):
+    """A DICOM whole slide of one level, compressed as RLE, which OpenSlide refuses, or as JPEG."""
     height, width = pixels.shape[:2]
     down, across = -(-height // tile_px), -(-width // tile_px)
     padded = np.full((down * tile_px, across * tile_px, 3), 7, np.uint8)  # the rest of the last tiles is never shown
@@ -65,9 +85,15 @@ def write_slide_dicom(path, pixels, tile_px=16, spacing_mm=0.0005, series=None, 
     measures.PixelSpacing = [spacing_mm, spacing_mm]
     group.PixelMeasuresSequence = [measures]
     dataset.SharedFunctionalGroupsSequence = [group]
-    dataset.PixelData = frames.tobytes()
-    dataset["PixelData"].VR = "OB"
-    dataset.compress(RLELossless)
+    if jpeg:
+        dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        dataset.PhotometricInterpretation = "YBR_FULL_422"
+        dataset.PixelData = encapsulate([_jpeg(frame) for frame in frames])
+        dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    else:
+        dataset.PixelData = frames.tobytes()
+        dataset["PixelData"].VR = "OB"
+        dataset.compress(RLELossless)
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)
     dataset.save_as(path, enforce_file_format=True)

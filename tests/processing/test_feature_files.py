@@ -19,6 +19,7 @@ from hf_medreport.processing.feature_files import (
     FORMAT,
     PatchFeatures,
     read_features,
+    read_info,
     validate_features,
     write_features,
 )
@@ -169,6 +170,27 @@ def test_trident_h5(tmp_path):
     assert read.info == wanted
 
 
+def test_a_batch_axis_and_groups(tmp_path):
+    torch.save(torch.from_numpy(bag().features)[None], tmp_path / "a.pt")
+    assert np.array_equal(read_features(tmp_path / "a.pt").features, bag().features)
+    attributes = {"patch_size": 256, "patch_level": 0}
+    grouped = {"features/uni": bag().features, "coords": bag().coordinates}
+    read = read_features(write_h5(tmp_path / "b.h5", attributes, **grouped))
+    assert np.array_equal(read.features, bag().features) and read.info["patch_px"] == "256"
+    assert np.array_equal(read.coordinates, bag().coordinates)
+
+
+def test_headers_alone(tmp_path):
+    path = write_features(tmp_path / "a.safetensors", bag())
+    assert read_info(path).items() >= bag().info.items()
+    h5 = write_h5(tmp_path / "b.h5", {"patch_size": 256}, features=bag().features, coords=bag().coordinates)
+    assert read_info(h5) == read_features(h5).info
+    torch.save(torch.ones(2, 3), tmp_path / "c.pt")
+    (tmp_path / "d.safetensors").write_bytes(path.read_bytes()[:50])
+    for silent in ("c.pt", "d.safetensors", "gone.h5"):
+        assert read_info(tmp_path / silent) == {}
+
+
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -316,9 +338,9 @@ BAD = {
         h5(),
         "x.h5: found nothing; expected an entry 'features'; give a file of features, not of coordinates or slides",
     ),
-    ("h5", "features are a group"): (
-        lambda folder: write_h5(folder / "x.h5", **{"features/a": ONE}),
-        f"x.h5: found a broken or truncated HDF5 file; {A_FILE}; copy the file again",
+    ("h5", "features of two encoders"): (
+        lambda folder: write_h5(folder / "x.h5", **{"features/a": ONE, "features/b": ONE}),
+        "x.h5: found 2 datasets in 'features' (a, b); expected one; save the features of one encoder a file",
     ),
     ("h5", "claims 164 GB"): (
         claimed_h5,

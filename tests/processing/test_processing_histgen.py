@@ -77,6 +77,74 @@ def test_resolution_for_slides_that_do_not_say():
         processor(picture)
 
 
+def learned(**kind) -> HistGenProcessor:
+    """A processor whose model learned from its own encoder's tiles."""
+    processor = tiny_processor(ROW)
+    processor.learned_from = {"encoder_revision": [processor.patch_encoder.revision], "patch_px": [16], **kind}
+    return processor
+
+
+def made(patches: int = 3, **info) -> PatchFeatures:
+    return PatchFeatures(bag(patches).features, None, {"slide": "x.svs", **info})
+
+
+def test_what_the_model_learned_from_travels_and_holds_every_bag(tmp_path, caplog):
+    processor = learned(mpp=[0.5, 0.5])
+    processor.save_pretrained(tmp_path)
+    again = AutoProcessor.from_pretrained(tmp_path, trust_remote_code=True)
+    assert again.learned_from == processor.learned_from
+    own = {"encoder_revision": processor.patch_encoder.revision, "patch_px": "16", "mpp": "0.5"}
+    assert processor([made(**own)])["patch_features"].shape == (1, 3, 16) and caplog.messages == []
+    for key, value in {"encoder_revision": "bb", "patch_px": "32", "mpp": "1"}.items():
+        with pytest.raises(InputError, match=f"^x.svs: found features of {key} {value}; expected {key} "):
+            processor({"slides": [made(**own), made(**own | {key: value})]})
+        assert processor([made(**own | {key: value})], allow_foreign_features=True)["patch_features"].shape == (
+            1,
+            3,
+            16,
+        )
+
+
+def test_what_a_file_does_not_say_is_told_once(tmp_path, caplog):
+    torch.save(torch.from_numpy(bag(2).features), tmp_path / "b.pt")
+    processor = learned()
+    for _ in range(3):
+        processor([tmp_path / "b.pt", bag(3)])
+    assert caplog.messages == [
+        "b.pt: whether these features are of the model's kind is not known: it does not say encoder_revision, patch_px "
+        "(told once)"
+    ]
+    caplog.clear()
+    silent = tiny_processor(ROW)
+    silent([made(encoder_revision="aa"), bag(3)])
+    assert caplog.messages == [
+        "x.svs: whether these features are of the model's kind is not known: the model does not say from which it "
+        "learned (told once)"
+    ]
+
+
+def test_bags_of_one_case_are_held_to_each_other():
+    processor = tiny_processor(ROW)
+    bags = [made(encoder_revision="aa"), made(encoder_revision="bb")]
+    processor(bags)  # two cases, of a model that does not say
+    with pytest.raises(InputError, match="found features of encoder_revision bb; expected encoder_revision aa, as the"):
+        processor({"slides": bags})
+    assert processor({"slides": bags}, allow_foreign_features=True)["patch_features"].shape == (1, 6, 16)
+
+
+def test_another_patch_encoder_than_the_model_learned_with():
+    processor, picture = learned(), Image.fromarray(tissue_array())
+    processor(picture)
+    processor.learned_from["encoder_revision"] = ["bb"]
+    with pytest.raises(InputError, match=r"^picture: .*; use the model's own patch_encoder/ and tile settings, "):
+        processor(picture)
+    assert processor(picture, allow_foreign_features=True)["patch_features"].shape == (1, 16, 16)
+    processor = learned()
+    processor.image_processor = TileImageProcessor(patch_px=32, level=0, size=16, tissue="otsu")
+    with pytest.raises(InputError, match="^picture: found features of patch_px 32; expected patch_px 16, which the"):
+        processor(picture)
+
+
 def no_encoder() -> HistGenProcessor:
     return HistGenProcessor(TileImageProcessor(patch_px=16, size=16, tissue="otsu"), tiny_tokenizer(), 4)
 

@@ -61,6 +61,15 @@ def _(folder):
     return folder / "slide.svs"
 
 
+@bad(
+    "a link to nothing",
+    "slide.svs: found a link to nothing; expected a link to a slide; mount or copy what it points to, or remove it",
+)
+def _(folder):
+    (folder / "slide.svs").symlink_to(folder / "archive" / "slide.svs")
+    return folder / "slide.svs"
+
+
 @bad("empty", f"slide.svs: found an empty file (0 bytes); expected an image file; {AGAIN}")
 def _(folder):
     return file(folder, b"")
@@ -123,8 +132,8 @@ def _(folder):
 
 @bad(
     "compression unknown to OpenSlide",
-    "slide.tif: found a slide that OpenSlide cannot open (Unsupported TIFF compression: 34925); "
-    f"expected a complete slide; {COPY}",
+    "slide.tif: found pixels compressed as LZMA (TIFF's 34925); expected JPEG, LZW, Deflate, Zstandard or no "
+    "compression, or JPEG 2000 in an Aperio SVS; save the slide as one of these with the software that wrote it",
 )
 def _(folder):
     return write_tiff(folder / "slide.tif", TISSUE, compression="lzma")
@@ -144,7 +153,7 @@ def _(folder):
 @bad(
     "px that are not square",
     "slide.tif: found px of 0.5 x 0.25 microns; expected square px; "
-    "give `slide_mpp` if the file is wrong, else resample the slide",
+    "give `slide_mpp` and `override_slide_mpp` if the file is wrong, else resample the slide",
 )
 def _(folder):
     return write_tiff(folder / "slide.tif", TISSUE, mpp=(0.5, 0.25))
@@ -169,7 +178,7 @@ def _(folder):
     return write_tiff(folder / "slide.tif", TISSUE)
 
 
-@bad("slide_mpp of 0", "slide_mpp: found 0; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x", 0)
+@bad("slide_mpp of 0", "slide_mpp: found 0; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x", 0)
 def _(folder):
     return png(folder, TISSUE)
 

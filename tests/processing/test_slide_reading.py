@@ -14,7 +14,7 @@ from PIL import Image
 from hf_medreport.processing import slide_sources
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
-from hf_medreport.processing.slide_sources import companions, on_white, paste
+from hf_medreport.processing.slide_sources import on_white, paste, slide_files
 from tests.processing.slide_files import array_slide, glass, write_slide_dicom, write_tiff
 
 RNG = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def test_levels_are_read_in_their_own_px(tmp_path):
         ((0.49, 0.51), None, 0.5),
         (None, None, None),
         (None, 0.25, 0.25),
-        (0.5, 0.25, 0.25),  # what the user says wins
+        (0.5, 0.25, 0.5),  # what the user says fills in what is missing
         (85.0, None, None),  # 300 dots per inch: meant for a printer
     ],
 )
@@ -133,20 +133,24 @@ def test_the_fingerprint_is_of_the_content(tmp_path):
     assert open_slide(path).fingerprint() != before
 
 
-def test_companions_of_mirax_and_dicom(tmp_path):
+def test_the_files_of_mirax_vms_and_dicom(tmp_path):
     slide, folder = tmp_path / "slide.mrxs", tmp_path / "slide"
     folder.mkdir()
     for file in (slide, folder / "Slidedat.ini", folder / "Data0000.dat"):
         file.write_bytes(b"1")
-    assert companions(slide, "mirax") == (slide, folder / "Data0000.dat", folder / "Slidedat.ini")
+    assert slide_files(slide) == (slide, folder / "Data0000.dat", folder / "Slidedat.ini")
+    index, part = tmp_path / "slide.vms", tmp_path / "slide(1,0).jpg"
+    index.write_text("[Virtual Microscope Specimen]\nImageFile=slide(1,0).jpg\nMapFile=gone.jpg\nNoLayers=1\n")
+    part.touch()
+    assert slide_files(index) == (index, part)
     first, second, other = (tmp_path / name for name in ("1.dcm", "2.dcm", "3.dcm"))
     for path, series in ((first, "1.2.3"), (second, "1.2.3"), (other, "1.2.4")):
         write_slide_dicom(path, NOISE[:32, :32], series=series)
-    assert companions(second, "dicom") == (first, second)
+    assert slide_files(second) == (first, second)
 
 
 def test_a_worker_gets_its_own_slide(noise_path):
-    with open_slide(noise_path, slide_mpp=0.7) as slide:
+    with open_slide(noise_path, slide_mpp=0.7, override_slide_mpp=True) as slide:
         copy = pickle.loads(pickle.dumps(slide))
         assert copy.mpp == 0.7
         np.testing.assert_array_equal(copy.read(0, 0, 0, 50, 50), slide.read(0, 0, 0, 50, 50))

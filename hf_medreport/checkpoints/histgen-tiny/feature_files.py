@@ -10,6 +10,7 @@ Read too: HistGen's `.pt` (one tensor, read with weights only), CLAM's and TRIDE
 first bytes, never by the name.
 
     bag = read_features("slide.safetensors")      # .features, .coordinates, .info
+    read_info("slide.safetensors")                # .info alone, without reading the features
 """
 
 import hashlib
@@ -31,6 +32,8 @@ except ImportError:
 
 FORMAT = "hf-medreport-features-1"
 DTYPES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16"}
+HDF5 = b"\x89HDF\r\n\x1a\n"
+TORCH = (b"PK\x03\x04", b"\x80\x02")  # torch.save of today and of before 1.6
 MAX_BYTES = 16 * 2**30  # 4 million patches of width 1024: what a file claims beyond that is not read
 TILE_AGAIN = "tile the slide again"
 COPY_AGAIN = "copy the file again"
@@ -77,13 +80,30 @@ def read_features(path: str | os.PathLike, width: int | None = None) -> PatchFea
         raise InputError(path.name, found, A_FEATURE_FILE, "check the path") from error
     if not head:
         raise InputError(path.name, "an empty file", A_FEATURE_FILE, TILE_AGAIN)
-    if head == b"\x89HDF\r\n\x1a\n":
+    if head == HDF5:
         bag = _read_h5(path)
-    elif head.startswith((b"PK\x03\x04", b"\x80\x02")):  # torch.save of today and of before 1.6
+    elif head.startswith(TORCH):
         bag = _read_pt(path)
     else:
         bag = _read_safetensors(path)
     return checked_bag(path.name, bag, width)
+
+
+def read_info(path: str | os.PathLike) -> dict[str, str]:
+    """What the header of a feature file says, under our names; nothing of a file that `read_features` refuses."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if head == HDF5 and h5py is not None:
+            with h5py.File(path, "r") as file:
+                return _h5_info(file, path)
+        if not head.startswith(TORCH):
+            with safe_open(path, framework="numpy") as file:
+                return file.metadata() or {}
+    except Exception:  # a missing or broken file, which its reader names
+        return {}
+    return {}
 
 
 def write_features(path: str | os.PathLike, bag: PatchFeatures) -> Path:
@@ -137,8 +157,8 @@ def validate_features(path: str | os.PathLike, expected: dict[str, str]) -> Patc
         raise InputError(name, f"a file of format {info['format']}", FORMAT, TILE_AGAIN)
     for key, value in expected.items():
         if info.get(key) != value:
-            found = f"no {key}" if key not in info else f"{key} {info[key]}"
-            raise InputError(name, found, value, TILE_AGAIN)
+            found = f"{key} {info[key]}" if info.get(key) else f"no {key}"
+            raise InputError(name, found, value or "none", TILE_AGAIN)
     return bag
 
 
@@ -183,7 +203,7 @@ def _read_pt(path: Path) -> PatchFeatures:
         raise InputError(path.name, found, "a plain tensor saved by torch.save", "save its dense float values")
     if features.dtype == torch.bfloat16:
         features = features.float()
-    return PatchFeatures(features.detach().numpy(), None, {"format": "histgen", "slide": path.stem})
+    return PatchFeatures(_without_batch(features.detach().numpy()), None, {"format": "histgen", "slide": path.stem})
 
 
 def _read_h5(path: Path) -> PatchFeatures:
@@ -192,24 +212,44 @@ def _read_h5(path: Path) -> PatchFeatures:
         raise InputError(path.name, "an HDF5 file, but no h5py", "h5py", "pip install 'hf-medreport[wsi]'")
     try:
         with h5py.File(path, "r") as file:
-            if "features" not in file:
+            stored = _dataset(file, "features", path.name)
+            if stored is None:
                 raise _no_features(path.name, set(file))
-            claimed = file["features"].size * file["features"].dtype.itemsize
+            claimed = stored.size * stored.dtype.itemsize
             if claimed > MAX_BYTES:
                 found = f"features that claim {claimed} bytes"
                 raise InputError(path.name, found, f"at most {MAX_BYTES}", COPY_AGAIN)
-            features = file["features"][()]
-            coordinates = file["coords"][()] if "coords" in file else None
-            geometry = _geometry(dict(file["coords"].attrs) if "coords" in file else {})
+            places = _dataset(file, "coords", path.name)
+            features, coordinates = stored[()], None if places is None else places[()]
+            info = _h5_info(file, path)
     except InputError:
         raise
     except Exception as error:  # as h5py does
         raise InputError(path.name, "a broken or truncated HDF5 file", A_FEATURE_FILE, COPY_AGAIN) from error
-    if features.ndim == 3 and len(features) == 1:
-        features = features[0]  # TRIDENT may keep a batch axis: (1, patches, width) -> (patches, width)
-    if coordinates is not None and coordinates.ndim == 3 and len(coordinates) == 1:
-        coordinates = coordinates[0]
-    return PatchFeatures(features, coordinates, {"slide": path.stem, **geometry})
+    return PatchFeatures(_without_batch(features), None if coordinates is None else _without_batch(coordinates), info)
+
+
+def _dataset(file: "h5py.File", name: str, shown: str):
+    """A dataset by its name, or the only one of the group of that name (`features/uni`); None where neither is."""
+    entry = file.get(name)
+    if not isinstance(entry, h5py.Group):
+        return entry
+    inside = []
+    entry.visititems(lambda key, item: inside.append(key) if isinstance(item, h5py.Dataset) else None)
+    if len(inside) != 1:
+        found = f"{len(inside)} datasets in '{name}' ({', '.join(sorted(inside))[:80]})"
+        raise InputError(shown, found, "one", "save the features of one encoder a file")
+    return entry[inside[0]]
+
+
+def _h5_info(file: "h5py.File", path: Path) -> dict[str, str]:
+    places = _dataset(file, "coords", path.name)
+    return {"slide": path.stem, **_geometry({} if places is None else dict(places.attrs))}
+
+
+def _without_batch(array: np.ndarray) -> np.ndarray:
+    """TRIDENT and others may keep a batch axis: (1, patches, n) -> (patches, n)."""
+    return array[0] if array.ndim == 3 and len(array) == 1 else array
 
 
 def _geometry(attributes: dict) -> dict[str, str]:

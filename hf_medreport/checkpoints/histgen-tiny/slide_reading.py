@@ -20,24 +20,38 @@ import numpy as np
 from PIL import Image
 
 from .dicom_reading import looks_like_dicom
+from .dicom_series import check_slide
 from .image_checks import open_input
 from .image_reading import MAGIC
 from .input_error import InputError
 from .slide_child import detect_format
-from .slide_sources import INSTALL, ArraySource, DicomSource, OpenSlideSource, PictureSource, openslide
+from .slide_resolution import check_slide_mpp, resolution, told_mpp
+from .slide_sources import (
+    INSTALL,
+    ArraySource,
+    DicomSource,
+    OpenSlideSource,
+    PictureSource,
+    openslide,
+    slide_files,
+)
 
 EXPECTED = "a slide (SVS, NDPI, MRXS, SCN, tiled TIFF, DICOM) or a picture (PNG, JPEG, TIFF)"
-SQUARE_TOLERANCE = 1.05  # px wider than high by more than this would distort every cell
 STRIP_ROWS = 512  # rows decoded at once; a strip of a 100,000 px slide takes 154 MB
 
 
-def open_slide(path: str | os.PathLike | Image.Image | np.ndarray, slide_mpp: float | None = None) -> "Slide":
+def open_slide(
+    path: str | os.PathLike | Image.Image | np.ndarray,
+    slide_mpp: float | None = None,
+    override_slide_mpp: bool = False,
+) -> "Slide":
     """Open a slide.
 
     Args:
         path: the slide; of a MRXS the `.mrxs` file, of a DICOM series any of its files; or a picture
             in memory, uint8 RGB.
-        slide_mpp: microns per level-0 px, where the file does not say or is wrong; wins over the file.
+        slide_mpp: microns per level-0 px, where the file does not say.
+        override_slide_mpp: `slide_mpp` wins over what the file says.
 
     Raises:
         InputError: no such file, not a slide, damaged, a level without pixels, px that are not square, or a library
@@ -46,29 +60,20 @@ def open_slide(path: str | os.PathLike | Image.Image | np.ndarray, slide_mpp: fl
     check_slide_mpp(slide_mpp)
     in_memory = isinstance(path, (Image.Image, np.ndarray))
     source = ArraySource(path) if in_memory else _source(Path(path))
-    mpp = slide_mpp
-    if mpp is None and source.mpp is not None:
-        across, down = source.mpp
-        if max(across, down) > SQUARE_TOLERANCE * min(across, down):
-            source.close()
-            raise InputError(
-                source.name,
-                f"px of {across:g} x {down:g} microns",
-                "square px",
-                "give `slide_mpp` if the file is wrong, else resample the slide",
-            )
-        mpp = (across + down) / 2
-    return Slide(source, mpp, (path if in_memory else os.fspath(path), slide_mpp))
-
-
-def check_slide_mpp(slide_mpp: float | None) -> None:
-    """Refuse what can be the resolution of no slide."""
-    if slide_mpp is not None and not 0 < slide_mpp < float("inf"):
-        raise InputError("slide_mpp", f"{slide_mpp:g}", "microns per px above 0", "0.25 is usual for 40x, 0.5 for 20x")
+    try:
+        found = resolution(source.name, source.mpp, source.power, slide_mpp, override_slide_mpp)
+    except InputError:
+        source.close()
+        raise
+    origin = path if in_memory else os.fspath(path), slide_mpp, override_slide_mpp
+    return Slide(source, found.mpp, origin, found.told, found.notes)
 
 
 def _source(path: Path):
     """The source that reads this file, chosen by content; only a MRXS, which looks like a JPEG, goes by its name."""
+    if path.is_symlink() and not path.exists():
+        found, remedy = "a link to nothing", "mount or copy what it points to, or remove it"
+        raise InputError(path.name, found, "a link to a slide", remedy)
     handle, name = open_input(path)
     with handle:
         head = handle.read(256)
@@ -86,6 +91,8 @@ def _source(path: Path):
     if openslide is None:
         raise InputError(name, "a slide, but no OpenSlide", "openslide-python", INSTALL)
     vendor = detect_format(path)
+    if vendor == "dicom" or looks_like_dicom(head):
+        check_slide(path)
     if vendor is not None:
         return _openslide_or_dicom(path, vendor)
     if looks_like_dicom(head):
@@ -114,10 +121,12 @@ class Slide:
         level_sizes: (width, height) of each level in its own px, the largest first.
         downsamples: how many level-0 px one px of a level spans.
         mpp: microns per level-0 px, or None where nobody says.
+        mpp_told: whether a person said that, and not the file.
+        notes: what has to be known of it, a line each.
     """
 
-    def __init__(self, source, mpp: float | None, origin: tuple[str, float | None]):
-        self._source, self._origin = source, origin
+    def __init__(self, source, mpp: float | None, origin: tuple, mpp_told: bool = False, notes: tuple[str, ...] = ()):
+        self._source, self._origin, self.mpp_told, self.notes = source, origin, mpp_told, notes
         self.name, self.level_sizes, self.downsamples = source.name, source.level_sizes, source.downsamples
         self.mpp = mpp
 
@@ -183,11 +192,17 @@ class Slide:
 
     def fingerprint(self) -> str:
         """sha256 (64 hex digits) of the content of the file and of those that belong to it, names left out."""
-        total = hashlib.sha256()
-        for file in self._source.files:
-            with open(file, "rb") as handle:
-                total.update(hashlib.file_digest(handle, "sha256").digest())
-        return total.hexdigest()
+        path = self._origin[0]
+        return slide_fingerprint(path) if isinstance(path, str) else hashlib.sha256().hexdigest()
 
 
-__all__ = ["Slide", "check_slide_mpp", "open_slide"]
+def slide_fingerprint(path: str | os.PathLike) -> str:
+    """The same of a slide that is not open."""
+    total = hashlib.sha256()
+    for file in slide_files(Path(path)):
+        with open(file, "rb") as handle:
+            total.update(hashlib.file_digest(handle, "sha256").digest())
+    return total.hexdigest()
+
+
+__all__ = ["Slide", "check_slide_mpp", "open_slide", "slide_fingerprint", "told_mpp"]

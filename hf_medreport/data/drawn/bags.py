@@ -19,6 +19,7 @@ from hf_medreport.data.drawn.corpus import draw_in_order
 from hf_medreport.phantom.slide.corpus import SlideCase, SlideCorpus
 from hf_medreport.phantom.slide.findings import BENIGN, DIAGNOSES, GRADES, MOST_MITOSES, SITES
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
+from hf_medreport.processing.feature_origin import made_with
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
@@ -118,7 +119,8 @@ def _tiles_with_traits(corpus: SlideCorpus, index: int, settings: TileImageProce
 def _write_bag(corpus: SlideCorpus, index: int, encoder: str, settings: TileImageProcessor, folder: Path) -> Path:
     case, loaded = corpus[index], _encoder(encoder)
     path = folder / f"{case.case_id}.safetensors"
-    info = {"slide": case.case_id, "encoder_revision": loaded.revision, "size": str(case.size), "mpp": str(case.mpp)}
+    info = {"slide": case.case_id, "size": str(case.size), "slide_mpp": str(case.mpp)}
+    info |= made_with(loaded.revision, settings, settings.mpp or case.mpp)
     if path.exists():
         try:
             validate_features(path, info)

@@ -21,6 +21,7 @@ from hf_medreport.phantom.slide.findings import FIELDS, SlideFacts
 from hf_medreport.phantom.slide.parser import parse_slide_report
 from hf_medreport.phantom.slide.score import measure_slides, slide_counts, slide_figures
 from hf_medreport.processing.feature_files import PatchFeatures
+from hf_medreport.processing.feature_origin import made_with
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 
@@ -51,15 +52,16 @@ def slide_bags(
         workers: processes that draw; None is one a core, 1 draws in this process.
 
     Yields:
-        features (tiles, width), coordinates, and in `info` the tiles' side, `level0_px`.
+        features (tiles, width), coordinates, and in `info` the tiles' side, `level0_px`, and what made them.
     """
     encoder, settings = pipe.processor.patch_encoder, pipe.processor.image_processor
+    info = made_with(encoder.revision, settings, settings.mpp or corpus.mpp)
     encoder.model.to(pipe.device)
     drawn = each_case(corpus, partial(_tiles, settings=settings), workers, "drawing slides" if progress else None)
     for tiles, coordinates, side in drawn:
         parts = np.split(tiles, range(TILES_A_PASS, len(tiles), TILES_A_PASS))
         features = np.concatenate([encoder.encode(part, settings) for part in parts])
-        yield PatchFeatures(features, coordinates, {"level0_px": str(side)})
+        yield PatchFeatures(features, coordinates, {**info, "level0_px": str(side)})
 
 
 def _tiles(corpus: SlideCorpus, index: int, settings: TileImageProcessor) -> tuple[np.ndarray, np.ndarray, int]:

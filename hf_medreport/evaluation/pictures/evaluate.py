@@ -21,11 +21,11 @@ from hf_medreport.evaluation.images.features import Extractor, load_extractor
 from hf_medreport.evaluation.pictures.clip import clip_figures
 from hf_medreport.evaluation.pictures.distribution import distribution_figures, distribution_table, look_figures
 from hf_medreport.evaluation.pictures.faithfulness import faithfulness, faithfulness_table
-from hf_medreport.evaluation.pictures.judging import Judge, load_judge
+from hf_medreport.evaluation.pictures.judging import Judge, judge_folder, load_judge
 from hf_medreport.evaluation.pictures.memorization import gate, gate_lines
+from hf_medreport.evaluation.pictures.own_features import figures_on, own_features_lines
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import shipped
 
 __all__ = ["CLIP", "Drawing", "decoded_by", "evaluate_generator", "load_words", "pictures_table", "score_pictures"]
 
@@ -63,7 +63,7 @@ class Drawing:
         progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
     ) -> np.ndarray:
         """Pictures for prompts, uint8 (n, size, size, 3); picture k has the noise of seed + k."""
-        reads = bool(getattr(pipe.text_encoder.config, "modalities", None))
+        reads = _reads_modalities(pipe)
         starts, drawn = range(0, len(prompts), self.batch_size), []
         for start in progress(starts, len(starts)):
             if self.kept is not None and (images := self.kept.read(self.name, start)) is not None:
@@ -87,6 +87,10 @@ class Drawing:
         return np.stack(drawn)
 
 
+def _reads_modalities(pipe) -> bool:
+    return bool(getattr(pipe.text_encoder.config, "modalities", None))
+
+
 def _sized(image: np.ndarray, size: int) -> np.ndarray:
     """A picture in [0, 1] as uint8 at the judge's size, by means of px."""
     image = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
@@ -96,21 +100,21 @@ def _sized(image: np.ndarray, size: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def decoded_by(pipe, images: np.ndarray, batch_size: int = 50) -> np.ndarray:
+def decoded_by(pipe, images: np.ndarray, modalities: Sequence[str], batch_size: int = 50) -> np.ndarray:
     """Pictures brought through a generator's codec and back: what it draws cannot be better. uint8, as given."""
-    drawn = []
+    named, drawn = list(modalities) if _reads_modalities(pipe) else [None] * len(images), []
     for start in range(0, len(images), batch_size):
         pixels = torch.from_numpy(images[start : start + batch_size]).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        decoded = pipe.decode_latents(pipe.encode_images(pixels.to(pipe.device)))
+        latents = pipe.encode_images(pixels.to(pipe.device))
+        decoded = pipe.decode_latents(latents, named[start : start + batch_size])
         drawn.append((decoded * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(drawn)
 
 
 def load_words(judge: str | Path | None = None, device: str | None = None) -> Extractor | None:
     """The model of pictures and words in a judge's folder, None being the shipped judge; None where it has none."""
-    known = shipped("judge")
-    folder = next(iter(known.values()), None) if judge is None else known.get(str(judge), Path(judge))
-    return load_extractor(folder / CLIP, device) if folder is not None and (folder / CLIP).is_dir() else None
+    folder = judge_folder(judge) / CLIP
+    return load_extractor(folder, device) if folder.is_dir() else None
 
 
 def score_pictures(
@@ -121,6 +125,7 @@ def score_pictures(
     decoded: np.ndarray | None = None,
     words: Extractor | None = None,
     training: tuple[np.ndarray, Sequence[str]] | None = None,
+    extractor: Extractor | None = None,
     seed: int = 0,
 ) -> dict:
     """All figures of generated pictures.
@@ -132,11 +137,12 @@ def score_pictures(
         decoded: `drawn` brought through the generator's codec, for the ceiling; None: `drawn` itself.
         words: a CLIP-like model, for the CLIP score.
         training: the pictures that the generator was trained on and their modalities; None: no memorization gate.
+        extractor: another model on whose features the sets are compared too, such as Inception.
         seed: of subsets, pairs and copies.
 
     Returns:
-        a JSON-ready dict: "n", "judge", "faithfulness", "distribution", "look", "clip", "gate"; the last two None where
-        they were not run.
+        a JSON-ready dict: "n", "judge", "faithfulness", "distribution", "look", "clip", "own_features", "gate"; the
+        last three None where they were not run.
 
     Raises:
         InputError: other sizes or counts than of `drawn`.
@@ -156,6 +162,7 @@ def score_pictures(
         "distribution": distribution_figures(real, fake, modalities, seed),
         "look": look_figures(drawn.images, images, modalities, seed),
         "clip": None if words is None else _clip(words, images, drawn, seed),
+        "own_features": None if extractor is None else figures_on(extractor, drawn, images, seed),
         "gate": known,
     }
 
@@ -174,6 +181,7 @@ def evaluate_generator(
     modalities: Sequence[str] | None = None,
     judge: str | Path | None = None,
     training: str | Path | None = None,
+    features: str | Path | None = None,
     drawing: Drawing | None = None,
     device: str | None = None,
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
@@ -185,6 +193,7 @@ def evaluate_generator(
         n, seed, split, modalities: of the prompts, see `PictureCorpus`; None: all modalities that take turns.
         judge: a judge's folder; None is the shipped one.
         training: a folder of what the generator was trained on, see `read_training`; without it there is no gate.
+        features: a model on whose features the sets are compared too, see `load_extractor`.
         drawing: guidance, steps, pictures a pass, and what keeps them.
         device: of the judge.
         progress: wraps passes, given with their number.
@@ -199,6 +208,7 @@ def evaluate_generator(
     critic = load_judge(judge, device)
     size = critic.size
     known = None if training is None else read_training(training)
+    extractor = None if features is None else load_extractor(features, device)
     corpus = PictureCorpus(n, seed, size, *([] if modalities is None else [modalities]), split=split)
     drawn = drawn_pictures(corpus, lambda cases: progress(cases, n))
     images = drawing(pipe, drawn.prompts, drawn.modalities, size, seed, progress)
@@ -206,9 +216,10 @@ def evaluate_generator(
         images,
         drawn,
         critic,
-        decoded=decoded_by(pipe, drawn.images),
+        decoded=decoded_by(pipe, drawn.images, drawn.modalities),
         words=load_words(judge, device),
         training=known,
+        extractor=extractor,
         seed=seed,
     )
     asked = {"guidance_scale": drawing.guidance_scale, "num_inference_steps": drawing.num_inference_steps}
@@ -232,6 +243,8 @@ def pictures_table(scores: dict) -> str:
             f"CLIP score {clip['score']:.1f} ({low:.1f} to {high:.1f}); drawn pictures {clip['drawn']:.1f}; the own "
             f"prompt fits better than another in {clip['own_is_better']:.1%}; by {clip['model']}"
         )
+    if scores["own_features"] is not None:
+        lines.append(own_features_lines(scores["own_features"]))
     lines.append(f"memorization gate: {NO_TRAINING}" if scores["gate"] is None else gate_lines(scores["gate"]))
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from hf_medreport.phantom.picture.modality import GRADES, SIDES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import register_auto_classes, shipped
 
-__all__ = ["QUESTIONS", "Judge", "Seen", "labels_of", "load_judge", "pixels_of", "questions"]
+__all__ = ["QUESTIONS", "Judge", "Seen", "judge_folder", "labels_of", "load_judge", "pixels_of", "questions"]
 
 QUESTIONS = ("modality", "finding", "side", "zone", "grade")
 WEIGHTS = "model.safetensors"
@@ -102,10 +102,7 @@ def load_judge(folder: str | os.PathLike | None = None, device: str | None = Non
 
     from hf_medreport.inference.loading import checked_device
 
-    known = shipped("judge")
-    if folder is None and not known:
-        raise InputError("judge", "none that ships", "the folder of a judge", "train one: hf-medreport train")
-    path = next(iter(known.values())) if folder is None else known.get(str(folder), Path(folder))
+    path = judge_folder(folder)
     if not (path / WEIGHTS).is_file():
         found = f"no {WEIGHTS} in '{path.name}'" if path.is_dir() else f"no folder '{path.name}'"
         raise InputError("judge", found, "the folder of a judge", "check the path")
@@ -120,6 +117,12 @@ def load_judge(folder: str | os.PathLike | None = None, device: str | None = Non
         raise InputError("judge", f"a model that is not asked for the {lacks[0]}", "a judge of pictures", "give one")
     name = f"{path.resolve().name} (sha256 {sha256(path / WEIGHTS)[:12]})"
     return Judge(model.to(checked_device(device)).eval(), name)
+
+
+def judge_folder(folder: str | os.PathLike | None = None) -> Path:
+    """Where a judge lies: a folder or a shipped name; None is the shipped one."""
+    known = shipped("judge")
+    return next(iter(known.values())) if folder is None else known.get(str(folder), Path(folder))
 
 
 def labels_of(facts: Iterable[PictureFact], asked: dict[str, list[str]]) -> np.ndarray:

@@ -30,7 +30,8 @@ from hf_medreport.inference.asked import file_digest
 from hf_medreport.inference.batches import in_batches
 from hf_medreport.inference.read_pairs import Pair, read_pair
 from hf_medreport.inference.report import Failure, source_of
-from hf_medreport.inference.report_any import refuse_film_options, refuse_slide_mpp
+from hf_medreport.inference.report_any import refuse_film_options, refuse_slide_options
+from hf_medreport.inference.slide_mpp import told_by
 from hf_medreport.processing.film_reading import check_orient, read_film, refuse_mask
 from hf_medreport.processing.image_reading import read_mask
 from hf_medreport.processing.input_error import InputError
@@ -76,6 +77,9 @@ def evaluate_model(
     seed: int = 0,
     text_column: str | None = None,
     slide_mpp: float | None = None,
+    slide_mpp_csv: str | os.PathLike | None = None,
+    override_slide_mpp: bool = False,
+    allow_foreign_features: bool = False,
     orient: str | None = None,
     frame: int | None = None,
     any_modality: bool = False,
@@ -93,7 +97,7 @@ def evaluate_model(
         out: folder, new or empty; see `RunFolder`. It gets what `evaluate_files` writes too.
         metrics, section, dataset, options, seed: as in `evaluate_files`.
         text_column: of the references; by default `text`, `report` or `reference`.
-        slide_mpp: microns per level-0 px, where slides do not say.
+        slide_mpp, slide_mpp_csv, override_slide_mpp, allow_foreign_features: of slides, as in `report_any`.
         orient, frame, any_modality: of all films, as in `read_film`.
         batch_size: rows a pass.
         progress: (items, total, unit) -> the items, for a bar.
@@ -108,17 +112,21 @@ def evaluate_model(
     check_dataset(dataset)
     check_orient(orient)
     of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    of_slides = {"override_slide_mpp": override_slide_mpp, "allow_foreign_features": allow_foreign_features}
     if system_of(pipe.model).reads == "slide":
         refuse_film_options(of_films, pipe)
     else:
-        refuse_slide_mpp(slide_mpp, pipe)
+        refuse_slide_options({"slide_mpp": slide_mpp, "slide_mpp_csv": slide_mpp_csv, **of_slides}, pipe)
     chosen = DEFAULT_METRICS if metrics is None else metrics
     chosen_metrics(chosen, options or {})  # what is wrong here is said before the work
     if section is not None:
         ReportPairs("section", ["1"], ["none"], [["none"]]).section(section)
     rows = table_rows(Path(table), system_of(pipe.model).reads, text_column)
     arguments = source_of(pipe) | {"metrics": metrics and list(metrics), "section": section, "dataset": dataset}
-    arguments |= {"seed": seed, "slide_mpp": slide_mpp, **of_films}
+    slides = [path for row in rows for path in row.files.get("slides", ())]
+    told = told_by(slides, slide_mpp, slide_mpp_csv, override_slide_mpp)
+    arguments |= {"seed": seed, "slide_mpp": slide_mpp, **of_slides, **of_films}
+    arguments["slide_mpp_csv"] = slide_mpp_csv and sha256(Path(slide_mpp_csv))
     arguments["options"] = {
         name: {key: str(value) for key, value in each.items()} for name, each in (options or {}).items()
     }
@@ -126,7 +134,8 @@ def evaluate_model(
     with RunFolder(out, "evaluate model", arguments, **kept) as folder:
         folder.total = len(rows)
         folder.expect(row.id for row in rows)
-        failures = report_rows(pipe, rows, folder, slide_mpp, of_films, batch_size, progress)
+        of_input = {"slide_mpp": told, **of_slides} if slides else {}
+        failures = report_rows(pipe, rows, folder, of_input, of_films, batch_size, progress)
         predictions = folder.path / PREDICTIONS
         if len(failures) == len(rows):
             raise InputError(
@@ -191,7 +200,7 @@ def _row(path: Path, row: dict, number: int, columns: dict[str, str], text: str)
 
 
 def report_rows(
-    pipe, rows: list[Row], folder: RunFolder, slide_mpp, of_films: dict, batch_size: int, progress
+    pipe, rows: list[Row], folder: RunFolder, of_slides: dict, of_films: dict, batch_size: int, progress
 ) -> list[Failure]:
     """Report what an earlier run has not, a batch after the other; returns the failures.
 
@@ -212,8 +221,7 @@ def report_rows(
         return case
 
     def write(batch: list[tuple[Row, dict]]) -> list[dict]:
-        options = {} if slide_mpp is None else {"processor_kwargs": {"slide_mpp": slide_mpp}}
-        return [record for (record,) in pipe([case for _, case in batch], batch_size=len(batch), **options)]
+        return [record for (record,) in pipe([case for _, case in batch], batch_size=len(batch), **of_slides)]
 
     results = in_batches(waiting, lambda row: f"row {row.id}", read, write, batch_size)
     for row, result in progress(zip(waiting, results, strict=True), len(waiting), "rows"):

@@ -18,6 +18,7 @@ from hf_medreport.processing.slide_tiling import Tiling
 MAP_PX, TILE_PX = 1024, 256  # longest side of the map; side of an enlarged tile
 GLASS, PLACE, MARK = (246, 246, 244), (222, 222, 226), (0, 60, 200)
 WIDTH, MAP, TILE, TITLE, HEADER, LINE = 11.0, 6.0, 1.72, 0.45, 0.3, 0.19  # inches
+NOTE_COLOR = "#b26a00"
 WRAP = 66  # letters of a sentence's line
 
 
@@ -122,7 +123,7 @@ def _draw_map(figure: Figure, report, box: tuple[float, float, float, float]) ->
 
 def _lines(report) -> list[tuple[str, str]]:
     """(words, color) of the text beside the map."""
-    lines = []
+    lines = [(line, NOTE_COLOR) for note in report.note_lines for line in textwrap.wrap(note, WRAP)]
     for sentence in report.sentences:
         wrapped = textwrap.wrap(f"{sentence.text}  [{sentence.mean_logprob:.2f}]", WRAP)
         lines += [(line, "#000000") for line in wrapped] + [("", "#000000")]

@@ -9,10 +9,10 @@
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
+import errno
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -22,24 +22,27 @@ from filelock import BaseFileLock
 
 from hf_medreport.files.claims import clear_dead_claims, drop_claim, holder_of, take_claim
 from hf_medreport.files.items import item_ids, why
+from hf_medreport.files.marks import quick_mark
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.inference.tiles.encode import SlideRun, encode_slides
+from hf_medreport.inference.tiles.listing import OVERLAY, LeftOut, Listing, list_slides
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
-from hf_medreport.processing.file_suffixes import PYRAMID_SUFFIXES
+from hf_medreport.processing.feature_origin import made_with
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import PatchEncoder
-from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide
-from hf_medreport.processing.slide_sources import dicom_series
+from hf_medreport.processing.slide_reading import check_slide_mpp, open_slide, told_mpp
+from hf_medreport.processing.slide_sources import slide_files
 from hf_medreport.processing.slide_tiling import tile_slide
 from hf_medreport.registry import default_model, shipped
 from hf_medreport.version import __version__
 
 NO_MATTER = ("slide", "encoder", "version")  # names: a file is known again by content and settings
-SUFFIXES = (*PYRAMID_SUFFIXES, ".png", ".jpg", ".jpeg")
-OVERLAY = "_tiles.png"
+# Of the disk, not of a slide: the next one would meet it too.
+NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+GONE = "not among these slides any more; its features stay"
 
 
 def default_encoder() -> Path:
@@ -68,71 +71,33 @@ def tile_settings(encoder: PatchEncoder, **given) -> TileImageProcessor:
     return processor
 
 
-def slide_paths(sources: Iterable[str | os.PathLike]) -> list[Path]:
-    """The slides of a list of files and folders (a folder's own, not those further down), in order, none twice.
-
-    Of a folder's DICOM files one a series is taken, and overlays of an earlier run are not.
-
-    Raises:
-        InputError: a folder without slides, or two slides whose features would have the same name.
-    """
-    paths = []
-    for source in map(Path, sources):
-        if source.is_dir():
-            inside = _one_a_series(path for path in sorted(source.iterdir()) if _may_be_slide(path))
-            if not inside:
-                found, expected = "a folder without slides", f"files that end in {', '.join(SUFFIXES)}"
-                raise InputError(source.name or str(source), found, expected, "give the slides themselves")
-            paths += inside
-        else:
-            paths.append(source)
-    paths = list({path.absolute(): path for path in paths}.values())
-    for stem, count in Counter(path.stem for path in paths).items():
-        if count > 1:
-            names = ", ".join(path.name for path in paths if path.stem == stem)
-            found, remedy = f"{count} slides of one name ({names})", "tile them into another `out`"
-            raise InputError(stem, found, "one slide for each file of features", remedy)
-    return paths
-
-
-def _may_be_slide(path: Path) -> bool:
-    """By its name; overlays are our own, where features lie beside their slides."""
-    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY) and path.is_file()
-
-
-def _one_a_series(paths: Iterable[Path]) -> list[Path]:
-    """The paths with one file of each DICOM series, the largest: its files are levels of one slide."""
-    largest = {}
-    for path in paths:
-        series = (dicom_series(path) if path.suffix.lower() == ".dcm" else None) or path
-        if series not in largest or path.stat().st_size > largest[series].stat().st_size:
-            largest[series] = path
-    return sorted(largest.values())
-
-
 def tile_cohort(
-    sources: Iterable[str | os.PathLike],
+    sources: Iterable[str | os.PathLike] | Listing,
     folder: RunFolder,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
     *,
-    slide_mpp: float | None = None,
+    slide_mpp: float | Mapping[str, float] | None = None,
+    override_slide_mpp: bool = False,
     batch_size: int = 32,
     workers: int | None = None,
     draw: bool = True,
+    verify: bool = False,
     on_batch: Callable[[int], None] = lambda tiles: None,
 ) -> Iterator[SlideRun]:
     """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide.
 
     Args:
-        sources: slides, or folders of slides.
+        sources: slides, or folders of slides; or their listing, from `list_slides`.
         folder: of this run, from `tile_folder`.
         encoder: tile -> vector.
         processor: how to tile, from `tile_settings`.
-        slide_mpp: microns per level-0 px of slides that do not say.
+        slide_mpp, override_slide_mpp: as in `open_slide`; a mapping has them by path, see `told_by`.
         batch_size: tiles a pass.
         workers: threads that read; by default one a core.
         draw: whether to draw the overlay.
+        verify: whether all bytes of a slide are hashed again that an earlier run did, also where size, time, and the
+            first and last MiB are as they were. The features are hashed in any case.
         on_batch: told how many tiles were encoded.
 
     Yields:
@@ -146,42 +111,52 @@ def tile_cohort(
         if value is not None and value < 1:
             raise InputError(name, str(value), "at least 1", "correct it")
     check_slide_mpp(slide_mpp)
-    paths = slide_paths(sources)
+    listing = list_slides(sources)
+    paths = listing.slides
     ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
     folder.total = len(paths)
-    made = _header(encoder, processor, slide_mpp)
+    made = _header(encoder, processor)
     claims: dict[Path, BaseFileLock] = {}
+    marks: dict[Path, str] = {}
 
     def prepared(path: Path) -> SlideRun:
         """The slide opened, claimed and tiled; or its end, where nothing is to be encoded."""
-        run = SlideRun(path, folder.path / f"{path.stem}.safetensors", slide_mpp, started=time.perf_counter())
-        file = folder.path / f".{path.stem}.claim"
+        stem, told = listing.stems[path], told_mpp(slide_mpp, path)
+        run = SlideRun(path, folder.path / f"{stem}.safetensors", told, started=time.perf_counter())
+        file = folder.path / f".{stem}.claim"
         try:
+            _check_length(run)
             claim = take_claim(file)
             if claim is None:
                 run.state, run.message = "elsewhere", f"claimed by {holder_of(file)}"
                 return run
             claims[path] = claim
             folder.begun(run.file.name)
-            folder.begun(f"{path.stem}{OVERLAY}")
-            _prepare(run, processor, made, draw)
+            folder.begun(f"{stem}{OVERLAY}")
+            marks[path] = quick_mark(slide_files(path)) if path.is_file() else ""
+            known = None if verify else _known_digest(folder, run.file, marks[path])
+            _prepare(run, processor, made, draw, known, override_slide_mpp)
         except Exception as error:
             run.fail(why(path.name, error))
         return run
 
     def finished(run: SlideRun) -> SlideRun:
-        if run.picture is not None:
-            picture, name = run.picture, f"{run.path.stem}{OVERLAY}"
-            folder.write(name, lambda file: picture.save(file, format="PNG"))
-        if run.state == "encoding":
-            try:
+        try:
+            if run.picture is not None:
+                picture, name = run.picture, f"{run.file.stem}{OVERLAY}"
+                folder.write(name, lambda file: picture.save(file, format="PNG"))
+            if run.state == "encoding":
                 write_features(run.file, PatchFeatures(run.features, run.tiling.coordinates, run.info))
                 run.state = "done"
-            except InputError as error:  # NaN from the encoder
-                run.fail(str(error))
-        run.seconds = time.perf_counter() - run.started
+            run.seconds = time.perf_counter() - run.started
+            _keep(run, folder, ids[run.path], marks.pop(run.path, ""))
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_DISK:
+                raise
+            run.fail(str(error) if isinstance(error, InputError) else why(run.path.name, error))
+        if run.state == "failed":
+            folder.fail()
         run.features = run.tiling = run.picture = None  # large, and on disk by now
-        _keep(run, folder, ids[run.path])
         if run.path in claims:
             drop_claim(claims.pop(run.path))
         return run
@@ -203,21 +178,47 @@ def tile_cohort(
             drop_claim(claim)
 
 
-def _keep(run: SlideRun, folder: RunFolder, id: str) -> None:
-    """Note that a slide is done, with its files, or that it failed."""
-    if run.state == "failed":
-        folder.fail()
+def _check_length(run: SlideRun) -> None:
+    """Refuse a name so long that its features, or what they are called until they are whole, cannot have it."""
+    longest = run.file.with_name(f".{run.file.name}.part")
+    try:
+        os.lstat(longest)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            found = f"a name of {len(os.fsencode(run.file.stem))} bytes"
+            remedy = "rename it, or link to it by a shorter name"
+            raise InputError(run.path.name, found, "a name that files made from it can have", remedy) from error
+        raise
+
+
+def _known_digest(folder: RunFolder, file: Path, mark: str) -> str | None:
+    """The digest of a slide of this mark that an earlier run, or another process, has made a file of; or None."""
+    if not file.exists():
+        return None
+    for learn in (lambda: None, folder.reread):
+        learn()
+        for entry in list(folder.entries.values()):  # a list: another thread may add to them
+            if file.name in entry["files"] and entry.get("mark") == mark:
+                return entry["digest"]
+    return None
+
+
+def _keep(run: SlideRun, folder: RunFolder, id: str, mark: str) -> None:
+    """Note that a slide is done, with its files."""
     if run.state not in ("done", "kept"):
         return
     files, digest = [run.file.name], run.info["slide_fingerprint"]
-    picture = f"{run.path.stem}{OVERLAY}"
+    picture = f"{run.file.stem}{OVERLAY}"
     if (folder.path / picture).exists():
         files.append(picture)
     known = folder.entries.get(id, {"digest": None, "files": ()})
-    if run.state == "kept" and known["digest"] == digest and set(known["files"]) == set(files):
+    same = known["digest"] == digest and set(known["files"]) == set(files) and known.get("mark") == mark
+    if run.state == "kept" and same:
         folder.done_items += 1
     else:
-        folder.add(id, slide_record(run, id), files, digest)
+        folder.add(id, slide_record(run, id), files, digest, mark=mark)
 
 
 def own_share(paths: list[Path]) -> list[Path]:
@@ -237,7 +238,6 @@ def tile_folder(
     out: str | os.PathLike,
     encoder: PatchEncoder,
     processor: TileImageProcessor,
-    slide_mpp: float | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -247,7 +247,7 @@ def tile_folder(
 
     Args:
         out: the folder, made when absent.
-        encoder, processor, slide_mpp: as of `tile_cohort`.
+        encoder, processor: as of `tile_cohort`. What is said of single slides is in their files, and may change.
         resume, overwrite: of `RunFolder`. Processes that share the folder each need `resume`.
         clear_claims: remove the claims that no process of this machine holds, where no other machine works on the
             folder.
@@ -259,28 +259,40 @@ def tile_folder(
     if world > 1 and not resume:
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
-    settings = {key: value for key, value in _header(encoder, processor, slide_mpp).items() if key not in NO_MATTER}
+    settings = {key: value for key, value in _header(encoder, processor).items() if key not in NO_MATTER}
     folder = RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
     if clear_claims:
         clear_dead_claims(folder.path)
     return folder
 
 
-def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike], runs: list[SlideRun]) -> dict:
+def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike] | Listing, runs: list[SlideRun]) -> dict:
     """Write the manifest and `summary.json` (`summary-RANK.json` beside the first of several processes), whose content
-    is returned: what became of each slide."""
+    is returned: what became of each slide, and what was left out."""
     rank = int(os.environ.get("RANK", 0))
-    paths = slide_paths(sources)
-    content = to_json(runs, dict(zip(paths, item_ids(paths), strict=True)))
+    listing = list_slides(sources)
+    _add_gone(folder, listing)
+    content = to_json(runs, listing)
     folder.write_json(f"summary-{rank}.json" if rank else "summary.json", content)
     folder.finish(packages=("torch", "transformers", "numpy", "openslide-python", "tifffile"))
     return content
 
 
-def to_json(runs: list[SlideRun], ids: dict[Path, str]) -> dict:
+def _add_gone(folder: RunFolder, listing: Listing) -> None:
+    """Tell of slides that an earlier run has done and this one was not given."""
+    given = {f"{stem}.safetensors" for stem in listing.stems.values()}
+    for id, entry in folder.entries.items():
+        features = [name for name in entry["files"] if name.endswith(".safetensors")]
+        if given.isdisjoint(features) and any((folder.path / name).exists() for name in features):
+            listing.left_out.append(LeftOut(folder.path / id, GONE, id))
+
+
+def to_json(runs: list[SlideRun], listing: Listing) -> dict:
     """What `summary.json` and a screen's JSON hold."""
+    ids = dict(zip(listing.slides, item_ids(listing.slides), strict=True))
     slides = [slide_record(run, ids[run.path]) for run in runs]
-    return {"version": __version__, "slides": slides, "failures": sum(run.state == "failed" for run in runs)}
+    failures = sum(run.state == "failed" for run in runs)
+    return {"version": __version__, "slides": slides, "failures": failures, **listing.to_json()}
 
 
 def slide_record(run: SlideRun, id: str) -> dict:
@@ -294,24 +306,26 @@ def slide_record(run: SlideRun, id: str) -> dict:
         "ink": None if run.ink is None else round(run.ink, 4),
         "seconds": round(run.seconds, 2),
         "message": run.message,
-        "note": run.note,
+        "notes": list(run.notes),
     }
 
 
-def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str], draw: bool) -> None:
-    """Fill in the run's tiling, header and overlay, or find that its file is there."""
-    with open_slide(run.path, run.slide_mpp) as slide:
-        run.info = {**made, "slide": readable(run.path.name), "slide_fingerprint": slide.fingerprint()}
-        if run.file.exists():
-            known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
-            try:
-                kept = validate_features(run.file, known_by)
-                run.tiles, run.state = len(kept.features), "kept"
-                run.ink = float(kept.info["ink"]) if "ink" in kept.info else None
-                run.note = kept.info.get("ink_note", "")
-            except InputError as error:
-                run.message = f"made anew: {error}"
-        picture = run.file.with_name(f"{run.path.stem}{OVERLAY}")
+def _prepare(
+    run: SlideRun,
+    processor: TileImageProcessor,
+    made: dict[str, str],
+    draw: bool,
+    fingerprint: str | None,
+    override: bool,
+) -> None:
+    """Fill in the run's tiling, header and overlay, or find that its file is there; `fingerprint` of the slide, where
+    it is known."""
+    run.info = {**made, "slide": readable(run.path.name)}
+    picture = run.file.with_name(f"{run.file.stem}{OVERLAY}")
+    with open_slide(run.path, run.slide_mpp, override) as slide:
+        run.slide_mpp, run.notes = slide.mpp, slide.notes
+        run.info["slide_mpp"] = f"{slide.mpp:g}" if slide.mpp_told else ""
+        _find_kept(run, slide.fingerprint() if fingerprint is None else fingerprint)
         if run.state == "kept" and (not draw or picture.exists()):
             return
         if run.state != "kept":
@@ -321,29 +335,44 @@ def _prepare(run: SlideRun, processor: TileImageProcessor, made: dict[str, str],
         run.info["level"] = str(run.tiling.level)
         run.info["mpp"] = "" if run.tiling.mpp is None else f"{run.tiling.mpp:.6g}"
         run.info["level0_px"] = str(run.tiling.level0_px)
-        run.ink, run.note = run.tiling.ink, run.tiling.ink_note
-        if run.ink is not None:
-            run.info["ink"] = f"{run.ink:.4f}"
-        if run.note:
-            run.info["ink_note"] = run.note
         if draw:
             run.picture = overlay(slide, run.tiling)
+        if run.state == "kept":
+            return
+        run.ink = run.tiling.ink
+        if run.ink is not None:
+            run.info["ink"] = f"{run.ink:.4f}"
+        if run.tiling.ink_note:
+            run.info["ink_note"] = run.tiling.ink_note
+            run.notes += (run.tiling.ink_note,)
 
 
-def _header(encoder: PatchEncoder, processor: TileImageProcessor, slide_mpp: float | None) -> dict[str, str]:
+def _find_kept(run: SlideRun, fingerprint: str) -> None:
+    """See whether the slide's file is there, whole, and made from this slide as this run would make it."""
+    run.info["slide_fingerprint"] = fingerprint
+    if run.file.exists():
+        known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
+        try:
+            kept = validate_features(run.file, known_by)
+            run.tiles, run.state = len(kept.features), "kept"
+            run.ink = float(kept.info["ink"]) if "ink" in kept.info else None
+            run.notes += tuple(filter(None, [kept.info.get("ink_note")]))
+        except InputError as error:
+            run.message = f"made anew: {error}"
+
+
+def _header(encoder: PatchEncoder, processor: TileImageProcessor) -> dict[str, str]:
     """The entries of a header that are the same for every slide of a run."""
-    cut = f"level {processor.level}" if processor.mpp is None else f"mpp {processor.mpp:g}"
+    kind = made_with(encoder.revision, processor, None)
+    del kind["mpp"]  # of each slide
     return {
-        "cut_at": cut,
-        "slide_mpp": "" if slide_mpp is None else f"{slide_mpp:g}",
-        "patch_px": str(processor.patch_px),
+        **kind,
         "overlap_px": str(processor.overlap_px),
         "tissue": processor.tissue,
         "input_px": str(processor.size),
         "image_mean": ", ".join(f"{value:g}" for value in processor.image_mean),
         "image_std": ", ".join(f"{value:g}" for value in processor.image_std),
         "encoder": readable(encoder.name),
-        "encoder_revision": encoder.revision,
         "dtype": str(encoder.model.dtype).removeprefix("torch."),
         "version": __version__,
     }

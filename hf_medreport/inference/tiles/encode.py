@@ -32,13 +32,14 @@ class SlideRun:
     """One slide on its way, or at its end.
 
     Attributes:
-        path, slide_mpp: as `open_slide` takes them.
+        path: of the slide.
+        slide_mpp: microns per level-0 px that were said of it; from "encoding" on those that it is read with.
         file: where its features go.
         state: "encoding", then "done" or "failed"; "kept" where the file was there, "elsewhere" where another process
             has it.
         message: why it failed, or why a file that was there was made anew.
+        notes: what has to be known of it: its resolution, and that much was taken for ink.
         ink: share of what is stained that was taken for ink; None where no ink is looked for.
-        note: what to know of the slide, such as that much was taken for ink.
         tiling: where its tiles lie, from "encoding" on.
         info: the header of its file.
         picture: its overlay, if one is wanted.
@@ -50,9 +51,9 @@ class SlideRun:
     slide_mpp: float | None = None
     state: str = "encoding"
     message: str = ""
+    notes: tuple[str, ...] = ()
     tiles: int = 0
     ink: float | None = None
-    note: str = ""
     seconds: float = 0.0
     started: float = 0.0
     tiling: Tiling | None = field(default=None, repr=False)
@@ -101,7 +102,7 @@ class TileReaders:
             if slide is not None:
                 slide.close()
                 self._open.discard(slide)
-            slide = open_slide(path, slide_mpp)
+            slide = open_slide(path, slide_mpp, override_slide_mpp=True)  # whatever its file says
             self._open.add(slide)
             self._own.held = path, slide
         return slide

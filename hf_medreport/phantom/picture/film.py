@@ -8,8 +8,15 @@ from hf_medreport.phantom.picture.modality import Finding, Modality
 __all__ = ["CXR", "draw_film"]
 
 SHOWN = ("cardiomegaly", "pleural_effusion", "pneumothorax", "consolidation", "nodule", "interstitial_edema")
-SHOWN += ("elevated_diaphragm", "scoliosis", "pacemaker")
+SHOWN += ("elevated_diaphragm", "pacemaker")
+TOO_SMALL = {"pleural_effusion": ("mild",), "pneumothorax": ("mild",)}  # grades of less than a pixel or two at 64 px
 LARGE_NODULE = (32, 48)  # mm: a smaller one is a pixel or two at 64 px
+
+
+def _as_finding(kind: str) -> Finding:
+    grades = tuple(grade for grade in KINDS[kind].severities if grade not in TOO_SMALL.get(kind, ()))
+    return Finding(KINDS[kind].sides, KINDS[kind].zones, grades)
+
 
 CXR = Modality(
     "cxr",
@@ -17,9 +24,7 @@ CXR = Modality(
         "train": ("chest x-ray", "chest radiograph", "frontal film of the chest"),
         "held_out": ("frontal chest x-ray", "chest film"),
     },
-    findings={
-        kind.replace("_", " "): Finding(KINDS[kind].sides, KINDS[kind].zones, KINDS[kind].severities) for kind in SHOWN
-    },
+    findings={kind.replace("_", " "): _as_finding(kind) for kind in SHOWN},
 )
 
 

@@ -17,13 +17,14 @@ from hf_medreport.training.arguments import read_yaml
 
 __all__ = ["Modalities", "read_modalities"]
 
-FIELDS = ("aliases", "template")
+FIELDS = ("aliases", "template", "gray")
 A_LINE = 'a line like `DXA: {aliases: [bone density], template: "DXA: {prompt}"}`'
 PROMPT = "{prompt}"
 
 
 def read_modalities(path: str | os.PathLike | None = None) -> list[dict]:
-    """The modalities as a conditioner's configuration has them: `[{"name", "aliases", "template"}]`.
+    """The modalities as a conditioner's configuration has them: `[{"name", "aliases", "template"}]`,
+    and `"gray": True` of a gray one.
 
     Args:
         path: a YAML of further modalities, or of other aliases or templates for the six; they follow these, or take
@@ -57,7 +58,10 @@ def _modality(where: str, name: str, line: object) -> dict:
         raise InputError(where, "aliases that are no list of names", A_LINE, "correct the line")
     if not isinstance(template, str) or template.count(PROMPT) != 1 or re.search(r"[{}]", template.replace(PROMPT, "")):
         raise InputError(where, f"the template {template!r:.60}", f"one with {PROMPT} once", "correct the template")
-    return {"name": name, "aliases": aliases, "template": template}
+    gray = line.get("gray", False)
+    if not isinstance(gray, bool):
+        raise InputError(where, f"gray: {gray!r:.60}", "true or false", "correct the line")
+    return {"name": name, "aliases": aliases, "template": template} | ({"gray": True} if gray else {})
 
 
 def _kind(line: object) -> str:

@@ -85,6 +85,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     levels = noise_levels(model, pipe)
     pipe.register_modules(scheduler=levels)
     pipe.use_scheduler(SAMPLER)
+    pipe.register_to_config(guidance_scale=arguments.sample_guidance)
     trainer = DiffusionTrainer(pipe, levels, accelerator, arguments, stages, tables.stream, watching(asked, tables))
     check_disk(asked.output, bytes_of_run(trainer))
     if accelerator.is_main_process:

@@ -8,6 +8,8 @@ Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card and,
 `bags-HASH`, which a resumed run finds again.
 """
 
+import copy
+import logging
 import math
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,10 +30,11 @@ from hf_medreport.modeling.configuration_histgen import HistGenConfig
 from hf_medreport.modeling.modeling_histgen import HistGenForConditionalGeneration
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.phantom.slide.grammar import write_slide_report
+from hf_medreport.processing.feature_origin import KEYS, refuse_foreign
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.patch_encoder import PatchEncoder
-from hf_medreport.processing.processing_histgen import HistGenProcessor
+from hf_medreport.processing.patch_encoder import PatchEncoder, weights_revision
+from hf_medreport.processing.processing_histgen import OWN_ENCODER, HistGenProcessor
 from hf_medreport.systems.histgen.tokenizer import legacy_tokenizer, legacy_vocabulary
 from hf_medreport.systems.histgen.train_patch_encoder import train_patch_encoder
 from hf_medreport.training.arguments import read_arguments
@@ -49,6 +52,8 @@ from hf_medreport.training.recipe import (
 from hf_medreport.training.report_metrics import ReportMetrics, slide_facts
 from hf_medreport.training.tokenizer import train_tokenizer
 from hf_medreport.training.trainer import ReportTrainer
+
+logger = logging.getLogger(__name__)
 
 EVIDENCE_PART = 2  # one slide in so many: a map takes a gradient a sentence
 LEGACY = "histgen"  # the name of the original's word-level tokenizer
@@ -82,6 +87,9 @@ class DataArguments(ReportDataArguments):
     features: str | None = field(default=None, metadata={"help": "Folder of the annotation's feature files."})
     train_data: list[str] = field(default_factory=list, metadata={"help": "CSV, JSONL or Parquet tables."})
     features_column: str = "features"
+    allow_foreign_features: bool = field(
+        default=False, metadata={"help": "Also features of several encoders, resolutions or sizes of tiles."}
+    )
     text_column: str = "text"
     phantom_validation_cases: int = 60
     phantom_wordings: int = field(default=4, metadata={"help": "Reports a drawn slide is worded in."})
@@ -151,8 +159,13 @@ def train(config: str | None, flags: list[str]) -> dict:
     tiles = TileImageProcessor(**(model_arguments.tiles or {}))
     encoder = patch_encoder_folder(model_arguments, data_arguments, arguments, tiles)
     train_set, validation_set = load_data(data_arguments, arguments, tiles, encoder)
+    if train_set.silent:
+        found = f"{len(train_set.silent)} feature files ({train_set.silent[0]}, ...) do not say {', '.join(KEYS)}"
+        logger.warning("%s, or not all of it: whether they are of one kind is not known", found)
     set_seed(arguments.seed)
-    model, processor = build(model_arguments, train_set, tiles, encoder)
+    model, processor = build(model_arguments, train_set, tiles, encoder, data_arguments.allow_foreign_features)
+    if validation_set is not None and not data_arguments.allow_foreign_features:
+        refuse_foreign("validation data", processor.learned_from, validation_set.learned_from)
     model.config.statement = TEST_BENCH if data_arguments.phantom_cases else ""
     generation = {"max_new_tokens": data_arguments.max_text_tokens}
     if arguments.generation_num_beams > 1:  # the best sum of log-probabilities, as published
@@ -164,7 +177,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     trainer = HistGenTrainer(
         model=model,
         args=arguments,
-        data_collator=SlideReportCollator(processor, data_arguments.max_text_tokens),
+        data_collator=SlideReportCollator(processor, data_arguments.max_text_tokens, allow_foreign_features=True),
         train_dataset=bags,
         eval_dataset=validation_set,
         processing_class=processor.tokenizer,
@@ -172,7 +185,7 @@ def train(config: str | None, flags: list[str]) -> dict:
     )
     metrics = fit(trainer, asked, tables_of(data_arguments))
     if encoder is not None and arguments.half_precision_weights:
-        processor.patch_encoder.model.half()
+        halve(processor.patch_encoder)
     trained = trainer.accelerator.unwrap_model(trainer.model)
     evaluate = partial(evaluation_of, asked)
     return finish(trainer, asked, metrics, trained, processor, evaluate, described(asked), generation)
@@ -243,15 +256,17 @@ def load_data(
                 phantom_reports(data, arguments, tiles, encoder, "validation", data.phantom_validation_cases, 1),
             )
     if data.annotation:
-        training = SlideReports.from_annotation(data.annotation, "train", data.features, on_bad=on_bad)
+        options = {"on_bad": on_bad, "allow_foreign_features": data.allow_foreign_features}
+        training = SlideReports.from_annotation(data.annotation, "train", data.features, **options)
         if not evaluates:
             return training, None
         width = training.width
-        return training, SlideReports.from_annotation(data.annotation, "val", data.features, width, on_bad)
+        return training, SlideReports.from_annotation(data.annotation, "val", data.features, width, **options)
     columns = {"features_column": data.features_column, "text_column": data.text_column, "on_bad": on_bad}
+    columns["allow_foreign_features"] = data.allow_foreign_features
     tables = [SlideReports.from_table(path, **columns) for path in data.train_data]
     records = [record for table in tables for record in table.records]
-    training = SlideReports(records, tables[0].width)
+    training = tables[0] if len(tables) == 1 else SlideReports(records, tables[0].width, data.allow_foreign_features)
     validation = SlideReports.from_table(data.validation_data, width=training.width, **columns) if evaluates else None
     return training, validation
 
@@ -282,8 +297,18 @@ def drawn_alike(corpus: SlideCorpus) -> str:
     return sha256(corpus[0].drawing.region(middle, middle, 128, 128).tobytes())
 
 
-def build(arguments: ModelArguments, train_set: SlideReports, tiles: TileImageProcessor, encoder: Path | None) -> tuple:
-    """Model and processor."""
+def build(
+    arguments: ModelArguments,
+    train_set: SlideReports,
+    tiles: TileImageProcessor,
+    encoder: Path | None,
+    allow_foreign: bool = False,
+) -> tuple:
+    """Model and processor, which says what the training bags say; what they do not say stays as a base model says it.
+
+    Raises:
+        ForeignFeatures: the bags are not of the base model's kind, or not the patch encoder's.
+    """
     if isinstance(arguments.model, dict):
         tokenizer = reports_tokenizer(arguments, train_set)
         sizes = {"feature_size": train_set.width, **arguments.model}
@@ -302,9 +327,22 @@ def build(arguments: ModelArguments, train_set: SlideReports, tiles: TileImagePr
         if model.config.feature_size != train_set.width:
             found = f"features of width {train_set.width} for a model of {model.config.feature_size}"
             raise InputError("model", found, "equal widths", "tile with the model's own patch encoder")
+    if not allow_foreign:
+        refuse_foreign("training data", processor.learned_from, train_set.learned_from)
+    processor.learned_from = {**processor.learned_from, **train_set.learned_from}
     if encoder is not None:
         processor.patch_encoder = PatchEncoder.from_pretrained(encoder)
+        if not allow_foreign:
+            made = {"encoder_revision": [processor.patch_encoder.revision]}
+            refuse_foreign("patch_encoder", processor.learned_from, made, "with which the bags were made", OWN_ENCODER)
     return model, processor
+
+
+def halve(encoder: PatchEncoder) -> None:
+    """Half precision where the weights lose nothing by it: by these its features are known."""
+    halves = copy.deepcopy(encoder.model).half()
+    if weights_revision(halves) == encoder.revision:
+        encoder.model = halves
 
 
 def reports_tokenizer(arguments: ModelArguments, train_set: SlideReports):

@@ -16,6 +16,7 @@ ROWS = (
             "grid": 2,
             "feature_size": 8,
         },
+        checkpoint="picture-judge-tiny",
         recipe="hf_medreport.systems.picture_judge.recipe",
     ),
 )

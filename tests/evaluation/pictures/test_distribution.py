@@ -19,7 +19,7 @@ def test_noise_is_further_than_other_drawn_pictures():
     like = distribution_figures(real, judge().look(drawn(seed=2).images), names)
     noise = distribution_figures(real, judge().look(shuffled_pixels(drawn().images)), names)
     for near, far in ((like["all"], noise["all"]), (like["modalities"]["mri"], noise["modalities"]["mri"])):
-        assert near["kid"] < far["kid"] and near["fid"] < far["fid"] and near["coverage"] > far["coverage"]
+        assert near["kid"] < far["kid"] and near["fid"] < far["fid"] and near["coverage"] >= far["coverage"]
     assert noise["features"] == FEATURES and "biased" in noise["warning"]
     rows = [row for row, name in enumerate(names) if name == "oct"]
     scale = np.sqrt(np.mean(real.features.astype(float) ** 2))

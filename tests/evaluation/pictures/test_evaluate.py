@@ -74,7 +74,7 @@ def test_a_generator_is_asked_in_batches_with_seeds_and_modalities():
     assert whole.shape == (5, 32, 32, 3) and whole.dtype == np.uint8
     assert np.abs(whole.astype(int) - parts).max() <= 1
     assert not np.array_equal(whole, Drawing(2.0, 2, 5)(pipe, prompts, modalities, 32, seed=8))
-    pixels = decoded_by(pipe, drawn().images[:3])
+    pixels = decoded_by(pipe, drawn().images[:3], drawn().modalities[:3])
     assert pixels.shape == (3, 32, 32, 3) and np.abs(pixels.astype(int) - drawn().images[:3]).mean() < 60
 
 

@@ -10,6 +10,7 @@ from hf_medreport.evaluation.reports.of_model import PREDICTIONS, evaluate_model
 from hf_medreport.evaluation.reports.predictions import read_predictions
 from hf_medreport.evaluation.reports.scoring import Settings, evaluate_reports
 from hf_medreport.inference.loading import load
+from hf_medreport.processing.feature_files import PatchFeatures, write_features
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import systems
 from tests.cli.test_cli import run
@@ -139,12 +140,27 @@ def test_pairs_of_films_with_gaps_and_masks(pipes, films, tmp_path):
     ]
 
 
+def test_features_are_held_to_the_model(pipes, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipes["slide"].processor, "learned_from", {"encoder_revision": ["aa"]})
+    for name, revision in {"own": "aa", "other": "bb"}.items():
+        made = PatchFeatures(np.ones((3, 16), np.float32), np.zeros((3, 2), np.int64), {"encoder_revision": revision})
+        write_features(tmp_path / f"{name}.safetensors", made)
+    rows = [{"features": f"{name}.safetensors", "text": TEXT} for name in ("own", "other")]
+    rows.append({"features": ["own.safetensors", "other.safetensors"], "text": TEXT})
+    table = write_table(tmp_path, rows)
+    _, failures = evaluate_model(pipes["slide"], table, tmp_path / "out", metrics=METRICS)
+    assert [failure.film for failure in failures] == ["row 2", "row 3"]
+    assert all("expected encoder_revision aa, which the model learned from" in each.message for each in failures)
+    insist = {"metrics": METRICS, "allow_foreign_features": True}
+    assert evaluate_model(pipes["slide"], table, tmp_path / "all", **insist)[1] == []
+
+
 def test_slides_one_or_several_a_row(pipes, tmp_path):
     Image.fromarray(sample_array(ROWS["slide"])).save(tmp_path / "a.png")
     rows = [{"slides": ["a.png", "a.png"], "text": TEXT}, {"slides": ["a.png"], "text": TEXT}]
     table = write_table(tmp_path, rows)
     evaluate_model(pipes["slide"], table, tmp_path / "out", metrics=METRICS, slide_mpp=1.0)
-    told = {"processor_kwargs": {"slide_mpp": 1.0}}
+    told = {"slide_mpp": 1.0}
     slide = str(tmp_path / "a.png")
     cases = [{"slides": [slide, slide]}, {"slides": [slide]}]
     assert [row["prediction"] for row in lines(tmp_path / "out")] == [

@@ -14,16 +14,19 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+import tifffile
+from PIL import Image
 
+import hf_medreport.processing
 from hf_medreport.files.claims import drop_claim, take_claim
 from hf_medreport.files.items import FILE_IT
 from hf_medreport.inference.tiles import cohort as tile_cohort
-from hf_medreport.inference.tiles.cohort import default_encoder, slide_paths
-from hf_medreport.processing.feature_files import read_features, validate_features
+from hf_medreport.inference.tiles.cohort import default_encoder
+from hf_medreport.inference.tiles.listing import list_slides
+from hf_medreport.processing.feature_files import read_features, read_info, validate_features
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_child import ChildSlide
+from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.registry import default_model
 from tests.inference.tiles.tiny_slides import (
     contents,
@@ -34,6 +37,7 @@ from tests.inference.tiles.tiny_slides import (
     write_cohort,
     write_slide,
 )
+from tests.processing.slide_files import jpeg_slide_dicom, write_slide_dicom
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,147 @@ def test_a_finished_file_is_kept(cohort, tmp_path):
     runs = run_cohort(slides, tmp_path / "out", encoder)
     assert states(runs) == {**ALL_DONE, "slide0.tiff": "kept", "slide1.tiff": "kept"}
     assert runs[0].tiles == first[0].tiles and contents(tmp_path / "out") == undisturbed
+
+
+@pytest.fixture
+def hashed(monkeypatch) -> list[str]:
+    """The slides of which all bytes were read for their fingerprint."""
+    names, fingerprint = [], Slide.fingerprint
+    monkeypatch.setattr(Slide, "fingerprint", lambda slide: names.append(slide.name) or fingerprint(slide))
+    return names
+
+
+def test_what_is_kept_is_not_hashed_again(cohort, tmp_path, hashed):
+    slides, encoder = write_cohort(tmp_path / "slides", 2), cohort[1]
+    run_cohort(slides, tmp_path / "out", encoder, draw=False)
+    assert hashed == ["slide0.tiff", "slide1.tiff"]
+    for sources, options, again in (
+        (slides, {}, []),
+        ([tmp_path / "slides"], {"verify": True}, ["slide0.tiff", "slide1.tiff"]),
+        ([*slides, tmp_path / "absent.svs"], {}, []),  # known by its features, though all ids are others
+    ):
+        hashed.clear()
+        runs = run_cohort(sources, tmp_path / "out", encoder, draw=False, **options)
+        assert hashed == again and {run.state for run in runs} - {"failed"} == {"kept"}
+    os.utime(slides[0], (1, 1))  # copied, say: the same bytes at another time
+    for again in (["slide0.tiff"], []):
+        hashed.clear()
+        runs = run_cohort(slides, tmp_path / "out", encoder, draw=False)
+        assert hashed == again and set(states(runs).values()) == {"kept"}
+    flip(tmp_path / "out" / "slide1.safetensors")  # features are hashed in any case
+    [_, run] = sorted(run_cohort(slides, tmp_path / "out", encoder, draw=False), key=lambda run: run.path)
+    assert run.state == "done" and "differs from its digest" in run.message
+
+
+def test_what_another_process_did_is_not_hashed_again(cohort, tmp_path, hashed):
+    """The folder was opened before the other process wrote to it."""
+    slides = cohort[0][:1]
+    model = tile_cohort.PatchEncoder.from_pretrained(cohort[1])
+    processor = tile_cohort.tile_settings(model, patch_px=64, tissue="otsu")
+    folder = tile_cohort.tile_folder(tmp_path / "out", model, processor, resume=True)
+    run_cohort(slides, tmp_path / "out", cohort[1], draw=False)
+    hashed.clear()
+    [run] = tile_cohort.tile_cohort(slides, folder, model, processor, draw=False)
+    assert run.state == "kept" and hashed == []
+
+
+def test_slides_that_are_gone_are_told(cohort, tmp_path):
+    slides, encoder = write_cohort(tmp_path / "slides", 2), cohort[1]
+    run_cohort(slides, tmp_path / "out", encoder, draw=False)
+    slides[1].unlink()
+    run_cohort([tmp_path / "slides"], tmp_path / "out", encoder, draw=False)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["left_out_files"] == [{"id": "slide1.tiff", "why": tile_cohort.GONE}]
+    (tmp_path / "out" / "slide1.safetensors").unlink()
+    run_cohort([tmp_path / "slides"], tmp_path / "out", encoder, draw=False)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["left_out"] == 0
+
+
+def test_a_name_too_long_is_its_slides_failure(cohort, tmp_path):
+    """238 bytes leave room for a claim, but not for what features are called until they are whole."""
+    slides, encoder, _ = cohort
+    for name in ("A", "M" * 238, "N" * 250, "Z"):
+        (tmp_path / f"{name}.tif").symlink_to(slides[0])
+    runs = run_cohort([tmp_path], tmp_path / "out", encoder, draw=False)
+    assert {name[0]: state for name, state in states(runs).items()} == {
+        "A": "done",
+        "M": "failed",
+        "N": "failed",
+        "Z": "done",
+    }
+    assert next(run.message for run in runs if run.path.name[0] == "M") == (
+        f"{'M' * 238}.tif: found a name of 238 bytes; expected a name that files made from it can have; "
+        "rename it, or link to it by a shorter name"
+    )
+    assert (tmp_path / "out" / "summary.json").exists() and not list((tmp_path / "out").glob(".*"))
+
+
+@pytest.mark.parametrize("where", ["take_claim", "write_features", "_keep"])
+def test_any_exception_at_any_place_is_its_slides_failure(cohort, tmp_path, monkeypatch, where):
+    slides, encoder, _ = cohort
+    does = getattr(tile_cohort, where)
+
+    def broken(first, *rest):
+        if "slide1" in str(getattr(first, "path", first)):
+            raise PermissionError(13, "Permission denied")
+        return does(first, *rest)
+
+    monkeypatch.setattr(tile_cohort, where, broken)
+    runs = run_cohort(slides, tmp_path / "out", encoder, draw=False)
+    assert states(runs) == {**ALL_DONE, "slide1.tiff": "failed"}
+    assert next(run.message for run in runs if run.state == "failed") == (
+        "slide1.tiff: found permission denied; expected a file that can be read; check it and its permissions"
+    )
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+PLANTED = (0, 255, 0)  # of pictures of labels and whole glasses; no tissue is so
+
+
+def write_labeled(folder: Path) -> Path:
+    """Each kind of slide with pictures of its label and its whole glass, in every place where a file can have them."""
+    folder.mkdir()
+    pixels, label = tissue(0), np.full((160, 200, 3), PLANTED, np.uint8)
+    jpeg = {"photometric": "rgb", "compression": "jpeg", "metadata": None}
+    with tifffile.TiffWriter(folder / "aperio.svs") as tiff:
+        tiff.write(pixels, tile=(128, 128), description="Aperio Image Library v12\r\n512x512|MPP = 0.5", **jpeg)
+        tiff.write(label, rowsperstrip=16, description="Aperio Image Library v12\r\n512x512 -> 200x160", **jpeg)
+        for name, subfile in (("label 200x160", 1), ("macro 200x160", 9)):
+            description = f"Aperio Image Library v12\r\n{name}"
+            tiff.write(label, rowsperstrip=16, subfiletype=subfile, description=description, **jpeg)
+    for name in ("strips", "tiles"):  # a label in tiles looks like a level
+        with tifffile.TiffWriter(folder / f"{name}.tif") as tiff:
+            tiff.write(pixels, tile=(128, 128), **jpeg)
+            tiff.write(label, tile=(128, 128) if name == "tiles" else None, subfiletype=1, **jpeg)
+    for kind, write in (("jpeg", jpeg_slide_dicom), ("rle", write_slide_dicom)):
+        for flavor, shown in (("VOLUME", pixels), ("LABEL", label), ("OVERVIEW", label), ("THUMBNAIL", label)):
+            elements = {"series": f"1.2.{len(kind)}", "ImageType": ["ORIGINAL", "PRIMARY", flavor, "NONE"]}
+            write(folder / f"{kind}_{flavor}.dcm", shown, tile_px=64, **elements)
+    Image.fromarray(pixels).save(folder / "picture.png")
+    Image.fromarray(label).save(folder / "picture_label.jpg")
+    Image.fromarray(label).save(folder / "aperio_macro.png")
+    return folder
+
+
+def test_no_label_is_ever_shown(cohort, tmp_path):
+    folder, shown = write_labeled(tmp_path / "slides"), []
+    runs = run_cohort([folder], tmp_path / "out", cohort[1])
+    slides = ["aperio.svs", "jpeg_VOLUME.dcm", "picture.png", "rle_VOLUME.dcm", "strips.tif", "tiles.tif"]
+    assert states(runs) == dict.fromkeys(slides, "done")
+    for run in runs:
+        with open_slide(run.path) as slide:
+            shown += [strip for level in range(len(slide.level_sizes)) for strip in slide.strips(level)]
+            shown.append(slide.thumbnail(128))
+    shown += [np.asarray(Image.open(path).convert("RGB")) for path in (tmp_path / "out").glob("*.png")]
+    assert len(shown) >= 3 * len(slides)
+    for pixels in shown:
+        assert not (np.abs(pixels.astype(int) - PLANTED).max(axis=-1) < 40).any()
+
+
+def test_no_code_asks_openslide_for_pictures_of_labels():
+    rooms = [Path(package.__file__).parent for package in (hf_medreport, hf_medreport.processing)]
+    sources = {path: path.read_text("utf-8") for room in rooms for path in room.rglob("*.py")}
+    assert len(sources) > 100 and not [path for path, text in sources.items() if "associated_images" in text]
 
 
 def flip(path: Path) -> None:
@@ -412,7 +557,7 @@ def test_a_folder_stands_for_its_slides(tmp_path):
     for name in ("b.svs", "a.TIFF", "notes.txt", "c.png"):
         (tmp_path / name).touch()
     (tmp_path / "deeper.svs").mkdir()
-    assert [path.name for path in slide_paths([tmp_path, tmp_path / "b.svs"])] == ["a.TIFF", "b.svs", "c.png"]
+    assert [path.name for path in list_slides([tmp_path, tmp_path / "b.svs"]).slides] == ["a.TIFF", "b.svs", "c.png"]
 
 
 def test_overlays_beside_the_slides_are_not_slides(cohort, tmp_path):
@@ -422,27 +567,10 @@ def test_overlays_beside_the_slides_are_not_slides(cohort, tmp_path):
     assert states(run_cohort([folder], folder, cohort[1])) == {"slide0.tiff": "kept", "slide1.tiff": "kept"}
 
 
-def test_a_dicom_series_is_one_slide(tmp_path):
-    for name, series, size in (("a", "1.2.3", 8), ("b", "1.2.3", 64), ("c", "1.2.4", 8)):
-        write_series_file(tmp_path / f"{name}.dcm", series, size)
-    (tmp_path / "broken.dcm").touch()
-    assert [path.name for path in slide_paths([tmp_path])] == ["b.dcm", "broken.dcm", "c.dcm"]
-
-
-def write_series_file(path: Path, series: str, pixels: int) -> None:
-    dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.5"
-    dataset.SeriesInstanceUID, dataset.PixelData = series, bytes(pixels)
-    dataset["PixelData"].VR = "OB"
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.save_as(path, enforce_file_format=True)
-
-
 def test_a_folder_without_slides(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as raised:
-        slide_paths([tmp_path / "empty"])
+        list_slides([tmp_path / "empty"])
     assert str(raised.value) == (
         "empty: found a folder without slides; expected files that end in .svs, .ndpi, .mrxs, .scn, .bif, .svslide, "
         ".vms, .vmu, .tif, .tiff, .dcm, .png, .jpg, .jpeg; give the slides themselves"
@@ -451,7 +579,7 @@ def test_a_folder_without_slides(tmp_path):
 
 def test_two_slides_of_one_name(tmp_path):
     with pytest.raises(InputError) as raised:
-        slide_paths([tmp_path / "a.svs", tmp_path / "other" / "a.tiff"])
+        list_slides([tmp_path / "a.svs", tmp_path / "other" / "a.tiff"])
     assert str(raised.value) == (
         "a: found 2 slides of one name (a.svs, a.tiff); expected one slide for each file of features; "
         "tile them into another `out`"
@@ -464,7 +592,7 @@ def test_two_slides_of_one_name(tmp_path):
         ({"batch_size": 0}, "batch_size: found 0; expected at least 1; correct it"),
         (
             {"slide_mpp": -0.5},
-            "slide_mpp: found -0.5; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
+            "slide_mpp: found -0.5; expected microns per px, 0.02 to 20; 0.25 is usual for 40x, 0.5 for 20x",
         ),
         ({"workers": 0}, "workers: found 0; expected at least 1; correct it"),
     ],
@@ -473,6 +601,23 @@ def test_bad_arguments(cohort, tmp_path, option, message):
     with pytest.raises(InputError) as raised:
         run_cohort(cohort[0], tmp_path / "out", cohort[1], **option)
     assert str(raised.value) == message
+
+
+def test_slides_that_know_their_resolution_keep_it(cohort, tmp_path):
+    fine, known, bare = (write_slide(tmp_path / f"{mpp}.tiff", tissue(0), mpp) for mpp in (0.25, 0.5, None))
+    runs = run_cohort([fine, known, bare], tmp_path / "out", cohort[1], slide_mpp=0.25, settings={"mpp": 0.5})
+    alone = run_cohort([known], tmp_path / "alone", cohort[1], settings={"mpp": 0.5})
+    tiles = {run.path: run.tiles for run in runs}
+    assert tiles[known] == alone[0].tiles > tiles[fine] == tiles[bare]  # the same px of half the size
+    headers = [read_info(tmp_path / "out" / f"{path.stem}.safetensors") for path in (fine, known, bare)]
+    assert [header["slide_mpp"] for header in headers] == ["", "", "0.25"]
+    assert [header["level0_px"] for header in headers] == ["128", "64", "128"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    notes = {slide["slide"]: slide["notes"] for slide in summary["slides"]}
+    assert notes == {fine.name: [], known.name: ["0.5 microns per px of its header kept, not 0.25"], bare.name: []}
+    # What is said of one slide may change between runs; those that know their own are not done again.
+    runs = run_cohort([fine, known, bare], tmp_path / "out", cohort[1], slide_mpp=0.5, settings={"mpp": 0.5})
+    assert {run.path: run.state for run in runs} == {fine: "kept", known: "kept", bare: "done"}
 
 
 def test_out_is_a_file(cohort, tmp_path):

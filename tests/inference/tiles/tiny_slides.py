@@ -8,6 +8,7 @@ import torch
 from transformers import ResNetConfig, ResNetModel
 
 from hf_medreport.inference.tiles.cohort import finish_folder, tile_cohort, tile_folder, tile_settings
+from hf_medreport.inference.tiles.listing import list_slides
 from hf_medreport.processing.patch_encoder import PatchEncoder
 
 SIZE, PATCH = 512, 64
@@ -53,12 +54,13 @@ def save_encoder(folder: Path, seed: int = 0) -> Path:
 
 def run_cohort(slides, out, encoder, **options) -> list:
     """Tile with small tiles; all runs, in the order in which they ended."""
+    slides = list_slides(slides)
     torch.set_num_threads(1)
     model = PatchEncoder.from_pretrained(encoder)
     settings = {"patch_px": PATCH, "tissue": "otsu", **options.pop("settings", {})}
     processor = tile_settings(model, **settings)
     run = {"resume": True} | {name: options.pop(name) for name in ("resume", "overwrite") if name in options}
-    with tile_folder(out, model, processor, options.get("slide_mpp"), **run) as folder:
+    with tile_folder(out, model, processor, **run) as folder:
         runs = list(tile_cohort(slides, folder, model, processor, **{"batch_size": 8, "workers": 2, **options}))
         finish_folder(folder, slides, runs)
     return runs

@@ -41,6 +41,12 @@ def test_minims_six_by_their_names_and_aliases():
         assert known.named(said) == name
 
 
+def test_which_are_gray(tmp_path):
+    assert [one["name"] for one in read_modalities() if not one.get("gray")] == ["Fundus"]
+    mine = read_modalities(written(tmp_path, "DXA: {gray: true}\nPhoto: {}\n"))
+    assert mine[-2]["gray"] is True and "gray" not in mine[-1]
+
+
 def test_a_new_modality_is_a_line(tmp_path):
     path = written(tmp_path, 'DXA: {aliases: [bone density], template: "Bone density scan: {prompt}"}\n')
     table = read_modalities(path)

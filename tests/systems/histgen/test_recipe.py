@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,15 +11,20 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoProcessor
 
+from hf_medreport.hub.folder import save_folder
 from hf_medreport.hub.publish import check_folder
 from hf_medreport.modeling.configuration_histgen import HistGenConfig
 from hf_medreport.modeling.modeling_histgen import HistGenForConditionalGeneration
 from hf_medreport.processing.feature_files import PatchFeatures, write_features
+from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.patch_encoder import PatchEncoder
 from hf_medreport.registry import system
+from hf_medreport.systems.histgen.recipe import ModelArguments, build, halve
 from hf_medreport.systems.histgen.train_patch_encoder import restained
 from hf_medreport.training import run
 from hf_medreport.training.trainer import ReportTrainer
+from tests.tiny import tiny_model, tiny_patch_encoder, tiny_processor
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SIZES = {**system("histgen").tiny}
@@ -98,6 +104,8 @@ def test_phantom_end_to_end(whole):
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     assert processor.patch_encoder.width == 8 and processor.image_processor.mpp == 1.0
     assert processor.region_size == model.config.region_size
+    revision = processor.patch_encoder.revision
+    assert processor.learned_from == {"encoder_revision": [revision], "mpp": [1.0, 1.0], "patch_px": [64]}
     text = "Grade 2, 1.5 cm, 0/3 nodes."
     assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"]) == text
     assert set(json.loads((folder / "evaluation.json").read_text())) == {"test", "held_back_style"}
@@ -169,10 +177,10 @@ def test_one_forward_of_the_paper_s_size():
 
 
 def test_tables_and_going_on_from_a_folder(tmp_path):
-    rows = []
+    rows, made = [], {"encoder_revision": "aa", "mpp": "0.5"}
     for number, report in enumerate(REPORTS[:4]):
         features = np.random.default_rng(number).normal(size=(5, 16)).astype(np.float32)
-        bag = PatchFeatures(features, np.zeros((5, 2), np.int64), {})
+        bag = PatchFeatures(features, np.zeros((5, 2), np.int64), made)
         write_features(tmp_path / f"{number}.safetensors", bag)
         rows.append({"features": f"{number}.safetensors", "text": report})
     (tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -183,6 +191,36 @@ def test_tables_and_going_on_from_a_folder(tmp_path):
     again = {**changes, "model": str(first), "output_dir": str(tmp_path / "again"), "max_steps": 1}
     run("histgen", configuration(tmp_path, **again), [])
     assert AutoModel.from_pretrained(tmp_path / "again" / "model", trust_remote_code=True).config.feature_size == 16
+    settings = json.loads((tmp_path / "again" / "model" / "processor_config.json").read_text())
+    assert settings["learned_from"] == {"encoder_revision": ["aa"], "mpp": [0.5, 0.5]}  # of a tile's px nobody spoke
+
+
+def reports_of(features_said: dict) -> SimpleNamespace:
+    return SimpleNamespace(width=16, learned_from=features_said, texts=lambda: iter(REPORTS))
+
+
+def test_bags_are_held_to_the_base_model_and_its_patch_encoder(tmp_path):
+    row, tiles = system("histgen"), TileImageProcessor(patch_px=16, size=16)
+    processor = tiny_processor(row)
+    processor.learned_from = {"encoder_revision": ["aa"], "patch_px": [16]}
+    base = ModelArguments(model=str(save_folder(tiny_model(row), processor, tmp_path / "base")))
+    made = {"encoder_revision": ["bb"], "mpp": [0.5, 0.5]}
+    with pytest.raises(InputError, match="^training data: found features of encoder_revision bb; expected encoder_rev"):
+        build(base, reports_of(made), tiles, None)
+    _, insisted = build(base, reports_of(made), tiles, None, allow_foreign=True)
+    assert insisted.learned_from == {"encoder_revision": ["bb"], "mpp": [0.5, 0.5], "patch_px": [16]}
+    encoder = tmp_path / "base" / "patch_encoder"
+    with pytest.raises(InputError, match="^patch_encoder: found features of encoder_revision .*; expected encoder_rev"):
+        build(base, reports_of({"encoder_revision": ["aa"]}), tiles, encoder)
+
+
+def test_a_patch_encoder_is_halved_where_it_loses_nothing():
+    encoder = tiny_patch_encoder()
+    halve(encoder)
+    assert encoder.model.dtype == torch.float32  # or its features would be known by another revision
+    halves = PatchEncoder(encoder.model.half().float(), "tiny", {"size": 16})
+    halve(halves)
+    assert halves.model.dtype == torch.float16
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ class TrainingArguments:
     sample_prompts: list[str] = field(
         default_factory=list, metadata={"help": "In the YAML: texts, or mappings of prompt and modality."}
     )
-    sample_guidance: float = 3.0
+    sample_guidance: float = field(default=3.0, metadata={"help": "Of samples, and the finished model's own."})
     sample_inference_steps: int = 20
     save_steps: int = 500
     save_total_limit: int | None = field(default=None, metadata={"help": "Checkpoints kept. Default: all."})
