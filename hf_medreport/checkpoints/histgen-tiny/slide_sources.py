@@ -49,7 +49,7 @@ except ImportError:
 MAX_PICTURE_PIXELS = 400_000_000  # 20,000 x 20,000; a plain picture is held whole, 1.2 GB at this size
 ROWS = 256  # of a picture, copied at once
 TILE_WIDTH = 322
-MAKE_PYRAMID = "make it one: vips tiffsave PICTURE SLIDE.tif --tile --pyramid --compression jpeg --bigtiff"
+MAKE_PYRAMID = "make it one: vips copy PICTURE 'SLIDE.tif[tile,pyramid,compression=jpeg,bigtiff]'"
 LEVEL_TOLERANCE = 0.05  # how much more a level may be shrunk along one side
 COPY_AGAIN = "copy or export the slide again"
 INSTALL = "pip install 'hf-medreport[wsi]'"
