@@ -38,6 +38,8 @@ EXTRAS = {
     "evaluate": ["nltk>=3.9", "pyarrow>=21.0.0", "torch-fidelity>=0.4.0"],
     # Pictures from words: the generator, its adapters, and its base in 4 bits.
     "diffusion": ["accelerate>=1.10.1", "bitsandbytes>=0.50.0", "diffusers>=0.38.0", "peft>=0.21.2"],
+    # tile, report and evaluate model on the machines of a cluster.
+    "ray": ["ray>=2.60.0"],
     # Report models in 4 and 8 bits, on a CPU too.
     "quantize": ["accelerate>=1.10.1", "bitsandbytes>=0.50.0"],
 }

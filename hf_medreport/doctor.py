@@ -30,6 +30,7 @@ PURPOSE = {
     "train": "training recipes, tables of films, logging",
     "diffusion": "pictures from words: drawing, training, adapters",
     "quantize": "report models in 4 and 8 bits",
+    "ray": "tile, report and evaluate model on a cluster's machines",
 }
 
 

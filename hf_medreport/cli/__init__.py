@@ -15,6 +15,7 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     doctor,
     evaluate,
     evaluate_model,
+    merge,
     phantom,
     prepare,
     publish,

@@ -51,6 +51,16 @@ Frame = Annotated[
 AnyModality = Annotated[
     bool, typer.Option("--any-modality", help="Also DICOM files that are no chest films by their header.")
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="3/16: do the third of sixteen shares of the list. hf-medreport merge joins the folders."),
+]
+Engine = Annotated[
+    str | None, typer.Option(help="ray: a worker a GPU or core of a cluster. Default: this process alone.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Of a cluster, HOST:PORT. Default: RAY_ADDRESS, or Ray is started on this machine.")
+]
 SlideMpp = Annotated[float | None, typer.Option(help="Microns per px at level 0 of slides that lack it.")]
 SlideMppCsv = Annotated[
     Path | None, typer.Option(help="The same one by one: a table with columns slide (its name) and mpp.")

@@ -208,6 +208,12 @@ def evaluate_images(
         typer.Option(help="Folder of an image or CLIP model, or a file of Inception's weights. Default: a stand-in."),
     ] = None,
     per_modality: Annotated[bool, typer.Option("--per-modality", help="Score each subfolder too.")] = False,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the generator was trained on: are its pictures nearer to these than the real ones are?"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of subsets, splits and pairs.")] = 0,
     batch_size: BatchSize = 16,
     device: Device = None,
@@ -220,20 +226,27 @@ def evaluate_images(
     quiet()
     from hf_medreport.evaluation.images.evaluate import evaluate_images as score
     from hf_medreport.evaluation.images.evaluate import images_table
+    from hf_medreport.evaluation.pictures.folder_gate import gate_of_folders
+    from hf_medreport.evaluation.pictures.memorization import gate_lines
     from hf_medreport.files.run_folder import RunFolder
 
     options = {"features": features, "per_modality": per_modality, "seed": seed}
     arguments = {"real": real.name, "fake": fake.name, **options, "features": features and features.name}
+    arguments["training"] = training and training.name
     kept = {"resume": resume, "overwrite": overwrite}
     with nullcontext() if out is None else RunFolder(out, "evaluate images", arguments, **kept) as folder:
         progress = {"progress": lambda items, total: bar(items, total, "pictures")}
         scores = score(real, fake, **options, device=device, batch_size=batch_size, **progress)
+        if training is not None:
+            scores["gate"] = gate_of_folders(fake, training, real, per_modality, seed, **progress)
         if folder is not None:
             folder.write_json("scores.json", scores)
             folder.finish()
     for failure in scores["failures"]:
         print_error(f"{failure['folder']}: {failure['message']}")
     print_json(scores) if as_json else typer.echo(as_flags(images_table(scores)))
+    if training is not None and not as_json:
+        typer.echo(gate_lines(scores["gate"]))
     if out is not None:
         count = scores["all"]["n_real"] + scores["all"]["n_fake"]
         print_progress(f"{count} done, {len(scores['failures'])} failed, 0 left")

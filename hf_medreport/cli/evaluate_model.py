@@ -10,14 +10,17 @@ from hf_medreport.cli.app import (
     AnyModality,
     BatchSize,
     Device,
+    Engine,
     Frame,
     Json,
     Model,
     Orient,
     OverrideSlideMpp,
     Overwrite,
+    RayAddress,
     Resume,
     Revision,
+    Shard,
     SlideMpp,
     SlideMppCsv,
     Trust,
@@ -64,6 +67,9 @@ def evaluate_model(
     batch_size: BatchSize = 4,
     device: Device = None,
     trust_remote_code: Trust = False,
+    shard: Shard = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -77,11 +83,15 @@ def evaluate_model(
     from hf_medreport.evaluation.registry import read_options
     from hf_medreport.evaluation.reports.of_model import evaluate_model as judge
     from hf_medreport.files.run_folder import refuse_older
+    from hf_medreport.files.shares import this_share
+    from hf_medreport.inference.engines.on_ray import chosen_engine
     from hf_medreport.inference.loading import load
 
-    options = read_options(option or [])
+    options, share = read_options(option or []), this_share(shard)
+    elsewhere = chosen_engine(engine, ray_address, device)
     refuse_older(out, resume, overwrite)
-    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    loading = {"model": model, "revision": revision, "device": device, "trust_remote_code": trust_remote_code}
+    pipe = load(**loading)
     evaluation, failures = judge(
         pipe,
         table,
@@ -101,10 +111,17 @@ def evaluate_model(
         any_modality=any_modality,
         batch_size=batch_size,
         progress=bar,
+        share=share,
+        engine=elsewhere,
+        loading=loading,
         **{"resume": resume, "overwrite": overwrite},
     )
     for failure in failures:
         print_error(f"{failure.film}: {failure.message}")
-    print_json(evaluation.to_json()) if as_json else typer.echo(f"{evaluation.table()}\nwritten: {out}")
-    print_progress(f"{len(evaluation.pairs.ids)} done, {len(failures)} failed, 0 left")
+    if evaluation is None:
+        left = {"share": share.number, "of": share.of, "failures": len(failures)}
+        print_json(left) if as_json else typer.echo(f"written: {share.file}; scores come with the last share, or merge")
+    else:
+        print_json(evaluation.to_json()) if as_json else typer.echo(f"{evaluation.table()}\nwritten: {out}")
+        print_progress(f"{len(evaluation.pairs.ids)} done, {len(failures)} failed, 0 left")
     raise typer.Exit(1 if failures else 0)

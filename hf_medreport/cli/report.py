@@ -10,13 +10,16 @@ from hf_medreport.cli.app import (
     AnyModality,
     BatchSize,
     Device,
+    Engine,
     Frame,
     Json,
     Orient,
     OverrideSlideMpp,
     Overwrite,
+    RayAddress,
     Resume,
     Revision,
+    Shard,
     SlideMpp,
     SlideMppCsv,
     Trust,
@@ -70,9 +73,15 @@ def report(
     orient: Orient = None,
     frame: Frame = None,
     any_modality: AnyModality = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all bytes of slides that are done; else size, time and ends decide.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for one picture a film or slide, records.jsonl and report.json.")
     ] = None,
+    shard: Shard = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     device: Device = None,
@@ -82,21 +91,36 @@ def report(
     """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
     from hf_medreport.files.run_folder import refuse_older
-    from hf_medreport.files.writing import output_folder, sha256
+    from hf_medreport.files.shares import this_share
+    from hf_medreport.files.writing import output_folder, readable, sha256
     from hf_medreport.inference.asked import Asked
+    from hf_medreport.inference.engines.on_ray import chosen_engine
+    from hf_medreport.inference.engines.reports import reports_by
     from hf_medreport.inference.loading import load
     from hf_medreport.inference.read_pairs import asked_pairs
     from hf_medreport.inference.report import Failure, source_of
     from hf_medreport.inference.report_any import default_for, report_any
     from hf_medreport.inference.report_folder import ReportFolder, to_json
+    from hf_medreport.inference.slide_mpp import told_by
+    from hf_medreport.inference.tiles.listing import one_a_series
 
-    asked = Asked(images or [], asked_pairs(images or [], frontal, lateral, pairs), mask or None, labels or None)
+    left_out = []
+    images = one_a_series(images or [], left_out)
+    for each in left_out:
+        print_error(f"left out: {each.why}: {readable(each.path.name)}")
+    asked = Asked(images, asked_pairs(images, frontal, lateral, pairs), mask or None, labels or None)
     if out is None and (resume or overwrite):
         raise InputError("resume" if resume else "overwrite", "it without `out`", "a folder", "give `out`")
+    share, elsewhere = this_share(shard), chosen_engine(engine, ray_address, device)
+    if out is None and share.of > 1:
+        raise InputError("shard", f"{share.number}/{share.of} without `out`", "a folder, to be merged", "give `out`")
+    if out is None and elsewhere is not None:
+        raise InputError("engine", f"{engine} without `out`", "a folder to write to", "give `out`")
     if out is not None:
         refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     model = model or default_for(asked.paths, asked.pairs)
-    pipe = load(model, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    loading = {"model": model, "revision": revision, "device": device, "trust_remote_code": trust_remote_code}
+    pipe = load(**loading)
 
     of_input = {"orient": orient, "frame": frame, "any_modality": any_modality, "slide_mpp": slide_mpp}
     of_input |= {"slide_mpp_csv": slide_mpp_csv, "override_slide_mpp": override_slide_mpp}
@@ -105,31 +129,45 @@ def report(
     def given(of: Asked) -> dict:
         return {"masks": of.masks, "labels": of.labels, "pairs": of.pairs, **of_input}
 
-    def reports(of: Asked):
-        """The reports of these items, each printed as it comes; its pixels are let go of when the next is asked for."""
-        results = report_any(of.paths, pipe, **given(of), batch_size=batch_size)
-        for result in bar(results, len(of.ids), "images"):
+    def results(indices: list[int]):
+        """The reports of these items, with their indices."""
+        if elsewhere is not None:
+            return reports_by(elsewhere, asked, indices, loading, of_input | {"batch_size": batch_size})
+        of = asked if out is None else asked.only(indices)  # of all, what does not go together is not yet said
+        return zip(indices, report_any(of.paths, pipe, **given(of), batch_size=batch_size), strict=True)
+
+    def reports(indices: list[int]):
+        """The same, each printed as it comes; its pixels are let go of when the next is asked for."""
+        for index, result in bar(results(indices), len(indices), "images"):
             if isinstance(result, Failure):
                 print_error(result.message)
-                yield result
+                yield index, result
                 continue
             if not as_json:
                 typer.echo(result.to_text())
-            yield result
+            yield index, result
             result.release()
 
     if out is None:
-        record = to_json(asked.ids, reports(asked))
+        record = to_json(asked.ids, (result for _, result in reports(list(range(len(asked.ids))))))
     else:
         report_any(asked.paths, pipe, **given(asked))  # what does not go together is said before the work
         settings = source_of(pipe) | of_input | {"slide_mpp_csv": slide_mpp_csv and sha256(slide_mpp_csv)}
-        with ReportFolder(out, settings, ids=asked.ids, resume=resume, overwrite=overwrite) as folder:
-            digests = [asked.digest(index) for index in range(len(asked.ids))]
-            left = [index for index, id in enumerate(asked.ids) if not folder.kept(id, digests[index])]
-            for index, result in zip(left, reports(asked.only(left)), strict=True):
+        if slide_mpp_csv is not None:  # which need not name a slide of every share, or of those that are left
+            told = told_by(asked.paths, slide_mpp, slide_mpp_csv, override_slide_mpp)
+            of_input |= {"slide_mpp": told, "slide_mpp_csv": None}
+        with ReportFolder(out, settings, ids=asked.ids, share=share, resume=resume, overwrite=overwrite) as folder:
+            mine = share.take(range(len(asked.ids)))
+            known = {index: None if verify else folder.run.entries.get(asked.ids[index]) for index in mine}
+            digests = {index: asked.digest(index, earlier) for index, earlier in known.items()}
+            left = [index for index, digest in digests.items() if not folder.kept(asked.ids[index], digest)]
+            for index, result in reports(left):
                 id = asked.ids[index]
-                if folder.add(result, id=id, digest=digests[index]) is None and not isinstance(result, Failure):
+                kept_as = {"id": id, "digest": digests[index], "mark": asked.marks[index]}
+                if folder.add(result, **kept_as) is None and not isinstance(result, Failure):
                     print_error(folder.failures[id].message)  # written, but not to be drawn
+            if elsewhere is not None:
+                folder.run.in_order(asked.ids)
             record = folder.finish()
     if as_json:
         print_json(record)

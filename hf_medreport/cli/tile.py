@@ -1,6 +1,7 @@
 """Slides in, features of their tiles out."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +9,14 @@ import typer
 
 from hf_medreport.cli.app import (
     Device,
+    Engine,
     Json,
     OverrideSlideMpp,
     Overwrite,
+    RayAddress,
     Resume,
     Revision,
+    Shard,
     SlideMpp,
     SlideMppCsv,
     app,
@@ -59,6 +63,9 @@ def tile(
     clear_dead_claims: Annotated[
         bool, typer.Option("--clear-dead-claims", help="Drop claims of processes of other machines that are dead.")
     ] = False,
+    shard: Shard = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -68,8 +75,12 @@ def tile(
     import torch
     from tqdm import tqdm
 
+    from hf_medreport.files.items import item_ids
     from hf_medreport.files.run_folder import refuse_older
+    from hf_medreport.files.shares import this_share
     from hf_medreport.files.writing import output_folder, readable
+    from hf_medreport.inference.engines.on_ray import chosen_engine
+    from hf_medreport.inference.engines.slides import slides_by
     from hf_medreport.inference.loading import checked_device
     from hf_medreport.inference.slide_mpp import told_by
     from hf_medreport.inference.tiles import cohort
@@ -82,14 +93,14 @@ def tile(
         raise InputError("dtype", f"'{dtype}'", "fp32 or bf16", "choose one of them")
     if revision is not None and (encoder is None or Path(encoder).is_dir()):
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
-    listing = list_slides(slides, recursive)
+    listing, share = list_slides(slides, recursive), this_share(shard)
+    ray = chosen_engine(engine, ray_address, device)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     if largest := max(map(held_bytes, listing.slides), default=0):
         bound = f"at most {max(1, largest >> 20)} MiB, and once more for the next one; tiled pyramids take far less"
         typer.echo(f"untiled pictures are held whole: {bound}", err=True)
-    model = PatchEncoder.from_pretrained(
-        encoder or cohort.default_encoder(), revision=revision, device=checked_device(device), dtype=dtypes[dtype]
-    )
+    of_encoder = {"name_or_folder": encoder or cohort.default_encoder(), "revision": revision, "dtype": dtypes[dtype]}
+    model = PatchEncoder.from_pretrained(**of_encoder, device=checked_device(device))
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}
     processor = cohort.tile_settings(model, **settings)
     told = told_by(listing.slides, slide_mpp, slide_mpp_csv, override_slide_mpp)
@@ -101,13 +112,19 @@ def tile(
     ):
         options = {"slide_mpp": told, "override_slide_mpp": override_slide_mpp, "verify": verify}
         options |= {"batch_size": batch_size, "workers": workers, "draw": overlay}
-        for run in cohort.tile_cohort(listing, folder, model, processor, **options, on_batch=tiles.update):
+        if ray is not None:
+            as_here = (processor, override_slide_mpp, batch_size, workers, overlay)
+            options["elsewhere"] = partial(slides_by, ray, of_encoder | {"device": device}, *as_here)
+        options |= {"share": share, "on_batch": tiles.update}
+        for run in cohort.tile_cohort(listing, folder, model, processor, **options):
             for note in run.notes:
                 print_error(f"{readable(run.path.name)}: {note}")
             if run.state == "failed":
                 print_error(run.message)
             runs.append(run)
-        summary = cohort.finish_folder(folder, listing, runs)
+        if ray is not None:
+            folder.in_order(item_ids(listing.slides))
+        summary = cohort.finish_folder(folder, listing, runs, share)
     print_json(summary) if as_json else _print_table(runs, listing.reasons())
     print_progress(folder.progress)
     raise typer.Exit(1 if summary["failures"] else 0)

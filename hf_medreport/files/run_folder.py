@@ -15,6 +15,7 @@ older run is never mixed with: `overwrite` removes what that one wrote, and noth
 import json
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hf_medreport.files.interruption import INTERRUPTIONS
-from hf_medreport.files.writing import open_whole, output_folder, sha256, write_text
+from hf_medreport.files.writing import open_whole, output_folder, sha256, write_text, write_whole
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
 
@@ -154,6 +155,13 @@ class RunFolder:
         """Count an item as failed; what was wrong with it is the caller's to say."""
         self.failed_items += 1
 
+    def in_order(self, ids: Iterable[str]) -> None:
+        """Write the records anew, one an item and in the items' order, as a single undisturbed process leaves them."""
+        entries = {entry["id"]: entry for entry in _lines(self.path / self.records)}
+        first = {id: entries[id] for id in ids if id in entries}
+        self.entries = first | {id: entry for id, entry in entries.items() if id not in first}
+        write_text(self.path / self.records, "".join(f"{json.dumps(entry)}\n" for entry in self.entries.values()))
+
     # --- files ---
 
     @contextmanager
@@ -175,6 +183,21 @@ class RunFolder:
         """Write a whole file of these bytes, or of what a function writes to the open file."""
         with self.open(name) as file:
             content(file) if callable(content) else file.write(content)
+
+    def bring(self, name: str, source: Path) -> None:
+        """A file of another run: a hard link, since nothing writes into a file that has its name, else a copy."""
+
+        def link_or_copy(part: Path) -> None:
+            part.unlink(missing_ok=True)  # what a killed run left
+            try:
+                os.link(source, part)
+            except OSError:  # another file system, or one without links
+                shutil.copyfile(source, part)
+
+        self.begun(name)
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self.path / name, link_or_copy)
+        self.files[name] = _fingerprint(self.path / name)
 
     def write_json(self, name: str, content: object, **options) -> None:
         """Write a whole JSON file; `options` as of `json.dumps`, whose indent is 2 here."""

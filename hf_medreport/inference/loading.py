@@ -43,12 +43,12 @@ MISMATCH = ("mismatched", "size mismatch", "shape")
 
 
 def shows_slide(path: str | os.PathLike) -> bool:
-    """Whether a file is a slide or the features of one: by its suffix or, of TIFF and DICOM, by what OpenSlide says."""
+    """Whether a file is a slide or the features of one: by its suffix, or by what OpenSlide says of its content."""
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (*SLIDE_SUFFIXES, *FEATURE_SUFFIXES):
         return True
-    if suffix not in (".tif", ".tiff", ".dcm") or openslide is None or not path.is_file():
+    if suffix in (".png", ".jpg", ".jpeg") or openslide is None or not path.is_file():
         return False
     return detect_format(path) is not None
 

@@ -36,7 +36,8 @@ def test_json_of_the_installation():
     done = run("--json")
     state = json.loads(done.output)
     assert done.exit_code == 0 and state["packages"]["torch"]
-    assert set(state["extras"]) == {"clinical", "cxr", "dicom", "diffusion", "evaluate", "quantize", "train", "wsi"}
+    extras = {"clinical", "cxr", "dicom", "diffusion", "evaluate", "quantize", "ray", "train", "wsi"}
+    assert set(state["extras"]) == extras
 
 
 def test_nothing_to_type_where_all_is_as_tested(installed):

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from contextlib import contextmanager
+from functools import wraps
 
 import pytest
 from PIL import Image
@@ -25,6 +26,7 @@ def counted(pipe, *parts: str):
     calls = Counter()
     processor, called = type(pipe.processor), type(pipe.processor).__call__
 
+    @wraps(called)  # the pipeline looks at its signature
     def counting(self, *args, **kwargs):
         calls["processor"] += 1
         return called(self, *args, **kwargs)

@@ -74,6 +74,7 @@ class DictionaryLinker:
     """
 
     def __init__(self, table: str | Path):
+        self.table = str(table)
         self._ids: dict[tuple[str, ...], set[str]] = {}
         for number, line in enumerate(_lines(Path(table)), start=1):
             if line.strip():
@@ -86,6 +87,9 @@ class DictionaryLinker:
         for term in self._ids:
             lengths.setdefault(term[0], set()).add(len(term))
         self._lengths = {first: sorted(of_first, reverse=True) for first, of_first in lengths.items()}
+
+    def __str__(self) -> str:
+        return self.table  # what a run keeps of its arguments, and reads again
 
     def link(self, text: str) -> frozenset[str]:
         """The ids of all terms of the text."""

@@ -8,11 +8,13 @@ kept row by row, so that a run that was killed goes on behind its last batch.
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from hf_medreport.evaluation.registry import read_options
 from hf_medreport.evaluation.reports.card_fragment import check_dataset
 from hf_medreport.evaluation.reports.folder import check_pyarrow, write_evaluation
 from hf_medreport.evaluation.reports.predictions import ReportPairs, read_predictions
@@ -25,9 +27,14 @@ from hf_medreport.evaluation.reports.scoring import (
 )
 from hf_medreport.files.rows import read_rows
 from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.shares import ALL, Share, finish_share
 from hf_medreport.files.writing import sha256
 from hf_medreport.inference.asked import file_digest
 from hf_medreport.inference.batches import in_batches
+from hf_medreport.inference.engines.dispatch import in_batches_of, why_of
+from hf_medreport.inference.engines.on_ray import RayEngine
+from hf_medreport.inference.engines.reports import with_whole_path
+from hf_medreport.inference.loading import load
 from hf_medreport.inference.read_pairs import Pair, read_pair
 from hf_medreport.inference.report import Failure, source_of
 from hf_medreport.inference.report_any import refuse_film_options, refuse_slide_options
@@ -45,6 +52,12 @@ PREDICTIONS = "predictions.jsonl"
 COLUMNS = {"film": ("image", "frontal"), "pair": ("frontal", "image", "lateral"), "slide": ("slides", "slide")}
 COLUMNS["slide"] += ("features", "image")
 TEXTS = ("text", "report", "reference")
+Progress = Callable[[Iterable, int, str], Iterable]
+
+
+def unseen(items: Iterable, total: int, unit: str) -> Iterable:
+    """No bar."""
+    return items
 
 
 @dataclass(frozen=True)
@@ -84,10 +97,13 @@ def evaluate_model(
     frame: int | None = None,
     any_modality: bool = False,
     batch_size: int = 4,
-    progress: Callable[[Iterable, int, str], Iterable] = lambda items, total, unit: items,
+    progress: Progress = unseen,
+    share: Share = ALL,
+    engine: RayEngine | None = None,
+    loading: dict | None = None,
     resume: bool = False,
     overwrite: bool = False,
-) -> tuple[Evaluation, list[Failure]]:
+) -> tuple[Evaluation | None, list[Failure]]:
     """Report every row of a table and score what was written; `predictions.jsonl` grows as it goes.
 
     Args:
@@ -101,9 +117,13 @@ def evaluate_model(
         orient, frame, any_modality: of all films, as in `read_film`.
         batch_size: rows a pass.
         progress: (items, total, unit) -> the items, for a bar.
+        share: of the rows, which this process reports. The one that ends last in a folder scores them all, without
+            `predictions.jsonl` until then.
+        engine, loading: report the rows there, by workers that load the model with these arguments of `loading.load`.
 
     Returns:
-        The evaluation, and the rows that could not be reported: they are not in its figures, but in its notes.
+        The evaluation, None while other shares are missing; and the rows of this share that could not be reported: they
+        are not in its figures, but in its notes.
 
     Raises:
         InputError: the table, a column or an argument cannot be used, or no row could be reported.
@@ -121,7 +141,7 @@ def evaluate_model(
     chosen_metrics(chosen, options or {})  # what is wrong here is said before the work
     if section is not None:
         ReportPairs("section", ["1"], ["none"], [["none"]]).section(section)
-    rows = table_rows(Path(table), system_of(pipe.model).reads, text_column)
+    rows = table_rows(Path(table).absolute(), system_of(pipe.model).reads, text_column)
     arguments = source_of(pipe) | {"metrics": metrics and list(metrics), "section": section, "dataset": dataset}
     slides = [path for row in rows for path in row.files.get("slides", ())]
     told = told_by(slides, slide_mpp, slide_mpp_csv, override_slide_mpp)
@@ -130,31 +150,71 @@ def evaluate_model(
     arguments["options"] = {
         name: {key: str(value) for key, value in each.items()} for name, each in (options or {}).items()
     }
-    kept = {"resume": resume, "overwrite": overwrite, "records": "records.jsonl", "alone": True}
+    # Of several processes one may find that the others have begun.
+    kept = {"resume": resume, "overwrite": overwrite, "records": "records.jsonl", "alone": share.of == 1}
     with RunFolder(out, "evaluate model", arguments, **kept) as folder:
-        folder.total = len(rows)
         folder.expect(row.id for row in rows)
+        mine = share.take(rows)
+        folder.total = len(mine)
         of_input = {"slide_mpp": told, **of_slides} if slides else {}
-        failures = report_rows(pipe, rows, folder, of_input, of_films, batch_size, progress)
-        predictions = folder.path / PREDICTIONS
-        if len(failures) == len(rows):
-            raise InputError(
-                Path(table).name, f"no row that could be reported ({failures[0].message})", "one", "mend it"
-            )
-        evaluation = evaluate_reports(
-            read_predictions(predictions),
-            chosen,
-            section=section,
-            options=options,
-            settings=Settings(seed=seed),
-            progress=lambda items: progress(items, len(items), "metrics"),
-        )
-        if failures:
-            notes = evaluation.pairs.notes | {"rows that could not be reported": len(failures)}
-            evaluation = replace(evaluation, pairs=replace(evaluation.pairs, notes=notes))
-        evaluation = replace(evaluation, origin={"sha256": {"predictions": sha256(predictions)}})
-        write_evaluation(evaluation, folder, dataset)
+        if engine is None:
+            write = partial(write_rows, pipe, of_input, of_films, batch_size)
+        else:
+            write = partial(rows_by, engine, with_whole_path(loading), of_input, of_films, batch_size)
+        results = report_rows(write, mine, folder, progress, live=share.of == 1)
+        failures = [Failure(each["film"], each["message"]) for each in results if "message" in each]
+        ids, name = [row.id for row in rows], Path(table).name
+        if engine is not None:
+            folder.in_order(ids)
+        score = partial(score_rows, folder, name=name, options=options or {}, progress=progress)
+        evaluation = finish_share(folder, share, ids, results, lambda all, _: score(all))
     return evaluation, failures
+
+
+def score_rows(
+    folder: RunFolder,
+    results: list[dict],
+    *,
+    name: str,
+    options: dict[str, dict] | None = None,
+    progress: Progress = unseen,
+) -> Evaluation:
+    """Write the predictions of all rows, and what the suite says of them.
+
+    Args:
+        folder: of the run, whose arguments say metrics, section, dataset and seed.
+        results: of each row its prediction, or the fields of its failure.
+        name: what an error calls the rows.
+        options: of metrics, see `evaluate_reports`; by default as the run's arguments name them.
+        progress: see `evaluate_model`.
+
+    Raises:
+        InputError: no row could be reported.
+    """
+    asked, failures = folder.run["arguments"], [each for each in results if "message" in each]
+    if len(failures) == len(results):
+        found = f"no row that could be reported ({failures[0]['message']})"
+        raise InputError(name, found, "one", "mend it")
+    if options is None:
+        options = read_options(
+            f"{metric}.{name}={value}" for metric, each in asked["options"].items() for name, value in each.items()
+        )
+    folder.write(PREDICTIONS, b"".join(_line(each) for each in results if "message" not in each))
+    predictions = folder.path / PREDICTIONS
+    evaluation = evaluate_reports(
+        read_predictions(predictions),
+        DEFAULT_METRICS if asked["metrics"] is None else asked["metrics"],
+        section=asked["section"],
+        options=options,
+        settings=Settings(seed=asked["seed"]),
+        progress=lambda items: progress(items, len(items), "metrics"),
+    )
+    if failures:
+        notes = evaluation.pairs.notes | {"rows that could not be reported": len(failures)}
+        evaluation = replace(evaluation, pairs=replace(evaluation.pairs, notes=notes))
+    evaluation = replace(evaluation, origin={"sha256": {"predictions": sha256(predictions)}})
+    write_evaluation(evaluation, folder, asked["dataset"])
+    return evaluation
 
 
 def table_rows(path: Path, reads: str, text_column: str | None) -> list[Row]:
@@ -199,19 +259,36 @@ def _row(path: Path, row: dict, number: int, columns: dict[str, str], text: str)
     return Row(str(row.get("id") or number).strip(), files, labels, row[text])
 
 
-def report_rows(
-    pipe, rows: list[Row], folder: RunFolder, of_slides: dict, of_films: dict, batch_size: int, progress
-) -> list[Failure]:
-    """Report what an earlier run has not, a batch after the other; returns the failures.
+def report_rows(write: Callable, rows: list[Row], folder: RunFolder, progress: Progress, live: bool) -> list[dict]:
+    """Have what an earlier run has not reported; returns each row's prediction, or its failure.
 
-    `predictions.jsonl` gets a line a row as it is done, and in the end is written anew in the rows' order.
+    Args:
+        write: rows -> each of them with its record or `Failure`, in any order.
+        live: whether `predictions.jsonl` gets a line a row as it is done; in the end it is written anew, in the rows'
+            order.
     """
     digests = {row.id: row.digest for row in rows}
     done = {row.id: folder.done(row.id, digests[row.id]) for row in rows}
     waiting = [row for row in rows if done[row.id] is None]
-    folder.write(PREDICTIONS, b"".join(_line(record) for record in done.values() if record is not None))
-    folder.begun(PREDICTIONS)
-    failures = []
+    if live:
+        folder.write(PREDICTIONS, b"".join(_line(record) for record in done.values() if record is not None))
+        folder.begun(PREDICTIONS)
+    for row, result in progress(write(waiting), len(waiting), "rows"):
+        if isinstance(result, Failure):
+            done[row.id] = {"id": row.id, "film": result.film, "message": result.message}
+            folder.fail()
+            continue
+        done[row.id] = result
+        if live:
+            folder.append(PREDICTIONS, result)
+        folder.add(row.id, result, digest=digests[row.id])
+    return list(done.values())
+
+
+def write_rows(
+    pipe, of_slides: dict, of_films: dict, batch_size: int, rows: list[Row]
+) -> Iterator[tuple[Row, dict | Failure]]:
+    """Report rows in this process, a batch after the other, each with what `predictions.jsonl` keeps of it."""
     takes = pipe.model.takes()
 
     def read(row: Row) -> dict:
@@ -223,18 +300,31 @@ def report_rows(
     def write(batch: list[tuple[Row, dict]]) -> list[dict]:
         return [record for (record,) in pipe([case for _, case in batch], batch_size=len(batch), **of_slides)]
 
-    results = in_batches(waiting, lambda row: f"row {row.id}", read, write, batch_size)
-    for row, result in progress(zip(waiting, results, strict=True), len(waiting), "rows"):
-        if isinstance(result, Failure):
-            failures.append(result)
-            folder.fail()
-            continue
-        told = {name: result[name] for name in ("labels", "label_source") if result.get(name) is not None}
-        done[row.id] = {"id": row.id, "prediction": result["generated_text"], "reference": row.reference, **told}
-        folder.append(PREDICTIONS, done[row.id])
-        folder.add(row.id, done[row.id], digest=digests[row.id])
-    folder.write(PREDICTIONS, b"".join(_line(record) for record in done.values() if record is not None))
-    return failures
+    results = in_batches(rows, lambda row: f"row {row.id}", read, write, batch_size)
+    for row, result in zip(rows, results, strict=True):
+        if not isinstance(result, Failure):
+            told = {name: result[name] for name in ("labels", "label_source") if result.get(name) is not None}
+            result = {"id": row.id, "prediction": result["generated_text"], "reference": row.reference, **told}
+        yield row, result
+
+
+def rows_by(
+    engine: RayEngine, loading: dict, of_slides: dict, of_films: dict, batch_size: int, rows: list[Row]
+) -> Iterator[tuple[Row, dict | Failure]]:
+    """The same by workers, as the rows come."""
+    make = partial(row_worker, loading, of_slides, of_films, batch_size)
+    for batch, results in engine.run(make, in_batches_of(batch_size, rows)):
+        if isinstance(results, Exception):
+            results = [(row, Failure(f"row {row.id}", why_of(f"row {row.id}", results))) for row in batch]
+        yield from results
+
+
+def row_worker(
+    loading: dict, of_slides: dict, of_films: dict, batch_size: int
+) -> Callable[[list[Row]], list[tuple[Row, dict | Failure]]]:
+    """A worker that reports rows."""
+    pipe = load(**loading)
+    return lambda rows: list(write_rows(pipe, of_slides, of_films, batch_size, rows))
 
 
 def case_of(row: Row, takes: dict[str, str], of_films: dict) -> tuple[dict, list[str]]:

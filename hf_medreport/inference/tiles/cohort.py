@@ -4,8 +4,7 @@
   else the slide is done again.
 - One bad slide never ends the cohort.
 - A process claims a slide before it works on it (`.STEM.claim`; see `hf_medreport.files.claims`). Processes share a
-  folder where each is started with `resume`; where they were started together (torchrun, accelerate: RANK and
-  WORLD_SIZE) each takes its own share of the list.
+  folder where each is started with `resume`, and the list where each has its share of it (`hf_medreport.files.shares`).
 - The features come last, after the overlay: they are the mark that a slide is done.
 """
 
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from hf_medreport.files.claims import clear_dead_claims, drop_claim, holder_of, 
 from hf_medreport.files.items import item_ids, why
 from hf_medreport.files.marks import quick_mark
 from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.shares import Share, finish_share, this_share
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.inference.tiles.encode import SlideRun, encode_slides
@@ -84,8 +85,10 @@ def tile_cohort(
     draw: bool = True,
     verify: bool = False,
     on_batch: Callable[[int], None] = lambda tiles: None,
+    share: Share | None = None,
+    elsewhere: Callable[[Iterable[SlideRun]], Iterator[SlideRun]] | None = None,
 ) -> Iterator[SlideRun]:
-    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide.
+    """Write `STEM.safetensors` (and `STEM_tiles.png`) for each slide of this process's share.
 
     Args:
         sources: slides, or folders of slides; or their listing, from `list_slides`.
@@ -99,6 +102,9 @@ def tile_cohort(
         verify: whether all bytes of a slide are hashed again that an earlier run did, also where size, time, and the
             first and last MiB are as they were. The features are hashed in any case.
         on_batch: told how many tiles were encoded.
+        share: of the slides; by default what torchrun gave to this process, or all.
+        elsewhere: what tiles and encodes slides that are not done yet, in place of this process; see
+            `engines.slides.slides_by`.
 
     Yields:
         A run a slide, as they end: "done", "kept", "failed" or "elsewhere" (another process has it still).
@@ -113,9 +119,10 @@ def tile_cohort(
     check_slide_mpp(slide_mpp)
     listing = list_slides(sources)
     paths = listing.slides
-    ids, paths = dict(zip(paths, item_ids(paths), strict=True)), own_share(paths)
+    ids = dict(zip(paths, item_ids(paths), strict=True))
+    paths = (this_share() if share is None else share).take(paths)
     folder.total = len(paths)
-    made = _header(encoder, processor)
+    made = header(encoder, processor)
     claims: dict[Path, BaseFileLock] = {}
     marks: dict[Path, str] = {}
 
@@ -135,7 +142,10 @@ def tile_cohort(
             folder.begun(f"{stem}{OVERLAY}")
             marks[path] = quick_mark(slide_files(path)) if path.is_file() else ""
             known = None if verify else _known_digest(folder, run.file, marks[path])
-            _prepare(run, processor, made, draw, known, override_slide_mpp)
+            if elsewhere is None or run.file.exists():
+                prepare(run, processor, made, draw, known, override_slide_mpp)
+            if elsewhere is not None and run.state == "encoding":
+                run.slide_mpp, run.notes = told, ()  # who makes it is to read and tell it anew
         except Exception as error:
             run.fail(why(path.name, error))
         return run
@@ -162,16 +172,17 @@ def tile_cohort(
         return run
 
     options = {"batch_size": batch_size, "workers": workers or os.cpu_count() or 1, "on_batch": on_batch}
+    encode = elsewhere or partial(encode_slides, encoder=encoder, processor=processor, **options)
     busy = []
     try:
         with closing(_one_ahead(prepared, paths)) as ahead:
-            for run in encode_slides(ahead, encoder, processor, **options):
+            for run in encode(ahead):
                 if run.state == "elsewhere":
                     busy.append(run.path)
                 else:
                     yield finished(run)
         # Whoever had the others may have failed or died since.
-        for run in encode_slides(map(prepared, busy), encoder, processor, **options):
+        for run in encode(map(prepared, busy)):
             yield finished(run)
     finally:
         for claim in claims.values():
@@ -221,19 +232,6 @@ def _keep(run: SlideRun, folder: RunFolder, id: str, mark: str) -> None:
         folder.add(id, slide_record(run, id), files, digest, mark=mark)
 
 
-def own_share(paths: list[Path]) -> list[Path]:
-    """What this process is to do of the slides: every WORLD_SIZE-th, or all.
-
-    Raises:
-        InputError: WORLD_SIZE without RANK, as a cluster may leave it: each process would do the first share.
-    """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1 and "RANK" not in os.environ:
-        found, remedy = f"none beside WORLD_SIZE={world}", "start with torchrun, set RANK, or unset WORLD_SIZE"
-        raise InputError("RANK", found, "which of the processes this is", remedy)
-    return paths[rank::world]
-
-
 def tile_folder(
     out: str | os.PathLike,
     encoder: PatchEncoder,
@@ -259,21 +257,41 @@ def tile_folder(
     if world > 1 and not resume:
         found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
         raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
-    settings = {key: value for key, value in _header(encoder, processor).items() if key not in NO_MATTER}
+    settings = {key: value for key, value in header(encoder, processor).items() if key not in NO_MATTER}
     folder = RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
     if clear_claims:
         clear_dead_claims(folder.path)
     return folder
 
 
-def finish_folder(folder: RunFolder, sources: Iterable[str | os.PathLike] | Listing, runs: list[SlideRun]) -> dict:
-    """Write the manifest and `summary.json` (`summary-RANK.json` beside the first of several processes), whose content
-    is returned: what became of each slide, and what was left out."""
-    rank = int(os.environ.get("RANK", 0))
+def finish_folder(
+    folder: RunFolder,
+    sources: Iterable[str | os.PathLike] | Listing,
+    runs: list[SlideRun],
+    share: Share | None = None,
+) -> dict:
+    """Write what became of each slide of this process's share, and what was left out, whose content is returned; of
+    all slides `summary.json` and the manifest, where no other share is missing."""
     listing = list_slides(sources)
     _add_gone(folder, listing)
-    content = to_json(runs, listing)
-    folder.write_json(f"summary-{rank}.json" if rank else "summary.json", content)
+    ids, share = item_ids(listing.slides), this_share() if share is None else share
+    of_path = dict(zip(listing.slides, ids, strict=True))
+    records = {of_path[run.path]: slide_record(run, of_path[run.path]) for run in runs}
+    results, left_out = [records[id] for id in share.take(ids)], listing.to_json()
+    finish_share(folder, share, ids, results, partial(write_summary, folder), left_out)
+    return to_json(results, left_out)
+
+
+def write_summary(folder: RunFolder, slides: list[dict], left_out: dict) -> dict:
+    """Write `summary.json`, whose content is returned, and the manifest.
+
+    Args:
+        folder: of the run.
+        slides: the `slide_record` of each.
+        left_out: from `Listing.to_json`.
+    """
+    content = to_json(slides, left_out)
+    folder.write_json("summary.json", content)
     folder.finish(packages=("torch", "transformers", "numpy", "openslide-python", "tifffile"))
     return content
 
@@ -287,12 +305,10 @@ def _add_gone(folder: RunFolder, listing: Listing) -> None:
             listing.left_out.append(LeftOut(folder.path / id, GONE, id))
 
 
-def to_json(runs: list[SlideRun], listing: Listing) -> dict:
+def to_json(slides: list[dict], left_out: dict) -> dict:
     """What `summary.json` and a screen's JSON hold."""
-    ids = dict(zip(listing.slides, item_ids(listing.slides), strict=True))
-    slides = [slide_record(run, ids[run.path]) for run in runs]
-    failures = sum(run.state == "failed" for run in runs)
-    return {"version": __version__, "slides": slides, "failures": failures, **listing.to_json()}
+    failures = sum(slide["state"] == "failed" for slide in slides)
+    return {"version": __version__, "slides": slides, "failures": failures, **left_out}
 
 
 def slide_record(run: SlideRun, id: str) -> dict:
@@ -310,7 +326,7 @@ def slide_record(run: SlideRun, id: str) -> dict:
     }
 
 
-def _prepare(
+def prepare(
     run: SlideRun,
     processor: TileImageProcessor,
     made: dict[str, str],
@@ -319,16 +335,16 @@ def _prepare(
     override: bool,
 ) -> None:
     """Fill in the run's tiling, header and overlay, or find that its file is there; `fingerprint` of the slide, where
-    it is known."""
+    it is known; `made` from `header`."""
     run.info = {**made, "slide": readable(run.path.name)}
-    picture = run.file.with_name(f"{run.file.stem}{OVERLAY}")
+    picture = None if run.file is None else run.file.with_name(f"{run.file.stem}{OVERLAY}")
     with open_slide(run.path, run.slide_mpp, override) as slide:
         run.slide_mpp, run.notes = slide.mpp, slide.notes
         run.info["slide_mpp"] = f"{slide.mpp:g}" if slide.mpp_told else ""
         _find_kept(run, slide.fingerprint() if fingerprint is None else fingerprint)
         if run.state == "kept" and (not draw or picture.exists()):
             return
-        if run.state != "kept":
+        if run.state != "kept" and picture is not None:
             picture.unlink(missing_ok=True)  # of other tiles than those to come
         run.tiling = tile_slide(slide, processor)
         run.tiles = len(run.tiling)
@@ -350,7 +366,7 @@ def _prepare(
 def _find_kept(run: SlideRun, fingerprint: str) -> None:
     """See whether the slide's file is there, whole, and made from this slide as this run would make it."""
     run.info["slide_fingerprint"] = fingerprint
-    if run.file.exists():
+    if run.file is not None and run.file.exists():
         known_by = {key: value for key, value in run.info.items() if key not in NO_MATTER}
         try:
             kept = validate_features(run.file, known_by)
@@ -361,7 +377,7 @@ def _find_kept(run: SlideRun, fingerprint: str) -> None:
             run.message = f"made anew: {error}"
 
 
-def _header(encoder: PatchEncoder, processor: TileImageProcessor) -> dict[str, str]:
+def header(encoder: PatchEncoder, processor: TileImageProcessor) -> dict[str, str]:
     """The entries of a header that are the same for every slide of a run."""
     kind = made_with(encoder.revision, processor, None)
     del kind["mpp"]  # of each slide

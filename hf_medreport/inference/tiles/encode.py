@@ -34,7 +34,7 @@ class SlideRun:
     Attributes:
         path: of the slide.
         slide_mpp: microns per level-0 px that were said of it; from "encoding" on those that it is read with.
-        file: where its features go.
+        file: where its features go; None where another process writes them.
         state: "encoding", then "done" or "failed"; "kept" where the file was there, "elsewhere" where another process
             has it.
         message: why it failed, or why a file that was there was made anew.
@@ -47,7 +47,7 @@ class SlideRun:
     """
 
     path: Path
-    file: Path
+    file: Path | None
     slide_mpp: float | None = None
     state: str = "encoding"
     message: str = ""

@@ -68,5 +68,5 @@ def run_cohort(slides, out, encoder, **options) -> list:
 
 def contents(out: Path) -> dict[str, bytes]:
     """Every file of a folder but those that hold times."""
-    times = ("summary", "records", "manifest")
+    times = ("summary", "records", "manifest", "part-")
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if not path.name.startswith(times)}
