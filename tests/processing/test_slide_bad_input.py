@@ -346,5 +346,5 @@ def test_a_picture_too_large_to_be_held(tmp_path, monkeypatch):
         open_slide(png(tmp_path, TISSUE))
     assert str(error.value) == (
         "slide.png: found an untiled picture of 600 x 500 px, which would be held whole; expected at most 1,000 px, or "
-        "a tiled pyramid; make it one: vips tiffsave PICTURE SLIDE.tif --tile --pyramid --compression jpeg --bigtiff"
+        "a tiled pyramid; make it one: vips copy PICTURE 'SLIDE.tif[tile,pyramid,compression=jpeg,bigtiff]'"
     )

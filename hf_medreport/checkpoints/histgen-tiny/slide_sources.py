@@ -47,10 +47,10 @@ except ImportError:
     pydicom = None
 
 MAX_PICTURE_PIXELS = 400_000_000  # 20,000 x 20,000; a plain picture is held whole, 1.2 GB at this size
-LEVEL_TOLERANCE = 0.05  # how much more a level may be shrunk along one side
 ROWS = 256  # of a picture, copied at once
 TILE_WIDTH = 322
-MAKE_PYRAMID = "make it one: vips tiffsave PICTURE SLIDE.tif --tile --pyramid --compression jpeg --bigtiff"
+MAKE_PYRAMID = "make it one: vips copy PICTURE 'SLIDE.tif[tile,pyramid,compression=jpeg,bigtiff]'"
+LEVEL_TOLERANCE = 0.05  # how much more a level may be shrunk along one side
 COPY_AGAIN = "copy or export the slide again"
 INSTALL = "pip install 'hf-medreport[wsi]'"
 
@@ -121,9 +121,9 @@ class PictureSource:
     downsamples = (1.0,)
 
     def __init__(self, path: Path, kind: str):
-        self.path, self.name, self.kind, self.power = path, path.name, kind, None
+        self.path, self.name, self.kind = path, path.name, kind
         self._picture = self._decoded()
-        self.mpp = self._picture.mpp
+        self.mpp, self.power = self._picture.mpp, None
         self.level_sizes = (self._picture.pixels.shape[1::-1],)
 
     def _decoded(self) -> _Picture:
@@ -285,21 +285,6 @@ class DicomSource:
         """Nothing is held open between frames."""
 
 
-def _linked_alone(path: Path, source: object) -> Path:
-    """The file of a DICOM slide in a folder of links to the slide's files only, which goes with its source.
-
-    OpenSlide opens every file beside the one that it is given, each time: a folder of n slides would cost n x n.
-    """
-    files = series_files(path)
-    if len(files) == len(os.listdir(path.parent)):
-        return path
-    folder = mkdtemp(prefix="slide-")
-    weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
-    for file in files:
-        os.symlink(file.absolute(), os.path.join(folder, file.name))
-    return Path(folder, path.name)
-
-
 def held_bytes(path: Path) -> int:
     """How much memory a picture takes while it is decoded, which is what it takes then and once more; 0 of a pyramid,
     which is read in pieces, and of what is no picture."""
@@ -314,6 +299,21 @@ def held_bytes(path: Path) -> int:
             return 2 * 3 * min(picture.width * picture.height, MAX_PICTURE_PIXELS)
     except Exception:  # who reads it will say what is wrong
         return 0
+
+
+def _linked_alone(path: Path, source: object) -> Path:
+    """The file of a DICOM slide in a folder of links to the slide's files only, which goes with its source.
+
+    OpenSlide opens every file beside the one that it is given, each time: a folder of n slides would cost n x n.
+    """
+    files = series_files(path)
+    if len(files) == len(os.listdir(path.parent)):
+        return path
+    folder = mkdtemp(prefix="slide-")
+    weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
+    for file in files:
+        os.symlink(file.absolute(), os.path.join(folder, file.name))
+    return Path(folder, path.name)
 
 
 # --- pixels -----------------------------------------------------------------------------------------------------------
