@@ -24,6 +24,7 @@ from .dicom_series import check_slide
 from .image_checks import open_input
 from .image_reading import MAGIC
 from .input_error import InputError
+from .slide_child import detect_format
 from .slide_resolution import check_slide_mpp, resolution, told_mpp
 from .slide_sources import (
     INSTALL,
@@ -89,7 +90,7 @@ def _source(path: Path):
         return PictureSource(path, kind)
     if openslide is None:
         raise InputError(name, "a slide, but no OpenSlide", "openslide-python", INSTALL)
-    vendor = openslide.OpenSlide.detect_format(path)
+    vendor = detect_format(path)
     if vendor == "dicom" or looks_like_dicom(head):
         check_slide(path)
     if vendor is not None:

@@ -47,6 +47,10 @@ def evaluate_phantom(
     judge: Annotated[
         Path | None, typer.Option(help="Generators: the folder of a judge. Default: the one that ships.")
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Generators: a model, such as Inception or CLIP, on whose features sets are compared too."),
+    ] = None,
     guidance: Annotated[float | None, typer.Option(help="Generators: guidance scale. Default: 3.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Generators: steps a picture. Default: 20.")] = None,
     sweep: Annotated[
@@ -87,7 +91,8 @@ def evaluate_phantom(
             raise InputError(out.name, "the name of a file", expected, "choose another `out`")
         refuse_older(output_folder(out), resume, overwrite)
     of_reports = {"prevalence": prevalence, "labels": labels, "size": size, "mpp": mpp, "evidence": evidence or None}
-    of_generators = {"training": training, "judge": judge, "guidance": guidance, "steps": steps, "sweep": sweep}
+    of_generators = {"training": training, "judge": judge, "features": features}
+    of_generators |= {"guidance": guidance, "steps": steps, "sweep": sweep}
     generates = model is not None and is_generator(model, revision)
     for name, value in (of_reports if generates else of_generators).items():
         if value is not None:
@@ -96,7 +101,7 @@ def evaluate_phantom(
     if generates:
         drawing = {"guidance_scale": guidance, "num_inference_steps": steps, "batch_size": min(batch_size, n)}
         asked = {"n": n, "seed": seed, "split": split, "judge": judge and str(judge)}
-        asked["training"] = training and str(training)
+        asked |= {"training": training and str(training), "features": features and str(features)}
         kept = {"revision": revision, "device": device, "resume": resume, "overwrite": overwrite}
         return _evaluate_generator(model, out, drawing, sweep, asked, kept, as_json)
     pipe = load(model, revision=revision, device=device)
@@ -134,7 +139,7 @@ def _evaluate_generator(model: str, out: Path | None, drawing: dict, sweep: str 
         raise InputError("sweep", f"'{sweep}'", "numbers, joined by commas", "give it as 1,2,3,5,8") from None
     flags = {"n": asked["n"], "seed": asked["seed"], "split": asked["split"], "guidance": drawing["guidance_scale"]}
     flags |= {"steps": drawing["num_inference_steps"], "training": asked["training"] and Path(asked["training"]).name}
-    flags |= {"judge": asked["judge"] and Path(asked["judge"]).name, "sweep": sweep}
+    flags |= {name: asked[name] and Path(asked[name]).name for name in ("judge", "features")} | {"sweep": sweep}
     given = "".join(f" --{name} {value}" for name, value in flags.items() if value is not None)
     scores = evaluate_into(
         model,
@@ -203,6 +208,12 @@ def evaluate_images(
         typer.Option(help="Folder of an image or CLIP model, or a file of Inception's weights. Default: a stand-in."),
     ] = None,
     per_modality: Annotated[bool, typer.Option("--per-modality", help="Score each subfolder too.")] = False,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the generator was trained on: are its pictures nearer to these than the real ones are?"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of subsets, splits and pairs.")] = 0,
     batch_size: BatchSize = 16,
     device: Device = None,
@@ -215,20 +226,27 @@ def evaluate_images(
     quiet()
     from hf_medreport.evaluation.images.evaluate import evaluate_images as score
     from hf_medreport.evaluation.images.evaluate import images_table
+    from hf_medreport.evaluation.pictures.folder_gate import gate_of_folders
+    from hf_medreport.evaluation.pictures.memorization import gate_lines
     from hf_medreport.files.run_folder import RunFolder
 
     options = {"features": features, "per_modality": per_modality, "seed": seed}
     arguments = {"real": real.name, "fake": fake.name, **options, "features": features and features.name}
+    arguments["training"] = training and training.name
     kept = {"resume": resume, "overwrite": overwrite}
     with nullcontext() if out is None else RunFolder(out, "evaluate images", arguments, **kept) as folder:
         progress = {"progress": lambda items, total: bar(items, total, "pictures")}
         scores = score(real, fake, **options, device=device, batch_size=batch_size, **progress)
+        if training is not None:
+            scores["gate"] = gate_of_folders(fake, training, real, per_modality, seed, **progress)
         if folder is not None:
             folder.write_json("scores.json", scores)
             folder.finish()
     for failure in scores["failures"]:
         print_error(f"{failure['folder']}: {failure['message']}")
     print_json(scores) if as_json else typer.echo(as_flags(images_table(scores)))
+    if training is not None and not as_json:
+        typer.echo(gate_lines(scores["gate"]))
     if out is not None:
         count = scores["all"]["n_real"] + scores["all"]["n_fake"]
         print_progress(f"{count} done, {len(scores['failures'])} failed, 0 left")

@@ -73,6 +73,9 @@ def report(
     orient: Orient = None,
     frame: Frame = None,
     any_modality: AnyModality = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all bytes of slides that are done; else size, time and ends decide.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for one picture a film or slide, records.jsonl and report.json.")
     ] = None,
@@ -89,7 +92,7 @@ def report(
     quiet()
     from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.shares import this_share
-    from hf_medreport.files.writing import output_folder, sha256
+    from hf_medreport.files.writing import output_folder, readable, sha256
     from hf_medreport.inference.asked import Asked
     from hf_medreport.inference.engines.on_ray import chosen_engine
     from hf_medreport.inference.engines.reports import reports_by
@@ -99,8 +102,13 @@ def report(
     from hf_medreport.inference.report_any import default_for, report_any
     from hf_medreport.inference.report_folder import ReportFolder, to_json
     from hf_medreport.inference.slide_mpp import told_by
+    from hf_medreport.inference.tiles.listing import one_a_series
 
-    asked = Asked(images or [], asked_pairs(images or [], frontal, lateral, pairs), mask or None, labels or None)
+    left_out = []
+    images = one_a_series(images or [], left_out)
+    for each in left_out:
+        print_error(f"left out: {each.why}: {readable(each.path.name)}")
+    asked = Asked(images, asked_pairs(images, frontal, lateral, pairs), mask or None, labels or None)
     if out is None and (resume or overwrite):
         raise InputError("resume" if resume else "overwrite", "it without `out`", "a folder", "give `out`")
     share, elsewhere = this_share(shard), chosen_engine(engine, ray_address, device)
@@ -149,11 +157,14 @@ def report(
             told = told_by(asked.paths, slide_mpp, slide_mpp_csv, override_slide_mpp)
             of_input |= {"slide_mpp": told, "slide_mpp_csv": None}
         with ReportFolder(out, settings, ids=asked.ids, share=share, resume=resume, overwrite=overwrite) as folder:
-            digests = {index: asked.digest(index) for index in share.take(range(len(asked.ids)))}
+            mine = share.take(range(len(asked.ids)))
+            known = {index: None if verify else folder.run.entries.get(asked.ids[index]) for index in mine}
+            digests = {index: asked.digest(index, earlier) for index, earlier in known.items()}
             left = [index for index, digest in digests.items() if not folder.kept(asked.ids[index], digest)]
             for index, result in reports(left):
                 id = asked.ids[index]
-                if folder.add(result, id=id, digest=digests[index]) is None and not isinstance(result, Failure):
+                kept_as = {"id": id, "digest": digests[index], "mark": asked.marks[index]}
+                if folder.add(result, **kept_as) is None and not isinstance(result, Failure):
                     print_error(folder.failures[id].message)  # written, but not to be drawn
             if elsewhere is not None:
                 folder.run.in_order(asked.ids)

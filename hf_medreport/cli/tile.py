@@ -86,6 +86,7 @@ def tile(
     from hf_medreport.inference.tiles import cohort
     from hf_medreport.inference.tiles.listing import list_slides
     from hf_medreport.processing.patch_encoder import PatchEncoder
+    from hf_medreport.processing.slide_sources import held_bytes
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if dtype not in dtypes:
@@ -95,6 +96,9 @@ def tile(
     listing, share = list_slides(slides, recursive), this_share(shard)
     ray = chosen_engine(engine, ray_address, device)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
+    if largest := max(map(held_bytes, listing.slides), default=0):
+        bound = f"at most {max(1, largest >> 20)} MiB, and once more for the next one; tiled pyramids take far less"
+        typer.echo(f"untiled pictures are held whole: {bound}", err=True)
     of_encoder = {"name_or_folder": encoder or cohort.default_encoder(), "revision": revision, "dtype": dtypes[dtype]}
     model = PatchEncoder.from_pretrained(**of_encoder, device=checked_device(device))
     settings = {"level": level, "mpp": mpp, "patch_px": patch_px, "overlap_px": overlap_px, "tissue": tissue}

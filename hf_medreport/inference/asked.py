@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 from hf_medreport.files.items import item_ids, numbered
+from hf_medreport.files.marks import quick_mark
 from hf_medreport.files.writing import sha256
 from hf_medreport.inference.loading import shows_slide
 from hf_medreport.inference.read_pairs import Pair
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
+from hf_medreport.processing.slide_sources import slide_files
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,20 @@ class Asked:
         of_file = dict(zip(files, item_ids(files), strict=True))
         return numbered(" + ".join(of_file[file] for file in item) for item in self.items)
 
-    def digest(self, index: int) -> str:
-        """Of all that an item's report depends on, but the model; empty where a file cannot be read."""
+    @cached_property
+    def marks(self) -> list[str]:
+        """By which each slide is known again without its digest, see `files.marks`; "" of all else, which is small."""
+        return [slide_mark(item[0]) if self.pairs is None else "" for item in self.items]
+
+    def digest(self, index: int, known: dict | None = None) -> str:
+        """Of all that an item's report depends on, but the model; empty where a file cannot be read.
+
+        Args:
+            index: of the item.
+            known: what an earlier run keeps of it; its digest holds where its mark is still the item's.
+        """
+        if known is not None and known.get("mark") and known["mark"] == self.marks[index]:
+            return known["digest"]
         told = [] if self.labels is None else [self.labels[index]]
         with suppress(InputError, OSError):
             files = [*self.items[index], *([] if self.masks is None else [self.masks[index]])]
@@ -59,9 +73,22 @@ class Asked:
         return replace(self, **{name: each and [each[index] for index in chosen] for name, each in lists.items()})
 
 
+def is_scan(path: Path) -> bool:
+    """Whether a file is a slide, and not its features."""
+    return path.suffix.lower() not in FEATURE_SUFFIXES and shows_slide(path)
+
+
+def slide_mark(path: Path) -> str:
+    """That of a slide; empty of any other file, and of one that cannot be read."""
+    with suppress(OSError):
+        if is_scan(path):
+            return quick_mark(slide_files(path))
+    return ""
+
+
 def file_digest(path: Path) -> str:
     """The SHA-256 of a film or feature file, the fingerprint of a slide."""
-    if shows_slide(path) and path.suffix.lower() not in FEATURE_SUFFIXES:
+    if is_scan(path):
         with open_slide(path) as slide:
             return slide.fingerprint()
     return sha256(path)

@@ -31,6 +31,7 @@ from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIX
 from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.processing.patch_encoder import weights_revision
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
+from hf_medreport.processing.slide_child import detect_format
 from hf_medreport.processing.slide_sources import openslide
 from hf_medreport.registry import System, default_model, find_system, register_auto_classes, shipped, systems
 
@@ -42,14 +43,14 @@ MISMATCH = ("mismatched", "size mismatch", "shape")
 
 
 def shows_slide(path: str | os.PathLike) -> bool:
-    """Whether a file is a slide or the features of one: by its suffix or, of TIFF and DICOM, by what OpenSlide says."""
+    """Whether a file is a slide or the features of one: by its suffix, or by what OpenSlide says of its content."""
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (*SLIDE_SUFFIXES, *FEATURE_SUFFIXES):
         return True
-    if suffix not in (".tif", ".tiff", ".dcm") or openslide is None or not path.is_file():
+    if suffix in (".png", ".jpg", ".jpeg") or openslide is None or not path.is_file():
         return False
-    return openslide.OpenSlide.detect_format(path) is not None
+    return detect_format(path) is not None
 
 
 def load(

@@ -107,6 +107,7 @@ class ReportFolder:
         *,
         id: str | None = None,
         digest: str = "",
+        mark: str = "",
     ) -> Path | None:
         """Draw a report and keep its record; or count a failure, also where it cannot be drawn.
 
@@ -115,6 +116,7 @@ class ReportFolder:
             facts: as in `report_figure`.
             id: of the image; by default its file's name, with #2 for another file of this name, and so on.
             digest: of what the report was made from.
+            mark: by which that is known again, see `files.marks`.
 
         Returns:
             The picture; None of a failure.
@@ -131,7 +133,7 @@ class ReportFolder:
             return self.run.fail()
         self.run.write(picture, made.picture)
         self.records[id] = {"id": id, "picture": picture, **made.fields}
-        self.run.add(id, self.records[id], [picture], digest)
+        self.run.add(id, self.records[id], [picture], digest, mark=mark)
         return self.run.path / picture
 
     def outcome(self, id: str) -> dict:

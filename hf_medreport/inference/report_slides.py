@@ -225,5 +225,5 @@ def _draw_beside(report: SlideReport, path: Path, bag: PatchFeatures) -> None:
 def _slide_beside(path: Path, info: dict[str, str]) -> Path | None:
     """The slide of a feature file in the same folder: by the name in its header, or by its own stem."""
     named = Path(info.get("slide", path.stem)).name
-    names = [named] if Path(named).suffix.lower() in SCANS else [f"{named}{suffix}" for suffix in SCANS]
+    names = [named, *(f"{named}{suffix}" for suffix in SCANS if Path(named).suffix.lower() not in SCANS)]
     return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)

@@ -112,11 +112,11 @@ def test_what_is_left_out_is_told_and_counted(capsys, cohort, tmp_path):
     options = ("--encoder", encoder, *TINY, "--no-overlay", "--out", tmp_path / "out")
     code, out, err = tile(capsys, tmp_path / "mixed", *options)
     assert code == 0 and out.splitlines()[-2:] == [
-        "left out: 4, of a kind that nothing here reads: four.qptiff, one.czi, three.czi, ...",
         "left out: 1, a subfolder, which --recursive reads: deeper",
+        "left out: 4, of a kind that nothing here reads: four.qptiff, one.czi, three.czi, ...",
     ]
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["left_out"] == 5 and summary["left_out_files"][0]["id"] == "four.qptiff"
+    assert summary["left_out"] == 5 and summary["left_out_files"][1]["id"] == "four.qptiff"
     code, out, err = tile(capsys, tmp_path / "mixed", *options, "--recursive", "--resume", "--verify", "--json")
     summary = json.loads(out)
     states = {slide["id"]: slide["state"] for slide in summary["slides"]}

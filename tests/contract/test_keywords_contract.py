@@ -17,6 +17,7 @@ from tests.steps import tokens_of_steps
 from tests.tiny import film_array, tiny_model, tiny_processor
 
 # Those that a Trainer trains by themselves; a generator and its text encoder are trained by their own recipe.
+OTHER_TASKS = ("CAUSAL_LM", "FEATURE_EXTRACTION")
 MODELS = [row for row in systems() if row.kind not in ("generator", "conditioner")]
 WRITERS = [row for row in systems() if row.kind in ("report", "causal-lm")]
 REPORTS = [row for row in systems() if row.kind == "report"]
@@ -145,7 +146,9 @@ def test_a_step_of_peft_and_what_it_generates(row):
 
 
 @over(REPORTS)
-@pytest.mark.parametrize("task_type", ["SEQ_2_SEQ_LM", "CAUSAL_LM", "FEATURE_EXTRACTION"])
+@pytest.mark.parametrize(
+    "task_type", ["SEQ_2_SEQ_LM", *(pytest.param(task, marks=pytest.mark.slow) for task in OTHER_TASKS)]
+)
 def test_pefts_wrappers_pass_none_for_what_a_model_does_not_name(row, task_type):
     inputs = batch(row)
     model = get_peft_model(tiny_model(row), LoraConfig(task_type=task_type, target_modules="all-linear"))

@@ -35,7 +35,9 @@ def whole():
     return found
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)], ids=["float32", "bfloat16"]
+)
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model_type)
 def test_quantized_it_scores_nearly_the_same_and_writes(row, bits, dtype, whole):

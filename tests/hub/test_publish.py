@@ -147,7 +147,7 @@ class TestInterrupted:
 
     DROPPED = "expected an answer; check the network and publish again; nothing half-made is left"
 
-    @pytest.mark.parametrize("uploads", [0, 1])
+    @pytest.mark.parametrize("uploads", [pytest.param(0, marks=pytest.mark.slow), 1])
     def test_dropped_in_an_upload(self, hub, folder, uploads):
         run_publish(hub, folder)
         before = dict(hub.repos[REPO].branches)
@@ -164,7 +164,7 @@ class TestInterrupted:
         run_publish(hub, folder)
         assert hub.files(REPO) == published(folder)
 
-    @pytest.mark.parametrize("revision", [None, "new"])
+    @pytest.mark.parametrize("revision", [pytest.param(None, marks=pytest.mark.slow), "new"])
     def test_dropped_in_the_commit(self, hub, folder, revision):
         before = dict(hub.create(REPO).branches)
         hub.commit_fault = "drop"
@@ -367,5 +367,6 @@ class TestTheCodeIsRenewed:
         assert hub.files(REPO) == published(CHECKPOINTS / "histgen-tiny")
         assert published(folder) == before
 
+    @pytest.mark.slow
     def test_a_folder_of_today(self, hub):
         assert run_publish(hub, CHECKPOINTS / "histgen-tiny").stderr == ""

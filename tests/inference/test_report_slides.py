@@ -13,6 +13,7 @@ from PIL import Image
 
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.inference import report_slides as module
+from hf_medreport.inference.asked import Asked
 from hf_medreport.inference.figures.slide import MAP_PX
 from hf_medreport.inference.loading import load, shows_slide
 from hf_medreport.inference.report import Failure
@@ -27,10 +28,11 @@ from hf_medreport.inference.report_slides import (
 from hf_medreport.processing.feature_files import PatchFeatures, write_features
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.processing.slide_reading import open_slide
+from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.registry import system, system_of
 from tests.cli.test_cli import run
 from tests.inference.tiles.tiny_slides import PATCH, SIZE, tissue, write_slide
+from tests.processing.slide_files import write_slide_dicom
 from tests.tiny import tiny_model, tiny_patch_encoder, tiny_processor
 
 WIDTH = 16  # of the tiny encoder
@@ -148,6 +150,13 @@ class TestReports:
         assert kept.notes == ["0.5 microns per px of its header kept, not 0.25"]
         assert replaced.notes == ["0.5 microns per px of its header replaced by 0.25 (0.5 times)"]
         assert replaced.patches < kept.patches == next(report_slides([slide], pipe)).patches
+
+    def test_the_pipeline_hands_over_what_is_of_slides(self, pipe, slide, film_png, tiny_pipe_folder):
+        (record,) = pipe(str(slide), slide_mpp=0.25, override_slide_mpp=True)
+        (replaced,) = report_slides([slide], pipe, 0.25, override_slide_mpp=True)
+        assert record["generated_text"] == replaced.text
+        with pytest.raises(TypeError, match="found keyword 'slide_mpp'"):
+            load(tiny_pipe_folder)(str(film_png), slide_mpp=0.25)
 
     def test_given_resolution(self, pipe, tmp_path):
         bare = write_slide(tmp_path / "bare.tiff", tissue(0), mpp=None)
@@ -508,6 +517,39 @@ class TestCommand:
     def test_masks_are_for_films(self, capsys, model_folder, slide):
         code, _, err = run(capsys, "report", slide, "--mask", slide, "--model", model_folder)
         assert code == 2 and err.startswith("--mask: found 1, and tiny reads slides;")
+
+    def test_a_rerun_does_not_hash_a_slide_again(self, capsys, model_folder, slide, monkeypatch):
+        hashed, fingerprint = [], Slide.fingerprint
+        monkeypatch.setattr(Slide, "fingerprint", lambda slide: hashed.append(slide.name) or fingerprint(slide))
+        options = ("report", slide, "--model", model_folder, "--out", slide.with_name("out"), "--json")
+        first = run(capsys, *options)
+        for more, again in (((), 0), (("--verify",), 1)):
+            hashed.clear()
+            code, printed, err = run(capsys, *options, "--resume", *more)
+            assert (code, printed, len(hashed)) == (0, first[1], again) and err == "1 done, 0 failed, 0 left\n"
+
+    def test_a_glob_over_a_dicom_series_is_one_slide(self, capsys, model_folder, tmp_path):
+        for name, flavor, size in (("label", "LABEL", 512), ("level1", "VOLUME", 256), ("1.2.3.100", "VOLUME", 512)):
+            elements = {"series": "1.2.3", "ImageType": ["ORIGINAL", "PRIMARY", flavor, "NONE"]}
+            write_slide_dicom(tmp_path / name, tissue(0, size), 64, **elements)
+        code, printed, err = run(capsys, "report", *sorted(tmp_path.iterdir()), "--model", model_folder, "--json")
+        assert code == 0 and [report["film"] for report in json.loads(printed)["reports"]] == ["1.2.3.100"]
+        assert err.splitlines() == [
+            "left out: a label or another picture of a DICOM series, never read: label",
+            "left out: a level of a slide that is there: level1",
+        ]
+        code, printed, err = run(capsys, "report", tmp_path / "label", "--model", model_folder)
+        assert code == 1 and err.startswith("label: found a label, no slide; ")
+
+
+def test_a_slide_is_known_again_by_its_mark(slide):
+    asked = Asked([slide, slide.with_name("gone.svs")])
+    digest, (mark, none) = asked.digest(0), asked.marks
+    assert none == "" and asked.digest(1, {"mark": "", "digest": "old"}) == ""
+    assert asked.digest(0, {"mark": mark, "digest": "old"}) == "old"
+    assert asked.digest(0, {"mark": "other", "digest": "old"}) == digest == asked.digest(0, {"digest": "old"})
+    write_slide(slide, tissue(1))
+    assert Asked([slide]).digest(0, {"mark": mark, "digest": "old"}) not in ("old", digest)
 
 
 def test_the_module_reads_one_slide_at_a_time(pipe, slide, monkeypatch):

@@ -345,6 +345,6 @@ def test_a_picture_too_large_to_be_held(tmp_path, monkeypatch):
     with pytest.raises(InputError) as error:
         open_slide(png(tmp_path, TISSUE))
     assert str(error.value) == (
-        "slide.png: found an image that claims 600 x 500 px; expected at most 1000 pixels; "
-        "crop or reduce it, or raise max_pixels"
+        "slide.png: found an untiled picture of 600 x 500 px, which would be held whole; expected at most 1,000 px, or "
+        "a tiled pyramid; make it one: vips tiffsave PICTURE SLIDE.tif --tile --pyramid --compression jpeg --bigtiff"
     )

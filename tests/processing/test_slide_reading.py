@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from hf_medreport.processing import slide_sources
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
 from hf_medreport.processing.slide_sources import on_white, paste, slide_files
@@ -29,6 +31,29 @@ def noise_path(request, tmp_path):
         return write_slide_dicom(path, NOISE, tile_px=64)
     Image.fromarray(NOISE).save(path)
     return path
+
+
+def test_a_picture_is_decoded_once_however_many_read_it(tmp_path, monkeypatch):
+    Image.fromarray(NOISE).save(tmp_path / "slide.png")
+    decoded, read = [], slide_sources.PictureSource._read
+    monkeypatch.setattr(slide_sources.PictureSource, "_read", lambda self: decoded.append(self.name) or read(self))
+    assert slide_sources.held_bytes(tmp_path / "slide.png") == 2 * NOISE.nbytes
+    with ThreadPoolExecutor(4) as pool:
+        slides = list(pool.map(open_slide, [tmp_path / "slide.png"] * 8))
+    assert decoded == ["slide.png"]
+    assert len({id(slide._source._picture.pixels) for slide in slides}) == 1
+    for slide in slides:
+        np.testing.assert_array_equal(slide.read(0, 0, 0, *NOISE.shape[1::-1]), NOISE)
+        slide.close()
+    assert not slide_sources._held  # nobody holds it any more
+    Image.fromarray(255 - NOISE).save(tmp_path / "slide.png")
+    assert open_slide(tmp_path / "slide.png").read(0, 0, 0, 1, 1)[0, 0, 0] == 255 - NOISE[0, 0, 0]
+
+
+def test_a_pyramid_is_not_held(tmp_path):
+    assert slide_sources.held_bytes(write_tiff(tmp_path / "slide.tif", NOISE)) == 0
+    (tmp_path / "slide.svs").write_text("no slide")
+    assert slide_sources.held_bytes(tmp_path / "slide.svs") == 0
 
 
 def test_a_rectangle_is_what_was_written_and_white_outside(noise_path):

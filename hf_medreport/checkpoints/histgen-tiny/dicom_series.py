@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from .dicom_elements import VOLUME, WHOLE_SLIDE, check_flavor, class_uid, code, slide_flavor
+from .dicom_elements import VOLUME, WHOLE_SLIDE, check_flavor, class_uid, code, element, slide_flavor
 from .dicom_reading import looks_like_dicom
 from .input_error import InputError
 
@@ -22,7 +22,8 @@ try:
 except ImportError:
     pydicom = None
 
-ASKED = ("ImageType", "SOPClassUID", "SeriesInstanceUID", "SpecimenLabelInImage")
+SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows")
+ASKED = ("ImageType", "SOPClassUID", "SeriesInstanceUID", "SpecimenLabelInImage", *SIZE)
 LAST_ASKED = 0x00480010  # SpecimenLabelInImage; what follows may list 100,000 frames
 _read: dict[str, tuple[tuple[int, int], "Instance | None"]] = {}  # path -> (size and time), what was found then
 
@@ -31,12 +32,13 @@ class Instance(NamedTuple):
     """What the header of a DICOM file says of it.
 
     `series` is empty where the file names none, `class_uid` where it does not say what it is, `flavor` for all but
-    whole slides.
+    whole slides; `pixels` are those of the whole level.
     """
 
     series: str
     class_uid: str
     flavor: str
+    pixels: int = 0
 
 
 def instance(path: Path) -> Instance | None:
@@ -64,7 +66,10 @@ def _header(path: Path) -> Instance | None:
                 handle, lambda tag, *_: tag > LAST_ASKED, specific_tags=list(map(pydicom.tag.Tag, ASKED)), force=True
             )
             series, uid = code(header, "SeriesInstanceUID", path.name), class_uid(header, path.name)
-            return Instance(series, uid, slide_flavor(header, path.name) if uid == WHOLE_SLIDE else "")
+            if uid != WHOLE_SLIDE:
+                return Instance(series, uid, "")
+            width, height = (int(element(header, keyword, path.name) or 0) for keyword in SIZE)
+            return Instance(series, uid, slide_flavor(header, path.name), width * height)
         except Exception:  # pydicom reports bad bytes by many exception types
             return None
 
@@ -96,7 +101,9 @@ def series_files(path: Path) -> tuple[Path, ...]:
         return (path,)
     with os.scandir(path.parent) as entries:
         beside = [path.parent / entry.name for entry in entries if entry.is_file()]
-    others = (file for file in beside if file != path and is_volume(found := instance(file)) and found[0] == own[0])
+    others = (
+        file for file in beside if file != path and is_volume(found := instance(file)) and found.series == own.series
+    )
     return tuple(sorted([path, *others]))
 
 

@@ -13,8 +13,10 @@ Each source has the same few attributes, and `Slide` (in `slide_reading`) is all
 
 import os
 import shutil
+import threading
 import weakref
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -25,8 +27,9 @@ from .dicom_decoders import register
 from .dicom_elements import WHOLE_SLIDE, class_uid
 from .dicom_series import series_files
 from .image_checks import check_size
-from .image_reading import READERS
+from .image_reading import MAGIC, READERS
 from .input_error import InputError
+from .slide_child import ChildSlide
 from .slide_compressions import check_syntax, unread_compression, unread_picture
 from .slide_resolution import dicom_mpp, dicom_power, openslide_mpp, openslide_power, tagged_mpp
 
@@ -45,6 +48,9 @@ except ImportError:
 
 MAX_PICTURE_PIXELS = 400_000_000  # 20,000 x 20,000; a plain picture is held whole, 1.2 GB at this size
 LEVEL_TOLERANCE = 0.05  # how much more a level may be shrunk along one side
+ROWS = 256  # of a picture, copied at once
+TILE_WIDTH = 322
+MAKE_PYRAMID = "make it one: vips tiffsave PICTURE SLIDE.tif --tile --pyramid --compression jpeg --bigtiff"
 COPY_AGAIN = "copy or export the slide again"
 INSTALL = "pip install 'hf-medreport[wsi]'"
 
@@ -63,11 +69,11 @@ class OpenSlideSource:
         self.downsamples = tuple(float(handle.level_downsamples[level]) for level in self._levels)
         self.mpp, self.power = openslide_mpp(handle.properties, vendor), openslide_power(handle.properties)
 
-    def _opened(self) -> "openslide.OpenSlide":
+    def _opened(self) -> ChildSlide:
         """The handle; a new one after an error, because OpenSlide's own is dead from then on."""
         if self._handle is None:
             try:
-                self._handle = openslide.OpenSlide(self._opened_as)
+                self._handle = ChildSlide(self._opened_as)
             except openslide.OpenSlideError as error:
                 found = f"a slide that OpenSlide cannot open ({_one_line(error)})"
                 unread = unread_compression(self.name, str(error))
@@ -78,7 +84,7 @@ class OpenSlideSource:
         """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
         handle = self._opened()
         try:
-            picture = handle.read_region((x, y), self._levels[level], (width, height))
+            pixels = handle.read_region((x, y), self._levels[level], (width, height))
         except openslide.OpenSlideError as error:
             self.close()
             raise InputError(
@@ -87,9 +93,7 @@ class OpenSlideSource:
                 "a complete slide",
                 COPY_AGAIN,
             ) from error
-        if picture.getchannel("A").getextrema()[0] == 255:  # nearly always; three times as fast as by numpy
-            return np.array(picture.convert("RGB"))
-        return on_white(np.asarray(picture))
+        return on_white(pixels)
 
     def close(self) -> None:
         """Let go of the file; a later read opens it again."""
@@ -98,22 +102,44 @@ class OpenSlideSource:
             self._handle = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """A decoded picture: RGB uint8 (height, width, 3), and microns per px along x and y where it says."""
+
+    pixels: np.ndarray
+    mpp: tuple[float, float] | None
+
+
+# Pictures that somebody holds: however many threads read one, it is decoded once and there once.
+_held: weakref.WeakValueDictionary[tuple, _Picture] = weakref.WeakValueDictionary()
+_decoding = threading.Lock()
+
+
 class PictureSource:
     """A PNG, JPEG or untiled TIFF: one level, decoded whole as soon as it is opened."""
 
     downsamples = (1.0,)
 
     def __init__(self, path: Path, kind: str):
-        self.path, self.name, self.kind = path, path.name, kind
-        self.mpp = self.power = None
-        self._pixels = self._decoded()
-        self.level_sizes = (self._pixels.shape[1::-1],)
+        self.path, self.name, self.kind, self.power = path, path.name, kind, None
+        self._picture = self._decoded()
+        self.mpp = self._picture.mpp
+        self.level_sizes = (self._picture.pixels.shape[1::-1],)
 
-    def _decoded(self) -> np.ndarray:
-        """The whole picture, upright; sets `mpp`."""
+    def _decoded(self) -> _Picture:
+        """The whole picture, upright."""
+        state = self.path.stat()
+        key = (str(self.path.absolute()), state.st_size, state.st_mtime_ns)
+        with _decoding:
+            picture = _held.get(key)
+            if picture is None:
+                picture = _held[key] = self._read()
+        return picture
+
+    def _read(self) -> _Picture:
         with open(self.path, "rb") as handle:
             try:
-                return self._checked_pixels(READERS[self.kind](handle))
+                return self._checked(READERS[self.kind](handle))
             except InputError:
                 raise
             except Exception as error:  # PIL reports bad bytes by a dozen exception types
@@ -122,7 +148,7 @@ class PictureSource:
                 found, expected = f"a {state} {self.kind}", "a complete slide or picture"
                 raise unread or InputError(self.name, found, expected, COPY_AGAIN) from error
 
-    def _checked_pixels(self, picture: Image.Image) -> np.ndarray:
+    def _checked(self, picture: Image.Image) -> _Picture:
         pages = getattr(picture, "n_frames", 1)
         if pages > 1:
             raise InputError(
@@ -131,25 +157,33 @@ class PictureSource:
                 "one picture or a tiled pyramid",
                 "save it as a tiled TIFF",
             )
+        if picture.width * picture.height > MAX_PICTURE_PIXELS:
+            found = f"an untiled picture of {picture.width} x {picture.height} px, which would be held whole"
+            raise InputError(self.name, found, f"at most {MAX_PICTURE_PIXELS:,} px, or a tiled pyramid", MAKE_PYRAMID)
         check_size(self.name, picture.height, picture.width, MAX_PICTURE_PIXELS)
         if picture.mode.startswith(("I", "F")):
             raise InputError(self.name, f"a picture of mode {picture.mode}", "8 bits a channel", "save it as 8-bit RGB")
-        self.mpp = tagged_mpp(getattr(picture, "tag_v2", {}))
-        picture = ImageOps.exif_transpose(picture)
+        mpp = tagged_mpp(getattr(picture, "tag_v2", {}))
+        ImageOps.exif_transpose(picture, in_place=True)
         transparent = picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
-        return on_white(np.asarray(picture.convert("RGBA" if transparent else "RGB")))
+        mode = "RGBA" if transparent else "RGB"
+        pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+        for top in range(0, picture.height, ROWS):  # PIL would make two copies more of the whole
+            band = picture.crop((0, top, picture.width, min(top + ROWS, picture.height)))
+            pixels[top : top + ROWS] = on_white(np.asarray(band.convert(mode)))
+        return _Picture(pixels, mpp)
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
         """RGB uint8 (height, width, 3) from x, y of the full size; white outside."""
-        if self._pixels is None:
-            self._pixels = self._decoded()
+        if self._picture is None:
+            self._picture = self._decoded()
         canvas = np.full((height, width, 3), 255, np.uint8)
-        paste(canvas, self._pixels, -x, -y)
+        paste(canvas, self._picture.pixels, -x, -y)
         return canvas
 
     def close(self) -> None:
-        """Let go of the file; a later read opens it again."""
-        self._pixels = None
+        """Let go of the picture; a later read decodes it again, if nobody else holds it."""
+        self._picture = None
 
 
 class ArraySource:
@@ -264,6 +298,22 @@ def _linked_alone(path: Path, source: object) -> Path:
     for file in files:
         os.symlink(file.absolute(), os.path.join(folder, file.name))
     return Path(folder, path.name)
+
+
+def held_bytes(path: Path) -> int:
+    """How much memory a picture takes while it is decoded, which is what it takes then and once more; 0 of a pyramid,
+    which is read in pieces, and of what is no picture."""
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(4)
+            kind = next(kind for magic, kind in MAGIC.items() if head.startswith(magic[:4]))
+            handle.seek(0)
+            picture = READERS[kind](handle)  # its header
+            if TILE_WIDTH in getattr(picture, "tag_v2", {}):
+                return 0
+            return 2 * 3 * min(picture.width * picture.height, MAX_PICTURE_PIXELS)
+    except Exception:  # who reads it will say what is wrong
+        return 0
 
 
 # --- pixels -----------------------------------------------------------------------------------------------------------

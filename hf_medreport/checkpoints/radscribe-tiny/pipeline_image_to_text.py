@@ -26,7 +26,8 @@ An image is looked at once. What a model must have for it, beside `generate` and
   `return_details`. The processor's `described` turns a case's rows into what the record shows.
 """
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Sequence
 
 import torch
 from transformers import Pipeline
@@ -35,6 +36,7 @@ from transformers.dynamic_module_utils import custom_object_save
 from .input_error import InputError
 from .report_object import ReportObject
 
+OF_SLIDES = ("slide_mpp", "override_slide_mpp", "allow_foreign_features")  # as `HistGenProcessor` has them
 DETAIL = "detail of a record: "  # before the name of what `details` gives, so that no output of ours is shadowed
 
 
@@ -95,18 +97,18 @@ class MedicalReportPipeline(Pipeline):
         orient: str | None = None,
         frame: int | None = None,
         any_modality: bool | None = None,
-        slide_mpp: float | Mapping[str, float] | None = None,
-        override_slide_mpp: bool | None = None,
-        allow_foreign_features: bool | None = None,
         processor_kwargs: dict | None = None,
         generate_kwargs: dict | None = None,
         **kwargs,
     ):
-        """`processor_kwargs` and what is said of films (`orient`, `frame`, `any_modality`, as `read_film` has them) and
-        slides (as `HistGenProcessor` has it) go to the processor, whatever is not named here to `generate`."""
-        of_input = {"orient": orient, "frame": frame, "any_modality": any_modality, "slide_mpp": slide_mpp}
-        of_input |= {"override_slide_mpp": override_slide_mpp, "allow_foreign_features": allow_foreign_features}
-        of_input = {name: value for name, value in of_input.items() if value is not None} | (processor_kwargs or {})
+        """`processor_kwargs` and what is said of films (`orient`, `frame`, `any_modality`, as `read_film` has them) or,
+        where the processor reads them, of slides (OF_SLIDES) go to the processor, whatever is not named here to
+        `generate`."""
+        of_input = {"orient": orient, "frame": frame, "any_modality": any_modality}
+        of_input = {name: value for name, value in of_input.items() if value is not None}
+        takes = inspect.signature(self.processor.__call__).parameters
+        of_input |= {name: kwargs.pop(name) for name in OF_SLIDES if name in kwargs and name in takes}
+        of_input |= processor_kwargs or {}
         forward = {"generate_kwargs": {**(generate_kwargs or {}), **kwargs}}
         post = {}
         if return_evidence is not None:

@@ -35,7 +35,7 @@ def card_rows(scores: dict) -> dict[str, str]:
             label = "MS-SSIM diversity" if name == "diversity" else name
             rows[f"{label}, {modality}; of drawn ones"] = _beside(pair["generated"], pair["drawn"])
     rows["CLIP score (of drawn pictures and prompts); drawn ones"] = _clip(scores["clip"])
-    return rows | _gate(scores["gate"])
+    return rows | _own_features(scores.get("own_features")) | _gate(scores["gate"])
 
 
 def _share(score: dict) -> str:
@@ -57,6 +57,14 @@ def _clip(clip: dict | None) -> str:
         return NOT_RUN
     low, high = clip["interval"]
     return f"{clip['score']:.1f} ({low:.1f} to {high:.1f}); {clip['drawn']:.1f}"
+
+
+def _own_features(figures: dict | None) -> dict[str, str]:
+    if figures is None:
+        return {}
+    values = {NAMES[name]: figures[name] for name in ("fid", "kid", "inception_score")}
+    values["CLIP score"] = figures["clip"] and figures["clip"]["score"]
+    return {f"{name} ({figures['features']})": f"{value:.4g}" for name, value in values.items() if value is not None}
 
 
 def _gate(gate: dict | None) -> dict[str, str]:

@@ -23,6 +23,7 @@ from hf_medreport.evaluation.pictures.distribution import distribution_figures, 
 from hf_medreport.evaluation.pictures.faithfulness import faithfulness, faithfulness_table
 from hf_medreport.evaluation.pictures.judging import Judge, judge_folder, load_judge
 from hf_medreport.evaluation.pictures.memorization import gate, gate_lines
+from hf_medreport.evaluation.pictures.own_features import figures_on, own_features_lines
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.processing.input_error import InputError
 
@@ -124,6 +125,7 @@ def score_pictures(
     decoded: np.ndarray | None = None,
     words: Extractor | None = None,
     training: tuple[np.ndarray, Sequence[str]] | None = None,
+    extractor: Extractor | None = None,
     seed: int = 0,
 ) -> dict:
     """All figures of generated pictures.
@@ -135,11 +137,12 @@ def score_pictures(
         decoded: `drawn` brought through the generator's codec, for the ceiling; None: `drawn` itself.
         words: a CLIP-like model, for the CLIP score.
         training: the pictures that the generator was trained on and their modalities; None: no memorization gate.
+        extractor: another model on whose features the sets are compared too, such as Inception.
         seed: of subsets, pairs and copies.
 
     Returns:
-        a JSON-ready dict: "n", "judge", "faithfulness", "distribution", "look", "clip", "gate"; the last two None where
-        they were not run.
+        a JSON-ready dict: "n", "judge", "faithfulness", "distribution", "look", "clip", "own_features", "gate"; the
+        last three None where they were not run.
 
     Raises:
         InputError: other sizes or counts than of `drawn`.
@@ -159,6 +162,7 @@ def score_pictures(
         "distribution": distribution_figures(real, fake, modalities, seed),
         "look": look_figures(drawn.images, images, modalities, seed),
         "clip": None if words is None else _clip(words, images, drawn, seed),
+        "own_features": None if extractor is None else figures_on(extractor, drawn, images, seed),
         "gate": known,
     }
 
@@ -177,6 +181,7 @@ def evaluate_generator(
     modalities: Sequence[str] | None = None,
     judge: str | Path | None = None,
     training: str | Path | None = None,
+    features: str | Path | None = None,
     drawing: Drawing | None = None,
     device: str | None = None,
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
@@ -188,6 +193,7 @@ def evaluate_generator(
         n, seed, split, modalities: of the prompts, see `PictureCorpus`; None: all modalities that take turns.
         judge: a judge's folder; None is the shipped one.
         training: a folder of what the generator was trained on, see `read_training`; without it there is no gate.
+        features: a model on whose features the sets are compared too, see `load_extractor`.
         drawing: guidance, steps, pictures a pass, and what keeps them.
         device: of the judge.
         progress: wraps passes, given with their number.
@@ -202,6 +208,7 @@ def evaluate_generator(
     critic = load_judge(judge, device)
     size = critic.size
     known = None if training is None else read_training(training)
+    extractor = None if features is None else load_extractor(features, device)
     corpus = PictureCorpus(n, seed, size, *([] if modalities is None else [modalities]), split=split)
     drawn = drawn_pictures(corpus, lambda cases: progress(cases, n))
     images = drawing(pipe, drawn.prompts, drawn.modalities, size, seed, progress)
@@ -212,6 +219,7 @@ def evaluate_generator(
         decoded=decoded_by(pipe, drawn.images, drawn.modalities),
         words=load_words(judge, device),
         training=known,
+        extractor=extractor,
         seed=seed,
     )
     asked = {"guidance_scale": drawing.guidance_scale, "num_inference_steps": drawing.num_inference_steps}
@@ -235,6 +243,8 @@ def pictures_table(scores: dict) -> str:
             f"CLIP score {clip['score']:.1f} ({low:.1f} to {high:.1f}); drawn pictures {clip['drawn']:.1f}; the own "
             f"prompt fits better than another in {clip['own_is_better']:.1%}; by {clip['model']}"
         )
+    if scores["own_features"] is not None:
+        lines.append(own_features_lines(scores["own_features"]))
     lines.append(f"memorization gate: {NO_TRAINING}" if scores["gate"] is None else gate_lines(scores["gate"]))
     return "\n".join(lines)
 

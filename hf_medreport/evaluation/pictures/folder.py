@@ -73,7 +73,7 @@ def evaluate_into(
         command: what asked for it, for the card.
         resume, overwrite: of `RunFolder`.
         progress: wraps passes, given with their number.
-        options: `n`, `seed`, `split`, `modalities`, `judge`, `training` of `evaluate_generator`.
+        options: `n`, `seed`, `split`, `modalities`, `judge`, `training`, `features` of `evaluate_generator`.
 
     Returns:
         what `evaluate_generator` gives, with "model", "revision", "command" and, of scales, "sweep": the content of
@@ -88,7 +88,7 @@ def evaluate_into(
     source = {"model": Path(model).name if model else model, "revision": generator_revision(pipe)}
     if out is None:
         return source | _scores(pipe, drawing, scales, command, device, progress, options)
-    folders = {key: Path(options[key]).name for key in ("judge", "training") if options.get(key)}
+    folders = {key: Path(options[key]).name for key in ("judge", "training", "features") if options.get(key)}
     asked = {name: getattr(drawing, name) for name in ("guidance_scale", "num_inference_steps", "batch_size")}
     settings = source | options | folders | asked | {"scales": list(scales)}
     kept = {"resume": resume, "overwrite": overwrite}

@@ -1,9 +1,9 @@
 """Tiles of many slides -> vectors: read and prepared by threads, encoded in full batches, both at the same time.
 
 A batch may hold the tiles of two slides, and every batch is of the same size (the last is filled up with zeros): a
-tile's vector then depends neither on its neighbors nor on where a killed run went on. Threads, not processes:
-OpenSlide and PIL let go of Python's lock while they decode and resize, and pixels need not be copied between processes
-(`benchmarks/speed/tiling.py` times it).
+tile's vector then depends neither on its neighbors nor on where a killed run went on. The threads resize without
+Python's lock, and wait for the processes in which OpenSlide decodes (`processing/slide_child.py`;
+`benchmarks/speed/tiling.py` times it).
 """
 
 import threading

@@ -20,7 +20,7 @@ from hf_medreport.processing.dicom_series import Instance, instance, is_volume
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["OVERLAY", "SUFFIXES", "LeftOut", "Listing", "list_slides"]
+__all__ = ["OVERLAY", "SUFFIXES", "LeftOut", "Listing", "list_slides", "one_a_series"]
 
 PICTURES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*PYRAMID_SUFFIXES, *PICTURES)
@@ -78,8 +78,8 @@ class Listing:
 
     def to_json(self) -> dict:
         """How many are left out, and each of them."""
-        ids = item_ids([each.path for each in self.left_out])
-        files = [{"id": each.id or id, "why": each.why} for id, each in zip(ids, self.left_out, strict=True)]
+        ids = iter(item_ids([each.path for each in self.left_out if not each.id]))
+        files = [{"id": each.id or next(ids), "why": each.why} for each in self.left_out]
         return {"left_out": len(files), "left_out_files": files}
 
 
@@ -100,7 +100,7 @@ def list_slides(sources: "Iterable[str | os.PathLike] | Listing", recursive: boo
         return sources
     listing, found = Listing(), {}
     for source in map(Path, sources):
-        if source.is_dir() and source.suffix.lower() not in UNREAD_SUFFIXES:
+        if os.path.isdir(source) and source.suffix.lower() not in UNREAD_SUFFIXES:
             before = len(listing.left_out)
             inside = dict(_inside(source, recursive, listing.left_out))
             whole = _one_a_slide(inside, listing.left_out, keep_alone=False)
@@ -127,7 +127,7 @@ def _inside(folder: Path, recursive: bool, left_out: list[LeftOut]) -> Iterator[
             left_out.append(LeftOut(here, CLOSED))
             continue
         for path in inside:
-            if path.is_dir():
+            if os.path.isdir(path):
                 why = _why_not_folder(path)
                 if why is None and not recursive:
                     why = SUBFOLDER if _may_hold_slides(path) else ""
@@ -169,50 +169,59 @@ def _why_not_file(path: Path) -> str | None:
         return APPLE
     if path.name.endswith(OVERLAY):
         return ""
-    if not path.exists():
+    if not os.path.exists(path):
         return None if suffix in SUFFIXES else DANGLING
     if suffix in SUFFIXES:
         found = instance(path) if suffix == ".dcm" else None
         return OTHER_DICOM if found is not None and found.class_uid not in ("", WHOLE_SLIDE) else None
-    if not path.is_file() or suffix in FEATURE_SUFFIXES or path.name.startswith("."):
+    if not os.path.isfile(path) or suffix in FEATURE_SUFFIXES or path.name.startswith("."):
         return ""
     if suffix in (*UNREAD_SUFFIXES, *UNFINISHED_SUFFIXES):
         return UNREAD if suffix in UNREAD_SUFFIXES else UNFINISHED
     found = instance(path)
-    if found is None:
+    if found is None or not found.class_uid:
         return ""
     return None if found.class_uid == WHOLE_SLIDE else OTHER_DICOM
 
 
 def _one_a_slide(paths: Found, left_out: list[LeftOut], keep_alone: bool) -> Found:
-    """The paths without what belongs to another of them.
+    """The paths without what belongs to another of them; `left_out` is added to, `keep_alone` as of `one_a_series`."""
+    kept = one_a_series(paths, left_out, keep_alone)
+    whole_last = sorted(kept, key=lambda path: path.suffix.lower() not in PICTURES)
+    names = {(path.parent, name): path for path in whole_last for name in (path.stem.lower(), path.name.lower())}
+    apart = {}
+    for path in kept:
+        if path.name.startswith("._"):
+            left_out.append(LeftOut(path, APPLE))
+        elif len(kept) > 1 and _is_of_another(path, paths[path], names):
+            left_out.append(LeftOut(path, PICTURE))
+        else:
+            apart[path] = paths[path]
+    return apart
+
+
+def one_a_series(paths: Iterable[Path], left_out: list[LeftOut], keep_alone: bool = True) -> list[Path]:
+    """The paths with one file of each DICOM series of a slide, the largest of its levels; the others are left out.
 
     Args:
-        paths: of files.
+        paths: of files of any kind.
         left_out: is added to.
-        keep_alone: also keep what is no slide where its slide is not there: whoever reads it says what it is.
+        keep_alone: also keep labels and the like whose slide is not there: whoever reads them says what they are.
     """
     series: dict[object, dict[Path, Instance]] = defaultdict(dict)
-    for path in paths:
+    for path in (paths := list(paths)):
         found = None if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".dcm" else instance(path)
         if found is not None and found.class_uid == WHOLE_SLIDE:
             series[(path.absolute().parent, found.series) if found.series else path][path] = found
     dropped = {}
     for files in series.values():
         levels = [path for path, found in files.items() if is_volume(found)]
-        kept = max(levels, key=lambda path: path.stat().st_size, default=None)
+        kept = max(levels, key=lambda path: files[path].pixels, default=None)
         for path in files:
             if path != kept and (kept or not keep_alone):
                 dropped[path] = LEVEL if path in levels else NO_SLIDE
-    whole_last = sorted(paths, key=lambda path: path.suffix.lower() not in PICTURES)
-    names = {(path.parent, name): path for path in whole_last for name in (path.stem.lower(), path.name.lower())}
-    for path, above in paths.items():
-        if path.name.startswith("._"):
-            dropped[path] = APPLE
-        elif _is_of_another(path, above, names) and len(paths) > 1:
-            dropped[path] = PICTURE
     left_out += [LeftOut(path, why) for path, why in dropped.items()]
-    return {path: above for path, above in paths.items() if path not in dropped}
+    return [path for path in paths if path not in dropped]
 
 
 def _is_of_another(path: Path, above: tuple[str, ...], names: dict[tuple[Path, str], Path]) -> bool:

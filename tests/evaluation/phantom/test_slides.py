@@ -33,7 +33,7 @@ HABIT = "There is no malignancy in the colon. No lymph nodes were examined."
 class MeanColors:
     """A patch encoder whose vector is a tile's mean color."""
 
-    model, width = torch.nn.Identity(), 3
+    model, width, revision = torch.nn.Identity(), 3, "of no weights"
 
     def encode(self, tiles, settings):
         assert tiles.dtype == np.uint8 and tiles.shape[1:] == (32, 32, 3) and len(tiles) <= 64
@@ -143,7 +143,8 @@ def test_bags_are_those_of_the_pipelines_own_way():
     with open_slide(case.drawing.region(0, 0, 512, 512), case.mpp) as slide:
         tiling = tile_slide(slide, settings)
         tile = settings.resized(read_tile(slide, tiling, 5))
-    assert np.array_equal(bag.coordinates, tiling.coordinates) and bag.info == {"level0_px": "64"}
+    made = {"encoder_revision": "of no weights", "patch_px": "64", "cut_at": "level 0", "mpp": "2"}
+    assert np.array_equal(bag.coordinates, tiling.coordinates) and bag.info == made | {"level0_px": "64"}
     assert bag.features[5] == pytest.approx(tile.mean((0, 1)), abs=1e-3)
 
 

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import time
 from multiprocessing.forkserver import ForkServer
 from pathlib import Path
@@ -24,6 +25,7 @@ from hf_medreport.inference.tiles.cohort import default_encoder
 from hf_medreport.inference.tiles.listing import list_slides
 from hf_medreport.processing.feature_files import read_features, read_info, validate_features
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.slide_child import ChildSlide
 from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.registry import default_model
 from tests.inference.tiles.tiny_slides import (
@@ -336,6 +338,25 @@ def test_an_overlay_that_is_asked_for_later(cohort, tmp_path):
     assert not list((tmp_path / "out").glob("*.png"))
     runs = run_cohort(slides, tmp_path / "out", encoder)
     assert set(states(runs).values()) == {"kept"} and contents(tmp_path / "out") == undisturbed
+
+
+def test_a_slide_that_crashes_its_reader_ends_no_cohort(cohort, tmp_path, monkeypatch):
+    slides, encoder, undisturbed = cohort
+    read = ChildSlide.read_region
+
+    def crashing(self, *place):
+        if self._path.name == "slide1.tiff":
+            os.kill(self._reader.process.pid, signal.SIGSEGV)
+        return read(self, *place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChildSlide, "read_region", crashing)
+        runs = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(runs) == {**ALL_DONE, "slide1.tiff": "failed"}
+    assert "OpenSlide crashed on it: SIGSEGV" in next(run.message for run in runs if run.state == "failed")
+    again = run_cohort(slides, tmp_path / "out", encoder)
+    assert states(again) == dict.fromkeys(ALL_DONE, "kept") | {"slide1.tiff": "done"}
+    assert contents(tmp_path / "out") == undisturbed
 
 
 def test_bad_slides_are_listed_and_the_others_done(cohort, tmp_path):

@@ -107,6 +107,8 @@ def test_a_dicom_series_is_one_slide_however_it_is_given(tmp_path):
     files = [dicom(tmp_path / "level1.dcm", "1.2.3", pixels=PIXELS[:16, :16]), dicom(tmp_path / "level0.dcm", "1.2.3")]
     files += [dicom(tmp_path / "label.dcm", "1.2.3", "LABEL", np.tile(PIXELS, (3, 3, 1)))]  # the largest file
     files += [dicom(tmp_path / "whole.dcm", "1.2.3", "OVERVIEW")]
+    with files[0].open("ab") as level1:
+        level1.write(bytes(10_000))  # not the larger file is the slide, but the larger picture
     for sources in ([tmp_path], files, reversed(files)):
         listing = list_slides(sources)
         assert names(listing) == ["level0.dcm"]
