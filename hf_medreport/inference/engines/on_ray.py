@@ -11,6 +11,7 @@ off unless RAY_USAGE_STATS_ENABLED says otherwise.
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -92,6 +93,8 @@ class RayPool:
         self._ray = ray = _ray()
         self._ours = not ray.is_initialized()
         if self._ours:
+            with suppress(AttributeError):  # else it tells a worker's death on stdout, among our JSON
+                ray._private.worker._worker_logs_enabled = False
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
             except (ConnectionError, RuntimeError, ValueError) as error:
