@@ -103,6 +103,9 @@ def _parts(folders: list[Path]) -> list[tuple[Path, dict]]:
             raise InputError(folder.name, "no part-*-of-*.json", expected, remedy)
         for file in files:
             part = read_part(file)
+            if part is None:
+                remedy = "do this share again with `resume`"
+                raise InputError(file.name, "a broken file", "what became of a share", remedy)
             key = part["of"], part["share"]
             if key in found:
                 others = f"{found[key][0].name} and {folder.name}"

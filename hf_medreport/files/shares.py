@@ -24,7 +24,7 @@ from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["ALL", "Share", "finish_share", "joined", "listing", "this_share"]
+__all__ = ["ALL", "Share", "finish_share", "joined", "listing", "read_part", "this_share"]
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,12 @@ def joined(parts: list[dict]) -> list[dict]:
 
 
 def read_part(path: Path) -> dict | None:
-    """A part as it was written; None where there is none."""
-    with suppress(FileNotFoundError):
-        return json.loads(path.read_text(encoding="utf-8"))
+    """A part as it was written; None where there is none, or not a whole one."""
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        part = json.loads(path.read_text(encoding="utf-8"))
+        if {"share", "of", "listing", "results", "beside"} <= set(part):
+            return part
+    return None
 
 
 @contextmanager

@@ -277,9 +277,14 @@ def _preprocessing(processor) -> dict:
 
 
 def checked_device(device: str | None) -> torch.device:
-    """The device by its name, a GPU where there is one by default; InputError where it cannot be used."""
+    """The device by its name, a GPU where there is one by default, of several processes that torchrun started on a
+    machine (LOCAL_RANK) a GPU each; InputError where it cannot be used."""
+    if device is None and not torch.accelerator.is_available():
+        return torch.device("cpu")
     if device is None:
-        return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+        gpu = torch.accelerator.current_accelerator()
+        process = os.environ.get("LOCAL_RANK")
+        return gpu if process is None else torch.device(gpu.type, int(process) % torch.accelerator.device_count())
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).cpu()  # "meta" can be made but not read

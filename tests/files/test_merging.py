@@ -85,6 +85,8 @@ def test_what_is_missing_or_stands_twice_is_named(shares, tmp_path):
     )
     (shares[1] / "part-2-of-3.json").unlink()
     assert refused(shares, tmp_path).startswith("share2: found no part-*-of-*.json; expected what became of a share")
+    (shares[1] / "part-2-of-3.json").write_text('{"share": 2, "of"')
+    assert refused(shares, tmp_path).startswith("part-2-of-3.json: found a broken file; expected what became of a")
     assert refused([tmp_path / "empty"], tmp_path).startswith("empty: found no run in it; expected the folder of a")
 
 

@@ -5,9 +5,10 @@ import shutil
 import sys
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
-from hf_medreport.inference.loading import load
+from hf_medreport.inference.loading import checked_device, load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import system
 from tests.tiny import save_tiny
@@ -69,3 +70,16 @@ def test_a_model_of_another_kind_writes_no_report(model_type, found, tmp_path):
     with pytest.raises(InputError) as raised:
         load(folder)
     assert str(raised.value) == f"{folder}: found {found}; expected a report model; give a model that writes reports"
+
+
+def test_processes_of_one_machine_take_a_gpu_each(monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    assert checked_device(None) == torch.device("cuda")
+    chosen = []
+    for process in range(3):
+        monkeypatch.setenv("LOCAL_RANK", str(process))
+        chosen.append(str(checked_device(None)))
+    assert chosen == ["cuda:0", "cuda:1", "cuda:0"] and checked_device("cpu") == torch.device("cpu")

@@ -7,6 +7,7 @@ A pool knows how workers are started and asked (`on_ray.RayPool`); who gets what
 here.
 """
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -17,6 +18,7 @@ from hf_medreport.processing.input_error import InputError
 
 __all__ = ["DEAD", "DONE", "READY", "TRIES", "Pool", "WorkerDied", "dispatch", "in_batches_of", "why_of"]
 
+logger = logging.getLogger(__name__)
 TRIES = 3  # workers that may die over one task, or one after the other while they load
 READY, DONE, DEAD = "ready", "done", "dead"
 
@@ -85,6 +87,7 @@ def dispatch(tasks: Iterable, pool: Pool) -> Iterator[tuple[Any, Any]]:
                 give(worker)
                 yield task, value
             else:
+                logger.warning("a worker died %s", "while it loaded" if deaths is None else "over its task")
                 if deaths is None:
                     loading, stillborn = loading - 1, stillborn + 1
                 elif deaths + 1 < TRIES:

@@ -9,7 +9,9 @@ off unless RAY_USAGE_STATS_ENABLED says otherwise.
 """
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -40,7 +42,7 @@ def chosen_engine(engine: str | None, address: str | None, device: str | None) -
     """What is asked for; None for this process alone. A check before a model is loaded.
 
     Raises:
-        InputError: no such engine, an address without one, or no ray.
+        InputError: no such engine, an address without one, no ray, or nothing that answers at HOST:PORT.
     """
     if engine not in (None, "ray"):
         raise InputError("engine", f"'{engine}'", "ray, or none for this process alone", "correct it")
@@ -49,7 +51,19 @@ def chosen_engine(engine: str | None, address: str | None, device: str | None) -
     if engine is None:
         return None
     _ray()
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself tries for minutes
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(address) from error
     return RayEngine(address, device)
+
+
+def _no_cluster(address: str | None) -> InputError:
+    found = f"no cluster at '{address}'" if address else "no cluster"
+    expected, remedy = "one that answers, of this version of Ray and Python", "start it, or leave this out"
+    return InputError("ray_address", found, expected, remedy)
 
 
 def _ray():
@@ -79,12 +93,12 @@ class RayPool:
         self._ray = ray = _ray()
         self._ours = not ray.is_initialized()
         if self._ours:
+            with suppress(AttributeError):  # else it tells a worker's death on stdout, among our JSON
+                ray._private.worker._worker_logs_enabled = False
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
             except (ConnectionError, RuntimeError, ValueError) as error:
-                found = f"no cluster at '{address}'" if address else "no cluster"
-                expected, remedy = "one that answers, of this version of Ray and Python", "start it, or leave this out"
-                raise InputError("ray_address", found, expected, remedy) from error
+                raise _no_cluster(address) from error
         resources = ray.cluster_resources()
         cores, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
         on_gpus = gpus > 0 and (device is None or device.startswith("cuda"))
