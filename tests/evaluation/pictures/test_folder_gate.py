@@ -1,5 +1,7 @@
 """The memorization gate of folders of pictures of any size."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,7 @@ from PIL import Image
 from hf_medreport.evaluation.pictures.folder_gate import gate_of_folders
 from hf_medreport.evaluation.pictures.memorization import disguised
 from hf_medreport.processing.input_error import InputError
+from tests.cli.test_cli import run
 from tests.evaluation.pictures.made import drawn
 
 
@@ -40,6 +43,14 @@ def test_copies_fail_and_other_patients_do_not(sets):
     assert nearest["picture"] == nearest["training"]  # files of one name: what it was copied from
     assert set(new["thresholds"]) == {"mri", "oct"}
     assert set(gate_of_folders(sets / "new", sets / "training", sets / "held_out")["thresholds"]) == {"all"}
+
+
+def test_the_verb_prints_it_and_keeps_it(sets, tmp_path, capsys):
+    flags = ["--real", sets / "held_out", "--fake", sets / "copied", "--training", sets / "training"]
+    code, out, _ = run(capsys, "evaluate", "images", *flags, "--per-modality", "--out", tmp_path / "out")
+    assert code == 0 and "memorization gate: FAILED" in out and "positive control" in out
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert scores["gate"] == gate_of_folders(sets / "copied", sets / "training", sets / "held_out", per_modality=True)
 
 
 def test_bad_files(sets, tmp_path):
