@@ -49,6 +49,14 @@ def test_it_reads_what_openslide_reads(path):
         slide.close()
 
 
+def test_where_the_system_has_no_files_in_memory(path, monkeypatch):
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(slide_child, "_idle", [])
+    slide = ChildSlide(path)
+    np.testing.assert_array_equal(slide.read_region((40, 30), 0, (64, 48)), NOISE[30:78, 40:104])
+    slide._reader.end()
+
+
 def test_what_openslide_refuses_is_refused_in_its_words(tmp_path):
     (tmp_path / "a.tiff").write_bytes(b"II*\0 no slide")
     assert detect_format(tmp_path / "a.tiff") is None

@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
 
@@ -101,12 +102,20 @@ def known_to_crash(path: str | os.PathLike) -> str | None:
     return None
 
 
+def _unnamed_memory() -> int:
+    """A file without a name: in memory where the system has such, else among its temporary files."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("pixels")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
 class _Reader:
     """A child and the memory shared with it."""
 
     def __init__(self):
         self.lock = threading.RLock()
-        self.owner, self.handle = os.getpid(), os.memfd_create("pixels")
+        self.owner, self.handle = os.getpid(), _unnamed_memory()
         os.ftruncate(self.handle, SMALL)
         self.memory = mmap.mmap(self.handle, SMALL)
         self.process = subprocess.Popen(
