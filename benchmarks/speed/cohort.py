@@ -1,6 +1,6 @@
 """What a cohort of slides costs: does memory grow, do two processes share it, does a kill change a byte?
 
-Slides drawn by us (2048 px, 1 um a px), tiled and encoded by the shipped patch encoder, every process with one thread
+Slides drawn by us (1024 px, 1 um a px), tiled and encoded by the shipped patch encoder, every process with one thread
 and pinned to a core of its own:
 
 - memory: one process does all of them; its memory and open files after the 50th slide and after the last.
@@ -25,6 +25,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -45,7 +46,7 @@ from hf_medreport.inference.tiles.listing import list_slides
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.processing.patch_encoder import PatchEncoder
 
-SLIDES, KILLS, EARLY, SIZE = 200, 20, 50, 2048
+SLIDES, KILLS, EARLY, SIZE = 200, 20, 50, 1024
 MEMORY_BOUND, TIME_BOUND = 1.01, 0.6
 TIMES = ("summary", "records", "manifest", "part-")  # what these files hold differs from run to run
 
@@ -66,9 +67,18 @@ def tile(slides: Path, out: Path, share: Share, ready) -> None:
         for run in tile_cohort([slides], folder, encoder, processor, workers=1, share=share):
             runs.append(run)
             gc.collect()
-            seen.append((process.memory_info().rss, process.num_fds()))
+            seen.append(used(process))
         finish_folder(folder, [slides], runs, share)
     write_json(told(out, share), (begin, time.time(), seen), indent=None)
+
+
+def used(process: psutil.Process) -> tuple[int, int]:
+    """Memory in bytes and open files of a process and of those that read slides for it."""
+    memory = files = 0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            memory, files = memory + each.memory_info().rss, files + each.num_fds()
+    return memory, files
 
 
 def told(out: Path, share: Share) -> Path:

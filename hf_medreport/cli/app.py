@@ -95,6 +95,11 @@ def print_progress(progress: str) -> None:
     typer.echo(progress, err=True)
 
 
+def exit_code(failures: int) -> int:
+    """1 where items failed; 0 under torchrun, which ends all processes where one of them exits with another code."""
+    return int(failures > 0 and "TORCHELASTIC_RUN_ID" not in os.environ)
+
+
 def show_log() -> None:
     """What the library logs, on stderr."""
     logging.basicConfig(format="%(message)s")

@@ -26,6 +26,7 @@ from hf_medreport.cli.app import (
     Trust,
     bar,
     evaluate,
+    exit_code,
     print_json,
     print_progress,
     quiet,
@@ -87,7 +88,7 @@ def evaluate_model(
     from hf_medreport.inference.engines.on_ray import chosen_engine
     from hf_medreport.inference.loading import load
 
-    options, share = read_options(option or []), this_share(shard)
+    options, share = read_options(option or []), this_share(shard, resume)
     elsewhere = chosen_engine(engine, ray_address, device)
     refuse_older(out, resume, overwrite)
     loading = {"model": model, "revision": revision, "device": device, "trust_remote_code": trust_remote_code}
@@ -124,4 +125,4 @@ def evaluate_model(
     else:
         print_json(evaluation.to_json()) if as_json else typer.echo(f"{evaluation.table()}\nwritten: {out}")
         print_progress(f"{len(evaluation.pairs.ids)} done, {len(failures)} failed, 0 left")
-    raise typer.Exit(1 if failures else 0)
+    raise typer.Exit(exit_code(len(failures)))

@@ -25,6 +25,7 @@ from hf_medreport.cli.app import (
     Trust,
     app,
     bar,
+    exit_code,
     print_json,
     print_progress,
     quiet,
@@ -111,7 +112,7 @@ def report(
     asked = Asked(images, asked_pairs(images, frontal, lateral, pairs), mask or None, labels or None)
     if out is None and (resume or overwrite):
         raise InputError("resume" if resume else "overwrite", "it without `out`", "a folder", "give `out`")
-    share, elsewhere = this_share(shard), chosen_engine(engine, ray_address, device)
+    share, elsewhere = this_share(shard, resume), chosen_engine(engine, ray_address, device)
     if out is None and share.of > 1:
         raise InputError("shard", f"{share.number}/{share.of} without `out`", "a folder, to be merged", "give `out`")
     if out is None and elsewhere is not None:
@@ -176,4 +177,4 @@ def report(
             typer.echo(f"({statement})")
     if out is not None:
         print_progress(folder.run.progress)
-    raise typer.Exit(1 if record["failures"] else 0)
+    raise typer.Exit(exit_code(len(record["failures"])))

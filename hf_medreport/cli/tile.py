@@ -20,6 +20,7 @@ from hf_medreport.cli.app import (
     SlideMpp,
     SlideMppCsv,
     app,
+    exit_code,
     print_json,
     print_progress,
     quiet,
@@ -127,7 +128,7 @@ def tile(
         summary = cohort.finish_folder(folder, listing, runs, share)
     print_json(summary) if as_json else _print_table(runs, listing.reasons())
     print_progress(folder.progress)
-    raise typer.Exit(1 if summary["failures"] else 0)
+    raise typer.Exit(exit_code(summary["failures"]))
 
 
 def _print_table(runs: list, left_out: dict[str, list[str]]) -> None:

@@ -47,22 +47,26 @@ class Share:
 ALL = Share()
 
 
-def this_share(shard: str | None = None) -> Share:
+def this_share(shard: str | None = None, resume: bool = True) -> Share:
     """What this process is to do.
 
     Args:
         shard: `"3/16"`, the third of sixteen. Where torchrun or accelerate started this process (RANK, WORLD_SIZE), the
             share is divided among its processes.
+        resume: whether the run is begun with it; processes that were started together share a folder only so.
 
     Raises:
         InputError: no such share; or WORLD_SIZE without RANK, as a cluster may leave it: each process would do the
-            first share.
+            first share. Or one of several processes without `resume`.
     """
     of_jobs = ALL if shard is None else _read(shard)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and "RANK" not in os.environ:
         found, remedy = f"none beside WORLD_SIZE={world}", "start with torchrun, set RANK, or unset WORLD_SIZE"
         raise InputError("RANK", found, "which of the processes this is", remedy)
+    if world > 1 and not resume:
+        found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
+        raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
     return Share((of_jobs.number - 1) * world + rank + 1, of_jobs.of * world)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hf_medreport.cli.app import exit_code
 from tests.cli.test_cli import run
 from tests.inference.tiles.tiny_slides import save_encoder, write_cohort
 from tests.tiny import film_array
@@ -88,6 +89,13 @@ def test_shares_of_slides(capsys, tmp_path):
     assert {name: merged[name] for name in one if name not in times} == {
         name: one[name] for name in one if name not in times
     }
+
+
+def test_a_bad_item_does_not_end_torchruns_other_processes(monkeypatch):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert (exit_code(0), exit_code(2)) == (0, 1)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert exit_code(2) == 0
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,14 @@ def test_one_of_several_processes_that_does_not_know_which(monkeypatch):
         this_share()
 
 
+def test_processes_share_a_folder_with_resume_only(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(InputError, match="resume: found none, in one of 2 processes; expected `resume`, with which"):
+        this_share(resume=False)
+    assert this_share(resume=True) == Share(2, 2)
+
+
 IDS = [f"slide{number}" for number in range(5)]
 
 
