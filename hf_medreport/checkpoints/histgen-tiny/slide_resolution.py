@@ -141,7 +141,8 @@ def openslide_power(properties: Mapping[str, str]) -> float | None:
 
 def tagged_mpp(tags: Mapping) -> tuple[float, float] | None:
     """From the tags of an untiled TIFF; without a unit (1, or no tag) a resolution says nothing."""
-    mpp = ome_mpp(tags.get(IMAGE_DESCRIPTION) or "")
+    description = tags.get(IMAGE_DESCRIPTION)
+    mpp = ome_mpp(description) if isinstance(description, str) else None  # bytes, where a writer said so
     if mpp is not None:
         return mpp
     resolution = positive(tags.get(X_RESOLUTION), tags.get(Y_RESOLUTION))
