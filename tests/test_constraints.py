@@ -45,6 +45,7 @@ def test_newest_fails_ci_only_where_the_same_versions_were_green(
     assert compat.is_our_fault({"failing": failing, "versions": versions}) is fault
 
 
+@pytest.mark.slow
 def test_a_suite_that_finds_no_test_is_red(compat, tmp_path):
     (tmp_path / "test_nothing.py").write_text("")
     counts, failing = compat.run_suite(sys.executable, [str(tmp_path)])

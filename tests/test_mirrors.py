@@ -54,6 +54,7 @@ class Two:
     assert mirrors.lines_in_functions(text) == {8, 9, 10, 14, 15, 16}
 
 
+@pytest.mark.slow
 def test_lines_count_for_the_tests_of_the_mirror_alone(mirrors, tmp_path, monkeypatch):
     """A small project: its tests run one function here, one in a process, one from a fixture, one from another room."""
     files = {

@@ -29,6 +29,7 @@ from hf_medreport.cli.flags import as_flags, print_error
 from hf_medreport.processing.input_error import InputError
 
 NAMED = 3  # of each reason for which something is left out
+WORTH_TELLING = 100 << 20  # bytes of memory
 
 
 @app.command()
@@ -97,8 +98,8 @@ def tile(
     listing, share = list_slides(slides, recursive), this_share(shard)
     ray = chosen_engine(engine, ray_address, device)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
-    if largest := max(map(held_bytes, listing.slides), default=0):
-        bound = f"at most {max(1, largest >> 20)} MiB, and once more for the next one; tiled pyramids take far less"
+    if (largest := max(map(held_bytes, listing.slides), default=0)) > WORTH_TELLING:
+        bound = f"at most {largest >> 20} MiB, and once more for the next one; tiled pyramids take far less"
         typer.echo(f"untiled pictures are held whole: {bound}", err=True)
     of_encoder = {"name_or_folder": encoder or cohort.default_encoder(), "revision": revision, "dtype": dtypes[dtype]}
     model = PatchEncoder.from_pretrained(**of_encoder, device=checked_device(device))

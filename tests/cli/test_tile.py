@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from hf_medreport.processing.feature_files import read_features
 from tests.cli.test_cli import run
@@ -128,3 +129,13 @@ def test_a_label_alone_is_refused(capsys, cohort, tmp_path):
     label = write_slide_dicom(tmp_path / "a.dcm", tissue(0), 64, ImageType=["ORIGINAL", "PRIMARY", "LABEL", "NONE"])
     code, out, err = tile(capsys, label, "--encoder", cohort[1], *TINY, "--out", tmp_path / "out", "--json")
     assert code == 1 and err.startswith("a.dcm: found a label, no slide; ") and not contents(tmp_path / "out")
+
+
+def test_what_a_large_picture_takes_is_said_before_the_work(capsys, cohort, tmp_path, monkeypatch):
+    _, encoder = cohort
+    Image.new("RGB", (640, 480), "pink").save(tmp_path / "large.png")
+    flags = (tmp_path / "large.png", "--encoder", encoder, *TINY, "--slide-mpp", 1, "--no-overlay", "--out")
+    assert "held whole" not in tile(capsys, *flags, tmp_path / "one")[2]
+    monkeypatch.setattr("hf_medreport.cli.tile.WORTH_TELLING", 2**20)
+    expected = f"untiled pictures are held whole: at most {2 * 3 * 640 * 480 >> 20} MiB"
+    assert tile(capsys, *flags, tmp_path / "two")[2].startswith(expected)

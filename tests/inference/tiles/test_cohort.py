@@ -485,6 +485,7 @@ def forked(*arguments) -> multiprocessing.Process:
     return process
 
 
+@pytest.mark.slow  # claims are tested in files/test_claims.py, and measured by benchmarks/speed/cohort.py
 def test_two_processes_do_no_slide_twice(cohort, tmp_path):
     slides, encoder, undisturbed = cohort
     processes = [forked(slides, tmp_path / "out", encoder) for _ in range(2)]
@@ -519,6 +520,7 @@ def kill_at_random(cohort, out: Path, kills: int) -> int:
     return hits
 
 
+@pytest.mark.slow  # one kill of the verb is in cli/test_long_verbs.py
 def test_killed_runs_go_on_to_the_same_bytes(cohort, tmp_path):
     assert kill_at_random(cohort, tmp_path / "out", 3) >= 1
 

@@ -70,7 +70,7 @@ def seen(monkeypatch) -> list[dict]:
     return records
 
 
-@pytest.mark.parametrize("mode", ["none", "oracle", "predicted"])
+@pytest.mark.parametrize("mode", [pytest.param("none", marks=pytest.mark.slow), "oracle", "predicted"])
 def test_phantom_end_to_end(mode, tmp_path, caplog):
     metrics = run("radscribe", configuration(tmp_path, label_mode=mode), [])
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_BLEU-4"} <= set(metrics)
