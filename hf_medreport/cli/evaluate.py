@@ -56,6 +56,9 @@ def evaluate_phantom(
     sweep: Annotated[
         str | None, typer.Option(help="Generators: guidance scales to compare besides, as 1,2,3,5,8.")
     ] = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="Generators: put the figures into the model's folder, and into its card.")
+    ] = False,
     batch_size: BatchSize = 50,
     device: Device = None,
     out: Annotated[
@@ -92,7 +95,7 @@ def evaluate_phantom(
         refuse_older(output_folder(out), resume, overwrite)
     of_reports = {"prevalence": prevalence, "labels": labels, "size": size, "mpp": mpp, "evidence": evidence or None}
     of_generators = {"training": training, "judge": judge, "features": features}
-    of_generators |= {"guidance": guidance, "steps": steps, "sweep": sweep}
+    of_generators |= {"guidance": guidance, "steps": steps, "sweep": sweep, "card": card or None}
     generates = model is not None and is_generator(model, revision)
     for name, value in (of_reports if generates else of_generators).items():
         if value is not None:
@@ -103,7 +106,7 @@ def evaluate_phantom(
         asked = {"n": n, "seed": seed, "split": split, "judge": judge and str(judge)}
         asked |= {"training": training and str(training), "features": features and str(features)}
         kept = {"revision": revision, "device": device, "resume": resume, "overwrite": overwrite}
-        return _evaluate_generator(model, out, drawing, sweep, asked, kept, as_json)
+        return _evaluate_generator(model, out, drawing, sweep, card, asked, kept, as_json)
     pipe = load(model, revision=revision, device=device)
     asked = {"n": n, "seed": seed, "split": split, "labels": labels, "size": size, "mpp": mpp}
     check_options(pipe, evidence=evidence, **asked)
@@ -127,11 +130,17 @@ def evaluate_phantom(
         print_progress(folder.progress)
 
 
-def _evaluate_generator(model: str, out: Path | None, drawing: dict, sweep: str | None, asked, kept, as_json: bool):
+def _evaluate_generator(
+    model: str, out: Path | None, drawing: dict, sweep: str | None, card: bool, asked, kept, as_json: bool
+):
     """Draw, score, print."""
     from hf_medreport.evaluation.pictures.evaluate import Drawing, pictures_table
     from hf_medreport.evaluation.pictures.folder import evaluate_into
     from hf_medreport.evaluation.pictures.sweep import sweep_table
+    from hf_medreport.systems.diffusion.card import check_run, write_evaluated
+
+    if card:
+        check_run(Path(model))
 
     try:
         scales = [float(scale) for scale in sweep.split(",")] if sweep else []
@@ -151,6 +160,8 @@ def _evaluate_generator(model: str, out: Path | None, drawing: dict, sweep: str 
         **kept,
         **asked,
     )
+    if card:
+        write_evaluated(Path(model), scores)
     if as_json:
         return print_json(scores)
     typer.echo(as_flags(pictures_table(scores)))

@@ -25,8 +25,8 @@ def check_gate(folder: str | Path) -> None:
     path = Path(folder) / FILE
     name = f"{path.parent.resolve().name}/{FILE}"
     expected = "a memorization gate that passed"
-    evaluate = "hf-medreport evaluate phantom --model FOLDER --training PICTURES --out EVALUATION"
-    remedy = f"run `{evaluate}` (of real pictures `evaluate images` with `training`) and copy its figures there, "
+    evaluate = "hf-medreport evaluate phantom --model FOLDER --training PICTURES --card"
+    remedy = f"run `{evaluate}` (of real pictures `evaluate images` with `training`, and copy its scores there), "
     remedy += "or publish it `unchecked`"
     try:
         evaluation = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

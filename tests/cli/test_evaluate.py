@@ -141,6 +141,7 @@ def test_a_generator_is_scored_on_prompts(capsys, tmp_path, monkeypatch):
     code, out, _ = run(capsys, *flags, "--sweep", "1")
     assert code == 0 and out == "4 pictures\n\na sweep\n"
     for wrong, message in (
+        (["--card"], f"{tmp_path.name}: found no run.json; expected a folder of a training run"),
         (["--sweep", "1;2"], "--sweep: found '1;2'; expected numbers, joined by commas"),
         (["--mpp", "1"], "--mpp: found 1.0 for a generator; expected none"),
         (["--evidence"], "--evidence: found True for a generator; expected none"),

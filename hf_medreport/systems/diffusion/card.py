@@ -9,12 +9,13 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 
 from hf_medreport.evaluation.pictures.card_rows import card_rows
-from hf_medreport.files.writing import write_text
+from hf_medreport.files.writing import write_json, write_text
 from hf_medreport.hub.generation_settings import read_settings
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["write_generator_card"]
+__all__ = ["check_run", "write_evaluated", "write_generator_card"]
 
+EVALUATION = "evaluation.json"
 RUN, SCRATCH = "run.json", "random weights"  # what a run says that began without a base
 LINES = 10  # of the table of losses
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -53,16 +54,7 @@ def write_generator_card(
         InputError: no folder, or no `run.json` of a run in it.
     """
     folder = Path(folder)
-    if not (folder / RUN).is_file():
-        found = f"no {RUN}" if folder.is_dir() else "no such folder"
-        raise InputError(
-            folder.name, found, "a folder of a training run", "train the generator, or write the card by hand"
-        )
-    run = read_settings(folder / RUN, f"{folder.name}/{RUN}")
-    if missing := [name for name in ("command", "base", "data", "steps", "settings", "versions") if name not in run]:
-        raise InputError(
-            f"{folder.name}/{RUN}", f"no '{missing[0]}'", "the record of a run", "train the generator again"
-        )
+    run = check_run(folder)
     name = model_name or run.get("model_name") or folder.resolve().name
     base, facts = str(run["base"]), _facts(run)
     license = license or ("apache-2.0" if base == SCRATCH else "other")
@@ -91,6 +83,31 @@ def write_generator_card(
         versions=", ".join(f"{package} {version}" for package, version in run["versions"].items()),
     )
     return write_text(folder / "README.md", str(card))
+
+
+def check_run(folder: Path) -> dict:
+    """What a folder says of its training, which a card needs.
+
+    Raises:
+        InputError: no folder, or no `run.json` of a run in it.
+    """
+    if not (folder / RUN).is_file():
+        found = f"no {RUN}" if folder.is_dir() else "no such folder"
+        raise InputError(
+            folder.name, found, "a folder of a training run", "train the generator, or write the card by hand"
+        )
+    run = read_settings(folder / RUN, f"{folder.name}/{RUN}")
+    if missing := [name for name in ("command", "base", "data", "steps", "settings", "versions") if name not in run]:
+        raise InputError(
+            f"{folder.name}/{RUN}", f"no '{missing[0]}'", "the record of a run", "train the generator again"
+        )
+    return run
+
+
+def write_evaluated(folder: Path, scores: dict) -> None:
+    """Put what `evaluate phantom` found of a generator into its folder: `evaluation.json`, and its card anew."""
+    write_json(folder / EVALUATION, scores)
+    write_generator_card(folder, evaluation=scores, evaluated_by=scores["command"])
 
 
 def _shown(base: str) -> str:

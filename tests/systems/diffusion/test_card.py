@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.systems.diffusion.card import write_generator_card
+from hf_medreport.systems.diffusion.card import write_evaluated, write_generator_card
 
 RUN = {
     "command": "hf-medreport train diffusion --config examples/diffusion_phantom.yaml",
@@ -107,3 +107,11 @@ def test_a_folder_without_a_run(tmp_path, run, message):
     with pytest.raises(InputError) as error:
         write_generator_card(tmp_path)
     assert str(error.value).replace(tmp_path.name, "FOLDER") == message
+
+
+def test_figures_are_put_beside_the_model_and_into_its_card(folder):
+    scores = {"all": {"fid": 12.5}, "features": "a backbone", "command": "hf-medreport evaluate phantom --model x"}
+    write_evaluated(folder, scores)
+    text = (folder / "README.md").read_text()
+    assert json.loads((folder / "evaluation.json").read_text()) == scores
+    assert "| FID | 12.5000 |" in text and f"Printed by `{scores['command']}`" in text and "Not run" not in text
