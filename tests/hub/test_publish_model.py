@@ -1,6 +1,7 @@
 """Each registered system, published to a Hub and loaded from there by a stranger without hf-medreport.
 
-One by default, the others are slow: that each loads from a folder where hf-medreport is hidden is in `tests/contract/`.
+Slow: that each loads from a folder where hf-medreport is hidden is in `tests/contract/`, and that what is published is
+the folder, in `test_publish.py`.
 """
 
 import json
@@ -16,7 +17,6 @@ from tests.fresh import FreshProcesses
 from tests.hub_server import HIDE_PACKAGE, HubServer, client_command, run_client
 from tests.tiny import sample_array, save_tiny
 
-FIRST = "anatomical_report"
 PUBLISH = """
 from hf_medreport.hub.publish import publish
 publish({folder!r}, {repo!r}, unchecked=True)
@@ -44,9 +44,7 @@ print(json.dumps(pipe("heart", max_new_tokens=8, do_sample=False)))
 """
 
 
-ROWS = [
-    pytest.param(row, id=row.model_type, marks=() if row.model_type == FIRST else pytest.mark.slow) for row in systems()
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +61,7 @@ def stranger(hub, tmp_path_factory):
         yield processes
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", systems(), ids=lambda row: row.model_type)
 def test_published_and_loaded_from_the_hub(row, hub, stranger, tmp_path):
     folder, repo = save_tiny(row, tmp_path / row.model_type), f"org/{row.model_type}"
     write_card(folder, {}, model_name="org/model", base="random weights", data="none", command="none")

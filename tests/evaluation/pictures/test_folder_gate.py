@@ -45,6 +45,7 @@ def test_copies_fail_and_other_patients_do_not(sets):
     assert set(gate_of_folders(sets / "new", sets / "training", sets / "held_out")["thresholds"]) == {"all"}
 
 
+@pytest.mark.slow
 def test_the_verb_prints_it_and_keeps_it(sets, tmp_path, capsys):
     flags = ["--real", sets / "held_out", "--fake", sets / "copied", "--training", sets / "training"]
     code, out, _ = run(capsys, "evaluate", "images", *flags, "--per-modality", "--out", tmp_path / "out")

@@ -70,7 +70,9 @@ def seen(monkeypatch) -> list[dict]:
     return records
 
 
-@pytest.mark.parametrize("mode", [pytest.param("none", marks=pytest.mark.slow), "oracle", "predicted"])
+@pytest.mark.parametrize(
+    "mode", [*(pytest.param(mode, marks=pytest.mark.slow) for mode in ("none", "oracle")), "predicted"]
+)
 def test_phantom_end_to_end(mode, tmp_path, caplog):
     metrics = run("radscribe", configuration(tmp_path, label_mode=mode), [])
     assert metrics["global_step"] == 4 and {"eval_bleu4", "eval_fact_f1", "eval_BLEU-4"} <= set(metrics)
@@ -208,6 +210,7 @@ def test_parts_are_joined_and_a_run_goes_on_from_its_result(parts, corpus, tmp_p
     assert str(first) in (second / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_folders_of_ours_are_joined_without_asking_whether_to_run_their_code(parts, fresh):
     """In a process of its own: here other tests have made our classes known."""
     code = "from hf_medreport.systems.radscribe.build import ModelArguments, build\n"
