@@ -98,12 +98,10 @@ def _strokes(mask: np.ndarray, rough: np.ndarray) -> np.ndarray:
     ridge = (depth >= cv2.dilate(depth, np.ones((3, 3)))) & (mask > 0)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(mask)
     strokes = np.zeros(mask.shape, bool)
-    for label in np.flatnonzero(boxes[:, cv2.CC_STAT_AREA] >= PATCH):
+    for label in 1 + np.flatnonzero(boxes[1:, cv2.CC_STAT_AREA] >= PATCH):  # 0 is all that is not in the mask
         left, top, width, height, area = boxes[label]
         window = np.s_[top : top + height, left : left + width]
         patch = labels[window] == label
-        if label == 0:  # all that is not in the mask
-            continue
         narrow, wide = np.percentile(depth[window][patch & ridge[window]], [25, 90])
         smooth = np.median(rough[window][patch & (depth[window] > wide / 2)]) < ROUGH
         if area > (LONG if smooth else VERY_LONG) * (2 * wide) ** 2 and narrow > EVEN * wide:

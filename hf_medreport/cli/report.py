@@ -164,7 +164,7 @@ def report(
             left = [index for index, digest in digests.items() if not folder.kept(asked.ids[index], digest)]
             for index, result in reports(left):
                 id = asked.ids[index]
-                kept_as = {"id": id, "digest": digests[index], "mark": asked.marks[index]}
+                kept_as = {"id": id, "digest": digests[index], "mark": asked.mark(index)}
                 if folder.add(result, **kept_as) is None and not isinstance(result, Failure):
                     print_error(folder.failures[id].message)  # written, but not to be drawn
             if elsewhere is not None:

@@ -98,7 +98,7 @@ def tile(
     listing, share = list_slides(slides, recursive), this_share(shard)
     ray = chosen_engine(engine, ray_address, device)
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
-    if (largest := max(map(held_bytes, listing.slides), default=0)) > WORTH_TELLING:
+    if (largest := max(map(held_bytes, share.take(listing.slides)), default=0)) > WORTH_TELLING:
         bound = f"at most {largest >> 20} MiB, and once more for the next one; tiled pyramids take far less"
         typer.echo(f"untiled pictures are held whole: {bound}", err=True)
     of_encoder = {"name_or_folder": encoder or cohort.default_encoder(), "revision": revision, "dtype": dtypes[dtype]}

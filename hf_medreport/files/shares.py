@@ -10,6 +10,7 @@ part keeps a digest of the one that its process saw, and parts of different list
 """
 
 import json
+import logging
 import os
 import re
 import time
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_medreport.files.claims import drop_claim, take_claim
+from hf_medreport.files.claims import drop_claim, holder_of, take_claim
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
@@ -45,6 +46,9 @@ class Share:
 
 
 ALL = Share()
+PATIENCE = 30  # seconds, in which another process has long joined the shares
+
+logger = logging.getLogger(__name__)
 
 
 def this_share(shard: str | None = None, resume: bool = True) -> Share:
@@ -141,7 +145,11 @@ def read_part(path: Path) -> dict | None:
 @contextmanager
 def _alone(folder: Path):
     """One process at a time, so that the last one sees the parts of all."""
-    while (claim := take_claim(folder / ".parts.claim")) is None:
+    path, told, begun = folder / ".parts.claim", False, time.monotonic()
+    while (claim := take_claim(path)) is None:
+        if not told and time.monotonic() - begun > PATIENCE:
+            told = True
+            logger.warning("waiting for %s to join the shares; if it is dead, `clear_dead_claims`", holder_of(path))
         time.sleep(0.1)
     try:
         yield

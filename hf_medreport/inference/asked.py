@@ -45,9 +45,14 @@ class Asked:
         return numbered(" + ".join(of_file[file] for file in item) for item in self.items)
 
     @cached_property
-    def marks(self) -> list[str]:
-        """By which each slide is known again without its digest, see `files.marks`; "" of all else, which is small."""
-        return [slide_mark(item[0]) if self.pairs is None else "" for item in self.items]
+    def _marks(self) -> dict[int, str]:
+        return {}
+
+    def mark(self, index: int) -> str:
+        """By which a slide is known again without its digest, see `files.marks`; "" of all else, which is small."""
+        if index not in self._marks:  # of a share's items alone, and once
+            self._marks[index] = slide_mark(self.items[index][0]) if self.pairs is None else ""
+        return self._marks[index]
 
     def digest(self, index: int, known: dict | None = None) -> str:
         """Of all that an item's report depends on, but the model; empty where a file cannot be read.
@@ -56,7 +61,7 @@ class Asked:
             index: of the item.
             known: what an earlier run keeps of it; its digest holds where its mark is still the item's.
         """
-        if known is not None and known.get("mark") and known["mark"] == self.marks[index]:
+        if known is not None and known.get("mark") and known["mark"] == self.mark(index):
             return known["digest"]
         told = [] if self.labels is None else [self.labels[index]]
         with suppress(InputError, OSError):

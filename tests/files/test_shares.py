@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hf_medreport.files import shares
+from hf_medreport.files.claims import drop_claim, take_claim
 from hf_medreport.files.run_folder import RunFolder
 from hf_medreport.files.shares import ALL, Share, finish_share, joined, this_share
 from hf_medreport.processing.input_error import InputError
@@ -124,3 +126,14 @@ def test_shares_that_end_together_write_the_whole(tmp_path):
     assert len(wrote) == 6 and sum(each is not None for each in wrote) == 1
     assert [each["id"] for each in json.loads((tmp_path / "out" / "summary.json").read_text())] == IDS
     assert not (tmp_path / "out" / ".parts.claim").exists()
+
+
+def test_who_waits_long_for_another_process_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(shares, "PATIENCE", 0)
+    held = take_claim(tmp_path / ".parts.claim")
+    threading.Timer(0.3, drop_claim, [held]).start()
+    with shares._alone(tmp_path):
+        pass
+    assert [record.getMessage() for record in caplog.records] == [
+        "waiting for another process to join the shares; if it is dead, `clear_dead_claims`"
+    ]

@@ -544,8 +544,8 @@ class TestCommand:
 
 def test_a_slide_is_known_again_by_its_mark(slide):
     asked = Asked([slide, slide.with_name("gone.svs")])
-    digest, (mark, none) = asked.digest(0), asked.marks
-    assert none == "" and asked.digest(1, {"mark": "", "digest": "old"}) == ""
+    digest, mark = asked.digest(0), asked.mark(0)
+    assert asked.mark(1) == "" and asked.digest(1, {"mark": "", "digest": "old"}) == ""
     assert asked.digest(0, {"mark": mark, "digest": "old"}) == "old"
     assert asked.digest(0, {"mark": "other", "digest": "old"}) == digest == asked.digest(0, {"digest": "old"})
     write_slide(slide, tissue(1))

@@ -141,7 +141,7 @@ def tile_cohort(
             folder.begun(run.file.name)
             folder.begun(f"{stem}{OVERLAY}")
             marks[path] = quick_mark(slide_files(path)) if path.is_file() else ""
-            known = None if verify else _known_digest(folder, run.file, marks[path])
+            known = None if verify else _known_digest(folder, ids[path], run.file, marks[path])
             if elsewhere is None or run.file.exists():
                 prepare(run, processor, made, draw, known, override_slide_mpp)
             if elsewhere is not None and run.state == "encoding":
@@ -204,16 +204,25 @@ def _check_length(run: SlideRun) -> None:
         raise
 
 
-def _known_digest(folder: RunFolder, file: Path, mark: str) -> str | None:
+def _known_digest(folder: RunFolder, id: str, file: Path, mark: str) -> str | None:
     """The digest of a slide of this mark that an earlier run, or another process, has made a file of; or None."""
-    if not file.exists():
+    if not mark or not file.exists():
         return None
     for learn in (lambda: None, folder.reread):
         learn()
-        for entry in list(folder.entries.values()):  # a list: another thread may add to them
-            if file.name in entry["files"] and entry.get("mark") == mark:
-                return entry["digest"]
+        entry = _entry_of(folder, id, file.name)
+        if entry is not None and entry.get("mark") == mark:
+            return entry["digest"]
     return None
+
+
+def _entry_of(folder: RunFolder, id: str, file: str) -> dict | None:
+    """What a folder's records say of a file: under the slide's id, or the one that an older list gave it."""
+    own = folder.entries.get(id)
+    if own is not None and file in own["files"]:  # nearly always: all others are not looked through for each slide
+        return own
+    others = list(folder.entries.values())  # a list: another thread may add to them
+    return next((entry for entry in reversed(others) if file in entry["files"]), None)
 
 
 def _keep(run: SlideRun, folder: RunFolder, id: str, mark: str) -> None:
@@ -253,10 +262,7 @@ def tile_folder(
     Raises:
         InputError: as `RunFolder`; or one of several processes without `resume`.
     """
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1 and not resume:
-        found, expected = f"none, in one of {world} processes", "`resume`, with which they share a folder"
-        raise InputError("resume", found, expected, "give it to all of them, and to a new folder too")
+    this_share(resume=resume)  # of several processes none begins without
     settings = {key: value for key, value in header(encoder, processor).items() if key not in NO_MATTER}
     folder = RunFolder(out, "tile", settings, resume=resume, overwrite=overwrite, records="records.jsonl")
     if clear_claims:

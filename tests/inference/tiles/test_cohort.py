@@ -10,6 +10,7 @@ import signal
 import time
 from multiprocessing.forkserver import ForkServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -82,6 +83,26 @@ def test_a_finished_file_is_kept(cohort, tmp_path):
     runs = run_cohort(slides, tmp_path / "out", encoder)
     assert states(runs) == {**ALL_DONE, "slide0.tiff": "kept", "slide1.tiff": "kept"}
     assert runs[0].tiles == first[0].tiles and contents(tmp_path / "out") == undisturbed
+
+
+class OnlyById(dict):
+    """Records that nobody looks through from one end to the other."""
+
+    def values(self):
+        raise AssertionError("all records were looked through for one slide")
+
+
+def test_a_slide_is_found_by_its_id_and_only_where_it_can_be_known_again(tmp_path):
+    (tmp_path / "a.safetensors").touch()
+    done = {"files": ["a.safetensors", "a_tiles.png"], "digest": "d", "mark": "m"}
+    records, features = SimpleNamespace(entries=OnlyById(a=done), reread=lambda: None), tmp_path / "a.safetensors"
+    assert tile_cohort._known_digest(records, "a", features, "m") == "d"
+    assert tile_cohort._known_digest(records, "a", features, "other") is None
+    assert tile_cohort._known_digest(records, "a", tmp_path / "gone.safetensors", "m") is None
+    renamed = SimpleNamespace(entries={"sub/a": done, "b": done | {"files": ["b.safetensors"]}}, reread=lambda: None)
+    assert tile_cohort._known_digest(renamed, "a", features, "m") == "d"  # an older list had another id for it
+    unknown = SimpleNamespace(entries={"a": done | {"mark": ""}}, reread=lambda: None)
+    assert tile_cohort._known_digest(unknown, "a", features, "") is None
 
 
 @pytest.fixture
