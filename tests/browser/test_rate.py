@@ -19,9 +19,9 @@ pytestmark = pytest.mark.browser
 def folder(tmp_path_factory):
     """Six drawn pictures of one fact; two of them have prompts that are code to who does not escape them."""
     folder = tmp_path_factory.mktemp("rate") / "pictures"
-    write_pictures(folder, PictureCorpus(6, 1, 64, fact=PictureFact("ct", "mass", "left", "anterior", "severe")))
+    write_pictures(folder, PictureCorpus(6, 1, 64, fact=PictureFact("ct", "nodule", "left", "anterior", "severe")))
     lines = ["path,text,modality"]
-    prompts = ["large mass, left"] * 4 + ["<b>bold</b> ${1 + 1} {{name}}"] * 2
+    prompts = ["large nodule, left"] * 4 + ["<b>bold</b> ${1 + 1} {{name}}"] * 2
     for picture, prompt in zip(sorted((folder / "images").glob("*.png")), prompts, strict=True):
         lines.append(f'images/{picture.name},"{prompt}",ct')
     (folder / "to_rate.csv").write_text("\n".join(lines) + "\n")
@@ -124,7 +124,7 @@ def test_prompts_are_escaped(page, rate):
     for _ in range(6):
         page.locator(".mr-rate img").wait_for()
         prompt = page.locator(".prompt").inner_text()
-        assert prompt in ("ct: large mass, left", "ct: <b>bold</b> ${1 + 1} {{name}}")
+        assert prompt in ("ct: large nodule, left", "ct: <b>bold</b> ${1 + 1} {{name}}")
         press(page, "s")
     assert not page.get_by_label("Your name or initials").is_visible()
 
