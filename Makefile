@@ -4,7 +4,7 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/ready
 export HF_HUB_OFFLINE = 1
 
-.PHONY: report test test-slow test-gpu coverage lint docs bench wheel sync-checkpoints lock compat
+.PHONY: report test test-slow test-gpu test-browser coverage lint docs bench wheel sync-checkpoints lock compat
 
 report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, and four drawn pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports --overwrite
@@ -21,6 +21,9 @@ test-slow: $(READY)
 
 test-gpu: $(READY)  ## half precision, device maps and tiling on a GPU; skipped in one line where there is none
 	$(PYTHON) -m pytest -m gpu -rs tests/gpu
+
+test-browser: $(READY)  ## the pages, in a real browser
+	$(PYTHON) -m pytest -m browser -rs tests/browser
 
 coverage: $(READY)  ## how much of each file the tests that mirror it run; TESTS=tests/evaluation/text for one room
 	$(PYTHON) .ci/mirrors.py $(TESTS)

@@ -38,6 +38,10 @@ EXTRAS = {
     "evaluate": ["nltk>=3.9", "pyarrow>=21.0.0", "torch-fidelity>=0.4.0"],
     # Pictures from words: the generator, its adapters, and its base in 4 bits.
     "diffusion": ["accelerate>=1.10.1", "bitsandbytes>=0.50.0", "diffusers>=0.38.0", "peft>=0.21.2"],
+    # Models of what raters like, and generators and report models that learn from rewards; agreement of raters.
+    "rlhf": ["accelerate>=1.10.1", "datasets>=4.7.0", "peft>=0.21.2", "scikit-learn>=1.6.0", "trl>=1.16.0"],
+    # Pages in the browser.
+    "demo": ["gradio>=6.31.0"],
     # tile, report and evaluate model on the machines of a cluster.
     "ray": ["ray>=2.60.0"],
     # Report models in 4 and 8 bits, on a CPU too.
@@ -47,12 +51,11 @@ EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement
 EXTRAS["clinical"] = ["scispacy>=0.6.2"]  # stands apart: it needs numpy < 2
 # Reference implementations that the metrics are held to.
 REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
-# Trainers of others that must take our models as they are.
-TRAINERS = ["peft>=0.21.2", "trl>=1.16.0"]
 TOOLS = ["pytest>=8.0.0", "pytest-xdist>=3.6.1", "hypothesis>=6.100.0", "ruff>=0.8.0", "build>=1.2.1", "uv>=0.8.0"]
 TOOLS += ["coverage>=7.17.5"]  # make coverage
+TOOLS += ["playwright>=1.65.2"]  # make test-browser
 EXTRAS["docs"] = ["sphinx>=9.0.4", "furo>=2025.12.19", "myst-parser>=5.2.0"]  # make docs
-EXTRAS["dev"] = [*TOOLS, *REFERENCES, *TRAINERS, *EXTRAS["docs"], *EXTRAS["all"]]
+EXTRAS["dev"] = [*TOOLS, *REFERENCES, *EXTRAS["docs"], *EXTRAS["all"]]
 
 setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.

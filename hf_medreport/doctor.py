@@ -30,6 +30,8 @@ PURPOSE = {
     "train": "training recipes, tables of films, logging",
     "diffusion": "pictures from words: drawing, training, adapters",
     "quantize": "report models in 4 and 8 bits",
+    "rlhf": "learning from raters and rewards",
+    "demo": "pages in the browser",
     "ray": "tile, report and evaluate model on a cluster's machines",
 }
 

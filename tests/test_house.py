@@ -19,6 +19,8 @@ LIBRARY = [PACKAGE, *(Path(top.__file__).parent for top in TOPS.values())]
 # stands below `training`: it needs nothing of it, and training writes folders.
 FLOORS = [
     ["cli"],
+    ["demo"],
+    ["rlhf"],
     ["systems"],
     ["training"],
     ["evaluation"],

@@ -36,7 +36,7 @@ def test_json_of_the_installation():
     done = run("--json")
     state = json.loads(done.output)
     assert done.exit_code == 0 and state["packages"]["torch"]
-    extras = {"clinical", "cxr", "dicom", "diffusion", "evaluate", "quantize", "ray", "train", "wsi"}
+    extras = {"clinical", "cxr", "demo", "dicom", "diffusion", "evaluate", "quantize", "ray", "rlhf", "train", "wsi"}
     assert set(state["extras"]) == extras
 
 

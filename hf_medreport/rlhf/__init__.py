@@ -1,0 +1,1 @@
+"""Learning from raters: what a generator is taught by ratings and rewards."""
