@@ -50,6 +50,8 @@ class System:
         card: the function config -> `hub.card.Kind`, which says what its card shows.
         tiny: configuration small enough for tests.
         checkpoint: the folder name in this library's `checkpoints/` of the model that it ships, None where none ships.
+        apart: the folder name of a second model of the system that ships, trained apart from the first: of a judge the
+            one that stands for a rater.
         default: whether `checkpoint` is the model that is taken where none is named, for what it reads.
         extras: which extras of this package it needs.
         recipe: the training recipe's module, None where there is none.
@@ -72,6 +74,7 @@ class System:
     card: str | None = None
     tiny: dict = field(default_factory=dict)
     checkpoint: str | None = None
+    apart: str | None = None
     default: bool = False
     extras: tuple[str, ...] = ()
     recipe: str | None = None
@@ -82,9 +85,9 @@ class System:
         return named(getattr(self, what))
 
     @property
-    def folder(self) -> Path | None:
-        """Where the shipped model lies."""
-        return self.checkpoint and CHECKPOINTS / self.checkpoint
+    def shipped(self) -> dict[str, Path]:
+        """The folders of its shipped models by name, the first of them first."""
+        return {name: CHECKPOINTS / name for name in (self.checkpoint, self.apart) if name}
 
 
 # A report model whose code came with it: nobody knows more of it than that it reads films.
@@ -157,7 +160,8 @@ def system_of(model) -> System:
 
 def shipped(*kinds: str) -> dict[str, Path]:
     """The folders of the shipped models of these kinds, or of all, by name."""
-    return {row.checkpoint: row.folder for row in systems() if row.checkpoint and (not kinds or row.kind in kinds)}
+    rows = (row for row in systems() if not kinds or row.kind in kinds)
+    return {name: folder for row in rows for name, folder in row.shipped.items()}
 
 
 def default_model(reads: str) -> str | None:
