@@ -13,6 +13,7 @@ PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.m
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]*) -->\n)?^```(?P<kind>console|sh|bash|python)\n(?P<text>.*?)^```", re.M | re.S
 )
+INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,8 @@ class Block:
             command = [sys.executable, "-P", str(script)]
         else:
             command = ["bash", "-e", "-c", self.commands]
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run(command, cwd=folder, env=os.environ | environment, **both)
         assert done.returncode == 0, f"{self.page.name}\n{self.text}\n{done.stdout}"
         return done.stdout
 
@@ -71,8 +66,14 @@ def blocks_of(page: Path) -> list[Block]:
     return [Block(page, each["kind"], each["reason"], each["text"]) for each in BLOCK.finditer(text)]
 
 
+def commands_of(page: Path) -> str:
+    """All that a page gives as a command: its blocks, and what stands between backticks in its text; a line each."""
+    blocks = [re.sub(r"\\\n *", "", block.commands) for block in blocks_of(page)]
+    return "\n".join([*blocks, *INLINE.findall(BLOCK.sub("", page.read_text(encoding="utf-8")))])
+
+
 def in_order(lines: list[str], printed: str) -> str | None:
-    """The first of the lines that a print lacks behind those before it, whatever the wrapping; None where all are there."""
+    """The first line that a print lacks behind those before it, however it is wrapped; None where all are there."""
     rest = " ".join(printed.split())
     for line in lines:
         before, found, rest = rest.partition(line)

@@ -15,7 +15,7 @@ import typer
 
 from hf_medreport.cli.app import app
 from tests.cli.test_cli import run
-from tests.docs.blocks import PAGES, REASONS, ROOT, Block, blocks_of, in_order
+from tests.docs.blocks import PAGES, REASONS, ROOT, Block, blocks_of, commands_of, in_order
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 COMMAND = re.compile(r"hf-medreport +((?:[a-z]+[\w-]*|--?[\w-]+)[^`\n;|&#)]*)")
@@ -32,8 +32,7 @@ def test_python_is_python_and_commands_and_flags_are_there(page):
     for block in blocks_of(page):
         if block.kind == "python":
             ast.parse(block.text)
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for words in COMMAND.findall(text):
+    for words in COMMAND.findall(commands_of(page)):
         assert unknown(words) is None, f"hf-medreport {words}: no {unknown(words)}"
 
 
@@ -93,25 +92,8 @@ def workplace(tmp_path_factory) -> Path:
     chest = ["phantom", "chest", "--n", "2", "--size", "224", "--split", "test", "--seed", "5"]
     command([*chest, "--lateral", "--format", "png", "--out", "drawn_pairs"], folder)
     command([*chest, "--format", "dicom", "--out", "drawn_dicom"], folder)
-    command(
-        [
-            "phantom",
-            "slide",
-            "--n",
-            "1",
-            "--size",
-            "2048",
-            "--mpp",
-            "1.0",
-            "--split",
-            "test",
-            "--seed",
-            "3",
-            "--out",
-            "s",
-        ],
-        folder,
-    )
+    slide = ["--n", "1", "--size", "2048", "--mpp", "1.0", "--split", "test", "--seed", "3"]
+    command(["phantom", "slide", *slide, "--out", "s"], folder)
     films, laterals = (sorted((folder / "drawn_pairs" / name).glob("*.png")) for name in ("images", "lateral"))
     for name, film in {"film": films[0], "a": films[0], "b": films[1], "f": films[0], "l": laterals[0]}.items():
         shutil.copy(film, folder / f"{name}.png")
@@ -120,9 +102,8 @@ def workplace(tmp_path_factory) -> Path:
     (folder / "slides").mkdir()
     shutil.copy(next((folder / "s").rglob("*.tiff")), folder / "slides" / "phantom-slide-test-3-000000.tiff")
     (folder / "slides" / "cut.svs").write_bytes(b"II*\0" + bytes(40))
-    subprocess.run(
-        [sys.executable, "examples/report_labels.py", "--out", "reports"], cwd=folder, env=ENVIRONMENT, check=True
-    )
+    labels = [sys.executable, "examples/report_labels.py", "--out", "reports"]
+    subprocess.run(labels, cwd=folder, env=ENVIRONMENT, check=True)
     return folder
 
 

@@ -22,7 +22,7 @@ def test_a_figure_follows_its_json(results, monkeypatch, tmp_path):
     (tmp_path / "x.json").write_text(json.dumps(content))
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     assert results.figure("x:a.b.c:.2f") == "0.12" and results.filled("{x:n} of {x:a.b.c:.3f}.") == "3 of 0.123."
-    with pytest.raises(KeyError, match="no a.d"):
+    with pytest.raises(KeyError, match="no d"):
         results.figure("x:a.d")
 
 
