@@ -6,9 +6,23 @@ from pathlib import Path
 from hf_medreport.registry import system
 from hf_medreport.training import run
 
-__all__ = ["train_reward"]
+__all__ = ["load_rewards", "simulated_rater", "train_reward"]
 
 FILES = ("config.json", "model.safetensors", "evaluation.json")
+
+
+def load_rewards(selector: str | Path, policy: str | Path) -> tuple:
+    """Both models, from folders or shipped names."""
+    from hf_medreport.evaluation.pictures.reward_models import load_reward
+
+    return load_reward(selector), load_reward(policy)
+
+
+def simulated_rater():
+    """Who rates pictures of known-truth prompts."""
+    from hf_medreport.evaluation.pictures.simulated_rater import SimulatedRater
+
+    return SimulatedRater()
 
 
 def train_reward(kind: str, ratings: Path, folder: Path, given: dict) -> tuple[dict, list[Path]]:

@@ -99,7 +99,7 @@ class State:
     def _older(self) -> dict | None:
         path = self.folder / STATE
         if not path.is_file():
-            if any(self.folder.iterdir()):
+            if any(not path.name.startswith(".") for path in self.folder.iterdir()):  # a kill leaves hidden parts
                 found = f"a folder that is not empty and has no {STATE}"
                 raise InputError(self.name, found, "a new or empty folder", "choose another `output_dir`")
             return None
