@@ -33,17 +33,17 @@ class System:
         model_type: what its config.json says.
         kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks), `"causal-lm"`
             (text -> text), `"encoder"` (picture and text -> states), `"conditioner"` (text -> states), `"judge"`
-            (picture -> answers) or `"generator"` (text -> picture): a pipeline of diffusers, whose folder has a
-            model_index.json and no configuration.
-        config, model, processor: its classes; no processor: a tokenizer of any class. A generator's model is its
-            pipeline.
+            (picture -> answers), `"reward"` (picture, and prompt where `given` names it -> score) or `"generator"`
+            (text -> picture): a pipeline of diffusers, whose folder has a model_index.json and no configuration.
+        config, model, processor: its classes; no processor: a tokenizer of any class, or transformers' own processor of
+            pictures. A generator's model is its pipeline.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
         pipeline: its `image-to-text` pipeline; None where the kind has none.
         image_processor: a class that AutoImageProcessor finds by this system's configuration, and that travels.
         reads: what a report model is given: `"film"`, `"pair"` (frontal and lateral film) or `"slide"`; a generator is
             given a `"prompt"`.
-        given: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
-            needs or refuses it says `model.takes()`.
+        given: what a case may bring beside its image: `"mask"`, `"labels"`, of a reward model `"prompt"`. Whether one
+            report model of the system takes, needs or refuses it says `model.takes()`.
         text_metrics: by which its words are scored beside its facts, where images are drawn.
         check: a function (name, model, processor), called when a model is loaded, that refuses what does not fit.
         tasks: the function that scores what it does beside reporting, and the one that prints these scores.
@@ -56,6 +56,7 @@ class System:
         extras: which extras of this package it needs.
         recipe: the training recipe's module, None where there is none.
         converters: `{name: command}` of the verb `convert`, see `cli/convert.py`.
+        citation: BibTeX of what it was published as; empty for what is this library's own.
     """
 
     model_type: str
@@ -79,6 +80,7 @@ class System:
     extras: tuple[str, ...] = ()
     recipe: str | None = None
     converters: dict[str, str] = field(default_factory=dict)
+    citation: str = ""
 
     def resolve(self, what: str):
         """The class or function named by the field `what`."""

@@ -12,6 +12,7 @@ import typer
 
 from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     convert,
+    demo,
     doctor,
     evaluate,
     evaluate_model,

@@ -1,32 +1,22 @@
 """How far raters agree: Cohen's kappa with quadratic weights (Cohen, 1968, "Weighted kappa"), of each two of them.
 
 1 is the same rating everywhere, 0 what chance would give two raters of these habits; who differs by two steps is held
-four times as far off as who differs by one.
+four times as far off as who differs by one. Kappa is scikit-learn's (extra `rlhf`).
 """
 
+import warnings
 from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
 from hf_medreport.data.ratings.table import RATINGS, Rating
+from hf_medreport.processing.input_error import InputError
 
-__all__ = ["agreement", "weighted_kappa"]
+__all__ = ["agreement"]
 
 RESAMPLES = 1000
-STEPS = np.subtract.outer(np.arange(len(RATINGS)), np.arange(len(RATINGS))) ** 2  # what a disagreement costs
-
-
-def weighted_kappa(tables: np.ndarray) -> np.ndarray:
-    """Kappa of counts (..., 3, 3): how often one rater gave the row's rating and the other the column's.
-
-    nan where both gave one and the same rating throughout: there is no chance to agree better than by chance.
-    """
-    tables = np.asarray(tables, dtype=float)
-    totals = tables.sum(axis=(-2, -1))
-    by_chance = tables.sum(axis=-1)[..., :, None] * tables.sum(axis=-2)[..., None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 1 - totals * (STEPS * tables).sum(axis=(-2, -1)) / (STEPS * by_chance).sum(axis=(-2, -1))
+ROWS, COLUMNS = np.divmod(np.arange(len(RATINGS) ** 2), len(RATINGS))  # of the cells of a table of two raters
 
 
 def agreement(ratings: Sequence[Rating], seed: int = 0) -> dict[str, dict]:
@@ -40,6 +30,9 @@ def agreement(ratings: Sequence[Rating], seed: int = 0) -> dict[str, dict]:
         {"ONE and OTHER": {"n": pictures, "kappa", "interval": of 95 %, by 1000 resamples of the pictures (Efron,
         1979), "same": share of equal ratings}}. None where nothing is shared or kappa is not defined; {} of fewer than
         two raters.
+
+    Raises:
+        InputError: scikit-learn is not installed.
     """
     by_rater: dict[str, dict] = {}
     for rating in ratings:
@@ -54,15 +47,29 @@ def _pair(one: dict, other: dict, seed: int) -> dict:
     shared = [key for key in one if key in other]
     if not shared:
         return {"n": 0, "kappa": None, "interval": None, "same": None}
-    table = np.zeros_like(STEPS)
+    cells = np.zeros(len(ROWS), dtype=int)
     for key in shared:
-        table[one[key] - RATINGS[0], other[key] - RATINGS[0]] += 1
-    # Pictures drawn with replacement are a table drawn from this one.
-    drawn = np.random.default_rng(seed).multinomial(len(shared), table.ravel() / len(shared), size=RESAMPLES)
-    kappa, kappas = float(weighted_kappa(table)), weighted_kappa(drawn.reshape(-1, *table.shape))
-    return {
-        "n": len(shared),
-        "kappa": None if np.isnan(kappa) else kappa,
-        "interval": None if np.isnan(kappa) else np.nanquantile(kappas, (0.025, 0.975)).tolist(),
-        "same": float(np.trace(table) / len(shared)),
-    }
+        cells[(one[key] - RATINGS[0]) * len(RATINGS) + other[key] - RATINGS[0]] += 1
+    kappa, interval = _kappa(cells), None
+    if kappa is not None:
+        # Pictures drawn with replacement are counts drawn from these.
+        drawn = np.random.default_rng(seed).multinomial(len(shared), cells / len(shared), size=RESAMPLES)
+        kappas = [value for counts in drawn if (value := _kappa(counts)) is not None]
+        interval = np.quantile(kappas, (0.025, 0.975)).tolist() if kappas else None
+    same = int(cells[ROWS == COLUMNS].sum()) / len(shared)
+    return {"n": len(shared), "kappa": kappa, "interval": interval, "same": same}
+
+
+def _kappa(cells: np.ndarray) -> float | None:
+    """Of the counts of a table of two raters; None where both gave one and the same rating throughout."""
+    try:
+        from sklearn.metrics import cohen_kappa_score
+    except ImportError as error:
+        remedy = "install it: pip install 'hf-medreport[rlhf]'"
+        raise InputError("agreement of raters", "no scikit-learn", "it installed", remedy) from error
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a kappa that is not defined
+        labels = range(len(RATINGS))
+        value = cohen_kappa_score(ROWS, COLUMNS, labels=list(labels), weights="quadratic", sample_weight=cells)
+    return None if np.isnan(value) else float(value)

@@ -1,13 +1,16 @@
 """Agreement of raters, held to values worked by hand and to the definition."""
 
+import sys
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hf_medreport.data.ratings.agreement import agreement, weighted_kappa
+from hf_medreport.data.ratings import agreement as module
+from hf_medreport.data.ratings.agreement import agreement
 from hf_medreport.data.ratings.table import Rating
+from hf_medreport.processing.input_error import InputError
 
 
 def ratings_of(**by_rater):
@@ -17,6 +20,12 @@ def ratings_of(**by_rater):
         for number, value in enumerate(values)
         if value
     ]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Fewer resamples, where the interval is not looked at."""
+    monkeypatch.setattr(module, "RESAMPLES", 5)
 
 
 def test_a_kappa_by_hand():
@@ -30,32 +39,22 @@ def test_a_kappa_by_hand():
     assert low < 0.5 < high <= 1
 
 
-def test_ends_of_the_scale():
-    same = weighted_kappa(np.diag([4, 3, 2]))
-    turned = weighted_kappa(np.array([[0, 0, 5], [0, 0, 0], [5, 0, 0]]))
-    chance = weighted_kappa(np.outer([1, 2, 3], [2, 2, 2]))
-    assert (same, turned, chance) == (1, -1, pytest.approx(0))
-    assert np.isnan(weighted_kappa(np.diag([4, 0, 0])))
+def test_ends_of_the_scale(few):
+    said = ratings_of(ann=[1, 1, 3, 3], same=[1, 1, 3, 3], turned=[3, 3, 1, 1])
+    figures = agreement(said)
+    assert figures["ann and same"]["kappa"] == 1 and figures["ann and turned"]["kappa"] == -1
 
 
-def test_as_its_definition_has_it():
+def test_as_its_definition_has_it(few):
     """What pictures cost, against what all pairs of two pictures' ratings cost; see Cohen (1968)."""
     rng = np.random.default_rng(0)
-    for _ in range(20):
+    for _ in range(5):
         ann, bob = rng.integers(1, 4, (2, 30))
         expected = 1 - np.mean((ann - bob) ** 2) / np.mean([(a - b) ** 2 for a in ann for b in bob])
         assert agreement(ratings_of(ann=ann, bob=bob))["ann and bob"]["kappa"] == pytest.approx(expected)
 
 
-@pytest.mark.slow
-def test_as_scikit_learn_has_it():
-    metrics = pytest.importorskip("sklearn.metrics")
-    ann, bob = np.random.default_rng(0).integers(1, 4, (2, 200))
-    expected = metrics.cohen_kappa_score(ann, bob, weights="quadratic")
-    assert agreement(ratings_of(ann=ann, bob=bob))["ann and bob"]["kappa"] == pytest.approx(expected)
-
-
-def test_each_two_raters_on_what_both_rated():
+def test_each_two_raters_on_what_both_rated(few):
     figures = agreement(ratings_of(ann=[1, 2, 3, 3], bob=[1, 2, 3, None], cem=[None, None, None, 3], dan=[2, 2, 2, 2]))
     assert list(figures) == [f"{a} and {b}" for a, b in product(("ann", "bob", "cem", "dan"), repeat=2) if a < b]
     assert figures["ann and bob"]["kappa"] == 1 and figures["ann and bob"]["n"] == 3
@@ -64,6 +63,14 @@ def test_each_two_raters_on_what_both_rated():
     assert agreement(ratings_of(ann=[1, 2])) == {}
 
 
-def test_two_who_always_say_the_same_have_no_kappa():
+def test_two_who_always_say_the_same_have_no_kappa(few):
     figures = agreement(ratings_of(**{"": [3, 3], "bob": [3, 3]}))
     assert figures == {"unnamed and bob": {"n": 2, "kappa": None, "interval": None, "same": 1.0}}
+
+
+def test_without_scikit_learn_it_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(
+        InputError, match=r"agreement of raters: found no scikit-learn; expected it installed; .*\[rlhf\]"
+    ):
+        agreement(ratings_of(ann=[1, 2], bob=[1, 2]))
