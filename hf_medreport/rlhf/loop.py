@@ -26,7 +26,7 @@ from PIL import Image
 
 from hf_medreport.data.ratings.table import Rating, read_ratings, write_ratings
 from hf_medreport.evaluation.pictures.evaluate import Drawing, evaluate_generator
-from hf_medreport.files.writing import write_json
+from hf_medreport.files.writing import open_whole, write_json
 from hf_medreport.inference.figures.synthetic import save_synthetic
 from hf_medreport.inference.generators import load_generator
 from hf_medreport.processing.input_error import InputError
@@ -50,7 +50,7 @@ from hf_medreport.systems.diffusion.training.watching import grid
 
 __all__ = ["Loop", "run_loop"]
 
-RATINGS, GRID = "ratings.csv", "grid.png"
+RATINGS, GRID, LOG = "ratings.csv", "grid.png", "log"
 KINDS = ("selector", "policy")
 ON_A_GRID = 16
 SEEDS_A_ROUND = 1_000_000  # between the seeds of the pictures of two rounds
@@ -73,7 +73,9 @@ def run_loop(settings: LoopSettings) -> dict:
     """
     check_report_to(settings.report_to)
     loop = Loop(settings)
-    with tracking_to(settings.report_to, loop.state.folder / "log") as tracking:
+    if settings.report_to != "none":
+        loop.state.own(LOG)
+    with tracking_to(settings.report_to, loop.state.folder / LOG) as tracking:
         for number in range(1, settings.rounds + 1):
             figures = loop.round(number)
             if loop.state.add_round(number, figures):
@@ -223,7 +225,7 @@ class Loop:
             found = draw_candidates(self.pipe, prompts.texts, prompts.modalities, reward, self.settings, first)
             written = write_candidates(folder, found, prompts)
             shown = [Image.open(path).convert("RGB") for path, _ in written[:ON_A_GRID]]
-            with (folder / GRID).open("wb") as file:
+            with open_whole(folder / GRID) as file:
                 save_synthetic(grid(shown), file, {"model": f"after round {number}"})
             pictures = [[path.relative_to(folder).as_posix(), number] for path, number in written]
             files = [path for path in folder.rglob("*") if path.is_file()]

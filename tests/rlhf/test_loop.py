@@ -12,16 +12,7 @@ from tests.rlhf.made_loop import UPDATES, Brightness, generator, settings, stand
 from tests.rlhf.test_state import contents
 
 
-@pytest.fixture(autouse=True)
-def few_modalities(monkeypatch):
-    """Drawn prompts are of the two modalities that the tiny generator shares with them, in single letters' words."""
-    from hf_medreport.rlhf import rated
-
-    whole = rated.PictureCorpus
-    monkeypatch.setattr(rated, "PictureCorpus", lambda n, seed, size: whole(n, seed, size, ("cxr", "oct")))
-
-
-@pytest.mark.usefixtures("stand_ins")
+@pytest.mark.usefixtures("stand_ins", "few_modalities")
 class TestLoop:
     def run(self, generator, out, update="weighted_regression", **changes):  # noqa: F811
         return run_loop(settings(generator, out, update=update, update_settings=UPDATES[update], **changes))
