@@ -38,7 +38,7 @@ lint: $(READY)
 docs: $(READY)  ## the pages of docs/ as HTML in build/docs/
 	$(PYTHON) -m sphinx -q -W --keep-going docs build/docs
 
-bench: $(READY)  ## the figures of the README, as JSON in benchmarks/results/
+bench: $(READY)  ## the figures of docs/results.md, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/speed/decoder.py
 	$(PYTHON) benchmarks/speed/report.py
 	$(PYTHON) benchmarks/speed/phantom.py
