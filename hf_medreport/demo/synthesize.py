@@ -1,7 +1,6 @@
 """The tab of pictures from words: each marked as synthetic, with what a judge sees on it."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import gradio as gr
 import numpy as np
@@ -48,7 +47,7 @@ def synthesize_tab(models: Models) -> None:
             with gr.Accordion("The pictures as a program reads them", open=False):
                 outputs.append(gr.JSON(show_label=False))
     inputs = [prompt, modality, n, seed, guidance, negative, steps, model]
-    on_click(button, stop, partial(_run, models), inputs, outputs, "synthesize")
+    on_click(button, stop, models.run(_run), inputs, outputs, "synthesize")
     gr.Examples(EXAMPLES, [prompt, modality], label="Examples", api_visibility="private")
 
 
