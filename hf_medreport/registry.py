@@ -33,27 +33,30 @@ class System:
         model_type: what its config.json says.
         kind: which contract it keeps: `"report"` (picture -> text), `"segmenter"` (picture -> masks), `"causal-lm"`
             (text -> text), `"encoder"` (picture and text -> states), `"conditioner"` (text -> states), `"judge"`
-            (picture -> answers) or `"generator"` (text -> picture): a pipeline of diffusers, whose folder has a
-            model_index.json and no configuration.
-        config, model, processor: its classes; no processor: a tokenizer of any class. A generator's model is its
-            pipeline.
+            (picture -> answers), `"reward"` (picture, and prompt where `given` names it -> score) or `"generator"`
+            (text -> picture): a pipeline of diffusers, whose folder has a model_index.json and no configuration.
+        config, model, processor: its classes; no processor: a tokenizer of any class, or transformers' own processor of
+            pictures. A generator's model is its pipeline.
         auto_classes: the Auto classes that must load its folders, beside those of configuration and processor.
         pipeline: its `image-to-text` pipeline; None where the kind has none.
         image_processor: a class that AutoImageProcessor finds by this system's configuration, and that travels.
         reads: what a report model is given: `"film"`, `"pair"` (frontal and lateral film) or `"slide"`; a generator is
             given a `"prompt"`.
-        given: what a case may bring beside its image: `"mask"`, `"labels"`. Whether one model of the system takes,
-            needs or refuses it says `model.takes()`.
+        given: what a case may bring beside its image: `"mask"`, `"labels"`, of a reward model `"prompt"`. Whether one
+            report model of the system takes, needs or refuses it says `model.takes()`.
         text_metrics: by which its words are scored beside its facts, where images are drawn.
         check: a function (name, model, processor), called when a model is loaded, that refuses what does not fit.
         tasks: the function that scores what it does beside reporting, and the one that prints these scores.
         card: the function config -> `hub.card.Kind`, which says what its card shows.
         tiny: configuration small enough for tests.
         checkpoint: the folder name in this library's `checkpoints/` of the model that it ships, None where none ships.
+        apart: the folder name of a second model of the system that ships, trained apart from the first: of a judge the
+            one that stands for a rater.
         default: whether `checkpoint` is the model that is taken where none is named, for what it reads.
         extras: which extras of this package it needs.
         recipe: the training recipe's module, None where there is none.
         converters: `{name: command}` of the verb `convert`, see `cli/convert.py`.
+        citation: BibTeX of what it was published as; empty for what is this library's own.
     """
 
     model_type: str
@@ -72,19 +75,21 @@ class System:
     card: str | None = None
     tiny: dict = field(default_factory=dict)
     checkpoint: str | None = None
+    apart: str | None = None
     default: bool = False
     extras: tuple[str, ...] = ()
     recipe: str | None = None
     converters: dict[str, str] = field(default_factory=dict)
+    citation: str = ""
 
     def resolve(self, what: str):
         """The class or function named by the field `what`."""
         return named(getattr(self, what))
 
     @property
-    def folder(self) -> Path | None:
-        """Where the shipped model lies."""
-        return self.checkpoint and CHECKPOINTS / self.checkpoint
+    def shipped(self) -> dict[str, Path]:
+        """The folders of its shipped models by name, the first of them first."""
+        return {name: CHECKPOINTS / name for name in (self.checkpoint, self.apart) if name}
 
 
 # A report model whose code came with it: nobody knows more of it than that it reads films.
@@ -157,7 +162,8 @@ def system_of(model) -> System:
 
 def shipped(*kinds: str) -> dict[str, Path]:
     """The folders of the shipped models of these kinds, or of all, by name."""
-    return {row.checkpoint: row.folder for row in systems() if row.checkpoint and (not kinds or row.kind in kinds)}
+    rows = (row for row in systems() if not kinds or row.kind in kinds)
+    return {name: folder for row in rows for name, folder in row.shipped.items()}
 
 
 def default_model(reads: str) -> str | None:

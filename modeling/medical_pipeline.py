@@ -495,9 +495,7 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
                     nulls = [None] * count
                     encoded[words] = self.encode_prompts([*words, *negatives], [*modalities, *nulls])
                 scale = guidance_at(progress, guidance_scale, guidance_schedule, guidance_window)
-                prediction = self._predict(
-                    latents, timestep, encoded[words], scale, guidance_rescale, dynamic_threshold
-                )
+                prediction = self.predict(latents, timestep, encoded[words], scale, guidance_rescale, dynamic_threshold)
                 if return_trajectory:
                     mean, spread = ddim_transition(self.scheduler, prediction, timestep, latents)
                     drawn = randn_tensor(shape, generator=generators, device=device, dtype=mean.dtype)
@@ -517,8 +515,18 @@ class MedicalImagePipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         output = MedicalImageOutput(images=images, seeds=seeds, trajectory=trajectory)
         return output if return_dict else (images, seeds, trajectory)
 
-    def _predict(self, latents, timestep, encoded, scale: float, rescale: float, percentile: float | None):
-        """The U-Net's guided prediction (images, channels, rows, columns) in float32."""
+    def predict(
+        self, latents, timestep, encoded, scale: float, rescale: float = 0.0, percentile: float | None = None
+    ) -> torch.Tensor:
+        """The U-Net's guided prediction (images, channels, rows, columns) in float32, with gradients where there are.
+
+        Args:
+            latents: (images, channels, rows, columns).
+            timestep: one of the scheduler's.
+            encoded: of the prompts, then of as many negative ones, by `encode_prompts`.
+            scale: of the guidance; 1 and 0 run the U-Net once.
+            rescale, percentile: see `guidance.rescaled` and `guidance.thresholded`.
+        """
         count, scheduler = len(latents), self.scheduler
         given = scheduler.scale_model_input(latents, timestep)
         if scale in (0.0, 1.0):  # one of the two alone

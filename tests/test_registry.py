@@ -83,7 +83,7 @@ SOURCES = [
 ]
 for room in ("modeling", "processing"):
     SOURCES += Path(importlib.import_module(f"hf_medreport.{room}").__file__).parent.glob("*.py")
-NAME = re.compile(rf"\b(?:{'|'.join(name for row in OWN for name in (row.model_type, row.checkpoint) if name)})\b")
+NAME = re.compile(rf"\b(?:{'|'.join(name for row in OWN for name in (row.model_type, *row.shipped))})\b")
 # What is called as a system is and is none, by file.
 ALLOWED = {
     # A format of files.

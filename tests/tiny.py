@@ -4,7 +4,14 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import BertTokenizer, PreTrainedTokenizerFast, ViTConfig, ViTImageProcessorPil, ViTModel
+from transformers import (
+    BertTokenizer,
+    CLIPProcessor,
+    PreTrainedTokenizerFast,
+    ViTConfig,
+    ViTImageProcessorPil,
+    ViTModel,
+)
 
 from hf_medreport.hub.folder import save_folder, save_generator
 from hf_medreport.processing.image_processing_film import UNSCALED, FilmImageProcessor
@@ -100,6 +107,13 @@ def tiny_processor(row: System):
         side = row.tiny["image_size"]
         scale = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_convert_rgb": True}
         return ViTImageProcessorPil(size={"height": side, "width": side}, **scale)
+    if row.kind == "reward":
+        side = row.tiny["vision_config"]["image_size"]
+        pictures = ViTImageProcessorPil(size={"height": side, "width": side}, do_normalize=False, do_convert_rgb=True)
+        if not row.given:
+            return pictures
+        names = ["input_ids", "attention_mask"]
+        return CLIPProcessor(pictures, BertTokenizer(tiny_label_tokenizer().get_vocab(), model_input_names=names))
     if row.reads == "slide":
         tiles = TileImageProcessor(patch_px=16, level=0, size=16, tissue="otsu")
         processor = row.resolve("processor")(tiles, tiny_tokenizer(), region_size=row.tiny["region_size"])

@@ -19,6 +19,7 @@ from hf_medreport.processing.input_error import InputError
 
 __all__ = [
     "MAX_STEM_BYTES",
+    "append_lines",
     "open_whole",
     "output_folder",
     "readable",
@@ -64,6 +65,20 @@ def write_json(path: Path, content: object, shared: bool = False, **options) -> 
         options: of `json.dumps`, whose indent is 2 here.
     """
     return write_text(path, json.dumps(content, **{"indent": 2} | options) + "\n", shared)
+
+
+def append_lines(path: Path, text: str) -> None:
+    """Add whole lines to a file, and return when they are on the disk: what was added survives a kill.
+
+    A line whose end an earlier kill left out is ended first.
+    """
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            text = text if file.read(1) == b"\n" else f"\n{text}"
+        file.write(text.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -29,8 +29,8 @@ def save_folder(model, processor, folder: str | os.PathLike) -> Path:
 
     Args:
         model: a model of a registered system.
-        processor: its processor; a segmenter's or judge's is its image processor, a causal language model's its
-            tokenizer.
+        processor: its processor; a segmenter's, judge's or selector's is its image processor, a causal language
+            model's its tokenizer.
         folder: made when absent; files of the same names are replaced.
 
     Returns:
@@ -149,7 +149,7 @@ def _map_processor(row: System, processor, folder: Path) -> None:
         if not path.exists():
             continue
         settings = json.loads(path.read_text(encoding="utf-8"))
-        if row.kind == "judge":  # whose processor is transformers' own
+        if row.kind in ("judge", "reward"):  # whose processor is transformers' own
             continue
         if row.kind == "segmenter":
             settings["auto_map"] = {"AutoImageProcessor": image_reference}

@@ -5,6 +5,6 @@ from hf_medreport.registry import CHECKPOINTS, systems
 
 if __name__ == "__main__":
     for row in systems():
-        if row.checkpoint:
-            for path in copy_code(row, CHECKPOINTS / row.checkpoint):
+        for folder in row.shipped.values():
+            for path in copy_code(row, folder):
                 print(path.relative_to(CHECKPOINTS))

@@ -36,6 +36,9 @@ def batch(row) -> dict:
         return text_batch(row)
     if row.kind == "encoder":
         return dict(tiny_processor(row)(film_array(), text="heart normal."))
+    if row.given == ("prompt",):
+        picture = Image.fromarray(film_array())
+        return dict(tiny_processor(row)(images=picture, text=["heart normal."], return_tensors="pt"))
     return dict(tiny_processor(row)(Image.fromarray(film_array()), return_tensors="pt"))
 
 
@@ -121,6 +124,8 @@ def test_a_step_of_trainer(row, tmp_path):
         inputs["labels"] = torch.ones(1, 2, 32, 32)
     if row.kind == "judge":
         inputs["labels"] = torch.zeros(1, len(row.tiny["questions"]), dtype=torch.long)
+    if row.kind == "reward":
+        inputs["labels"] = torch.ones(1)
     arguments = TrainingArguments(tmp_path, max_steps=1, use_cpu=True, report_to="none", disable_tqdm=True)
     trainer = Trainer(tiny_model(row), arguments, data_collator=lambda _: dict(inputs), train_dataset=[{}] * 8)
     trainer.args.remove_unused_columns = False

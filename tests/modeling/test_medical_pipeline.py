@@ -340,7 +340,7 @@ def test_a_trajectory_can_be_retraced(shared):
     shared.scheduler.set_timesteps(3)
     with torch.no_grad():
         for number, timestep in enumerate(path.timesteps):
-            prediction = shared._predict(path.latents[number], timestep, encoded, 7.5, 0.0, None)
+            prediction = shared.predict(path.latents[number], timestep, encoded, 7.5)
             mean, spread = ddim_transition(shared.scheduler, prediction, timestep, path.latents[number])
             again = log_probability(path.latents[number + 1], mean, spread)
             assert torch.allclose(again, path.log_probs[number], rtol=1e-4)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import torch
 
+from hf_medreport.data.pictures.columns import COLUMNS, clean_cell, column_roles, is_empty, joined
 from hf_medreport.data.pictures.fitting import check_fit, fitted
 from hf_medreport.data.tables import picture_source
 from hf_medreport.files.rows import stream_rows
@@ -30,13 +31,6 @@ from hf_medreport.processing.input_error import InputError
 __all__ = ["COLUMNS", "PictureTable", "Row"]
 
 logger = logging.getLogger(__name__)
-
-# What a column may be called, its case and blanks and hyphens apart.
-COLUMNS = {
-    "path": ("path", "image", "image_path", "img", "img_path", "file", "file_name", "filename"),
-    "text": ("text", "caption", "prompt", "description", "report"),
-    "modality": ("modality", "modal"),
-}
 
 
 class Row(NamedTuple):
@@ -125,13 +119,13 @@ class PictureTable:
     def _look_through(self) -> None:
         """Count the rows, and those that cannot be used, before anybody waits for a picture."""
 
-        def joined(header: list[str], values: list[str]) -> list[str]:
+        def counted(header: list[str], values: list[str]) -> list[str]:
             whole = self._joined(header, values)
             self.mended += len(whole) == len(header)
             return whole
 
         known = False
-        for number, (where, cells) in enumerate(stream_rows(self.path, joined)):
+        for number, (where, cells) in enumerate(stream_rows(self.path, counted)):
             self._count += 1
             if not known and isinstance(cells, dict):
                 known = bool(self._needed(self.path.name, tuple(cells)))  # of the table as a whole
@@ -154,20 +148,16 @@ class PictureTable:
 
     def _joined(self, header: list[str], values: list[str]) -> list[str]:
         """The fields of a row, those in the middle joined where commas in its description made several of it."""
-        extra = len(values) - len(header)
-        if extra <= 0 or (text := _roles(self.path.name, tuple(header)).get("text")) is None:
-            return values
-        first = header.index(text)
-        return [*values[:first], ",".join(values[first : first + extra + 1]), *values[first + extra + 1 :]]
+        return joined(header, values, _roles(self.path.name, tuple(header)).get("text"))
 
     def _checked(self, row: Row) -> tuple[Path | bytes, str, str | None]:
         """Where the picture is, the description and the modality of a row; no file is touched."""
         if isinstance(row.cells, InputError):
             raise row.cells
         roles = self._needed(row.where, tuple(row.cells))
-        value, text = _clean(row.cells[roles["path"]]), _clean(row.cells[roles["text"]])
+        value, text = clean_cell(row.cells[roles["path"]]), clean_cell(row.cells[roles["text"]])
         if not isinstance(text, str) or not text:
-            found = "no text" if _empty(text) else f"{type(text).__name__} {text!r:.20}"
+            found = "no text" if is_empty(text) else f"{type(text).__name__} {text!r:.20}"
             found += f" in '{roles['text'].strip()}'"
             raise InputError(row.where, found, "a description", "fill it in or drop the row")
         try:
@@ -175,9 +165,9 @@ class PictureTable:
         except ValueError as error:
             expected = f"a file inside {self.base.name}/"
             raise InputError(row.where, str(error), expected, f"correct '{roles['path'].strip()}'") from None
-        modality = _clean(row.cells[roles["modality"]]) if "modality" in roles else None
+        modality = clean_cell(row.cells[roles["modality"]]) if "modality" in roles else None
         try:
-            modality = None if _empty(modality) else self.modality(str(modality))
+            modality = None if is_empty(modality) else self.modality(str(modality))
         except InputError as error:
             raise InputError(row.where, error.found, error.expected, error.remedy) from None
         return source, " ".join(text.split()), modality
@@ -192,34 +182,9 @@ class PictureTable:
         return roles
 
 
-@lru_cache(maxsize=64)  # rows of one table have one header
-def _roles(name: str, header: tuple[str, ...]) -> dict[str, str]:
-    """role -> column, of the roles that a header has."""
-    roles = {}
-    for role, names in COLUMNS.items():
-        fits = [column for column in header if column.strip().lower().replace(" ", "_").replace("-", "_") in names]
-        if len(fits) > 1:
-            found = f"columns {', '.join(repr(column) for column in fits)}"
-            raise InputError(name, found, f"one column for the {role}", "give the others another name")
-        if fits:
-            roles[role] = fits[0]
-    return roles
-
-
-def _clean(cell: object) -> object:
-    """A cell without the blanks around it; quotes after a blank, as in `a.png, "mild, left", CXR`, are quotes too."""
-    if not isinstance(cell, str):
-        return cell
-    text = cell.strip()
-    if cell[:1].isspace() and len(text) > 1 and text[0] == text[-1] == '"':
-        return text[1:-1].replace('""', '"').strip()
-    return text
+_roles = lru_cache(maxsize=64)(column_roles)  # rows of one table have one header
 
 
 def _shown(path: Path) -> str:
     """The name of a file in one line, whatever is in it."""
     return "".join(one if one.isprintable() else "?" for one in path.name)
-
-
-def _empty(cell: object) -> bool:
-    return cell is None or cell == "" or cell != cell  # a gap is nan where pandas wrote it

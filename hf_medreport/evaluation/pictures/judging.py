@@ -17,11 +17,14 @@ from hf_medreport.files.writing import sha256
 from hf_medreport.phantom.picture.facts import MODALITIES, NO_FINDING, PictureFact
 from hf_medreport.phantom.picture.modality import GRADES, SIDES
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import register_auto_classes, shipped
+from hf_medreport.registry import register_auto_classes, shipped, systems
 
-__all__ = ["QUESTIONS", "Judge", "Seen", "judge_folder", "labels_of", "load_judge", "pixels_of", "questions"]
+__all__ = ["ARTEFACT", "ARTEFACTS", "QUESTIONS", "Judge", "Seen", "judge_folder", "labels_of", "load_judge"]
+__all__ += ["pixels_of", "questions", "rater_folder"]
 
 QUESTIONS = ("modality", "finding", "side", "zone", "grade")
+# What a judge that stands for a rater is asked beside them, and its answers: how badly a picture is damaged.
+ARTEFACT, ARTEFACTS = "artefact", ("none", "slight", "strong")
 WEIGHTS = "model.safetensors"
 
 
@@ -123,6 +126,11 @@ def judge_folder(folder: str | os.PathLike | None = None) -> Path:
     """Where a judge lies: a folder or a shipped name; None is the shipped one."""
     known = shipped("judge")
     return next(iter(known.values())) if folder is None else known.get(str(folder), Path(folder))
+
+
+def rater_folder() -> Path:
+    """Where the shipped judge lies that was trained apart from the one that scores, and stands for a rater."""
+    return next(row.shipped[row.apart] for row in systems() if row.kind == "judge" and row.apart)
 
 
 def labels_of(facts: Iterable[PictureFact], asked: dict[str, list[str]]) -> np.ndarray:

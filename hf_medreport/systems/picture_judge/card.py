@@ -4,7 +4,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from hf_medreport.evaluation.pictures.judging import QUESTIONS
+from hf_medreport.evaluation.pictures.judging import ARTEFACTS, QUESTIONS
 from hf_medreport.files.writing import write_text
 from hf_medreport.training.recipe import RunArguments
 
@@ -20,6 +20,10 @@ def write_judge_card(folder: Path, evaluation: dict, asked: RunArguments) -> Pat
         pipeline_tag="image-classification",
         tags=["medical-imaging", "hf-medreport", "custom_code"],
     )
+    how_bad, role, damage = "", "judges", ""
+    if data.artefacts:
+        how_bad, role = ", and how badly it is damaged", "stands for a rater, and never scores"
+        damage = ", some of them damaged in known ways"
     text = f"""---
 {metadata}
 ---
@@ -27,12 +31,12 @@ def write_judge_card(folder: Path, evaluation: dict, asked: RunArguments) -> Pat
 # {name}
 
 Says what a *drawn* picture of 64 px shows: which of five modalities, which finding, on which side, where and how
-severe. It judges generators that were trained on such pictures. **It was never shown a real image, and nothing that it
-says is a clinical statement.**
+severe{how_bad}. It {role} generators that were trained on such pictures.
+**It was never shown a real image, and nothing that it says is a clinical statement.**
 
 - Weights: {evaluation["weights"]:,}, from scratch
 - Trained on: {data.phantom_cases} drawn pictures (seed {data.phantom_seed}), {data.passes} times each, most of them
-  blurred, noisy, compressed or decoded from a few components
+  blurred, noisy, compressed or decoded from a few components{damage}
 - License: apache-2.0
 
 ## Use
@@ -54,7 +58,7 @@ An answer means something only where the question was one: the side of a cardiom
 generator's pictures can reach by this judge at most. In brackets 95 % intervals (Wilson).
 
 {_table(evaluation["kinds"])}
-{_clip(evaluation.get("clip"))}
+{_clip(evaluation.get("clip"))}{_artefacts(evaluation.get("artefacts"))}{_compared(evaluation.get("compared"))}
 Printed by, and trained with:
 
 ```bash
@@ -87,6 +91,48 @@ def _cell(score: dict) -> str:
         return "not asked"
     low, high = score["interval"]
     return f"{score['accuracy']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _artefacts(shares: dict | None) -> str:
+    if shares is None:
+        return ""
+    lines = [f"| | {' | '.join(ARTEFACTS)} |", f"|---|{'---:|' * len(ARTEFACTS)}"]
+    lines += [
+        f"| {name} | {' | '.join(f'{row[answer]:.3f}' for answer in ARTEFACTS)} |" for name, row in shares.items()
+    ]
+    table = "\n".join(lines)
+    return f"""
+## Whether it sees damage
+
+It is also asked for artefacts. Shares of its answers to the same pictures, as they were drawn and with known damage:
+
+{table}
+"""
+
+
+def _compared(comparison: dict | None) -> str:
+    if comparison is None:
+        return ""
+    sets = comparison["pictures"]
+    lines = [f"| same answers | {' | '.join(sets)} |", f"|---|{'---:|' * len(sets)}"]
+    for question in QUESTIONS:
+        lines.append(f"| {question} | {' | '.join(_agreement(rows[question]) for rows in sets.values())} |")
+    table = "\n".join(lines)
+    return f"""
+## How far it is like {comparison["other"]}
+
+How often both give the same answer to the same pictures (Wilson's intervals); behind it, how often this one repeats a
+wrong answer of the other. A judge that was trained apart may check what was tuned by the other as far as it does not.
+
+{table}
+"""
+
+
+def _agreement(row: dict) -> str:
+    if not row["n"]:
+        return "not asked"
+    low, high = row["interval"]
+    return f"{row['same']:.3f} ({low:.3f} to {high:.3f}); repeats {row['same_wrong']} of {row['wrong']}"
 
 
 def _clip(clip: dict | None) -> str:

@@ -3,6 +3,7 @@
     hf-medreport train picture_judge --config examples/picture_judge.yaml
     hf-medreport train picture_judge --config examples/picture_judge.yaml --seed 1 --phantom_seed 200 \
         --widths 24 32 64 96 --output_dir runs/second_judge       # a second judge, trained apart
+    hf-medreport train picture_judge --config examples/picture_rater.yaml   # one that stands for a rater
 
 Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card and `evaluation.json`; the model of pictures
 and words in its `clip/`), `pictures/` (drawn once), checkpoints to resume from, and `manifest.json`.
@@ -18,21 +19,32 @@ from transformers import set_seed
 
 from hf_medreport.data.drawn.picture_folder import DrawnPictures, cached_pictures
 from hf_medreport.evaluation.pictures.faithfulness import faithfulness
-from hf_medreport.evaluation.pictures.judging import Judge, labels_of, load_judge, pixels_of, questions
+from hf_medreport.evaluation.pictures.judging import (
+    ARTEFACT,
+    ARTEFACTS,
+    Judge,
+    labels_of,
+    load_judge,
+    pixels_of,
+    questions,
+)
 from hf_medreport.files.writing import write_json
 from hf_medreport.modeling.configuration_picture_judge import PictureJudgeConfig
 from hf_medreport.modeling.modeling_picture_judge import PictureJudgeModel
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.picture_judge.card import write_judge_card
+from hf_medreport.systems.picture_judge.damage import DAMAGES, damaged
 from hf_medreport.systems.picture_judge.degrade import KINDS, PatchComponents, degraded, shifted
 from hf_medreport.systems.picture_judge.picture_words import CLIP, image_processor, score_words, train_words
+from hf_medreport.systems.picture_judge.rater import compared, score_artefacts
 from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import ReportRecipeArguments, RunArguments, fit, save_weights
 from hf_medreport.training.trainer import ReportTrainer
 
 CLEAN_SHARE = 0.3  # of the pictures; the other kinds share the rest
+LEVEL_SHARES = (0.7, 0.15, 0.15)  # of pictures without damage, with slight and with strong
 
 
 @dataclass
@@ -51,6 +63,9 @@ class DataArguments:
     phantom_cases: int = field(default=12000, metadata={"help": "Pictures to draw and train on."})
     phantom_seed: int = field(default=100, metadata={"help": "Of these; those it is scored on have the next one."})
     passes: int = field(default=10, metadata={"help": "How often each is seen, made worse in another way each time."})
+    artefacts: bool = field(
+        default=False, metadata={"help": "It also learns to say how badly pictures are damaged, as a rater does."}
+    )
     pictures_folder: str | None = field(
         default=None, metadata={"help": "Where drawn pictures are kept and found again. Default: OUTPUT_DIR/pictures."}
     )
@@ -64,6 +79,9 @@ class RecipeArguments(ReportRecipeArguments):
     predict_with_generate: bool = False
     num_train_epochs: float = 1  # `passes` says how often
     evaluation_cases: int = field(default=1500, metadata={"help": "Held-out pictures that it is scored on."})
+    compare_with: str | None = field(
+        default=None, metadata={"help": "A judge trained apart, shipped or a folder: how often both say the same."}
+    )
     clip_steps: int = field(default=1500, metadata={"help": "Of the model of pictures and words; 0: none."})
     clip_batch_size: int = 128
     clip_rate: float = 2e-3
@@ -74,16 +92,19 @@ def train(config: str | None, flags: list[str]) -> dict:
     model_arguments, data, arguments = read_arguments((ModelArguments, DataArguments, RecipeArguments), config, flags)
     check_arguments(data, arguments)
     asked = RunArguments("picture_judge", config, model_arguments, data, arguments)
+    other = judge_to_compare(arguments.compare_with, model_arguments.image_size)
     set_seed(arguments.seed)
-    judge = PictureJudgeModel(PictureJudgeConfig(questions=questions(), **vars(model_arguments)))
+    asks = questions() | ({ARTEFACT: list(ARTEFACTS)} if data.artefacts else {})
+    judge = PictureJudgeModel(PictureJudgeConfig(questions=asks, **vars(model_arguments)))
     drawn, held_out = pictures_of(asked)
     components = PatchComponents.fit(drawn.images[:1000])
     lay_out(judge, arguments.bf16, arguments.fp16)
+    records = DamagedPictures if data.artefacts else WorsePictures
     trainer = ReportTrainer(
         model=judge,
         args=arguments,
         data_collator=default_collate,
-        train_dataset=WorsePictures(drawn, components, data.passes, arguments.seed),
+        train_dataset=records(drawn, components, data.passes, arguments.seed),
     )
     metrics = fit(trainer, asked, [])
     words = train_words(drawn, asked) if arguments.clip_steps else None
@@ -99,6 +120,10 @@ def train(config: str | None, flags: list[str]) -> dict:
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "kinds": score_judge(load_judge(folder), held_out, components),
     }
+    if data.artefacts:
+        evaluation["artefacts"] = score_artefacts(load_judge(folder), held_out.images)
+    if other is not None:
+        evaluation["compared"] = compared(load_judge(folder), other, held_out)
     if words is not None:
         save_half(*words, folder / CLIP)
         evaluation["clip"] = score_words(folder / CLIP, held_out)
@@ -110,6 +135,15 @@ def train(config: str | None, flags: list[str]) -> dict:
         for question, score in scores.items()
     }
     return metrics | accuracies | {"clip": evaluation.get("clip"), "model": str(folder)}
+
+
+def judge_to_compare(name: str | None, size: int) -> Judge | None:
+    """The judge that this one is compared with; refused before any work where it reads pictures of another size."""
+    other = None if name is None else load_judge(name)
+    if other is not None and other.size != size:
+        found, expected = f"a judge of {other.size} px", f"one of {size} px, as `image_size` says"
+        raise InputError("compare_with", found, expected, "give another")
+    return other
 
 
 def check_arguments(data: DataArguments, arguments: RecipeArguments) -> None:
@@ -147,10 +181,26 @@ class WorsePictures(Dataset):
         return self.passes * len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        image, row, _ = self.worse(index)
+        return {"pixel_values": pixels_of(image[None])[0], "labels": self.labels[row]}
+
+    def worse(self, index: int) -> tuple[np.ndarray, int, np.random.Generator]:
+        """The picture of a record, the row that it was drawn from, and what further chance there is."""
         rng, row = np.random.default_rng((self.seed, index)), index % len(self.images)
         kind = KINDS[rng.choice(len(KINDS), p=self.shares)]
-        image = shifted(degraded(self.images[row], kind, self.components, rng), rng)
-        return {"pixel_values": pixels_of(image[None])[0], "labels": self.labels[row]}
+        return shifted(degraded(self.images[row], kind, self.components, rng), rng), row, rng
+
+
+class DamagedPictures(WorsePictures):
+    """The same, some of them with damage, and with one label more: how strong it is."""
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        image, row, rng = self.worse(index)
+        level = int(rng.choice(len(ARTEFACTS), p=LEVEL_SHARES))
+        if level:
+            image = damaged(image, DAMAGES[rng.integers(len(DAMAGES))], ARTEFACTS[level], rng)
+        labels = torch.cat([self.labels[row], torch.tensor([level])])
+        return {"pixel_values": pixels_of(image[None])[0], "labels": labels}
 
 
 def score_judge(judge: Judge, held_out: DrawnPictures, components: PatchComponents) -> dict[str, dict]:

@@ -75,14 +75,14 @@ def save_checkpoint(
     return folder
 
 
-def read_progress(folder: Path) -> Progress:
-    """How far a checkpoint's run was.
+def read_progress(folder: Path, kind: type[Progress] = Progress) -> Progress:
+    """How far a checkpoint's run was, as a run of this kind keeps it.
 
     Raises:
         InputError: no state, or that of another recipe.
     """
     try:
-        return Progress(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+        return kind(**json.loads((folder / STATE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         expected, remedy = f"a checkpoint of this recipe, with its {STATE}", "check the path, or begin anew"
         raise InputError(folder.name, "a folder without a state that can be read", expected, remedy) from error

@@ -4,9 +4,8 @@ import doctest
 
 import pytest
 
-from hf_medreport.evaluation import rewards
 from hf_medreport.evaluation.registry import metric
-from hf_medreport.evaluation.rewards import completion_text, report_reward
+from hf_medreport.evaluation.rewards import completion_text, functions, report_reward
 from hf_medreport.evaluation.text.cider import document_frequencies
 from hf_medreport.processing.input_error import InputError
 
@@ -14,7 +13,7 @@ SAID, TRUE = ["Clear lungs.", "Mass.", "Small effusion."], ["Clear lungs.", None
 
 
 def test_the_docstring_example():
-    assert doctest.testmod(rewards).attempted and not doctest.testmod(rewards).failed
+    assert doctest.testmod(functions).attempted and not doctest.testmod(functions).failed
 
 
 def test_a_row_without_reference_gets_none():
@@ -79,4 +78,21 @@ def test_a_column_of_another_length(references):
         report_reward("rougeL")(prompts=[], completions=SAID, reference=references)
     assert str(caught.value).startswith(
         f"reward: found {len(references)} in the column 'reference'; expected 3, one for each completion; "
+    )
+
+
+def test_names_and_options():
+    assert report_reward().__name__ == "composite" and report_reward("rougeL").__name__ == "rougeL"
+    assert report_reward(scale=0.5)(prompts=[""], completions=["?"], reference=["No effusion."]) == [-0.5]
+    with pytest.raises(InputError) as caught:
+        report_reward("rouge")
+    assert str(caught.value).startswith("reward: found 'rouge'; expected one of composite, slide_composite, bleu1, ")
+    with pytest.raises(InputError) as caught:
+        report_reward(model="folder")
+    assert str(caught.value) == "reward: found options model of 'composite'; expected none; leave them out"
+    with pytest.raises(InputError) as caught:
+        report_reward()(prompts=[""], completions=["x"], reference=["y"], ended=[True, False])
+    assert str(caught.value) == (
+        "reward: found 2 in the column 'ended'; expected 1, one for each completion; "
+        "repeat each row's reference for each of its completions"
     )

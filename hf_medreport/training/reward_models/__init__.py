@@ -1,0 +1,1 @@
+"""What the recipes of selector and policy share: ratings in, a folder with its figures and card out."""
