@@ -5,7 +5,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from hf_medreport.inference.generators import generator_revision, is_generator, load_generator
-from hf_medreport.inference.loading import load
+from hf_medreport.inference.loading import load, load_segmenter
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.registry import shipped, system_of, systems
 
@@ -76,6 +76,14 @@ class Models:
         from hf_medreport.evaluation.pictures.judging import load_judge
 
         return load_judge(device=self.device)
+
+    @cached_property
+    def verifier(self):
+        """The agent that looks at each picture of a generator, and draws it again where it is not as asked."""
+        from hf_medreport.evaluation.verification.agent import Verifier
+        from hf_medreport.evaluation.verification.checks import Checks
+
+        return Verifier(Checks(self.judge, load_segmenter(device=self.device)))
 
     @staticmethod
     def title(name: str) -> str:
