@@ -33,7 +33,7 @@ EXTRAS = ("demo", "dicom", "wsi", "cxr", "diffusion")  # what the pages use
 NOT_THERE = ("bitsandbytes", "peft")  # of `diffusion`, for training alone
 APP = '''"""hf-medreport in the browser: a test bench, no medical device.
 
-    python app.py          # http://localhost:7860
+python app.py          # http://localhost:7860
 """
 
 import importlib
