@@ -90,7 +90,7 @@ def test_every_sentence_is_a_button_in_its_section_with_its_layer(report):
     assert [(layer["data-of"], "hidden" in layer) for layer in layers] == [
         ("0", False), ("1", True), ("2", True), ("prior", True),
     ]  # fmt: skip
-    assert re.findall("<h3>(.*?)</h3>", html) == ["Findings", "Impression"]
+    assert re.findall("<h2>(.*?)</h2>", html) == ["Findings", "Impression"]
     assert "[-0.10]" in html and "labels: Edema (oracle: given by the user)" in html and "note: mirrored" in html
     assert page.of("input", type="range") and page.of("input", data_shows="prior")
     assert "no clinical statement" in html
