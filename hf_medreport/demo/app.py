@@ -10,6 +10,7 @@ from hf_medreport.demo.film import film_tab
 from hf_medreport.demo.models import Models
 from hf_medreport.demo.slide import slide_tab
 from hf_medreport.demo.synthesize import synthesize_tab
+from hf_medreport.demo.theme import theme
 from hf_medreport.demo.view import STYLE
 from hf_medreport.version import __version__
 
@@ -30,7 +31,6 @@ PAGE = """
 .dark .mr-error { color: #fca5a5; }
 .gradio-container .or, .gradio-container footer button, .gradio-container footer { color: var(--body-text-color); }
 """
-SYSTEM_FONTS = ["system-ui", "sans-serif"]
 
 
 def build(models: Models, examples: Path, slides: Path | None = None) -> gr.Blocks:
@@ -56,17 +56,6 @@ def build(models: Models, examples: Path, slides: Path | None = None) -> gr.Bloc
                 slide_tab(models, slides, drawn.slides)
     blocks.queue(max_size=WAITING, default_concurrency_limit=1)
     return blocks
-
-
-def theme() -> gr.themes.Base:
-    """Fonts of the system, so that none is fetched, and colors whose contrast suffices."""
-    base = gr.themes.Default(primary_hue="blue", font=SYSTEM_FONTS, font_mono=["ui-monospace", "monospace"])
-    return base.set(
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_hover_dark="*primary_800",
-    )
 
 
 # How `gr.Blocks.launch` is called wherever the pages are served.
