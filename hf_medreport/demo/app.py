@@ -4,10 +4,12 @@ from pathlib import Path
 
 import gradio as gr
 
+from hf_medreport.demo.desk import Desk
 from hf_medreport.demo.draw import draw_tab
 from hf_medreport.demo.drawn import write_examples
 from hf_medreport.demo.film import film_tab
 from hf_medreport.demo.models import Models
+from hf_medreport.demo.rate import rate_tab
 from hf_medreport.demo.slide import slide_tab
 from hf_medreport.demo.synthesize import synthesize_tab
 from hf_medreport.demo.theme import theme
@@ -33,13 +35,14 @@ PAGE = """
 """
 
 
-def build(models: Models, examples: Path, slides: Path | None = None) -> gr.Blocks:
+def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk | None = None) -> gr.Blocks:
     """The pages.
 
     Args:
         models: that may be chosen.
         examples: a folder of this run, which the examples are written to.
         slides: a folder of slides on this machine that users may choose from.
+        desk: pictures that users may rate; None: there is no tab for it.
     """
     drawn = write_examples(examples)
     with gr.Blocks(title="hf-medreport", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
@@ -54,6 +57,9 @@ def build(models: Models, examples: Path, slides: Path | None = None) -> gr.Bloc
                 synthesize_tab(models)
             with gr.Tab("Slide"):
                 slide_tab(models, slides, drawn.slides)
+            if desk is not None:
+                with gr.Tab("Rate"):
+                    rate_tab(blocks, desk)
     blocks.queue(max_size=WAITING, default_concurrency_limit=1)
     return blocks
 
