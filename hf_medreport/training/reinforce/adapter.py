@@ -72,6 +72,7 @@ class Adapter:
     def save(self, folder: Path) -> None:
         """Write the adapter's weights into a folder."""
         weights = {name: each.detach().cpu().contiguous() for name, each in self.weights().items()}
+        Path(folder).mkdir(parents=True, exist_ok=True)
         write_whole(Path(folder) / WEIGHTS, lambda part: save_file(weights, part))
 
     def load(self, folder: Path) -> None:

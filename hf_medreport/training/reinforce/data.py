@@ -13,7 +13,7 @@ from hf_medreport.data.slide_reports import SlideReports
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.recipe import FilmDataArguments, check_source, fingerprint, log_skipped
+from hf_medreport.training.recipe import FilmDataArguments, fingerprint, log_skipped
 from hf_medreport.training.reinforce.trainer import REFERENCES
 
 __all__ = ["CaseCollator", "DataArguments", "open_records"]
@@ -43,9 +43,8 @@ def open_records(data: DataArguments, reads: str, takes: dict[str, str], process
         folder: of the run, where features of drawn slides are kept.
 
     Raises:
-        InputError: two sources or none, what the tables refuse, or drawn slides without a patch encoder.
+        InputError: what the tables refuse, or drawn slides without a patch encoder.
     """
-    check_source(data)
     if data.phantom_cases and reads == "slide":
         counts = {"train": data.phantom_cases, "validation": data.phantom_validation_cases}
         training, validation = (_drawn_slides(data, processor, split, n, folder) for split, n in counts.items())

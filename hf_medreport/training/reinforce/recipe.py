@@ -26,6 +26,7 @@ from hf_medreport.training.recipe import (
     ReportRecipeArguments,
     RunArguments,
     check_evaluation,
+    check_source,
     finish,
     fit,
     tables_of,
@@ -105,6 +106,9 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Reinf
         raise InputError("adapter_targets", "layers, and adapter_rank 0", "both", "set a rank, or leave them out")
     if data.max_text_tokens < 0:
         raise InputError("max_text_tokens", str(data.max_text_tokens), "1 or more, or 0", "correct it")
+    if arguments.rewards:
+        named_rewards(arguments.rewards, arguments.reward_weights, ())
+    check_source(data)
     check_evaluation(arguments, data.validation_data, data.phantom_cases)
 
 

@@ -41,11 +41,10 @@ def generate_reports(
         temperature: by which scores are divided before they are sampled from.
     """
     ends = {name: getattr(model.generation_config, name) for name in ENDS}
-    settings = GenerationConfig(max_new_tokens=max_new_tokens, num_beams=1, do_sample=False, **ends)
+    asked = {"max_new_tokens": max_new_tokens, "num_beams": 1, "do_sample": samples is not None, **ends}
     if samples is not None:
-        sampled = {"do_sample": True, "top_k": 0, "top_p": 1.0, "temperature": temperature}
-        settings.update(**sampled, num_return_sequences=samples)
-    own, model.generation_config = model.generation_config, settings
+        asked |= {"top_k": 0, "top_p": 1.0, "temperature": temperature, "num_return_sequences": samples}
+    own, model.generation_config = model.generation_config, GenerationConfig(**asked)
     try:
         with torch.no_grad():
             ids = model.generate(seen=seen)
