@@ -13,12 +13,14 @@ results/reinforce/ARM-SEED.json; an arm without one is "not run" in the table.
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import torch
 import typer
 from transformers import TrainerCallback, set_seed
 
+from hf_medreport.data.drawn.films import PhantomReports, PhantomSource
 from hf_medreport.evaluation.rewards import report_reward
 from hf_medreport.evaluation.significance import bootstrap_interval
 from hf_medreport.files.writing import write_json
@@ -45,6 +47,7 @@ SETTINGS = {
     "self-critical": ["--method", "self-critical"],
     "group-relative": ["--method", "group-relative"],
 }
+DRAWN = 4000  # films to learn from: the supervised arm sees each some times, the others once or less
 app = typer.Typer(add_completion=False)
 
 
@@ -84,7 +87,7 @@ def result_of(arm: str, seed: int, minutes: float, films: int) -> dict:
         pipe = load(model.model, device="cpu")
         if arm == "start":
             return scored(pipe, films)
-        trainer = trainer_of(pipe, asked)
+        trainer = trainer_of(pipe, asked, drawn(data.phantom_seed, pipe.processor.image_processor.size), None)
         if arm == "supervised":
             trainer = supervised(trainer)
         begun = Until(60 * minutes)
@@ -101,6 +104,12 @@ def result_of(arm: str, seed: int, minutes: float, films: int) -> dict:
         "kl_by_step": {row["step"]: row["kl"] for row in history if "kl" in row},
         **scored(pipe, films),
     }
+
+
+@cache
+def drawn(seed: int, size: int) -> PhantomReports:
+    """The films to learn from, the same for all arms."""
+    return PhantomReports(PhantomSource(DRAWN, seed, size))
 
 
 def supervised(trainer: ReinforceTrainer) -> ReportTrainer:

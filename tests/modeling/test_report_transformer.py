@@ -86,7 +86,8 @@ def test_words_are_scaled_by_the_root_of_the_width():
 
 def test_no_gradient_flows_from_a_word_to_a_later_one():
     built, met = model(), []
-    built.model.dropout.register_forward_hook(lambda part, arguments, states: met.append(states) or states.retain_grad())
+    dropout = built.model.dropout
+    dropout.register_forward_hook(lambda part, arguments, states: met.append(states) or states.retain_grad())
     built(torch.tensor([[1, 2, 3, 4, 5]])).logits[0, 2].sum().backward()
     reached = met[0].grad[0].abs().sum(-1) > 0
     assert reached.tolist() == [True, True, True, False, False]

@@ -35,7 +35,7 @@ from hf_medreport.training.recipe import (
 from hf_medreport.training.reinforce.adapter import Adapter
 from hf_medreport.training.reinforce.data import CaseCollator, DataArguments, open_records
 from hf_medreport.training.reinforce.objective import METHODS
-from hf_medreport.training.reinforce.rewards import Rewards, named_rewards
+from hf_medreport.training.reinforce.rewards import named_rewards
 from hf_medreport.training.reinforce.trainer import ReinforceTrainer, Settings
 from hf_medreport.training.report_metrics import ReportMetrics, chest_facts, slide_facts
 
@@ -79,7 +79,8 @@ def train(config: str | None, flags: list[str]) -> dict:
     set_seed(arguments.seed)
     pipe = load(model_arguments.model, device="cpu")
     asked.output.mkdir(parents=True, exist_ok=True)
-    trainer = trainer_of(pipe, asked)
+    reads, takes = system_of(pipe.model).reads, pipe.model.takes()
+    trainer = trainer_of(pipe, asked, *open_records(data, reads, takes, pipe.processor, asked.output))
     metrics = fit(trainer, asked, [*tables_of(data), *weights_files(model_arguments.model)])
     trained = trainer.accelerator.unwrap_model(trainer.model)
     if trainer.adapter is not None:
@@ -112,18 +113,12 @@ def check_arguments(model: ModelArguments, data: DataArguments, arguments: Reinf
     check_evaluation(arguments, data.validation_data, data.phantom_cases)
 
 
-def trainer_of(pipe, asked: RunArguments, rewards: Rewards | None = None) -> ReinforceTrainer:
-    """The trainer of a loaded model on the data that were asked for.
-
-    Args:
-        rewards: in place of those that the arguments name.
-    """
+def trainer_of(pipe, asked: RunArguments, train_set, validation_set) -> ReinforceTrainer:
+    """The trainer of a loaded model on the records that `open_records` gives."""
     model, processor, data, arguments = pipe.model, pipe.processor, asked.data, asked.training
     reads, takes = system_of(model).reads, model.takes()
-    train_set, validation_set = open_records(data, reads, takes, processor, asked.output)
-    if rewards is None:
-        names = arguments.rewards or [DEFAULT_REWARDS.get(reads, "composite")]
-        rewards = named_rewards(names, arguments.reward_weights, texts_of(train_set))
+    names = arguments.rewards or [DEFAULT_REWARDS.get(reads, "composite")]
+    rewards = named_rewards(names, arguments.reward_weights, texts_of(train_set))
     length = data.max_text_tokens or model.generation_config.max_new_tokens or model.generation_config.max_length
     lay_out(model, arguments.bf16, arguments.fp16)
     model.config.statement = TEST_BENCH if data.phantom_cases else getattr(model.config, "statement", "")

@@ -118,7 +118,7 @@ def test_films_of_tables(tmp_path):
     ("changes", "message"),
     [
         ({"model": ""}, "model: found none; expected a trained report model; name a shipped one, a folder or an id"),
-        ({"model": "anatomical-tine"}, "model: found 'anatomical-tine'; expected"),
+        ({"model": "anatomical-tine"}, "anatomical-tine: found no such model; expected a folder"),
         ({"method": "ppo"}, "method: found 'ppo'; expected self-critical or group-relative; choose one of them"),
         (
             {"samples": 1},
