@@ -17,6 +17,7 @@ Where people rate, a round ends when its pictures are drawn: they rate them into
 `resume` goes on. Neither selector nor rater is the judge that scores a generator; `evaluation_prompts` asks that one.
 """
 
+import json
 import logging
 from pathlib import Path
 
@@ -25,10 +26,7 @@ from PIL import Image
 
 from hf_medreport.data.ratings.table import Rating, read_ratings, write_ratings
 from hf_medreport.evaluation.pictures.evaluate import Drawing, evaluate_generator
-from hf_medreport.evaluation.pictures.reward_models import load_reward
-from hf_medreport.evaluation.pictures.simulated_rater import SimulatedRater
-from hf_medreport.files.writing import write_json
-from hf_medreport.hub.generation_settings import read_settings
+from hf_medreport.files.writing import open_whole, write_json
 from hf_medreport.inference.figures.synthetic import save_synthetic
 from hf_medreport.inference.generators import load_generator
 from hf_medreport.processing.input_error import InputError
@@ -43,7 +41,7 @@ from hf_medreport.rlhf.final import write_final
 from hf_medreport.rlhf.learner import HISTORY
 from hf_medreport.rlhf.loop_settings import BEST_OF_N, LoopSettings
 from hf_medreport.rlhf.rated import prompts_of, simulated_ratings, write_candidates, write_picture
-from hf_medreport.rlhf.rewarding import train_reward
+from hf_medreport.rlhf.rewarding import load_rewards, simulated_rater, train_reward
 from hf_medreport.rlhf.state import ROUND, State
 from hf_medreport.rlhf.tracking import check_report_to, tracking_to
 from hf_medreport.rlhf.updating import update_generator
@@ -52,19 +50,19 @@ from hf_medreport.systems.diffusion.training.watching import grid
 
 __all__ = ["Loop", "run_loop"]
 
-RATINGS, GRID = "ratings.csv", "grid.png"
+RATINGS, GRID, LOG = "ratings.csv", "grid.png", "log"
+KINDS = ("selector", "policy")
 ON_A_GRID = 16
 SEEDS_A_ROUND = 1_000_000  # between the seeds of the pictures of two rounds
 
 logger = logging.getLogger(__name__)
 
 
-def run_loop(settings: LoopSettings, command: str = "") -> dict:
+def run_loop(settings: LoopSettings) -> dict:
     """Run a loop, or go on with one.
 
     Args:
         settings: of the loop.
-        command: what asked for it, for the card.
 
     Returns:
         {"rounds": figures of each, "waiting": the table that is to be filled before it can go on, or None,
@@ -75,7 +73,9 @@ def run_loop(settings: LoopSettings, command: str = "") -> dict:
     """
     check_report_to(settings.report_to)
     loop = Loop(settings)
-    with tracking_to(settings.report_to, loop.state.folder / "log") as tracking:
+    if settings.report_to != "none":
+        loop.state.own(LOG)
+    with tracking_to(settings.report_to, loop.state.folder / LOG) as tracking:
         for number in range(1, settings.rounds + 1):
             figures = loop.round(number)
             if loop.state.add_round(number, figures):
@@ -84,7 +84,7 @@ def run_loop(settings: LoopSettings, command: str = "") -> dict:
             if loop.waiting is not None:
                 return {"rounds": loop.state.rounds, "waiting": str(loop.waiting), "evaluation": None, "final": None}
     evaluation = loop.evaluate() if settings.evaluation_prompts else None
-    final = None if loop.adapter is None else write_final(loop, evaluation, command)
+    final = loop.finish(evaluation)
     return {
         "rounds": loop.state.rounds,
         "waiting": None,
@@ -115,7 +115,7 @@ class Loop:
         )
         self.adapter: Path | None = None
         self.waiting: Path | None = None
-        self.rater = None if self.prompts.facts is None else SimulatedRater()
+        self.rater = None if self.prompts.facts is None else simulated_rater()
         self.ratings: list[Rating] = self._start() if given is None else given.ratings
 
     # --- the beginning ---
@@ -147,13 +147,13 @@ class Loop:
         name, settings = f"{ROUND}{number}", self.settings
         figures: dict[str, float] = {"round": number, "ratings": len(self.ratings)}
         if settings.train_rewards:
-            first = {kind: self._train(f"{name}/{kind}-all", kind, self.ratings) for kind in ("selector", "policy")}
-            kept = self._kept(f"{name}/kept", first["selector"])
-            second = {kind: self._train(f"{name}/{kind}", kind, kept) for kind in ("selector", "policy")}
+            first = [self._train(f"{name}/{kind}-all", kind, self.ratings) for kind in KINDS]
+            kept = self._kept(f"{name}/kept", load_rewards(*first)[0])
+            models = load_rewards(*(self._train(f"{name}/{kind}", kind, kept) for kind in KINDS))
         else:
-            second = {kind: getattr(settings, kind) for kind in ("selector", "policy")}
-            kept = self._kept(f"{name}/kept", second["selector"])
-        reward = GeneratorReward(*(load_reward(second[kind]) for kind in ("selector", "policy")))
+            models = load_rewards(settings.selector, settings.policy)
+            kept = self._kept(f"{name}/kept", models[0])
+        reward = GeneratorReward(*models)
         figures |= {"kept": len(kept), "kept_share": len(kept) / len(self.ratings)}
         figures |= self._update(f"{name}/generator", number, kept, reward)
         figures |= self._draw(f"{name}/pictures", number, reward)
@@ -170,7 +170,7 @@ class Loop:
 
         return self.state.folder / self.state.step(name, work, goes_on=True)["model"]
 
-    def _kept(self, name: str, selector: Path | str) -> list[Rating]:
+    def _kept(self, name: str, selector) -> list[Rating]:
         """The ratings of pictures that the selector does not reject."""
         threshold = self.settings.selector_threshold
 
@@ -179,8 +179,8 @@ class Loop:
             for rating in self.ratings:
                 with Image.open(rating.image) as picture:
                     images.append(np.asarray(picture.convert("RGB")))
-            model = load_reward(selector)
-            scores = checked_scores("selector", [model.score(image[None], None)[0] for image in images], len(images))
+            scores = [float(selector.score(image[None], None)[0]) for image in images]  # they may be of several sizes
+            scores = checked_scores("selector", scores, len(images))
             kept = [rating for rating, score in zip(self.ratings, scores, strict=True) if score >= threshold]
             if not kept:
                 found = f"{threshold:g}, which no picture of {len(images)} reaches (the best: {max(scores):.3f})"
@@ -197,8 +197,11 @@ class Loop:
             return {}
 
         def work(folder: Path) -> tuple[dict, list[Path]]:
-            adapter = update_generator(self, number, kept, reward, folder)
-            history = read_settings(folder / HISTORY, HISTORY)
+            self.use(None)
+            adapter = update_generator(
+                self.pipe, self.settings, number, self.prompts, kept, reward, self.adapter, folder
+            )
+            history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
             last = {key: value for key, value in (history or [{}])[-1].items() if key != "step"}
             return last, [*adapter.iterdir(), folder / HISTORY]
 
@@ -209,7 +212,8 @@ class Loop:
 
     def use(self, adapter: Path | None) -> None:
         """Let the generator draw with an adapter, or as it was: read from its file, as a run that goes on does."""
-        self.pipe.unload_lora_weights()
+        if getattr(self.pipe.unet, "peft_config", None):
+            self.pipe.unet.unload_lora()
         if adapter is not None:
             use_adapter(self.pipe, adapter)
 
@@ -221,7 +225,7 @@ class Loop:
             found = draw_candidates(self.pipe, prompts.texts, prompts.modalities, reward, self.settings, first)
             written = write_candidates(folder, found, prompts)
             shown = [Image.open(path).convert("RGB") for path, _ in written[:ON_A_GRID]]
-            with (folder / GRID).open("wb") as file:
+            with open_whole(folder / GRID) as file:
                 save_synthetic(grid(shown), file, {"model": f"after round {number}"})
             pictures = [[path.relative_to(folder).as_posix(), number] for path, number in written]
             files = [path for path in folder.rglob("*") if path.is_file()]
@@ -267,3 +271,16 @@ class Loop:
             return scores, [folder / "before.json", folder / "after.json"]
 
         return self.state.step("evaluation", work)
+
+    def finish(self, evaluation: dict | None) -> Path | None:
+        """Leave the last adapter with its card in `final/`; None of a loop that trained none."""
+        if self.adapter is None:
+            return None
+
+        def work(folder: Path) -> tuple[dict, list[Path]]:
+            known = [each["name"] for each in getattr(self.pipe.text_encoder.config, "modalities", [])]
+            after = evaluation and evaluation["after"]
+            return {}, write_final(folder, self.adapter, self.settings, len(self.ratings), known, after)
+
+        self.state.step("final", work)
+        return self.state.folder / "final"

@@ -38,9 +38,8 @@ def rlhf(
 
     show_log()
     quiet_diffusers()
-    command = " ".join(["hf-medreport rlhf", *([f"--config {config}"] if config else []), *context.args])
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        result = run_loop(settings, command)
+        result = run_loop(settings)
     if as_json:
         print_json(result)
     else:
