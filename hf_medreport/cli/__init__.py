@@ -28,14 +28,10 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     train,
 )
 from hf_medreport.cli.app import app
-<<<<<<< HEAD
-from hf_medreport.cli.raters import rate, rlhf  # noqa: F401
-=======
 from hf_medreport.cli.flags import UsageError, as_input_error
 from hf_medreport.cli.raters import rate, rlhf  # noqa: F401
 from hf_medreport.files.items import FILE_IT
 from hf_medreport.files.writing import readable
->>>>>>> main
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
