@@ -121,7 +121,7 @@ def _trainer(asked: RunArguments, model, tokenizer, parts: Parts, pictures: dict
 
         pairs = pairs_of(parts.train, most=data.most_pairs, seed=arguments.seed)
         batches = PairBatches(pairs, pictures, data.shift, arguments.seed, tokenizer, length)
-        return pair_trainer(model, batches, data.passes, arguments, tokenizer)
+        return pair_trainer(model, batches, data.passes, arguments)
     return RatingTrainer(
         model=model,
         args=arguments,

@@ -43,7 +43,7 @@ def test_pictures_are_read_once_and_resized_and_bad_ones_left_out(ratings, tmp_p
     assert list(found) == [ratings[0].image, large] and found[large].shape == (32, 32, 3)
     assert (found[large] == 90).all() and found[ratings[0].image].dtype == np.uint8
     told = [record.getMessage() for record in caplog.records]
-    assert told[0].startswith("1 pictures left out that cannot be read (the first: broken.png: ")
+    assert told[0].startswith("1 pictures left out that cannot be read (the first: broken.png, UnidentifiedImageError")
     assert told[1] == "1 of 2 pictures are resized to 32 x 32 px"
     with pytest.raises(InputError, match="ratings: found 1 pictures, none of which can be read; expected pictures"):
         read_pictures([broken], 32)
