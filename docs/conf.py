@@ -1,7 +1,16 @@
 """How Sphinx builds these pages: Markdown by MyST, furo's theme, nothing from the network."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 project = "hf-medreport"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "generators"]
 html_theme = "furo"
 html_title = "hf-medreport"
 myst_heading_anchors = 3
+exclude_patterns = ["generators"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say more than the annotations
+nitpicky = False

@@ -56,6 +56,7 @@ class System:
         extras: which extras of this package it needs.
         recipe: the training recipe's module, None where there is none.
         converters: `{name: command}` of the verb `convert`, see `cli/convert.py`.
+        citation: BibTeX of what it was published as; empty for what is this library's own.
     """
 
     model_type: str
@@ -79,6 +80,7 @@ class System:
     extras: tuple[str, ...] = ()
     recipe: str | None = None
     converters: dict[str, str] = field(default_factory=dict)
+    citation: str = ""
 
     def resolve(self, what: str):
         """The class or function named by the field `what`."""

@@ -12,7 +12,8 @@ from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import CHECKPOINTS, systems
 from tests.tiny import save_tiny
 
-SHIPPED = "anatomical-tiny, cxr-multitask-tiny, diffusion-tiny, histgen-tiny, picture-judge-tiny, radscribe-tiny"
+SHIPPED = "anatomical-tiny, cxr-multitask-tiny, diffusion-tiny, histgen-tiny, picture-judge-tiny, picture-rater-tiny"
+SHIPPED += ", radscribe-tiny"
 PINS = version.tested_versions()
 CLEAN = {"differs": [], "missing": [], "extra": []}
 

@@ -83,7 +83,7 @@ SOURCES = [
 ]
 for room in ("modeling", "processing"):
     SOURCES += Path(importlib.import_module(f"hf_medreport.{room}").__file__).parent.glob("*.py")
-NAME = re.compile(rf"\b(?:{'|'.join(name for row in OWN for name in (row.model_type, row.checkpoint) if name)})\b")
+NAME = re.compile(rf"\b(?:{'|'.join(name for row in OWN for name in (row.model_type, *row.shipped))})\b")
 # What is called as a system is and is none, by file.
 ALLOWED = {
     # A format of files.
@@ -94,6 +94,11 @@ ALLOWED = {
     "processing/feature_files.py": {"histgen"},
     # The name of an extra.
     "doctor.py": {"diffusion"},
+    # The two models of the loop, which are settings of these names and systems.
+    "rlhf/candidates.py": {"policy", "selector"},
+    "rlhf/loop.py": {"policy", "selector"},
+    "rlhf/loop_settings.py": {"policy", "selector"},
+    "rlhf/rewarding.py": {"policy", "selector"},
     # What a system's own code says: a preset, the command that converts, names of its weights.
     "modeling/configuration_histgen.py": {"histgen"},
     "processing/processing_histgen.py": {"histgen"},

@@ -63,6 +63,16 @@ def synthesize(
     retrieve_image: Annotated[
         bool, typer.Option("--retrieve-image", help="With --retrieve: begin from the nearest case's picture.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Look at each picture, and draw it again where it is not as asked.")
+    ] = False,
+    verify_rounds: Annotated[int, typer.Option(min=1, help="With --verify: attempts a picture, at most.")] = 3,
+    verify_judge: Annotated[
+        str | None, typer.Option(help="With --verify: the folder of a judge. Default: the raters' own.")
+    ] = None,
+    verify_training: Annotated[
+        Path | None, typer.Option(help="With --verify: a folder of the training pictures; none may be a near copy.")
+    ] = None,
     visible_mark: Annotated[bool, typer.Option("--visible-mark", help="Write SYNTHETIC into each picture.")] = False,
     model: Annotated[
         str, typer.Option(help="A folder or ORG/NAME: a generator of ours, or a stock Stable Diffusion 1.x.")
@@ -94,6 +104,9 @@ def synthesize(
         raise InputError("retrieve_image" if retrieve_image else "terms", "it without `retrieve`", "both", "give both")
     if init is not None and retrieve_image:
         raise InputError("retrieve_image", "it beside `init`", "one picture to begin from", "leave out one")
+    if not verify and (verify_judge is not None or verify_training is not None):
+        name = "verify_training" if verify_judge is None else "verify_judge"
+        raise InputError(name, "it without `verify`", "both", "give both")
     refuse_older(output_folder(out), resume, overwrite)  # a wrong --out is said before the work
     if init is not None:
         read_image(init)  # a picture that cannot be read is said before the work too
@@ -129,9 +142,12 @@ def synthesize(
 
         index = CaseIndex.read(retrieve, terms or [])
         pictures = [completed(picture, index, pipe, with_image=retrieve_image) for picture in pictures]
+    verifier, verifying = _verifier(verify_judge, verify_training, verify_rounds, device) if verify else (None, {})
     source = Source(Path(model).resolve().name if Path(model).is_dir() else model, digest, options)
     settings = {"model": source.model, "revision": source.revision, **options}
     settings |= {"scheduler": type(pipe.scheduler).__name__, "batch_size": batch_size, "visible_mark": visible_mark}
+    settings |= verifying
+    agent = None if verifier is None else verifier.of(pipe, options)
     with RunFolder(out, "synthesize", settings, resume=resume, overwrite=overwrite, records="records.jsonl") as run:
         folder = PictureFolder(run, [picture.id for picture in pictures], source, visible_mark)
         run.total = len(asked)
@@ -139,7 +155,7 @@ def synthesize(
             if isinstance(bad, Failure):
                 folder.fail(bad.film, bad.message)
         left = sum(not folder.kept(picture) for picture in pictures)
-        for _ in bar(fill(folder, pictures, pipe, batch_size=batch_size, **options), left, "pictures"):
+        for _ in bar(fill(folder, pictures, pipe, batch_size=batch_size, verify=agent, **options), left, "pictures"):
             pass
         record = folder.finish()
     for failure in record["failures"]:
@@ -147,6 +163,20 @@ def synthesize(
     print_json(record) if as_json else _print_lines(record, out)
     print_progress(run.progress)
     raise typer.Exit(1 if record["failures"] else 0)
+
+
+def _verifier(judge: str | None, training: Path | None, rounds: int, device: str | None) -> tuple:
+    """The agent that looks at pictures, and what the run's settings say of it."""
+    from hf_medreport.evaluation.pictures.judging import load_judge, rater_folder
+    from hf_medreport.evaluation.verification.agent import Verifier
+    from hf_medreport.evaluation.verification.checks import Checks
+    from hf_medreport.evaluation.verification.copies import TrainingPictures
+    from hf_medreport.inference.loading import load_segmenter
+
+    known = None if training is None else TrainingPictures.read(training)
+    checks = Checks(load_judge(judge or rater_folder(), device), load_segmenter(device=device), known)
+    said = {"judge": checks.judge.name, "segmenter": checks.segmenter.name, "rounds": rounds}
+    return Verifier(checks, rounds), {"verify": said | {"training": training and training.name}}
 
 
 def _sides(size: str | None) -> dict[str, int]:
@@ -163,5 +193,9 @@ def _print_lines(record: dict, out: Path) -> None:
     for picture in record["pictures"]:
         modality = f"{picture['modality']}: " if picture["modality"] else ""
         typer.echo(f"{picture['file']}  seed {picture['seed']}  {modality}{picture['prompt']}")
+        if "verification" in picture:
+            from hf_medreport.evaluation.verification.agent import verified_line
+
+            typer.echo(f"  {verified_line(picture['verification'])}")
     typer.echo(f"({record['statement']})")
     typer.echo(f"written: {out}")

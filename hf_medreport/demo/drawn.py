@@ -12,11 +12,14 @@ from hf_medreport.files.writing import write_whole
 from hf_medreport.phantom.chest.findings import Fact
 from hf_medreport.phantom.chest.frontal import draw_frontal
 from hf_medreport.phantom.chest.lateral import draw_lateral
+from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.registry import default_model
 
 __all__ = ["Examples", "png_bytes", "write_examples"]
 
 FILM_PX = 512
+SLIDE_PX, SLIDE_MPP = 2048, 1.0  # what the shipped model of slides learned from
+EXAMPLE_PX, SLIDE_SEEDS = 1024, (3, 5)  # smaller: they are drawn before the page is there
 EFFUSION = (Fact("pleural_effusion", "left", severity="moderate"), Fact("pacemaker", "right"))
 LARGE_HEART = (Fact("cardiomegaly", severity="severe"), Fact("nodule", "right", "upper", size_mm=30))
 
@@ -26,6 +29,7 @@ class Examples:
     """The first inputs of each tab, an example a row."""
 
     films: list[list] = field(default_factory=list)
+    slides: list[list] = field(default_factory=list)
 
 
 def write_examples(folder: Path) -> Examples:
@@ -40,13 +44,23 @@ def write_examples(folder: Path) -> Examples:
             films.append(_written(folder / f"drawn_{view}.dcm", content))
         else:
             films.append(_written(folder / f"drawn_{view}.png", png_bytes(pixels)))
-    return Examples(films=[[films[0], None, default_model("film")], [films[1], films[2], default_model("pair")]])
+    seeds = SLIDE_SEEDS if find_spec("cv2") else ()
+    slides = [_written(folder / f"drawn_slide_{seed}.png", _slide(seed)) for seed in seeds]
+    return Examples(
+        films=[[films[0], None, default_model("film")], [films[1], films[2], default_model("pair")]],
+        slides=[[slide, SLIDE_MPP] for slide in slides],
+    )
+
+
+def _slide(seed: int) -> bytes:
+    drawing = SlideCorpus(1, seed, EXAMPLE_PX, SLIDE_MPP, "test")[0].drawing
+    return png_bytes(drawing.region(0, 0, EXAMPLE_PX, EXAMPLE_PX))
 
 
 def png_bytes(pixels) -> bytes:
     """A PNG of uint8 pixels."""
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
+    Image.fromarray(pixels).save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 

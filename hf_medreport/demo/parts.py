@@ -97,11 +97,12 @@ def download_folder() -> Path:
 
 
 def on_click(button: gr.Button, stop: gr.Button, run: Callable, inputs: list, outputs: list, api_name: str) -> None:
-    """Let a button run, one user after the other, until it is done or stopped."""
+    """Let a button run, one user after the other, until it is done or stopped; the first output says which."""
     running = button.click(
         run, inputs, outputs, api_name=api_name, concurrency_limit=1, concurrency_id=QUEUE, show_progress="hidden"
     )
-    stop.click(None, cancels=[running], api_visibility="private")
+    said = '<p class="mr-waiting" role="status">Stopped.</p>'
+    stop.click(lambda: said, None, outputs[0], cancels=[running], queue=False, api_visibility="private")
 
 
 class FailedItem(Exception):

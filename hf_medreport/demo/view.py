@@ -256,7 +256,8 @@ STYLE = """
 .mr-controls { display: flex; flex-wrap: wrap; gap: 1rem; margin: 0.5rem 0; align-items: center; }
 .mr-controls label { display: inline-flex; gap: 0.5rem; align-items: center; min-height: 1.75rem; }
 .mr-view h3 { margin: 0.75rem 0 0.25rem; font-size: 1rem; font-weight: 700; color: var(--body-text-color); }
-.mr-sentence { display: block; width: 100%; text-align: left; padding: 0.4rem 0.6rem; margin: 0.2rem 0; cursor: pointer; font-weight: 400;
+.mr-sentence { display: block; width: 100%; text-align: left; padding: 0.4rem 0.6rem; margin: 0.2rem 0;
+  cursor: pointer; font-weight: 400;
   color: var(--body-text-color); background: var(--background-fill-secondary); border-radius: 6px;
   border: 2px solid var(--border-color-primary); }
 .mr-sentence[aria-pressed=true] { border-color: #c2410c; }

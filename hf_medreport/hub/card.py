@@ -110,6 +110,7 @@ def write_card(
         ),
         template_str=files("hf_medreport.model_cards").joinpath("template.md").read_text(encoding="utf-8"),
         base=base,
+        citation=_citation(folder),
         command=command,
         commands=_commands(splits),
         data=data,
@@ -141,6 +142,12 @@ def _kind(config: dict, splits: dict[str, dict]) -> Kind:
     kinds = (row.resolve("card")({}) for row in systems() if row.card)
     marked = (kind for kind in kinds if kind.mark and any(kind.mark in scores for scores in splits.values()))
     return next(marked, FILMS)
+
+
+def _citation(folder: Path) -> str:
+    """BibTeX of what the model's system was published as."""
+    row = find_system(_config(folder).get("model_type"))
+    return row.citation if row is not None else ""
 
 
 def _cells(caption: str, rows: list[list[str]]) -> list[list[str]]:

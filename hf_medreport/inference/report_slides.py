@@ -56,13 +56,16 @@ class SlideReport(Report):
     """What a model wrote for one slide.
 
     `film` is the name of the slide or feature file, `film_sha256` the fingerprint of the slide or the SHA-256 of the
-    feature file, `image` the map of the evidence.
+    feature file, `image` the map of the evidence. `places` (tiles, 2) are the tiles' top left corners, `level0_px` is
+    their side, in level-0 px, where they are known.
     """
 
     patches: int = 0  # how many tiles the model read
     tiles: list[TopTile] = field(default_factory=list)  # by evidence summed over the sentences
     note: str = ""  # what the picture lacks, and why
     pictures: list[np.ndarray] = field(default_factory=list, repr=False)  # of `tiles`, where there is a slide
+    places: np.ndarray | None = field(default=None, repr=False)
+    level0_px: int = 0
 
     def to_json(self) -> dict:
         """Everything but pixels and maps."""
@@ -79,7 +82,7 @@ class SlideReport(Report):
     def release(self) -> None:
         """Let go of pixels and maps, once they are drawn: a bag may hold 100,000 tiles."""
         super().release()
-        self.pictures = []
+        self.pictures, self.places = [], None
         for sentence in self.sentences:
             sentence.evidence = np.empty(0, np.float32)
 
@@ -194,6 +197,7 @@ def top_tiles(evidence: np.ndarray, coordinates: np.ndarray | None) -> list[TopT
 def _draw(report: SlideReport, bag: PatchFeatures, level0_px: int, slide: Slide | None) -> None:
     """Give the report its map and, where there is a slide, its top tiles."""
     top = [tile.index for tile in report.tiles]
+    report.places, report.level0_px = bag.coordinates, level0_px
     report.image = evidence_map(slide, bag.coordinates, level0_px, _heat(report.sentences, bag), top)
     report.pictures = [] if slide is None else tile_pictures(slide, bag.coordinates[top], level0_px)
 

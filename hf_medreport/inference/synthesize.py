@@ -10,9 +10,9 @@ level at most. So that a resumed run ends in the same bytes, `fill` draws a batc
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from hf_medreport.processing.image_reading import read_image
 from hf_medreport.processing.input_error import InputError, four_fields
 from hf_medreport.version import __version__
 
-__all__ = ["PictureFolder", "Source", "fill", "synthesize"]
+__all__ = ["Checked", "PictureFolder", "Source", "fill", "synthesize"]
 
 STATEMENT = "synthetic: drawn by a model from a description; of no patient, and no clinical statement"
 IMAGES, ON_A_SHEET = "images", 64
@@ -89,21 +89,37 @@ def synthesize(
             yield result
 
 
+@dataclass(frozen=True)
+class Checked:
+    """The attempt at a picture that is kept: what it was drawn from, the picture, and what its record says more."""
+
+    used: AskedPicture
+    drawn: Image.Image
+    said: dict = field(default_factory=dict)
+
+
 def fill(
-    folder: "PictureFolder", asked: Sequence[AskedPicture], pipe, *, batch_size: int = 4, **options
+    folder: "PictureFolder",
+    asked: Sequence[AskedPicture],
+    pipe,
+    *,
+    batch_size: int = 4,
+    verify: Callable[[AskedPicture, Image.Image], Checked] | None = None,
+    **options,
 ) -> Iterator[tuple[AskedPicture, Image.Image | Failure]]:
     """Draw into a folder what it has not yet; yields each picture when it is written, or failed.
 
     Batches are those of the whole list: of one that an earlier run did not complete, all are drawn again, and those
-    that are missing are written.
+    that are missing are written. `verify` looks at each picture, and may give another for it.
     """
     for batch in _batches(asked, batch_size):
         missing = [picture for picture in batch if not folder.kept(picture)]
         drawn = synthesize(batch, pipe, batch_size=batch_size, **options) if missing else ()
         for picture, result in zip(batch, drawn, strict=bool(missing)):
             if picture in missing:
-                folder.add(picture, result)
-                yield picture, result
+                checked = None if verify is None or isinstance(result, Failure) else verify(picture, result)
+                folder.add(picture, result, checked)
+                yield picture, result if checked is None else checked.drawn
 
 
 def _batches(asked: Sequence[AskedPicture], batch_size: int) -> Iterator[list[AskedPicture]]:
@@ -170,26 +186,28 @@ class PictureFolder:
             self.records[picture.id] = record
         return picture.id in self.records
 
-    def add(self, picture: AskedPicture, drawn: Image.Image | Failure) -> None:
-        """Write a picture, or keep why there is none."""
+    def add(self, picture: AskedPicture, drawn: Image.Image | Failure, checked: Checked | None = None) -> None:
+        """Write a picture, or what was kept of the attempts at it; or keep why there is none."""
         if isinstance(drawn, Failure):
             return self.fail(picture.id, drawn.message)
+        checked = checked or Checked(picture, drawn)
+        used, drawn = checked.used, checked.drawn
         said = {
             "prompt": picture.prompt,
             "modality": picture.modality,
-            "negative_prompt": picture.negative_prompt,
-            "seed": picture.seed,
+            "negative_prompt": used.negative_prompt,
+            "seed": used.seed,
             "model": self.source.model,
             "revision": self.source.revision,
         }
-        if picture.drawn_prompt is not None:
-            said["drawn_prompt"] = picture.drawn_prompt
+        if used.drawn_prompt is not None:
+            said["drawn_prompt"] = used.drawn_prompt
         if picture.image is not None:
             said["image"] = picture.image.name
         name = self.files[picture.id]
         shown = marked(drawn) if self.visible_mark else drawn
         self.run.write(name, lambda file: save_synthetic(shown, file, said))
-        record = {"id": picture.id, "file": name, **said, "width": drawn.width, "height": drawn.height}
+        record = {"id": picture.id, "file": name, **said, "width": drawn.width, "height": drawn.height, **checked.said}
         self.records[picture.id] = record
         self.run.add(picture.id, record, [name], picture.digest())
 

@@ -43,13 +43,18 @@ def groups_of(classes: tuple[type, ...]) -> list[Group]:
             ours = owner is cls or not issubclass(Seq2SeqTrainingArguments, owner)
             names = [name for name in names if name not in told and (ours or name in of_trainer)]
             told |= set(names)
-            title = (owner.__doc__ or owner.__name__).strip().splitlines()[0] if ours else "Of transformers' trainer."
+            title = _first_paragraph(owner.__doc__ or owner.__name__) if ours else "Of transformers' trainer."
             arguments = [(name, _type(hints[name]), _default(cls, name), _help(cls, name, ours)) for name in names]
             if arguments and groups and groups[-1].title == title:
                 groups[-1].arguments.extend(arguments)
             elif arguments:
                 groups.append(Group(title, arguments))
     return groups
+
+
+def _first_paragraph(text: str) -> str:
+    """What a docstring says first, in one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
 
 
 def _type(hint) -> str:

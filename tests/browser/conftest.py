@@ -8,7 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from hf_medreport.phantom.slide.corpus import SlideCorpus
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -65,11 +69,18 @@ def served(command: list[str], port: int, **more) -> subprocess.Popen:
     raise AssertionError(process.communicate()[0])
 
 
+def drawn_slide() -> np.ndarray:
+    """uint8 (1024, 1024, 3), 1 um a pixel."""
+    return SlideCorpus(1, seed=3, size=1024, mpp=1.0, split="test")[0].drawing.region(0, 0, 1024, 1024)
+
+
 @pytest.fixture(scope="session")
 def address(tmp_path_factory):
     """Where `hf-medreport demo` serves, with a folder of one drawn slide."""
-    port, temporary = free_port(), tmp_path_factory.mktemp("served")
+    port, temporary, slides = free_port(), tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("slides")
+    Image.fromarray(drawn_slide()).save(slides / "on_the_server.png")
     command = [sys.executable, "-m", "hf_medreport.cli", "demo", "--no-browser", "--port", str(port)]
+    command += ["--slides", str(slides)]
     process = served(command, port, env=os.environ | {"TMPDIR": str(temporary)})
     yield f"http://127.0.0.1:{port}"
     process.terminate()

@@ -325,3 +325,41 @@ def test_a_folder_that_is_no_generator(capsys, model, tmp_path):
         "broken: found no folder of the component 'unet'; expected what model_index.json names; copy the folder "
         "again\n",
     )
+
+
+def test_verified_pictures_and_resume_to_equal_bytes(capsys, model, tmp_path, monkeypatch):
+    """A random generator is never as asked: each picture is drawn three times, and the records say what was wrong."""
+    arguments = ["normal heart", "--modality", "cxr", "--n", 2, "--verify", "--verify-judge", "picture-judge-tiny"]
+    code, text, err = synthesize(capsys, model, tmp_path / "out", *arguments, "--verify-rounds", 2)
+    assert code == 0 and err == "2 done, 0 failed, 0 left\n"
+    assert text.splitlines()[1].startswith("  not as asked after 2 rounds, round ")
+    for record in json.loads((tmp_path / "out" / "synthesize.json").read_text())["pictures"]:
+        report = record["verification"]
+        assert not report["passed"] and len(report["rounds"]) == 2
+        kept = report["rounds"][report["kept_round"] - 1]
+        assert kept["seed"] == record["seed"] and kept["negative_prompt"] == record["negative_prompt"]
+        assert all(set(issue) == {"issue", "measured", "expected", "action"} for issue in kept["issues"])
+    settings = json.loads((tmp_path / "out" / "manifest.json").read_text())["arguments"]
+    assert settings["verify"]["rounds"] == 2 and settings["verify"]["judge"].startswith("picture-judge-tiny (sha256 ")
+
+    (tmp_path / "cut").mkdir()
+    shutil.copytree(tmp_path / "out", tmp_path / "cut", dirs_exist_ok=True)
+    (tmp_path / "cut" / "images" / "0002.png").unlink()  # as a kill would leave it
+    (tmp_path / "cut" / "manifest.json").rename(tmp_path / "cut" / ".unfinished.jsonl")
+    run_line = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    line = {key: run_line[key] for key in ("made_by", "hf_medreport", "arguments")}
+    (tmp_path / "cut" / ".unfinished.jsonl").write_text(json.dumps(line) + "\n")
+    code, _, _ = synthesize(capsys, model, tmp_path / "cut", *arguments, "--verify-rounds", 2, "--resume")
+    assert code == 0
+    again, first = contents(tmp_path / "cut"), contents(tmp_path / "out")
+    del again["records.jsonl"], first["records.jsonl"]  # of a file that was lost, the line stands twice
+    del again["manifest.json"], first["manifest.json"]
+    assert again == first
+
+
+def test_what_verify_alone_takes(capsys, model, tmp_path):
+    code, _, err = synthesize(capsys, model, tmp_path / "out", "clear", "--verify-judge", "picture-judge-tiny")
+    assert code == 2
+    assert err == "--verify-judge: found it without --verify; expected both; give both\n"
+    code, _, err = synthesize(capsys, model, tmp_path / "out", "clear", "--verify", "--verify-judge", "nowhere")
+    assert code == 2 and "judge: found no folder 'nowhere'" in err

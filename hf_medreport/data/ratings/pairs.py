@@ -19,6 +19,7 @@ from hf_medreport.data.ratings.table import Rating, refuse_one_class
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["Comparison", "PairTable", "RatedPair", "append_comparison", "pairs_of", "read_pairs"]
+__all__ += ["withdraw_comparison"]
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +187,11 @@ def append_comparison(path: str | os.PathLike, comparison: Comparison) -> None:
         InputError: a table of other columns.
     """
     rows.add_row(Path(path), HEADER, _cells(comparison, Path(path)))
+
+
+def withdraw_comparison(path: str | os.PathLike, comparison: Comparison) -> bool:
+    """Take the last row of this comparison out of a CSV that `append_comparison` wrote; whether there was one."""
+    return rows.withdraw_row(Path(path), _cells(comparison, Path(path)))
 
 
 def _cells(one: Comparison, table: Path) -> tuple:

@@ -9,11 +9,11 @@ from pathlib import Path
 from hf_medreport.data.pictures.columns import COLUMNS, clean_cell, column_roles, is_empty, joined
 from hf_medreport.data.tables import picture_source
 from hf_medreport.files.rows import stream_rows
-from hf_medreport.files.writing import append_lines
+from hf_medreport.files.writing import append_lines, write_text
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["LEVELS", "RATERS", "add_row", "checked_level", "csv_text", "picture_file", "read_roles", "text_cell"]
-__all__ += ["whole_number", "written_path"]
+__all__ += ["whole_number", "withdraw_row", "written_path"]
 
 LEVELS = range(1, 4)  # of expertise
 # What the columns of those who rated may be called.
@@ -136,3 +136,19 @@ def add_row(path: Path, header: Sequence[str], row: Sequence) -> None:
         append_lines(path, csv_text([row]))
     else:
         append_lines(path, csv_text([header, row]))
+
+
+def withdraw_row(path: Path, row: Sequence) -> bool:
+    """Take the last line of this row out of a CSV that `add_row` wrote; whether there was one.
+
+    Of a table without rows nothing stays.
+    """
+    line, lines = csv_text([row]), path.read_bytes().decode("utf-8").splitlines(keepends=True)
+    if line not in lines:
+        return False
+    del lines[len(lines) - 1 - lines[::-1].index(line)]
+    if len(lines) > 1:
+        write_text(path, "".join(lines))
+    else:
+        path.unlink()
+    return True

@@ -131,14 +131,7 @@ def append_rating(path: str | os.PathLike, rating: Rating) -> None:
 
 def withdraw_rating(path: str | os.PathLike, rating: Rating) -> bool:
     """Take the last row of this rating out of a CSV that `append_rating` wrote; whether there was one."""
-    path = Path(path)
-    line = rows.csv_text([_cells(rating, path)])
-    lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
-    if line not in lines:
-        return False
-    del lines[len(lines) - 1 - lines[::-1].index(line)]
-    write_text(path, "".join(lines))
-    return True
+    return rows.withdraw_row(Path(path), _cells(rating, Path(path)))
 
 
 def write_ratings(path: str | os.PathLike, ratings: Iterable[Rating]) -> Path:

@@ -16,6 +16,14 @@ TINY_VIT = {
 TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 TINY_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
 ONE_TOKEN = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+BIBTEX = """@misc{munizdeleon2025radiology,
+  title = {Radiology Report Generation with Layer-Wise Anatomical Attention},
+  author = {Mu\\~niz-De-Le\\'on, Emmanuel D. and Rosales-de-Golferichs, Jorge A. and Mu\\~noz-Rodr\\'iguez, Ana S. and
+    Trejo-Castro, Alejandro I. and de Avila-Armenta, Eduardo and Mart\\'inez-Torteya, Antonio},
+  year = {2025},
+  eprint = {2512.16841},
+  archivePrefix = {arXiv}
+}"""
 
 ROWS = (
     System(
@@ -34,6 +42,7 @@ ROWS = (
         default=True,
         recipe="hf_medreport.systems.anatomical.recipe",
         converters={"anatomical": "hf_medreport.systems.anatomical.command:anatomical"},
+        citation=BIBTEX,
     ),
     System(
         model_type="anatomy_segmenter",
@@ -44,5 +53,6 @@ ROWS = (
         processor="hf_medreport.processing.image_processing_film:FilmImageProcessor",
         image_processor="hf_medreport.processing.image_processing_film:FilmImageProcessor",
         tiny=TINY_SEGMENTER,
+        citation=BIBTEX,
     ),
 )

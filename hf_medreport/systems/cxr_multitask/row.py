@@ -5,6 +5,11 @@ from hf_medreport.registry import System
 TINY_GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 TINY_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
 ONE_TOKEN = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+BIBTEX = """@misc{chestxraymultitask,
+  title = {chest-xray-multitask-ai},
+  author = {{Daniel-Sensei}},
+  howpublished = {\\url{https://github.com/Daniel-Sensei/chest-xray-multitask-ai}}
+}"""
 
 ROWS = (
     System(
@@ -39,6 +44,7 @@ ROWS = (
         extras=("cxr",),
         recipe="hf_medreport.systems.cxr_multitask.recipe",
         converters={"chexnet": "hf_medreport.systems.cxr_multitask.command:chexnet"},
+        citation=BIBTEX,
     ),
     System(
         model_type="latent_gpt2",
@@ -47,5 +53,6 @@ ROWS = (
         model="hf_medreport.modeling.modeling_latent_gpt2:LatentGPT2LMHeadModel",
         auto_classes=("AutoModel", "AutoModelForCausalLM"),
         tiny=TINY_GPT2 | ONE_TOKEN | {"latent_size": 8},
+        citation=BIBTEX,
     ),
 )

@@ -12,6 +12,7 @@ from hf_medreport.evaluation.pictures.card_rows import card_rows
 from hf_medreport.files.writing import write_json, write_text
 from hf_medreport.hub.generation_settings import read_settings
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.systems.diffusion.row import BIBTEX
 
 __all__ = ["check_run", "write_evaluated", "write_generator_card"]
 
@@ -70,6 +71,7 @@ def write_generator_card(
         template_str=files("hf_medreport.model_cards").joinpath("generator.md").read_text(encoding="utf-8"),
         adapter=facts["adapter of rank"] is not None,
         base=_shown(base),
+        citation=BIBTEX,
         command=run["command"],
         data=run["data"],
         evaluated_by=evaluated_by,

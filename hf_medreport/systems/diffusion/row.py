@@ -2,6 +2,14 @@
 
 from hf_medreport.registry import System
 
+BIBTEX = """@article{wang2025minim,
+  title = {Self-improving generative foundation model for synthetic medical image generation and clinical applications},
+  author = {Wang, Jinzhuo and others},
+  journal = {Nature Medicine},
+  year = {2025},
+  doi = {10.1038/s41591-024-03359-y}
+}"""
+
 ROWS = (
     System(
         model_type="diffusion",
@@ -16,6 +24,7 @@ ROWS = (
         extras=("diffusion",),
         recipe="hf_medreport.systems.diffusion.recipe",
         converters={"minim": "hf_medreport.systems.diffusion.command:minim"},
+        citation=BIBTEX,
     ),
     System(
         model_type="medical_text_conditioner",

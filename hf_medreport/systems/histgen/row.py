@@ -2,6 +2,15 @@
 
 from hf_medreport.registry import System
 
+BIBTEX = """@inproceedings{guo2024histgen,
+  title = {{HistGen}: Histopathology Report Generation via Local-Global Feature Encoding and Cross-modal Context
+    Interaction},
+  author = {Guo, Zhengrui and Ma, Jiabo and Xu, Yingxue and Wang, Yihui and Wang, Liansheng and Chen, Hao},
+  booktitle = {Medical Image Computing and Computer Assisted Intervention (MICCAI)},
+  year = {2024},
+  note = {arXiv 2403.05396}
+}"""
+
 ROWS = (
     System(
         model_type="histgen",
@@ -37,5 +46,6 @@ ROWS = (
             "histgen": "hf_medreport.systems.histgen.command:histgen",
             "dinov2": "hf_medreport.systems.histgen.command:dinov2",
         },
+        citation=BIBTEX,
     ),
 )

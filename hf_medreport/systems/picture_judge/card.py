@@ -20,10 +20,10 @@ def write_judge_card(folder: Path, evaluation: dict, asked: RunArguments) -> Pat
         pipeline_tag="image-classification",
         tags=["medical-imaging", "hf-medreport", "custom_code"],
     )
-    how_bad, role, half = "", "judges", ""
+    how_bad, role, damage = "", "judges", ""
     if data.artefacts:
         how_bad, role = ", and how badly it is damaged", "stands for a rater, and never scores"
-        half = ", half of them damaged in known ways"
+        damage = ", some of them damaged in known ways"
     text = f"""---
 {metadata}
 ---
@@ -36,7 +36,7 @@ severe{how_bad}. It {role} generators that were trained on such pictures.
 
 - Weights: {evaluation["weights"]:,}, from scratch
 - Trained on: {data.phantom_cases} drawn pictures (seed {data.phantom_seed}), {data.passes} times each, most of them
-  blurred, noisy, compressed or decoded from a few components{half}
+  blurred, noisy, compressed or decoded from a few components{damage}
 - License: apache-2.0
 
 ## Use

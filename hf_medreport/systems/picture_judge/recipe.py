@@ -44,7 +44,7 @@ from hf_medreport.training.recipe import ReportRecipeArguments, RunArguments, fi
 from hf_medreport.training.trainer import ReportTrainer
 
 CLEAN_SHARE = 0.3  # of the pictures; the other kinds share the rest
-LEVEL_SHARES = (0.5, 0.25, 0.25)  # of pictures without damage, with slight and with strong
+LEVEL_SHARES = (0.7, 0.15, 0.15)  # of pictures without damage, with slight and with strong
 
 
 @dataclass
@@ -192,7 +192,7 @@ class WorsePictures(Dataset):
 
 
 class DamagedPictures(WorsePictures):
-    """The same, half of them with damage, and with one label more: how strong it is."""
+    """The same, some of them with damage, and with one label more: how strong it is."""
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         image, row, rng = self.worse(index)

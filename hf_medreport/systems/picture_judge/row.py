@@ -17,6 +17,7 @@ ROWS = (
             "feature_size": 8,
         },
         checkpoint="picture-judge-tiny",
+        apart="picture-rater-tiny",
         recipe="hf_medreport.systems.picture_judge.recipe",
     ),
 )

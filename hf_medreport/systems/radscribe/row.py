@@ -24,6 +24,23 @@ TINY_MEDVILL = {
 }
 TINY_T5 = {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_heads": 4, "dropout_rate": 0.0}
 TINY_T5 |= {"eos_token_id": 0, "pad_token_id": 0, "decoder_start_token_id": 0}
+MEDVILL_BIBTEX = """@article{moon2022multi,
+  title = {Multi-Modal Understanding and Generation for Medical Images and Text via Vision-Language Pre-Training},
+  author = {Moon, Jong Hak and Lee, Hyungyung and Shin, Woncheol and Kim, Young-Hak and Choi, Edward},
+  journal = {IEEE Journal of Biomedical and Health Informatics},
+  year = {2022},
+  note = {arXiv 2105.11333}
+}"""
+BIBTEX = (
+    """@misc{radscribe,
+  title = {RadScribe},
+  author = {{Nouvelle-Lune}},
+  howpublished = {\\url{https://github.com/Nouvelle-Lune/RadScribe}}
+}
+
+"""
+    + MEDVILL_BIBTEX
+)
 
 ROWS = (
     System(
@@ -44,6 +61,7 @@ ROWS = (
         extras=("cxr",),
         recipe="hf_medreport.systems.radscribe.recipe",
         converters={"radscribe": "hf_medreport.systems.radscribe.command:radscribe"},
+        citation=BIBTEX,
     ),
     System(
         model_type="medvill",
@@ -56,5 +74,6 @@ ROWS = (
         tiny=TINY_MEDVILL,
         recipe="hf_medreport.systems.radscribe.pretrain_medvill",
         converters={"medvill": "hf_medreport.systems.radscribe.command:medvill"},
+        citation=MEDVILL_BIBTEX,
     ),
 )

@@ -2,6 +2,14 @@
 
 from hf_medreport.registry import System
 
+BIBTEX = """@inproceedings{vaswani2017attention,
+  title = {Attention Is All You Need},
+  author = {Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and Jones, Llion and
+    Gomez, Aidan N. and Kaiser, {\\L}ukasz and Polosukhin, Illia},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2017}
+}"""
+
 ROWS = (
     System(
         model_type="report_transformer",
@@ -20,5 +28,6 @@ ROWS = (
             "eos_token_id": 0,
             "pad_token_id": 0,
         },
+        citation=BIBTEX,
     ),
 )

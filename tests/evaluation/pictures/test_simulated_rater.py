@@ -103,7 +103,7 @@ def test_kappa_rises_with_the_level():
 def test_the_order_of_pictures():
     """The shipped rater on drawn pictures: the right one, one of the wrong side, slightly and strongly damaged ones."""
     facts = [PictureFact("mri", "mass", side, "frontal", "severe") for side in ("left", "right")]
-    facts += [PictureFact("cxr", "pneumothorax", side, None, "severe") for side in ("left", "right")]
+    facts += [PictureFact("fundus", "hemorrhages", side, "superior", "severe") for side in ("left", "right")]
     other = [
         PictureFact(fact.modality, fact.finding, "left" if fact.side == "right" else "right", fact.zone, fact.grade)
         for fact in facts

@@ -1,0 +1,1 @@
+"""Verbs of raters: what people say of pictures, and what learns from it."""
