@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from hf_medreport.files.interruption import Terminated
 from hf_medreport.inference.generators import generator_revision
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.advantages import advantages
 from hf_medreport.rlhf.ddpo import policy_losses
 from hf_medreport.rlhf.trajectories import step_divergences
 from tests.diffusion import tiny_pipeline
@@ -164,8 +163,10 @@ def test_another_generator_or_other_settings_are_no_run_to_go_on_with(tmp_path):
         ddpo(tmp_path / "other", pipe=pipe)
     with pytest.raises(InputError, match="run: found a run with learning_rate 0.01; expected learning_rate 0.5 as now"):
         ddpo(tmp_path / "run", rounds=1, learning_rate=0.5, options=options)
-    wide = tiny_pipeline(in_channels=4, out_channels=4, sample_size=16)
-    with pytest.raises(InputError, match="run: found a run with latents .4 of side 8., .*expected latents .4 of side 16."):
+    wide = tiny_pipeline(sample_size=16)
+    with pytest.raises(
+        InputError, match='run: found a run with latents "4 of side 8"; expected latents "4 of side 16" as now'
+    ):
         ddpo(tmp_path / "run", rounds=1, pipe=wide, options=options)
     with pytest.raises(InputError, match="adapter: found an adapter for another base than .*; expected generator of"):
         ddpo(tmp_path / "other", pipe=tiny_pipeline(seed=1), options={"adapter": tmp_path / "run/adapter"})
