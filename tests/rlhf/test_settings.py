@@ -3,7 +3,7 @@
 import pytest
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.settings import UPDATES, DDPOSettings, read_update_settings
+from hf_medreport.rlhf.settings import UPDATES, DDPOSettings, read_update_settings, update_settings_of
 
 
 def test_a_flag_beats_the_file(tmp_path):
@@ -36,3 +36,14 @@ def test_what_cannot_be(update, flags, message):
     with pytest.raises(InputError) as raised:
         read_update_settings(update, None, flags)
     assert str(raised.value).startswith(message)
+
+
+def test_a_part_of_another_file():
+    assert update_settings_of("ddpo", {"learning_rate": "1e-3", "rounds": 3}) == DDPOSettings(
+        learning_rate=1e-3, rounds=3
+    )
+    with pytest.raises(InputError) as raised:
+        update_settings_of("ddpo", {"round": 3})
+    assert str(raised.value).startswith(
+        "update_settings: found unknown field 'round'; expected a setting of ddpo; did you"
+    )
