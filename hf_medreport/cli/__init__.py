@@ -27,7 +27,7 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     train,
 )
 from hf_medreport.cli.app import app
-from hf_medreport.cli.raters import rlhf  # noqa: F401
+from hf_medreport.cli.raters import rate, rlhf  # noqa: F401
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -7,6 +7,7 @@ import gradio as gr
 from hf_medreport.demo.drawn import write_examples
 from hf_medreport.demo.film import film_tab
 from hf_medreport.demo.models import Models
+from hf_medreport.demo.theme import theme
 from hf_medreport.demo.view import STYLE
 from hf_medreport.version import __version__
 
@@ -26,7 +27,6 @@ PAGE = """
 .mr-error { color: #b91c1c; font-weight: 600; overflow-wrap: anywhere; }
 .dark .mr-error { color: #fca5a5; }
 """
-SYSTEM_FONTS = ["system-ui", "sans-serif"]
 
 
 def build(models: Models, examples: Path, slides: Path | None = None) -> gr.Blocks:
@@ -45,17 +45,6 @@ def build(models: Models, examples: Path, slides: Path | None = None) -> gr.Bloc
             film_tab(models, drawn.films)
     blocks.queue(max_size=WAITING, default_concurrency_limit=1)
     return blocks
-
-
-def theme() -> gr.themes.Base:
-    """Fonts of the system, so that none is fetched, and colors whose contrast suffices."""
-    base = gr.themes.Default(primary_hue="blue", font=SYSTEM_FONTS, font_mono=["ui-monospace", "monospace"])
-    return base.set(
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_hover_dark="*primary_800",
-    )
 
 
 # How `gr.Blocks.launch` is called wherever the pages are served.

@@ -10,7 +10,7 @@ from pathlib import Path
 from hf_medreport.demo.models import Models
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["private_folder", "serve"]
+__all__ = ["hold", "private_folder", "serve"]
 
 
 @contextmanager
@@ -58,14 +58,28 @@ def serve(
         from hf_medreport.demo.app import LAUNCH, build
 
         blocks = build(models, folder / "uploads" / "examples", slides)
-        where = {"server_name": host, "server_port": port, "inbrowser": browser}
-        try:
-            _, address, _ = blocks.launch(**LAUNCH, **where, prevent_thread_lock=True, quiet=True)
-        except OSError as error:
-            remedy = "choose another `port` or `host`"
-            raise InputError("port", f"{host}:{port}, which cannot be listened at", "a free one", remedy) from error
-        try:
-            ready(address)
-            blocks.block_thread()
-        finally:
-            blocks.close(verbose=False)
+        hold(blocks, LAUNCH, host=host, port=port, browser=browser, ready=ready)
+
+
+def hold(blocks, launch: dict, *, host: str, port: int, browser: bool, ready=lambda address: None) -> None:
+    """Serve pages until the process is interrupted.
+
+    Args:
+        blocks: a `gr.Blocks`.
+        launch: how they are launched.
+        host, port, browser, ready: as of `serve`.
+
+    Raises:
+        InputError: an address that cannot be had.
+    """
+    where = {"server_name": host, "server_port": port, "inbrowser": browser}
+    try:
+        _, address, _ = blocks.launch(**launch, **where, prevent_thread_lock=True, quiet=True)
+    except OSError as error:
+        remedy = "choose another `port` or `host`"
+        raise InputError("port", f"{host}:{port}, which cannot be listened at", "a free one", remedy) from error
+    try:
+        ready(address)
+        blocks.block_thread()
+    finally:
+        blocks.close(verbose=False)
