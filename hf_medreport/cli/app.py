@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.flags import Verbs
+from hf_medreport.files.writing import readable
 from hf_medreport.registry import default_model
 
 app = Verbs(
@@ -100,9 +101,18 @@ def exit_code(failures: int) -> int:
     return int(failures > 0 and "TORCHELASTIC_RUN_ID" not in os.environ)
 
 
+class _OneLine(logging.Formatter):
+    """A file's name may hold the end of a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return readable(super().format(record)) if record.exc_info is None else super().format(record)
+
+
 def show_log() -> None:
     """What the library logs, on stderr."""
-    logging.basicConfig(format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("hf_medreport").setLevel(logging.INFO)
 
 

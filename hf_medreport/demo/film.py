@@ -38,7 +38,7 @@ def film_tab(models: Models, examples: list[list]) -> None:
                 stop = gr.Button("Stop")
         with gr.Column(scale=3, min_width=320):
             outputs = report_outputs()
-    run = partial(_run, models)
+    run = models.run(_run)
     inputs = [film, lateral, model, orient, any_modality, frame, labels]
     on_click(button, stop, run, inputs, outputs, "film")
     if examples:
