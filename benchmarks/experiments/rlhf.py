@@ -42,15 +42,15 @@ from hf_medreport.inference.generators import generator_revision, load_generator
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.phantom.picture.facts import PictureFact
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.candidates import GeneratorReward, draw_pictures
 from hf_medreport.rlhf.ddpo import train_ddpo
 from hf_medreport.rlhf.learner import HISTORY
-from hf_medreport.rlhf.loop_settings import LoopSettings
 from hf_medreport.rlhf.preference import train_preference
-from hf_medreport.rlhf.rated import Prompts, simulated_ratings, write_picture
-from hf_medreport.rlhf.rewarding import load_rewards
+from hf_medreport.rlhf.rounds.candidates import GeneratorReward, draw_pictures
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.rated import Prompts, simulated_ratings, write_picture
+from hf_medreport.rlhf.rounds.rewarding import load_rewards
+from hf_medreport.rlhf.rounds.updating import rewards_of
 from hf_medreport.rlhf.settings import UPDATES, DDPOSettings, UpdateSettings
-from hf_medreport.rlhf.updating import rewards_of
 from hf_medreport.rlhf.weighted_regression import train_weighted_regression
 from hf_medreport.systems.diffusion.training.adapters import use_adapter
 

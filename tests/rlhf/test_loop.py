@@ -8,7 +8,7 @@ import pytest
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.rlhf import loop as module
 from hf_medreport.rlhf.loop import run_loop
-from tests.rlhf.made_loop import UPDATES, Brightness, generator, settings, stand_ins  # noqa: F401  (fixtures)
+from tests.rlhf.made_loop import UPDATES, Brightness, settings
 from tests.rlhf.test_state import contents
 
 
@@ -26,7 +26,7 @@ class TestLoop:
         state = json.loads((out / "state.json").read_text())
         of_a_round = ["selector-all", "policy-all", "kept", "selector", "policy", "generator", "pictures", "rated"]
         assert list(state["steps"]) == ["start", *(f"round-{n}/{s}" for n in (1, 2) for s in of_a_round), "final"]
-        rated = len((out / "round-1" / "rated" / "ratings.csv").read_text().splitlines()) - 1
+        rated = len((out / "rated-1.csv").read_text().splitlines()) - 1
         assert second["ratings"] == 6 + rated
         learned = json.loads((out / "round-2" / "selector-all" / "model" / "model.safetensors").read_text())
         assert learned == ["selector", 6 + rated, {"seed": 0}]
@@ -88,7 +88,7 @@ class TestLoop:
         self.run(generator, tmp_path / "drawn", "best_of_n")
         (tmp_path / "prompts.csv").write_text("prompt,modality\nnodule,cxr\n")
         changes = {"prompts": str(tmp_path / "prompts.csv"), "phantom_prompts": 0, "rounds": 2, "resume": True}
-        changes["ratings"] = str(tmp_path / "drawn" / "start" / "ratings.csv")
+        changes["ratings"] = str(tmp_path / "drawn" / "rated-0.csv")
         result = self.run(generator, tmp_path / "out", "best_of_n", **changes)
         table = tmp_path / "out" / "round-1" / "ratings.csv"
         assert result["waiting"] == str(table.resolve()) and len(result["rounds"]) == 1

@@ -1,6 +1,6 @@
 """The table of before and after."""
 
-from hf_medreport.rlhf.final import before_and_after
+from hf_medreport.rlhf.rounds.final import before_and_after
 
 
 def scores(right: int, ms_ssim: float, kid: float) -> dict:

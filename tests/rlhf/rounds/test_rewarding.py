@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf import rewarding
+from hf_medreport.rlhf.rounds import rewarding
 
 
 def test_the_recipe_is_asked_as_a_command_line_would(monkeypatch, tmp_path):

@@ -6,9 +6,9 @@ import pytest
 from hf_medreport.data.ratings.table import read_ratings
 from hf_medreport.phantom.picture.facts import PictureFact
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.candidates import Candidate
-from hf_medreport.rlhf.loop_settings import LoopSettings
-from hf_medreport.rlhf.rated import Prompts, prompts_of, simulated_ratings, write_candidates, write_picture
+from hf_medreport.rlhf.rounds.candidates import Candidate
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.rated import Prompts, prompts_of, simulated_ratings, write_candidates, write_picture
 from tests.rlhf.made_loop import DarkRater
 
 

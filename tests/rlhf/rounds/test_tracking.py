@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf import tracking
-from hf_medreport.rlhf.tracking import check_report_to, tracking_to
+from hf_medreport.rlhf.rounds import tracking
+from hf_medreport.rlhf.rounds.tracking import check_report_to, tracking_to
 
 
 def test_nowhere(tmp_path):
