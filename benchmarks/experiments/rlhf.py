@@ -42,22 +42,21 @@ from hf_medreport.inference.generators import generator_revision, load_generator
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.phantom.picture.facts import PictureFact
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.candidates import GeneratorReward, draw_pictures
 from hf_medreport.rlhf.ddpo import train_ddpo
 from hf_medreport.rlhf.learner import HISTORY
-from hf_medreport.rlhf.loop_settings import LoopSettings
 from hf_medreport.rlhf.preference import train_preference
-from hf_medreport.rlhf.rated import Prompts, simulated_ratings, write_picture
-from hf_medreport.rlhf.rewarding import load_rewards
-from hf_medreport.rlhf.settings import UPDATES, UpdateSettings
-from hf_medreport.rlhf.updating import rewards_of
+from hf_medreport.rlhf.rounds.candidates import GeneratorReward, draw_pictures
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.rated import Prompts, simulated_ratings, write_picture
+from hf_medreport.rlhf.rounds.rewarding import load_rewards
+from hf_medreport.rlhf.rounds.updating import rewards_of
+from hf_medreport.rlhf.settings import UPDATES, DDPOSettings, UpdateSettings
 from hf_medreport.rlhf.weighted_regression import train_weighted_regression
 from hf_medreport.systems.diffusion.training.adapters import use_adapter
 
 RESULTS = Path(__file__).parents[1] / "results" / "rlhf"
 SEEDS = (0, 1)
-PROMPTS, PER_PROMPT = 192, 4
-BUDGET = PROMPTS * PER_PROMPT  # pictures that an update learns from
+PER_PROMPT = 4
 CHOSEN = 4
 HELD_OUT = 500
 STEPS, GUIDANCE = 10, 3.0
@@ -82,6 +81,9 @@ ARMS = {
     "DDPO": Arm("ddpo"),
     "DPO": Arm("preference"),
 }
+DDPO = DDPOSettings(**ARMS["DDPO"].settings)
+BUDGET = DDPO.rounds * DDPO.prompts_per_round * DDPO.samples_per_prompt  # pictures that each update learns from
+PROMPTS = BUDGET // PER_PROMPT
 app = typer.Typer(add_completion=False)
 
 
@@ -140,8 +142,6 @@ def train(pipe, update: str, settings: UpdateSettings, reward: GeneratorReward, 
     prompts = Prompts([case.prompt for case in cases], [fact.modality for fact in facts], facts)
     out = folder / "update"
     if update == "ddpo":
-        if settings.rounds * settings.prompts_per_round * settings.samples_per_prompt != BUDGET:
-            raise InputError("rounds", "another number of pictures", f"{BUDGET} in all", "change the arm's settings")
         return train_ddpo(pipe, prompts.texts, reward, settings, out, modalities=prompts.modalities)
     ratings = rated(pipe, prompts, seed, folder / "pictures")
     if update == "weighted_regression":

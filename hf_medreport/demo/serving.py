@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from hf_medreport.demo.desk import Desk
 from hf_medreport.demo.models import Models
 from hf_medreport.processing.input_error import InputError
 
@@ -37,6 +38,7 @@ def serve(
     port: int = 7860,
     browser: bool = True,
     slides: Path | None = None,
+    desk: Desk | None = None,
     ready=lambda address: None,
 ) -> None:
     """Serve the pages until the process is interrupted.
@@ -47,6 +49,7 @@ def serve(
         port: of it.
         browser: open the page in a browser.
         slides: a folder of slides that users may choose from; they are read where they lie.
+        desk: pictures that users may rate, and the table that takes what they say.
         ready: called with the address once the pages are there.
 
     Raises:
@@ -57,7 +60,7 @@ def serve(
     with private_folder() as folder:
         from hf_medreport.demo.app import LAUNCH, build
 
-        blocks = build(models, folder / "uploads" / "examples", slides)
+        blocks = build(models, folder / "uploads" / "examples", slides, desk)
         hold(blocks, LAUNCH, host=host, port=port, browser=browser, ready=ready)
 
 

@@ -6,11 +6,11 @@ In a round selector and policy learn from all ratings (stage 1) and then from th
 reject (stage 2), which is what the generator learns from too, or, by DDPO, from the reward that both give to what it
 draws. It draws anew for each prompt; what was drawn is rated, by people or, of drawn prompts, by a simulated rater.
 
-    OUTPUT/start/                 pictures and ratings to begin with, of drawn prompts
+    OUTPUT/start/                 pictures to begin with, of drawn prompts; rated-0.csv: their ratings
     OUTPUT/round-1/selector-all   stage 1, and policy-all; round-1/selector and policy: stage 2
     OUTPUT/round-1/generator      the update, whose adapter/ goes on in the next round
     OUTPUT/round-1/pictures       <modality>_<i>_selector_<s>_policy_<p>.png, others/, to_rate.csv
-    OUTPUT/ratings-1.csv          all ratings that round 1 learned from; kept-1.csv: those that were kept
+    OUTPUT/ratings-1.csv          what round 1 learned from; kept-1.csv: what was kept; rated-1.csv: its pictures' ratings
     OUTPUT/final/                 the adapter with its card; state.json: how far the loop has come
 
 Where people rate, a round ends when its pictures are drawn: they rate them into `OUTPUT/round-1/ratings.csv`, and
@@ -30,21 +30,21 @@ from hf_medreport.files.writing import open_whole, write_json
 from hf_medreport.inference.figures.synthetic import save_synthetic
 from hf_medreport.inference.generators import load_generator
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.candidates import (
+from hf_medreport.rlhf.learner import HISTORY
+from hf_medreport.rlhf.rounds.candidates import (
     GeneratorReward,
     checked_scores,
     draw_candidates,
     draw_pictures,
     figures_of,
 )
-from hf_medreport.rlhf.final import write_final
-from hf_medreport.rlhf.learner import HISTORY
-from hf_medreport.rlhf.loop_settings import BEST_OF_N, LoopSettings
-from hf_medreport.rlhf.rated import prompts_of, simulated_ratings, write_candidates, write_picture
-from hf_medreport.rlhf.rewarding import load_rewards, simulated_rater, train_reward
+from hf_medreport.rlhf.rounds.final import write_final
+from hf_medreport.rlhf.rounds.loop_settings import BEST_OF_N, LoopSettings
+from hf_medreport.rlhf.rounds.rated import prompts_of, simulated_ratings, write_candidates, write_picture
+from hf_medreport.rlhf.rounds.rewarding import load_rewards, simulated_rater, train_reward
+from hf_medreport.rlhf.rounds.tracking import check_report_to, tracking_to
+from hf_medreport.rlhf.rounds.updating import update_generator
 from hf_medreport.rlhf.state import ROUND, State
-from hf_medreport.rlhf.tracking import check_report_to, tracking_to
-from hf_medreport.rlhf.updating import update_generator
 from hf_medreport.systems.diffusion.training.adapters import use_adapter
 from hf_medreport.systems.diffusion.training.watching import grid
 
@@ -134,11 +134,19 @@ class Loop:
                 said = {"prompt": texts[place], "modality": modalities[place], "seed": seeds[place]}
                 pictures.append((write_picture(folder / f"{place:05d}.png", image, said), number))
             rated = simulated_ratings(self.rater, pictures, prompts, self.settings.expert_level, self.settings.seed)
-            table = write_ratings(folder / RATINGS, rated)
-            return {"ratings": len(rated)}, [*(path for path, _ in pictures), table or folder / RATINGS]
+            table = self._write("rated-0.csv", rated)
+            return {"ratings": len(rated)}, [*(path for path, _ in pictures), table]
 
         self.state.step("start", work)
-        return read_ratings(self.state.folder / "start" / RATINGS).ratings
+        return self._read("rated-0.csv")
+
+    def _write(self, name: str, ratings: list[Rating]) -> Path:
+        """A table above all pictures, whose paths in it are relative then: a run's folder may be moved."""
+        self.state.own(name)
+        return write_ratings(self.state.folder / name, ratings)
+
+    def _read(self, name: str) -> list[Rating]:
+        return read_ratings(self.state.folder / name).ratings
 
     # --- a round ---
 
@@ -147,32 +155,32 @@ class Loop:
         name, settings = f"{ROUND}{number}", self.settings
         figures: dict[str, float] = {"round": number, "ratings": len(self.ratings)}
         if settings.train_rewards:
-            first = [self._train(f"{name}/{kind}-all", kind, self.ratings) for kind in KINDS]
-            kept = self._kept(f"{name}/kept", load_rewards(*first)[0])
-            models = load_rewards(*(self._train(f"{name}/{kind}", kind, kept) for kind in KINDS))
+            table = self._write(f"ratings-{number}.csv", self.ratings)
+            first = [self._train(f"{name}/{kind}-all", kind, table) for kind in KINDS]
+            kept = self._kept(number, load_rewards(*first)[0])
+            table = self.state.folder / f"kept-{number}.csv"
+            models = load_rewards(*(self._train(f"{name}/{kind}", kind, table) for kind in KINDS))
         else:
             models = load_rewards(settings.selector, settings.policy)
-            kept = self._kept(f"{name}/kept", models[0])
+            kept = self._kept(number, models[0])
         reward = GeneratorReward(*models)
         figures |= {"kept": len(kept), "kept_share": len(kept) / len(self.ratings)}
         figures |= self._update(f"{name}/generator", number, kept, reward)
-        figures |= self._draw(f"{name}/pictures", number, reward)
-        return figures | self._rate(name, number)
+        drawn = self._draw(f"{name}/pictures", number, reward)
+        return figures | drawn["figures"] | self._rate(name, number, drawn["pictures"])
 
-    def _train(self, name: str, kind: str, ratings: list[Rating]) -> Path:
+    def _train(self, name: str, kind: str, table: Path) -> Path:
         """Train a selector or a policy; returns its folder."""
         given = getattr(self.settings, kind) or {}
 
         def work(folder: Path) -> tuple[dict, list[Path]]:
-            table = folder / RATINGS
-            write_ratings(table, ratings)
             return train_reward(kind, table, folder, given | {"seed": self.settings.seed})
 
         return self.state.folder / self.state.step(name, work, goes_on=True)["model"]
 
-    def _kept(self, name: str, selector) -> list[Rating]:
+    def _kept(self, number: int, selector) -> list[Rating]:
         """The ratings of pictures that the selector does not reject."""
-        threshold = self.settings.selector_threshold
+        threshold, table = self.settings.selector_threshold, f"kept-{number}.csv"
 
         def work(folder: Path) -> tuple[dict, list[Path]]:
             images = []
@@ -185,11 +193,10 @@ class Loop:
             if not kept:
                 found = f"{threshold:g}, which no picture of {len(images)} reaches (the best: {max(scores):.3f})"
                 raise InputError("selector_threshold", found, "one that some reach", "lower it, or rate more pictures")
-            write_ratings(folder / RATINGS, kept)
-            return {"kept": len(kept)}, [folder / RATINGS]
+            return {"kept": len(kept)}, [self._write(table, kept)]
 
-        self.state.step(name, work)
-        return read_ratings(self.state.folder / name / RATINGS).ratings
+        self.state.step(f"{ROUND}{number}/kept", work)
+        return self._read(table)
 
     def _update(self, name: str, number: int, kept: list[Rating], reward: GeneratorReward) -> dict:
         """Let the generator learn; it has the new adapter afterward."""
@@ -218,7 +225,7 @@ class Loop:
             use_adapter(self.pipe, adapter)
 
     def _draw(self, name: str, number: int, reward: GeneratorReward) -> dict:
-        """New pictures of all prompts."""
+        """New pictures of all prompts: {"figures", "pictures": [[path, number of its prompt]]}."""
 
         def work(folder: Path) -> tuple[dict, list[Path]]:
             prompts, first = self.prompts, self.settings.seed + number * SEEDS_A_ROUND
@@ -231,23 +238,22 @@ class Loop:
             files = [path for path in folder.rglob("*") if path.is_file()]
             return {"figures": figures_of(found, self.settings), "pictures": pictures}, files
 
-        self.drawn = self.state.step(name, work)
-        return self.drawn["figures"]
+        return self.state.step(name, work)
 
-    def _rate(self, name: str, number: int) -> dict:
+    def _rate(self, name: str, number: int, drawn: list) -> dict:
         """The ratings of the new pictures: simulated, or awaited from people."""
         folder = self.state.folder / name
-        pictures = [(folder / "pictures" / path, prompt) for path, prompt in self.drawn["pictures"]]
+        pictures = [(folder / "pictures" / path, prompt) for path, prompt in drawn]
         if self.rater is not None:
 
-            def work(place: Path) -> tuple[dict, list[Path]]:
+            def work(_: Path) -> tuple[dict, list[Path]]:
                 seed = self.settings.seed + number
                 rated = simulated_ratings(self.rater, pictures, self.prompts, self.settings.expert_level, seed)
-                write_ratings(place / RATINGS, rated)
-                return {"mean": float(np.mean([one.normalized for one in rated]))}, [place / RATINGS]
+                mean = float(np.mean([one.normalized for one in rated]))
+                return {"mean": mean}, [self._write(f"rated-{number}.csv", rated)]
 
             figures = {"rating": self.state.step(f"{name}/rated", work)["mean"]}
-            self.ratings = self.ratings + read_ratings(folder / "rated" / RATINGS).ratings
+            self.ratings = self.ratings + self._read(f"rated-{number}.csv")
             return figures
         if (folder / RATINGS).is_file():
             self.ratings = self.ratings + read_ratings(folder / RATINGS, image_root=folder / "pictures").ratings

@@ -86,7 +86,7 @@ class State:
         return True
 
     def own(self, top: str) -> None:
-        """Keep that a folder is this run's, before its first file is written: `overwrite` will remove it."""
+        """Keep that a file or folder is this run's, before it is written: `overwrite` will remove it."""
         if top not in self.tops:
             self.tops.append(top)
             self._write()
@@ -127,7 +127,7 @@ class State:
         for name in older["folders"]:
             path = Path(os.path.normpath(self.folder / name))
             if path.parent == self.folder:
-                shutil.rmtree(path, ignore_errors=True)
+                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
         (self.folder / STATE).unlink()
 
     def _is_whole(self, name: str) -> bool:

@@ -60,6 +60,5 @@ def test_an_unknown_arm(tmp_path):
     )
 
 
-def test_arms_draw_as_many_pictures():
-    settings = rlhf.UPDATES["ddpo"](**rlhf.ARMS["DDPO"].settings)
-    assert settings.rounds * settings.prompts_per_round * settings.samples_per_prompt == rlhf.BUDGET
+def test_arms_learn_from_as_many_pictures():
+    assert rlhf.PROMPTS * rlhf.PER_PROMPT == rlhf.BUDGET

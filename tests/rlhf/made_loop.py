@@ -7,8 +7,8 @@ import pytest
 
 from hf_medreport.hub.folder import save_generator
 from hf_medreport.rlhf import loop as module
-from hf_medreport.rlhf import rated
-from hf_medreport.rlhf.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds import rated
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
 from tests.diffusion import tiny_pipeline
 
 SMALL = {

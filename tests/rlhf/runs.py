@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import torch
+from diffusers import DDIMScheduler
 
 from hf_medreport.rlhf.ddpo import train_ddpo
 from hf_medreport.rlhf.settings import DDPOSettings
@@ -28,7 +30,7 @@ def brightness(images, prompts, modalities) -> list[float]:
 
 def ddpo(output: Path, reward=brightness, pipe=None, prompts=PROMPTS, modalities=MODALITIES, options=None, **changes):
     """Teach a tiny generator by a tiny run; returns the pipeline."""
-    pipe = pipe or tiny_pipeline()
+    pipe = pipe or steady_pipeline()
     settings = DDPOSettings(**TINY | changes)
     train_ddpo(pipe, prompts, reward, settings, output, modalities=modalities, **options or {})
     return pipe
@@ -44,3 +46,21 @@ def noisy_pictures(count: int, level: int, seed: int = 0) -> list[np.ndarray]:
     """uint8 (16, 16, 3) of a mean gray level."""
     rng = np.random.default_rng(seed)
     return [(level + rng.integers(-20, 20, (16, 16, 3))).astype(np.uint8) for _ in range(count)]
+
+
+def steady_pipeline():
+    """A tiny generator that predicts pictures, not noise: what an untrained one draws is then as its weights are, and
+    not as what division by a signal of next to nothing makes of them."""
+    pipe = tiny_pipeline()
+    scheduler = DDIMScheduler.from_config(pipe.scheduler.config, prediction_type="sample")
+    pipe.register_modules(scheduler=scheduler)
+    return pipe
+
+
+@torch.no_grad()
+def clean_picture(pipe, prompt: str, modality: str) -> float:
+    """The mean gray level, 0 to 255, of what a steady pipeline makes of nothing but noise."""
+    noise = torch.randn(16, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    encoded = pipe.encode_prompts([prompt] * 16, [modality] * 16)
+    latents = pipe.predict(noise, torch.tensor(999), encoded, 1.0)
+    return 255 * float(pipe.decode_latents(latents).mean())

@@ -10,11 +10,10 @@ from safetensors.torch import load_file
 from hf_medreport.files.interruption import Terminated
 from hf_medreport.inference.generators import generator_revision
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.advantages import advantages
 from hf_medreport.rlhf.ddpo import policy_losses
 from hf_medreport.rlhf.trajectories import step_divergences
 from tests.diffusion import tiny_pipeline
-from tests.rlhf.runs import brightness, ddpo, files
+from tests.rlhf.runs import brightness, ddpo, files, steady_pipeline
 
 WEIGHTS = "adapter/pytorch_lora_weights.safetensors"
 
@@ -47,11 +46,11 @@ def test_with_kl_it_stops_where_the_closed_form_says():
 
 
 def test_a_brightness_reward_rises_and_nothing_but_the_adapter_learns(tmp_path):
-    pipe = tiny_pipeline()
+    pipe = steady_pipeline()
     before = generator_revision(pipe), pipe.scheduler
-    ddpo(tmp_path / "run", pipe=pipe, rounds=6, samples_per_prompt=8, rewards_needed=8)
+    ddpo(tmp_path / "run", pipe=pipe, rounds=5, samples_per_prompt=8, rewards_needed=8, learning_rate=2e-2)
     history = json.loads((tmp_path / "run/history.json").read_text())
-    assert [line["step"] for line in history] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in history] == [1, 2, 3, 4, 5]
     assert history[0]["first_ratio"] == pytest.approx(1, abs=1e-5) and history[0]["kl"] is None
     error = history[0]["reward_std"] / np.sqrt(16)
     assert history[-1]["reward_mean"] > history[0]["reward_mean"] + 3 * error
@@ -61,15 +60,14 @@ def test_a_brightness_reward_rises_and_nothing_but_the_adapter_learns(tmp_path):
 
 def test_what_was_learned_is_loaded_like_any_adapter(tmp_path):
     pipe = ddpo(tmp_path / "run", rounds=1)
-    other = tiny_pipeline()
+    other = steady_pipeline()
     other.load_lora_weights(tmp_path / "run/adapter")
     drawn = [each("edema", "ct", seeds=[3], num_inference_steps=2, output_type="np").images for each in (pipe, other)]
     assert np.array_equal(*drawn)
 
 
-@pytest.mark.parametrize("kl_weight", [0.0, 0.5])
-def test_batches_that_add_up_learn_as_one(tmp_path, kl_weight):
-    shared = {"rounds": 1, "kl_weight": kl_weight, "learning_rate": 1e-3, "steps_trained": 1}
+def test_batches_that_add_up_learn_as_one(tmp_path):
+    shared = {"rounds": 1, "kl_weight": 0.5, "learning_rate": 1e-3, "steps_trained": 1}
     ddpo(tmp_path / "one", batch_size=8, **shared)
     ddpo(tmp_path / "two", batch_size=4, gradient_accumulation_steps=2, **shared)
     one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
@@ -77,20 +75,19 @@ def test_batches_that_add_up_learn_as_one(tmp_path, kl_weight):
     assert any(each.abs().max() > 5e-4 for name, each in one.items() if "lora_B" in name)  # from 0: it did learn
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, Terminated])
-def test_stopped_and_gone_on_with_it_ends_in_the_same_bytes(tmp_path, interruption):
+def test_stopped_and_gone_on_with_it_ends_in_the_same_bytes(tmp_path):
     calls = []
 
     def stopped(images, prompts, modalities):
         calls.append(len(images))
         if len(calls) == 3:
-            raise interruption
+            raise Terminated
         return brightness(images, prompts, modalities)
 
     stopped.__name__ = "brightness"
     ddpo(tmp_path / "whole", kl_weight=0.1)
-    pipe = tiny_pipeline()
-    with pytest.raises(interruption) as raised:
+    pipe = steady_pipeline()
+    with pytest.raises(Terminated) as raised:
         ddpo(tmp_path / "parts", stopped, pipe, kl_weight=0.1)
     assert raised.value.__notes__ == ["interrupted: 2 done, 0 failed, 1 left; `resume` goes on"]
     assert not getattr(pipe.unet, "peft_config", None)
@@ -129,13 +126,13 @@ def words(images, prompts, modalities):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"reward": nan}, "reward nan: found nan for picture 2 ('effusion'); expected a finite number a picture"),
-        ({"reward": words}, "reward words: found good for picture 1 ('effusion'); expected a finite number a picture"),
+        ({"reward": nan}, "reward nan: found nan for picture 2 ('edema'); expected a finite number a picture"),
+        ({"reward": words}, "reward words: found good for picture 1 ('edema'); expected a finite number a picture"),
         ({"reward": Short()}, "reward Short: found 7 for 8 pictures; expected one a picture"),
         ({"prompts": []}, "prompts: found none; expected one or more to draw for"),
         ({"modalities": ["cxr"]}, "modalities: found 1; expected 2, one a prompt"),
         ({"modalities": ["cxr", "pet"]}, "modality: found 'pet'"),
-        ({"prompts": ["a" * 70, "b"]}, "prompt 1: found 72 tokens; expected at most 64"),
+        ({"prompts": ["a" * 70, "b"]}, "prompt 1: found 83 tokens; expected at most 64"),
         ({"steps_trained": 3}, "steps_trained: found 3; expected at most 2: of 3 steps the last draws nothing"),
         ({"rewards_needed": 40}, "rewards_needed: found 40; expected at most 32, as `rewards_kept` says"),
         ({"options": {"adapter": "gone"}}, "adapter: found no folder gone; expected the folder of an adapter"),
@@ -144,7 +141,7 @@ def words(images, prompts, modalities):
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_cannot_be(tmp_path, changes, message):
-    pipe = tiny_pipeline()
+    pipe = steady_pipeline()
     with pytest.raises(ValueError) as raised:
         ddpo(tmp_path / "run", pipe=pipe, **{"reward": nothing, "rounds": 1} | changes)
     assert message in str(raised.value)
@@ -164,8 +161,10 @@ def test_another_generator_or_other_settings_are_no_run_to_go_on_with(tmp_path):
         ddpo(tmp_path / "other", pipe=pipe)
     with pytest.raises(InputError, match="run: found a run with learning_rate 0.01; expected learning_rate 0.5 as now"):
         ddpo(tmp_path / "run", rounds=1, learning_rate=0.5, options=options)
-    wide = tiny_pipeline(in_channels=4, out_channels=4, sample_size=16)
-    with pytest.raises(InputError, match="run: found a run with latents .4 of side 8., .*expected latents .4 of side 16."):
+    wide = tiny_pipeline(sample_size=16)
+    with pytest.raises(
+        InputError, match='run: found a run with latents "4 of side 8"; expected latents "4 of side 16" as now'
+    ):
         ddpo(tmp_path / "run", rounds=1, pipe=wide, options=options)
     with pytest.raises(InputError, match="adapter: found an adapter for another base than .*; expected generator of"):
         ddpo(tmp_path / "other", pipe=tiny_pipeline(seed=1), options={"adapter": tmp_path / "run/adapter"})

@@ -8,16 +8,16 @@ import pytest
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.rlhf import loop as module
 from hf_medreport.rlhf.loop import run_loop
-from tests.rlhf.made_loop import UPDATES, Brightness, generator, settings, stand_ins  # noqa: F401  (fixtures)
+from tests.rlhf.made_loop import UPDATES, Brightness, settings
 from tests.rlhf.test_state import contents
 
 
 @pytest.mark.usefixtures("stand_ins", "few_modalities")
 class TestLoop:
-    def run(self, generator, out, update="weighted_regression", **changes):  # noqa: F811
+    def run(self, generator, out, update="weighted_regression", **changes):
         return run_loop(settings(generator, out, update=update, update_settings=UPDATES[update], **changes))
 
-    def test_two_rounds(self, generator, tmp_path):  # noqa: F811
+    def test_two_rounds(self, generator, tmp_path):
         result = self.run(generator, tmp_path / "out", rounds=2, report_to="tensorboard")
         out = tmp_path / "out"
         first, second = result["rounds"]
@@ -26,7 +26,7 @@ class TestLoop:
         state = json.loads((out / "state.json").read_text())
         of_a_round = ["selector-all", "policy-all", "kept", "selector", "policy", "generator", "pictures", "rated"]
         assert list(state["steps"]) == ["start", *(f"round-{n}/{s}" for n in (1, 2) for s in of_a_round), "final"]
-        rated = len((out / "round-1" / "rated" / "ratings.csv").read_text().splitlines()) - 1
+        rated = len((out / "rated-1.csv").read_text().splitlines()) - 1
         assert second["ratings"] == 6 + rated
         learned = json.loads((out / "round-2" / "selector-all" / "model" / "model.safetensors").read_text())
         assert learned == ["selector", 6 + rated, {"seed": 0}]
@@ -41,7 +41,7 @@ class TestLoop:
         assert list((out / "log").rglob("events.*"))
 
     @pytest.mark.parametrize("cut", ["round-1/selector", "round-1/generator", "round-1/pictures", "final"])
-    def test_cut_at_any_step_it_ends_in_the_same_bytes(self, generator, tmp_path, monkeypatch, cut):  # noqa: F811
+    def test_cut_at_any_step_it_ends_in_the_same_bytes(self, generator, tmp_path, monkeypatch, cut):
         if not (tmp_path.parent / "whole").exists():
             self.run(generator, tmp_path.parent / "whole")
         whole = tmp_path.parent / "whole"
@@ -58,17 +58,17 @@ class TestLoop:
         assert contents(tmp_path / "out") == contents(whole)
 
     @pytest.mark.parametrize("update", ["ddpo", "preference", "best_of_n"])
-    def test_each_update(self, generator, tmp_path, update):  # noqa: F811
+    def test_each_update(self, generator, tmp_path, update):
         result = self.run(generator, tmp_path / "out", update)
         assert (result["final"] is None) == (update == "best_of_n")
         assert any(name.startswith(update) for name in result["rounds"][0]) == (update != "best_of_n")
 
-    def test_another_configuration_on_resume(self, generator, tmp_path):  # noqa: F811
+    def test_another_configuration_on_resume(self, generator, tmp_path):
         self.run(generator, tmp_path / "out", "best_of_n")
         with pytest.raises(InputError, match="found a run with max_attempts 3; expected max_attempts 4 as now"):
             self.run(generator, tmp_path / "out", "best_of_n", max_attempts=4, resume=True)
 
-    def test_a_selector_that_keeps_nothing(self, generator, tmp_path, monkeypatch):  # noqa: F811
+    def test_a_selector_that_keeps_nothing(self, generator, tmp_path, monkeypatch):
         monkeypatch.setattr(module, "load_rewards", lambda *folders: (Brightness(-1.0), Brightness()))
         with pytest.raises(InputError) as error:
             self.run(generator, tmp_path / "out")
@@ -77,18 +77,18 @@ class TestLoop:
             "reach; lower it, or rate more pictures"
         )
 
-    def test_a_selector_that_passes_no_new_picture_ends_and_is_told(self, generator, tmp_path, caplog):  # noqa: F811
+    def test_a_selector_that_passes_no_new_picture_ends_and_is_told(self, generator, tmp_path, caplog):
         (figures,) = self.run(generator, tmp_path / "out", "best_of_n", quality_threshold=1.0)["rounds"]
         assert figures["attempts"] == 9 and figures["pass_rate"] == 0 and figures["prompts_without_candidate"] == 3
         assert "no picture reached a quality of 1 in 3 attempts" in caplog.text
         lines = (tmp_path / "out" / "round-1" / "pictures" / "metadata.jsonl").read_text().splitlines()
         assert len(lines) == 3 and not any(json.loads(line)["passed"] for line in lines)
 
-    def test_people_rate_between_rounds(self, generator, tmp_path):  # noqa: F811
+    def test_people_rate_between_rounds(self, generator, tmp_path):
         self.run(generator, tmp_path / "drawn", "best_of_n")
         (tmp_path / "prompts.csv").write_text("prompt,modality\nnodule,cxr\n")
         changes = {"prompts": str(tmp_path / "prompts.csv"), "phantom_prompts": 0, "rounds": 2, "resume": True}
-        changes["ratings"] = str(tmp_path / "drawn" / "start" / "ratings.csv")
+        changes["ratings"] = str(tmp_path / "drawn" / "rated-0.csv")
         result = self.run(generator, tmp_path / "out", "best_of_n", **changes)
         table = tmp_path / "out" / "round-1" / "ratings.csv"
         assert result["waiting"] == str(table.resolve()) and len(result["rounds"]) == 1

@@ -7,12 +7,12 @@ from PIL import Image
 
 from hf_medreport.data.ratings.pairs import pairs_of
 from hf_medreport.data.ratings.table import Rating
-from hf_medreport.rlhf.candidates import GeneratorReward
 from hf_medreport.rlhf.ddpo import train_ddpo
-from hf_medreport.rlhf.loop_settings import LoopSettings
 from hf_medreport.rlhf.preference import train_preference
-from hf_medreport.rlhf.rated import Prompts
-from hf_medreport.rlhf.settings import UPDATES
+from hf_medreport.rlhf.rounds.candidates import GeneratorReward
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.rated import Prompts
+from hf_medreport.rlhf.settings import update_settings_of
 from hf_medreport.rlhf.weighted_regression import train_weighted_regression
 
 __all__ = ["rewards_of", "update_generator"]
@@ -40,7 +40,8 @@ def update_generator(
         adapter: of the last round; None in the first.
         folder: of the update.
     """
-    asked = UPDATES[settings.update](**{"seed": settings.seed + number} | (settings.update_settings or {}))
+    given = {"seed": settings.seed + number} | (settings.update_settings or {})
+    asked = update_settings_of(settings.update, given)
     options = {"adapter": adapter, "base": settings.generator, "resume": True}
     if settings.update == "ddpo":
         return train_ddpo(pipe, prompts.texts, reward, asked, folder, modalities=prompts.modalities, **options)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.candidates import (
+from hf_medreport.rlhf.rounds.candidates import (
     Candidate,
     GeneratorReward,
     best_of,
@@ -15,7 +15,7 @@ from hf_medreport.rlhf.candidates import (
     figures_of,
     picture_name,
 )
-from hf_medreport.rlhf.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
 
 SETTINGS = LoopSettings(phantom_prompts=2, num_candidates=2, max_attempts=4, quality_threshold=0.5, batch_size=2)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from hf_medreport.files.writing import write_json
-from hf_medreport.rlhf.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
 from hf_medreport.systems.diffusion.card import write_generator_card
 from hf_medreport.systems.diffusion.recipe import RUN, shown
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,11 @@ from hf_medreport.rlhf.loop_settings import LoopSettings
             {"update_settings": "fast"},
             "update_settings: found 'fast'; expected a mapping in the YAML; write it as `argument: value` lines",
         ),
+        (
+            {"update_settings": {"round": 3}},
+            "update_settings: found unknown field 'round'; expected a setting of ddpo; did you mean 'rounds'?",
+        ),
+        ({"update_settings": {"rounds": 0}}, "rounds: found 0; expected 1 or more; correct it"),
     ],
 )
 def test_what_is_refused(changes, message):
