@@ -10,7 +10,7 @@ draws. It draws anew for each prompt; what was drawn is rated, by people or, of 
     OUTPUT/round-1/selector-all   stage 1, and policy-all; round-1/selector and policy: stage 2
     OUTPUT/round-1/generator      the update, whose adapter/ goes on in the next round
     OUTPUT/round-1/pictures       <modality>_<i>_selector_<s>_policy_<p>.png, others/, to_rate.csv
-    OUTPUT/ratings-1.csv          what round 1 learned from; kept-1.csv: what was kept; rated-1.csv: its pictures' ratings
+    OUTPUT/ratings-1.csv          what round 1 learned from; kept-1.csv: what was kept; rated-1.csv: of its pictures
     OUTPUT/final/                 the adapter with its card; state.json: how far the loop has come
 
 Where people rate, a round ends when its pictures are drawn: they rate them into `OUTPUT/round-1/ratings.csv`, and
