@@ -55,6 +55,7 @@ campaign: $(READY)  ## hours of hostile use, on from where it stopped; JSON in b
 	$(PYTHON) benchmarks/campaign/full_disk.py
 	$(PYTHON) benchmarks/campaign/kills.py
 	$(PYTHON) benchmarks/campaign/mutate.py
+	$(PYTHON) benchmarks/campaign/page.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

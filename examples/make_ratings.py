@@ -1,18 +1,20 @@
 """Pictures rated by simulated raters, for reward models to learn from: two tables of the same pictures.
 
-    python examples/make_ratings.py runs/ratings                      # 7,000 pictures, about 15 minutes on one core
+    python examples/make_ratings.py runs/ratings                 # 14,500 pictures, about 20 minutes on one core
     hf-medreport train selector --config examples/selector_phantom.yaml
     hf-medreport train policy --config examples/policy_phantom.yaml
 
-Of each prompt there are seven: two by the shipped generator, one drawn as it asks, two drawn of the same patient with
-something else (another side, finding or modality, by turns), and one of the first three damaged slightly and strongly.
-Three raters of known truth look at them: an expert (level 3) at all, one of level 2 and a novice at a third each.
+Of each of 1,000 prompts there are seven pictures: two by the shipped generator, one drawn as it asks, two drawn of the
+same patient with something else (another side, finding or modality, by turns), and two of the first three, damaged
+slightly and strongly. Three raters of known truth look at them: an expert (level 3) at all, one of level 2 and a novice
+at a third each. The expert also rates 5,000 drawn pictures, each by its own prompt and by one that asks for something
+else, and half of them damaged.
 
 - `ratings.csv` rates a picture by the prompt that stands beside it: wrong pictures are poor.
 - `quality.csv` rates it by what it shows, where that is known: a crisp picture of something else is good. A selector,
   which sees no prompt, can learn no more than this.
 
-What was generated is kept in `generated/`, so that a run that was interrupted goes on.
+What was generated is kept in `generated/`, and what was drawn in `drawn/`, so that a run that was interrupted goes on.
 """
 
 from dataclasses import replace
@@ -23,14 +25,14 @@ import numpy as np
 import typer
 from PIL import Image
 
-from hf_medreport.data.drawn.picture_folder import as_color
+from hf_medreport.data.drawn.picture_folder import DrawnPictures, as_color, cached_pictures, read_drawn
 from hf_medreport.data.ratings.table import Rating, write_ratings
 from hf_medreport.evaluation.pictures.evaluate import Drawing
 from hf_medreport.evaluation.pictures.judging import ARTEFACTS
 from hf_medreport.evaluation.pictures.simulated_rater import SimulatedRater
 from hf_medreport.files.writing import write_whole
 from hf_medreport.inference.generators import load_generator
-from hf_medreport.phantom.picture.corpus import draw_picture
+from hf_medreport.phantom.picture.corpus import PictureCorpus, draw_picture
 from hf_medreport.phantom.picture.facts import MODALITIES, PictureFact, draw_fact
 from hf_medreport.phantom.picture.prompts import write_prompt
 from hf_medreport.systems.picture_judge.damage import DAMAGES, damaged
@@ -100,39 +102,79 @@ def pictures_of(number: int, fact: PictureFact, drawn: list[np.ndarray], seed: i
     return [*whole, *others, *worse]
 
 
-def main(
-    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    prompts: Annotated[int, typer.Option(help="How many; seven pictures each.")] = 1000,
-    steps: Annotated[int, typer.Option(help="Of the generator.")] = 10,
-    seed: int = 500,
-):
-    """Draw, have rated, and write pictures with their two tables."""
+def written(image: np.ndarray, path: Path) -> Path:
+    """The picture as a file."""
+    return write_whole(path, lambda part: Image.fromarray(image).save(part, "PNG"))
+
+
+def rated_by_all(judge: SimulatedRater, out: Path, prompts: int, steps: int, seed: int) -> dict[str, list[Rating]]:
+    """Seven pictures a prompt, by three raters: {table: ratings}."""
     asked = [asked_for(number, seed) for number in range(prompts)]
-    (out / "generated").mkdir(parents=True, exist_ok=True)
-    (out / "images").mkdir(exist_ok=True)
     drawn = [generated(asked, part, seed, steps, out / "generated") for part in range(2)]
     paths, images, wanted, shown, words = [], [], [], [], []
     for number, (fact, prompt) in enumerate(asked):
         for turn, (image, seen) in enumerate(pictures_of(number, fact, [part[number] for part in drawn], seed)):
-            path = out / "images" / f"{number:05d}_{turn}.png"
-            write_whole(path, lambda part, image=image: Image.fromarray(image).save(part, "PNG"))
-            paths.append(path)
+            paths.append(written(image, out / "images" / f"{number:05d}_{turn}.png"))
             images.append(image)
             wanted.append(fact)
             shown.append(seen)
             words.append(prompt)
-    judge, images = SimulatedRater(), np.stack(images)
+    tables, images = {}, np.stack(images)
     for name, facts in (("ratings", wanted), ("quality", shown)):
-        rows = []
+        tables[name] = []
         for number, (rater, (level, share)) in enumerate(RATERS.items()):
-            chosen = np.random.default_rng((seed, number)).random(len(images)) < share
+            chosen = np.flatnonzero(np.random.default_rng((seed, number)).random(len(images)) < share)
             given = judge.rate(images, facts, level=level, seed=10 * seed + number)
-            rows += [
-                Rating(paths[k], given[k], wanted[k].modality, level, words[k], rater) for k in np.flatnonzero(chosen)
-            ]
+            tables[name] += [Rating(paths[k], given[k], wanted[k].modality, level, words[k], rater) for k in chosen]
+    return tables
+
+
+def rated_by_one(judge: SimulatedRater, out: Path, pictures: DrawnPictures, seed: int) -> dict[str, list[Rating]]:
+    """Drawn pictures by their own prompt and by another, half of them damaged too: {table: ratings}."""
+    rows, images = [], []  # of each rating: its path, fact, prompt and whether the selector learns from it
+    for number, (image, fact, prompt) in enumerate(zip(pictures.images, pictures.facts, pictures.prompts, strict=True)):
+        rng = np.random.default_rng((seed, number, 2))
+        path = written(image, out / "images" / f"drawn_{number:05d}.png")
+        other = other_fact(fact, DIFFERS[number % len(DIFFERS)], rng)
+        rows += [(path, fact, prompt, True), (path, other, write_prompt(other, rng), False)]
+        images += [image, image]
+        if number % 2:
+            level = ARTEFACTS[1 + number // 2 % 2]
+            bad = damaged(image, DAMAGES[rng.integers(len(DAMAGES))], level, rng)
+            rows.append((written(bad, out / "images" / f"drawn_{number:05d}_{level}.png"), fact, prompt, True))
+            images.append(bad)
+    given = judge.rate(np.stack(images), [fact for _, fact, _, _ in rows], level=3, seed=10 * seed + 9)
+    ratings = [
+        (Rating(path, value, fact.modality, 3, prompt, "expert"), of_quality)
+        for (path, fact, prompt, of_quality), value in zip(rows, given, strict=True)
+    ]
+    return {"ratings": [one for one, _ in ratings], "quality": [one for one, of_quality in ratings if of_quality]}
+
+
+def main(
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    prompts: Annotated[int, typer.Option(help="How many of seven pictures each.")] = 1000,
+    steps: Annotated[int, typer.Option(help="Of the generator.")] = 10,
+    drawn: Annotated[int, typer.Option(help="How many drawn pictures beside these.")] = 5000,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Where these lie already, as `hf-medreport phantom pictures --seed 0` draws them."),
+    ] = None,
+    seed: int = 500,
+):
+    """Draw, have rated, and write pictures with their two tables."""
+    for name in ("generated", "images"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    found = cached_pictures(out / "drawn", PictureCorpus(drawn, 0, SIZE)) if pictures is None else read_drawn(pictures)
+    found = DrawnPictures(found.images[:drawn], found.facts[:drawn], found.prompts[:drawn])
+    judge = SimulatedRater()
+    by_all = rated_by_all(judge, out, prompts, steps, seed)
+    by_one = rated_by_one(judge, out, found, seed)
+    for name in by_all:
+        rows = by_all[name] + by_one[name]
         write_ratings(out / f"{name}.csv", rows)
         counts = np.bincount([row.rating for row in rows], minlength=4)[1:]
-        typer.echo(f"{name}.csv: {len(rows)} ratings of {len(images)} pictures; 1, 2, 3: {', '.join(map(str, counts))}")
+        typer.echo(f"{name}.csv: {len(rows)} ratings; 1, 2, 3: {', '.join(map(str, counts))}")
 
 
 if __name__ == "__main__":

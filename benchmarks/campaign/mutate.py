@@ -59,7 +59,8 @@ from hf_medreport.processing.report_object import ReportObject
 from hf_medreport.processing.slide_reading import open_slide
 from hf_medreport.registry import find_system, systems
 
-SECONDS, BYTES = 5, 2 << 30
+SECONDS, BYTES = 5, 2 << 30  # of processor time; a read that waits for something ends after `WAITS`
+WAITS = 60
 CHUNK = 250  # inputs a worker; what a killed one had done is done again
 ODD = (b"\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"-1", b"NaN", b"1e999", b"9" * 5000, b"\xef\xbb\xbf", b'"')
 ODD += (b"[" * 3000, b'{"a":' * 3000, b"../../", b"\r", b"\n\n", b";", b"\xe9", b"=cmd", b"null", b"\xff\xfe", b"^")
@@ -267,7 +268,7 @@ def mutated(content: bytes, others: list[bytes], rng: random.Random) -> bytes:
 
 
 class TooSlow(BaseException):
-    """A read that took longer than `SECONDS`; no reader's `except Exception` takes it for a bad file."""
+    """A read that took longer than `SECONDS` or `WAITS`; no reader's `except Exception` takes it for a bad file."""
 
 
 def late(*_) -> None:
@@ -276,7 +277,8 @@ def late(*_) -> None:
 
 def outcome(read: Callable[[Path], object], path: Path) -> str | None:
     """What a read that is neither done nor refused with four fields ended in."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITS)
     try:
         with warnings.catch_warnings(), open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet):
             warnings.simplefilter("ignore")
@@ -289,6 +291,7 @@ def outcome(read: Callable[[Path], object], path: Path) -> str | None:
         if "\n" in str(error):
             return "a message of several lines"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     return None
 
@@ -314,6 +317,7 @@ def bounded() -> None:
     most = pages * resource.getpagesize() + BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGPROF, late)
 
 
 def child(parser: str, seed: int, numbers: range, crashes: Path, writing: int) -> None:
@@ -379,7 +383,7 @@ def run(n: int, seed: int, work: Path, crashes: Path) -> dict:
         "seed": seed,
         "inputs": sum(done.values()),
         "inputs_by_parser": done,
-        "bounds": {"seconds": SECONDS, "bytes": BYTES},
+        "bounds": {"processor_seconds": SECONDS, "seconds": WAITS, "bytes": BYTES},
         "crashes": found,
         "seconds_of_this_call": round(time.perf_counter() - seconds),
     }

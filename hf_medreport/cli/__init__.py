@@ -42,7 +42,7 @@ def main() -> None:
     InputErrors are said by the verbs; what nobody foresaw shows its traceback in Python's development mode alone.
     """
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="hf-medreport", standalone_mode=False)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()

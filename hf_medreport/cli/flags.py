@@ -22,11 +22,9 @@ ABOUT = re.compile(r"\w+(?=: found )")  # what a whole error is about
 # What the parser refuses, in its words.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 MAY_BE_EMPTY = ("--labels", "--negative-prompt")  # a film without findings; nothing to be unlike
-KINDS = {"integer": "a whole number", "float": "a number"}
-NO_VALUE = re.compile(r"'(.*)' is not a valid (\w+).*", re.DOTALL)
-OUTSIDE = re.compile(r"(\S+) is not in the range (.*?)\.?")
-EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
-UNKNOWN = re.compile(r"No such command '(.*)'.*", re.DOTALL)
+WANTED = re.compile(r"Input should be (.*?)(?:, unable .*)?\.?")  # of pydantic, which typer may ask
+EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)\.?", re.DOTALL)
+UNKNOWN = re.compile(r"No such command '([^']*)'.*", re.DOTALL)
 
 _running: ContextVar["Verb"] = ContextVar("running")
 
@@ -121,10 +119,8 @@ def as_input_error(error: UsageError) -> InputError:
         )
     if type(error).__name__ == "MissingParameter":
         return InputError(name or path, "none", "it to be given", remedy)
-    if match := NO_VALUE.fullmatch(message):
-        return InputError(name or path, f"'{match[1]}'", KINDS.get(match[2], f"a {match[2]}"), remedy)
-    if match := OUTSIDE.fullmatch(message):
-        return InputError(name or path, match[1], match[2], remedy)
+    if match := WANTED.fullmatch(message):
+        return InputError(name or path, "a value that is not of its kind", match[1], remedy)
     if match := EXTRA.fullmatch(message):
         return InputError(path, f"more arguments than it takes ({match[1]})", "fewer", remedy)
     if match := UNKNOWN.fullmatch(message):

@@ -26,8 +26,8 @@ PRIVACY = "Files stay on this machine and are deleted after {minutes} minutes."
 KEPT_S = 600  # that a file of a user is kept
 WAITING = 64  # users in the line
 PAGE = """
-.mr-banner { position: sticky; top: 0; z-index: 20; padding: 0.4rem 0.8rem; border-radius: 6px; font-weight: 600;
-  color: #1f2937; background: #fde68a; }
+.mr-sticky { position: sticky !important; top: 0; z-index: 20; overflow: visible !important; }
+.mr-banner { padding: 0.4rem 0.8rem; border-radius: 6px; font-weight: 600; background: #fde68a; }
 .mr-banner p { margin: 0; color: #1f2937; }
 .mr-error { color: #b91c1c; font-weight: 600; overflow-wrap: anywhere; }
 .dark .mr-error { color: #fca5a5; }
@@ -65,4 +65,5 @@ def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk
 
 
 # How `gr.Blocks.launch` is called wherever the pages are served.
-LAUNCH = {"css": STYLE + PAGE, "theme": theme(), "max_file_size": "200mb", "share": False, "footer_links": ["api"]}
+LAUNCH = {"css": STYLE + PAGE, "theme": theme(), "max_file_size": "200mb", "share": False}
+LAUNCH |= {"footer_links": ["api"], "ssr_mode": False}

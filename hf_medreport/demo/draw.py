@@ -11,13 +11,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from hf_medreport.demo.drawn import FILM_PX, SLIDE_MPP, SLIDE_PX, png_bytes
+from hf_medreport.demo.drawn import FILM_PX, SLIDE_MPP, SLIDE_PX, png_bytes, ticked_film, ticked_picture, ticked_slide
 from hf_medreport.demo.film import film_report, film_view
 from hf_medreport.demo.models import Models
 from hf_medreport.demo.parts import on_click, report_outputs, reported, told, view_box
 from hf_medreport.demo.pictures import draw_asked, grid, judged, shown_marked
 from hf_medreport.demo.slide import slide_report, slide_view
-from hf_medreport.demo.ticked import ticked_film, ticked_picture, ticked_slide
 from hf_medreport.files.writing import write_whole
 from hf_medreport.inference.asked_pictures import AskedPicture
 from hf_medreport.inference.report import Failure

@@ -43,7 +43,10 @@ def film_tab(models: Models, examples: list[list]) -> None:
     on_click(button, stop, run, inputs, outputs, "film")
     if examples:
         gr.Examples(
-            examples, [film, lateral, model], label="Examples: drawn films, of no patient", api_visibility="private"
+            examples,
+            [film, lateral, model],
+            label="Examples, drawn and of no patient: choose one, then Report",
+            api_visibility="private",
         )
 
 

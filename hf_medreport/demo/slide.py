@@ -47,7 +47,12 @@ def slide_tab(models: Models, folder: Path | None, examples: list[list]) -> None
     run = models.run(_run, folder)
     on_click(button, stop, run, [slide, chosen, mpp, override, model], outputs, "slide")
     if examples:
-        gr.Examples(examples, [slide, mpp], label="Examples: drawn slides, of no patient", api_visibility="private")
+        gr.Examples(
+            examples,
+            [slide, mpp],
+            label="Examples, drawn and of no patient: choose one, then Report",
+            api_visibility="private",
+        )
 
 
 def server_slides(folder: Path | None) -> dict[str, Path]:

@@ -45,7 +45,11 @@ def synthesize_tab(models: Models) -> None:
         with gr.Column(scale=3, min_width=320):
             outputs = [
                 view_box(),
-                gr.File(label="The pictures, their metadata say that they are synthetic", file_count="multiple"),
+                gr.File(
+                    label="The pictures; their metadata say that they are synthetic",
+                    file_count="multiple",
+                    interactive=False,
+                ),
             ]
             with gr.Accordion("The pictures as a program reads them", open=False):
                 outputs.append(gr.JSON(show_label=False))

@@ -7,6 +7,7 @@ No registry has this package, so its wheel lies in the Space and `app.py` instal
 by requirements.txt it installs before its files are there. All else is pinned to the versions that were tested.
 """
 
+import json
 import logging
 import re
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from importlib.metadata import requires
+from importlib.resources import files
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
@@ -22,6 +24,7 @@ from packaging.requirements import Requirement
 from hf_medreport.files.writing import output_folder, sha256, write_text, write_whole
 from hf_medreport.hub.publish import _check_repo_id, _plain_errors
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import systems
 from hf_medreport.version import __version__, tested_python, tested_versions
 
 __all__ = ["WHEEL", "build_wheel", "publish_space", "space_files", "write_space"]
@@ -29,82 +32,9 @@ __all__ = ["WHEEL", "build_wheel", "publish_space", "space_files", "write_space"
 logger = logging.getLogger(__name__)
 
 WHEEL = f"hf_medreport-{__version__}-py3-none-any.whl"
-EXTRAS = ("demo", "dicom", "wsi", "cxr", "diffusion")  # what the pages use
-NOT_THERE = ("bitsandbytes", "peft")  # of `diffusion`, for training alone
-APP = '''"""hf-medreport in the browser: a test bench, no medical device.
-
-python app.py          # http://localhost:7860
-"""
-
-import importlib
-import os
-import site
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
-try:
-    import spaces  # ZeroGPU's, before torch; elsewhere there is none
-except ImportError:
-    spaces = None
-
-WHEEL = Path(__file__).parent / "{wheel}"
-if find_spec("hf_medreport") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(WHEEL)], check=True)
-    site.addsitedir(site.getusersitepackages())
-    importlib.invalidate_caches()
-
-from hf_medreport.demo.models import Models  # noqa: E402
-from hf_medreport.demo.serving import serve  # noqa: E402
-
-MODELS = {models}
-
-if __name__ == "__main__":
-    port = int(os.environ.get("GRADIO_SERVER_PORT", 7860))
-    models = Models(MODELS, around=spaces.GPU if spaces else None)
-    serve(models, host="0.0.0.0", port=port, browser=False)
-'''
-README = """---
-title: {title}
-sdk: gradio
-sdk_version: {gradio}
-python_version: "{python}"
-app_file: app.py
-models: {models}
-license: apache-2.0
-pinned: false
-short_description: Medical images to reports; a test bench, no clinical use
-tags: [medical, radiology, pathology, image-to-text, synthetic]
----
-
-# {title}
-
-Medical images to reports, and descriptions to medical images. **A test bench for research: no medical device, no
-clinical use.** Do not upload pictures of patients.
-
-`app.py` is a few lines over hf-medreport {version}, whose wheel lies beside it. On your own machine:
-
-```sh
-pip install -r requirements.txt ./{wheel}
-python app.py
-```
-
-or `docker build -t hf-medreport . && docker run -p 7860:7860 hf-medreport`.
-"""
-DOCKERFILE = """FROM python:{python}-slim
-RUN useradd --create-home --uid 1000 user
-WORKDIR /home/user/app
-COPY requirements.txt {wheel} ./
-RUN pip install --no-cache-dir -r requirements.txt \\
-    && pip install --no-cache-dir --no-deps ./{wheel}
-COPY app.py README.md ./
-USER user
-ENV GRADIO_ANALYTICS_ENABLED=False
-EXPOSE 7860
-HEALTHCHECK CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860')"]
-CMD ["python", "app.py"]
-"""
+TEMPLATE = files("hf_medreport.hub") / "space_template"
+EXTRAS = ("demo", "dicom", "wsi")  # what the pages use beside the extras of the shipped systems
+NOT_THERE = ("bitsandbytes", "peft")  # of these, for training alone
 
 
 def space_files(model: str | None = None, title: str = "hf-medreport") -> dict[str, str]:
@@ -117,22 +47,21 @@ def space_files(model: str | None = None, title: str = "hf-medreport") -> dict[s
     python = ".".join(tested_python().split(".")[:2])
     words = {"wheel": WHEEL, "title": title, "python": python, "version": __version__}
     words |= {"gradio": tested_versions()["gradio"], "models": [model] if model else []}
-    return {
-        "README.md": README.format(**words).replace("models: []\n", ""),
-        "app.py": APP.format(**words).replace("['", '["').replace("']", '"]'),
-        "requirements.txt": _requirements(),
-        "Dockerfile": DOCKERFILE.format(**words),
-    }
+    words["models"] = json.dumps(words["models"])
+    templates = {"README.md": "README.md", "app.py": "app.txt", "Dockerfile": "Dockerfile.txt"}
+    texts = {name: (TEMPLATE / each).read_text("utf-8").format(**words) for name, each in templates.items()}
+    return texts | {"requirements.txt": _requirements()}
 
 
 def _requirements() -> str:
-    """This package's own requirements and those of EXTRAS, at the tested versions."""
+    """This package's own requirements and those of the extras, at the tested versions."""
+    extras = {*EXTRAS, *(extra for row in systems() if row.checkpoint and row.reads for extra in row.extras)}
     tested = {_name(name): f"{name}=={version}" for name, version in tested_versions().items()}
     lines = set()
     for requirement in map(Requirement, requires("hf-medreport")):
         named = _name(requirement.name)
         marker = requirement.marker
-        if named not in NOT_THERE and (marker is None or any(marker.evaluate({"extra": each}) for each in EXTRAS)):
+        if named not in NOT_THERE and (marker is None or any(marker.evaluate({"extra": each}) for each in extras)):
             lines.add(tested[named])
     head = "# What hf-medreport's pages need, at the versions that it was tested with.\n"
     return head + "".join(f"{line}\n" for line in sorted(lines, key=str.lower))

@@ -9,6 +9,7 @@ import json
 import logging
 import platform
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +102,8 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = True
         self.bf16 = chosen_bf16(self.bf16, self.fp16)
+        if self.disable_tqdm is None:
+            self.disable_tqdm = not sys.stderr.isatty()  # a bar in a pipe is a line a step
         if not torch.accelerator.is_available():  # transformers wants to be told, or refuses bf16
             self.use_cpu, self.dataloader_pin_memory = True, False
         super().__post_init__()

@@ -30,17 +30,17 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def rate(folder, tmp_path):
-    """Starts the verb; it is killed, not asked to end."""
-    processes = []
+    """Starts the verb, always at the same address; it is killed, not asked to end."""
+    processes, port = [], free_port()
 
     def start(*flags):
-        port = free_port()
         command = [sys.executable, "-m", "hf_medreport.cli", "rate", folder, "--csv", folder / "to_rate.csv"]
         command += ["--out", tmp_path / "out.csv", "--no-browser", "--port", port, *flags]
         processes.append(served([str(part) for part in command], port, env=os.environ | {"TMPDIR": str(tmp_path)}))
         return f"http://127.0.0.1:{port}"
 
     def kill():
+        """By SIGKILL."""
         processes[-1].kill()
         processes[-1].wait()
 
@@ -95,6 +95,7 @@ def test_three_pictures_undo_skip_reload_and_a_kill(page, rate, tmp_path, shoot)
 
     page.reload()  # the browser knows who rates
     page.get_by_text("3 of 6").wait_for()
+    page.goto("about:blank")
     rate.kill()
     page.goto(rate())
     page.get_by_text("3 of 6").wait_for()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hf_medreport import version
 from hf_medreport.hub.space import WHEEL, build_wheel, publish_space, space_files, write_space
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.version import tested_versions
 from tests.hub_server import HubServer, run_client
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "space"
@@ -32,13 +32,13 @@ def test_the_committed_folder_is_what_is_written():
 def test_the_front_matter_is_as_spaces_read_it():
     _, front, _ = space_files("org/chest", "try-it")["README.md"].split("---\n")
     front = yaml.safe_load(front)
-    assert front["sdk"] == "gradio" and front["sdk_version"] == tested_versions()["gradio"]
+    assert front["sdk"] == "gradio" and front["sdk_version"] == version.tested_versions()["gradio"]
     assert front["app_file"] == "app.py" and front["models"] == ["org/chest"] and front["title"] == "try-it"
     assert isinstance(front["python_version"], str) and len(front["short_description"]) <= 60
 
 
 def test_every_requirement_is_pinned_to_a_tested_version():
-    tested = tested_versions()
+    tested = version.tested_versions()
     lines = [line for line in space_files()["requirements.txt"].splitlines() if not line.startswith("#")]
     pins = dict(line.split("==") for line in lines)
     assert pins == {name: tested[name] for name in pins}

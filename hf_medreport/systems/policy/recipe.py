@@ -28,8 +28,13 @@ from hf_medreport.training.reward_models.arguments import (
 from hf_medreport.training.reward_models.recipe import go_on_from, train_on_ratings
 
 NAMES = ["input_ids", "attention_mask"]  # of what the tokenizer gives
-SIZES = ("head_sizes", "pooling", "max_text_tokens")  # of its configuration; a model to go on from keeps its own
-SETTINGS = ("dropout", "loss", "freeze_text")
+SIZES = (
+    "head_sizes",
+    "pooling",
+    "max_text_tokens",
+    "product_size",
+)  # of its configuration; a model to go on from keeps its own
+SETTINGS = ("dropout", "loss", "freeze_text", "contrast")
 
 
 @dataclass
@@ -43,6 +48,10 @@ class ModelArguments(RewardModelArguments):
     pooling: str = field(default="cls", metadata={"help": "What stands for a prompt: cls or mean."})
     max_text_tokens: int = field(default=256, metadata={"help": "Longer prompts are cut."})
     freeze_text: bool = field(default=True, metadata={"help": "Whether the text encoder stays as it is."})
+    product_size: int = field(default=0, metadata={"help": "Width of a product of picture and prompt beside them."})
+    contrast: float = field(
+        default=0.0, metadata={"help": "Weight of a loss that asks which of a batch's prompts a good picture fits."}
+    )
 
 
 @dataclass

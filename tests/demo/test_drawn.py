@@ -1,6 +1,6 @@
-"""Truth beside what was said of it, by hand."""
+"""Drawn truth beside what was said of it, by hand; and the examples."""
 
-from hf_medreport.demo.ticked import ticked_film, ticked_picture, ticked_slide
+from hf_medreport.demo.drawn import ticked_film, ticked_picture, ticked_slide
 from hf_medreport.phantom.chest.findings import Fact
 from hf_medreport.phantom.picture.facts import PictureFact
 from hf_medreport.phantom.slide.findings import SlideFacts
