@@ -26,6 +26,7 @@ from PIL import Image
 
 from hf_medreport.data.ratings.table import Rating, read_ratings, write_ratings
 from hf_medreport.evaluation.pictures.evaluate import Drawing, evaluate_generator
+from hf_medreport.files.interruption import INTERRUPTIONS
 from hf_medreport.files.writing import open_whole, write_json
 from hf_medreport.inference.figures.synthetic import save_synthetic
 from hf_medreport.inference.generators import load_generator
@@ -73,20 +74,30 @@ def run_loop(settings: LoopSettings) -> dict:
     """
     check_report_to(settings.report_to)
     loop = Loop(settings)
+    try:
+        return go_through(loop)
+    except INTERRUPTIONS as interruption:
+        interruption.add_note(f"interrupted: {len(loop.state.steps)} steps done; `resume` goes on")
+        raise
+
+
+def go_through(loop: "Loop") -> dict:
+    """All rounds of a loop and what comes after them."""
+    settings, state = loop.settings, loop.state
     if settings.report_to != "none":
-        loop.state.own(LOG)
-    with tracking_to(settings.report_to, loop.state.folder / LOG) as tracking:
+        state.own(LOG)
+    with tracking_to(settings.report_to, state.folder / LOG) as tracking:
         for number in range(1, settings.rounds + 1):
             figures = loop.round(number)
-            if loop.state.add_round(number, figures):
-                with Image.open(loop.state.folder / f"{ROUND}{number}" / "pictures" / GRID) as picture:
+            if state.add_round(number, figures):
+                with Image.open(state.folder / f"{ROUND}{number}" / "pictures" / GRID) as picture:
                     tracking.log(figures, picture.convert("RGB"), number)
             if loop.waiting is not None:
-                return {"rounds": loop.state.rounds, "waiting": str(loop.waiting), "evaluation": None, "final": None}
+                return {"rounds": state.rounds, "waiting": str(loop.waiting), "evaluation": None, "final": None}
     evaluation = loop.evaluate() if settings.evaluation_prompts else None
     final = loop.finish(evaluation)
     return {
-        "rounds": loop.state.rounds,
+        "rounds": state.rounds,
         "waiting": None,
         "evaluation": evaluation,
         "final": None if final is None else str(final),
