@@ -169,21 +169,15 @@ def train(work: Path):
     os.mkfifo(pipe := work / "pipe.yaml")
     calls |= {"pipe": ["train", "anatomical", "--config", pipe], "folder": ["train", "anatomical", "--config", work]}
     for flag in ODD_FLAGS:
-        calls[f"flag {flag}"] = [
-            "train",
-            "anatomical",
-            "--config",
-            RECIPE,
-            "--output_dir",
-            work / "run",
-            *flag.split(" "),
-        ]
+        calls[f"flag {flag}"] = ["train", "anatomical", "--config", RECIPE, "--output_dir", work / "run", *SMALL]
+        calls[f"flag {flag}"] += flag.split(" ")
     yield from each(calls)
 
 
 ODD_YAML = ("no: 1", "1: 2", "- a", "a", "output_dir: 2024-99-99", "output_dir: 2024-01-01", "a: !!binary aGk=", "a: [")
 ODD_YAML += ("a: &a [*a]", "a: !!python/object:os.system x", "learning_rate: x", "learning_rate: {}", "learning_rat: 1")
 ODD_YAML += ("phantom_cases: -1", "image_size: 0", "mask_mode: hard", "a: \0", "max_steps: many", "decoder: 3")
+SMALL = ("--phantom_cases", 4, "--segmenter_steps", 0, "--encoder_steps", 0, "--max_steps", 1)  # were one accepted
 ODD_FLAGS = ("--output_dir ", "--learning_rate x", "--mask_mode hard", "--no-such 1", "--train_data no.csv", "x")
 ODD_FLAGS += ("--resume --overwrite", "--max_steps 1e3x", "--phantom_cases 0", "--eval_steps 0", "--image_size -4")
 
