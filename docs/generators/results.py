@@ -52,7 +52,7 @@ SPEED = (
         "cxr_multitask",
     ),
     (
-        "four cases of two views at 224 px through DenseNet-121: both reconstructions, classification, 60 tokens of text",
+        "four cases of two views at 224 px through DenseNet-121: reconstructions, classification, 60 tokens of text",
         "{cxr_multitask:joint_forward.seconds:.2f} s, peak {cxr_multitask:joint_forward.peak_gib:.2f} GiB",
         "cxr_multitask",
     ),

@@ -25,20 +25,35 @@ def publish(
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="A generator though no passed memorization gate lies beside it.")
     ] = False,
+    allow_identifiers: Annotated[
+        bool, typer.Option("--allow-identifiers", help="Though a card or setting reads as if it named a patient.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, with sizes; send nothing.")] = False,
     as_json: Json = False,
 ):
-    """Upload a model folder to the Hub as one commit, or a Space with the demo's pages over a published model."""
+    """Upload a model folder to the Hub as one commit: what the model needs, and no other file. Or a Space, with the
+    demo's pages over a published model."""
     show_log()
     if space is not None:
         address = _publish_space(space, model, wheel, private, {"folder": folder, "revision": revision})
     else:
+        from hf_medreport.hub.publish import prepare_publication
         from hf_medreport.hub.publish import publish as upload
 
         _refuse({"model": model, "wheel": wheel}, "it without `space`")
         for name, value in {"folder": folder, "repository": repository}.items():
             if value is None:
                 raise InputError(name, "none", "a model folder and ORG/NAME", "give both, or `space`")
-        address = upload(folder, repository, private=private, revision=revision, unchecked=unchecked)
+        allowed = {"unchecked": unchecked, "allow_identifiers": allow_identifiers}
+        if dry_run:
+            publication = prepare_publication(folder, **allowed)
+            if as_json:
+                return print_json({"files": publication.sizes, "left_out": publication.left_out})
+            typer.echo(publication)
+            for path in publication.left_out:
+                typer.echo(f"not published: {path}")
+            return None
+        address = upload(folder, repository, private=private, revision=revision, **allowed)
     if as_json:
         return print_json({"commit": address})
     typer.echo(address)

@@ -41,7 +41,7 @@ STYLE = """
 .pictures img.small { image-rendering: pixelated; }
 .pictures figcaption { text-align: center; font-weight: 600; }
 .progress { margin: 0.4rem 0 0; }
-progress { width: 100%; height: 0.6rem; }
+progress { width: 100%; height: 0.6rem; accent-color: #1d4ed8; }
 .error { color: #b91c1c; font-weight: 600; overflow-wrap: anywhere; }
 .dark .error { color: #fca5a5; }
 """
@@ -87,10 +87,10 @@ def rate_tab(blocks: gr.Blocks, desk: Desk, rater: str | None = None, level: int
     gr.HTML(f'<p class="statement" role="note">{STATEMENT}</p>', css_template=STYLE)
     sitting = gr.State(None)
     remembered = gr.BrowserState(["", LEVELS[-1][1]], storage_key="hf-medreport-rater", secret="hf-medreport")
-    with gr.Row(visible=rater is None, equal_height=True):
+    with gr.Row(visible=rater is None):
         name = gr.Textbox(label="Your name or initials", max_lines=1, max_length=80)
         of_level = gr.Radio(LEVELS, value=LEVELS[-1][1], label="Your level")
-        begin = gr.Button("Begin", variant="primary")
+        begin = gr.Button("Begin", variant="primary", scale=0)
     view = gr.HTML(_asking(), css_template=STYLE, js_on_load=SCRIPT)
     with gr.Row():
         answers = [_deed(key, label, variant="primary") for key, label, _ in (COMPARE if desk.pairs else RATE)]

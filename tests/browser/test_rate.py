@@ -19,9 +19,9 @@ pytestmark = pytest.mark.browser
 def folder(tmp_path_factory):
     """Six drawn pictures of one fact; two of them have prompts that are code to who does not escape them."""
     folder = tmp_path_factory.mktemp("rate") / "pictures"
-    write_pictures(folder, PictureCorpus(6, 1, 64, fact=PictureFact("ct", "mass", "left", "anterior", "severe")))
+    write_pictures(folder, PictureCorpus(6, 1, 64, fact=PictureFact("ct", "nodule", "left", "anterior", "severe")))
     lines = ["path,text,modality"]
-    prompts = ["large mass, left"] * 4 + ["<b>bold</b> ${1 + 1} {{name}}"] * 2
+    prompts = ["large nodule, left"] * 4 + ["<b>bold</b> ${1 + 1} {{name}}"] * 2
     for picture, prompt in zip(sorted((folder / "images").glob("*.png")), prompts, strict=True):
         lines.append(f'images/{picture.name},"{prompt}",ct')
     (folder / "to_rate.csv").write_text("\n".join(lines) + "\n")
@@ -30,17 +30,17 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def rate(folder, tmp_path):
-    """Starts the verb; it is killed, not asked to end."""
-    processes = []
+    """Starts the verb, always at the same address; it is killed, not asked to end."""
+    processes, port = [], free_port()
 
     def start(*flags):
-        port = free_port()
         command = [sys.executable, "-m", "hf_medreport.cli", "rate", folder, "--csv", folder / "to_rate.csv"]
         command += ["--out", tmp_path / "out.csv", "--no-browser", "--port", port, *flags]
         processes.append(served([str(part) for part in command], port, env=os.environ | {"TMPDIR": str(tmp_path)}))
         return f"http://127.0.0.1:{port}"
 
     def kill():
+        """By SIGKILL."""
         processes[-1].kill()
         processes[-1].wait()
 
@@ -95,6 +95,7 @@ def test_three_pictures_undo_skip_reload_and_a_kill(page, rate, tmp_path, shoot)
 
     page.reload()  # the browser knows who rates
     page.get_by_text("3 of 6").wait_for()
+    page.goto("about:blank")
     rate.kill()
     page.goto(rate())
     page.get_by_text("3 of 6").wait_for()
@@ -124,7 +125,7 @@ def test_prompts_are_escaped(page, rate):
     for _ in range(6):
         page.locator(".mr-rate img").wait_for()
         prompt = page.locator(".prompt").inner_text()
-        assert prompt in ("ct: large mass, left", "ct: <b>bold</b> ${1 + 1} {{name}}")
+        assert prompt in ("ct: large nodule, left", "ct: <b>bold</b> ${1 + 1} {{name}}")
         press(page, "s")
     assert not page.get_by_label("Your name or initials").is_visible()
 

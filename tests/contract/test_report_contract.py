@@ -1,4 +1,4 @@
-"""The contract of a report model (README, "How it is built"): every registered system of kind `report` keeps it."""
+"""The contract of a report model (docs/models/index.md): every registered system of kind `report` keeps it."""
 
 import copy
 
