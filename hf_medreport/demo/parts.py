@@ -102,7 +102,8 @@ def on_click(button: gr.Button, stop: gr.Button, run: Callable, inputs: list, ou
         run, inputs, outputs, api_name=api_name, concurrency_limit=1, concurrency_id=QUEUE, show_progress="hidden"
     )
     said = '<p class="mr-waiting" role="status">Stopped.</p>'
-    stop.click(lambda: said, None, outputs[0], cancels=[running], queue=False, api_visibility="private")
+    stop.click(None, cancels=[running], api_visibility="private")
+    stop.click(lambda: said, None, outputs[0], queue=False, show_progress="hidden", api_visibility="private")
 
 
 class FailedItem(Exception):
