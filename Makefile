@@ -4,7 +4,7 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/ready
 export HF_HUB_OFFLINE = 1
 
-.PHONY: report test test-slow test-gpu test-browser coverage lint types docs pictures bench wheel sync-checkpoints lock compat
+.PHONY: report rlhf test test-slow test-gpu test-browser coverage lint types docs pictures bench campaign wheel sync-checkpoints lock compat
 
 report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, and four drawn pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports --overwrite
@@ -12,6 +12,9 @@ report: $(READY)  ## reports on drawn films, pairs and slides and on a real film
 	$(PYTHON) examples/report_labels.py --out reports --overwrite
 	$(PYTHON) examples/report_slide.py --out reports --overwrite
 	$(PYTHON) examples/draw_four.py --out reports --overwrite
+
+rlhf: $(READY)  ## the shipped generator learns from simulated raters, in runs/rlhf/: its table, before and after
+	$(VENV)/bin/hf-medreport rlhf --config examples/rlhf_phantom.yaml --overwrite
 
 test: $(READY)
 	$(PYTHON) -m pytest -n auto --dist worksteal --durations=10 $(TESTS)
@@ -62,6 +65,13 @@ bench: $(READY)  ## the figures of docs/results.md, as JSON in benchmarks/result
 	$(PYTHON) benchmarks/speed/cxr_multitask.py
 	$(PYTHON) benchmarks/speed/radscribe.py
 	$(PYTHON) benchmarks/speed/precision.py
+
+campaign: $(READY)  ## hours of hostile use, on from where it stopped; JSON in benchmarks/results/campaign/
+	$(PYTHON) benchmarks/campaign/malformed.py
+	$(PYTHON) benchmarks/campaign/full_disk.py
+	$(PYTHON) benchmarks/campaign/kills.py
+	$(PYTHON) benchmarks/campaign/mutate.py
+	$(PYTHON) benchmarks/campaign/page.py
 
 wheel: $(READY)  ## build the wheel and use it from another folder, without the source
 	sh .ci/wheel $(VENV)

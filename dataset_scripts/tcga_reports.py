@@ -23,8 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import yaml
-
 from hf_medreport.dataset_scripts.parts.fact_guard import lost_facts
 from hf_medreport.dataset_scripts.parts.language_model import AnswerCache, LanguageModel, NoAnswer
 from hf_medreport.dataset_scripts.parts.patient_split import PARTS, read_split, split_of
@@ -38,6 +36,7 @@ from hf_medreport.dataset_scripts.parts.tcga_barcode import (
 )
 from hf_medreport.files.rows import csv_lines, jsonl_lines, open_text
 from hf_medreport.files.run_folder import RunFolder
+from hf_medreport.files.settings import load_yaml
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, PYRAMID_SUFFIXES
 from hf_medreport.processing.input_error import InputError
@@ -361,12 +360,10 @@ def read_prompts(path: str | os.PathLike) -> dict[str, str]:
     """
     path = Path(path)
     try:
-        prompts = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError) as error:
-        found = "a folder" if path.is_dir() else "no such file"
-        raise InputError(path.name, found, "YAML with system and user", "check `prompts`") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(path.name, "no valid YAML", "YAML with system and user", "mend the file") from error
+        prompts = load_yaml(path, "YAML with system and user")
+    except InputError as error:
+        where = error.name.replace(str(path), path.name, 1)
+        raise InputError(where, error.found, "YAML with system and user", "check `prompts`") from error
     if not isinstance(prompts, dict) or set(prompts) != {"system", "user"}:
         found = f"keys {', '.join(map(str, prompts))}" if isinstance(prompts, dict) else "no keys"
         raise InputError(path.name, found, "system and user", "name the two so")

@@ -17,8 +17,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from hf_medreport.files.nearest import did_you_mean
+from hf_medreport.files.settings import read_settings
 from hf_medreport.hub.folder import VERSIONS, outdated_files, traveling_files
-from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.hub.generation_settings import FILE, check_generation_file
 from hf_medreport.hub.pipeline_index import INDEX, components, generator_of, pipeline_class, read_index
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, find_system, shipped, systems

@@ -5,6 +5,11 @@ to one score. It comes from the RLHF part of a MINIM successor. What differs fro
 weighted cross-entropy or squared error, since the loss from there (`legacy_abs_loss`) pushes every score up; padding is
 hidden from the text encoder; the file is saved as transformers saves models, not as a pickle.
 
+Two things are added, off by default, for those who have few ratings. One rating says little of what a picture shows, so
+a second loss may ask which of the batch's prompts a well rated picture belongs to (cross-entropy over prompts, as CLIP
+has it: Radford et al., 2021). And two layers on two states side by side are slow to find what fits what, so a product
+of both may stand beside them.
+
     policy = PolicyModel.from_pretrained(folder)
     policy(pixel_values, input_ids, attention_mask).scores      # pictures in [0, 1], not normalized -> (batch,)
 """
@@ -12,6 +17,7 @@ hidden from the text encoder; the file is saved as transformers saves models, no
 import torch
 from torch import nn
 from transformers import AutoModel
+from transformers import initialization as init
 from transformers.utils import can_return_tuple
 
 from .config_error import ConfigError
@@ -27,12 +33,23 @@ class PolicyModel(PictureRewardModel):
     input_modalities = ("image", "text")
 
     def __init__(self, config: PolicyConfig):
-        super().__init__(config, config.text_config.hidden_size)
+        super().__init__(config, config.text_config.hidden_size + config.product_size)
+        if config.product_size:
+            self.of_picture = nn.Linear(config.vision_config.hidden_size, config.product_size)
+            self.of_prompt = nn.Linear(config.text_config.hidden_size, config.product_size)
+            # Factors of about 1, or their product would teach next to nothing.
+            self.of_picture.spread_at_start = config.vision_config.hidden_size**-0.5
+            self.of_prompt.spread_at_start = config.text_config.hidden_size**-0.5
         self.text = AutoModel.from_config(config.text_config)
         if getattr(self.text, "pooler", None) is not None:
             self.text.pooler = None  # what is never used is not trained
         self.text.requires_grad_(not config.freeze_text)
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if hasattr(module, "spread_at_start"):
+            init.normal_(module.weight, std=module.spread_at_start)
 
     def train(self, mode: bool = True) -> nn.Module:
         """As in torch, but that a frozen text encoder keeps its dropout off."""
@@ -73,9 +90,31 @@ class PolicyModel(PictureRewardModel):
         gray = self.gray(pixel_values)
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
-        states = torch.cat([self.see(gray), self.read(input_ids, attention_mask)], dim=-1)
+        seen, read = self.see(gray), self.read(input_ids, attention_mask)
         passed = torch.ones(len(gray), dtype=torch.bool, device=gray.device)
-        return self.output(states, passed, labels, weights)
+        output = self.output(self.together(seen, read), passed, labels, weights)
+        if labels is not None and self.training and self.config.contrast:
+            output.loss = output.loss + self.config.contrast * self.contrast_loss(seen, read, input_ids, labels)
+        return output
+
+    def together(self, seen: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        """States of pictures and of prompts, (..., width) each, side by side."""
+        states = [seen, read]
+        if self.config.product_size:
+            states.append(self.of_picture(seen) * self.of_prompt(read))
+        return torch.cat(states, dim=-1)
+
+    def contrast_loss(
+        self, seen: torch.Tensor, read: torch.Tensor, input_ids: torch.Tensor, ratings: torch.Tensor
+    ) -> torch.Tensor:
+        """Cross-entropy of each picture's own prompt among those of the batch, by its rating; equal prompts are one."""
+        count = len(seen)
+        pairs = self.together(seen[:, None].expand(-1, count, -1), read[None].expand(count, -1, -1))
+        logits = self.judged(pairs)[..., 0].float()  # (pictures, prompts)
+        own = torch.eye(count, dtype=torch.bool, device=logits.device)
+        equal = (input_ids[:, None] == input_ids[None]).all(dim=-1)
+        losses = -logits.masked_fill(equal & ~own, -torch.inf).log_softmax(dim=-1).diagonal()
+        return (ratings * losses).sum() / ratings.sum().clamp(min=1e-8)
 
     def read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Prompts -> (batch, the text encoder's width)."""

@@ -20,7 +20,7 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 from transformers import DynamicCache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
 from .config_error import ConfigError
@@ -86,25 +86,15 @@ class ReportTransformerLayer(GradientCheckpointingLayer):
         return self.feed_forward_norm(states + self.dropout(self.feed_forward(states)))
 
 
-class ReportTransformerForCausalLM(SavedModel, PreTrainedModel, GenerationMixin):
-    """Words to the next word."""
+class ReportTransformerPreTrainedModel(PreTrainedModel):
+    """What the stack and the model with its head share."""
 
     config_class = ReportTransformerConfig
-    auto_classes = ("AutoModel", "AutoModelForCausalLM")
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _no_split_modules = ["ReportTransformerLayer"]
     _skip_keys_device_placement = [*CACHE_NAMES]
-    _tied_weights_keys = {"lm_head.weight": "embed_tokens.weight"}
-
-    def __init__(self, config: ReportTransformerConfig):
-        super().__init__(config)
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(ReportTransformerLayer(config, index) for index in range(config.num_hidden_layers))
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
 
     def _init_weights(self, module):
         """Xavier for every matrix; words start with length 1, so that scaled they are as large as positions."""
@@ -118,17 +108,22 @@ class ReportTransformerForCausalLM(SavedModel, PreTrainedModel, GenerationMixin)
             init.ones_(module.weight)
             init.zeros_(module.bias)
 
+
+class ReportTransformerModel(ReportTransformerPreTrainedModel):
+    """Words to states: the stack below the head, which trainers that bring their own loss ask for by itself."""
+
+    def __init__(self, config: ReportTransformerConfig):
+        super().__init__(config)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(ReportTransformerLayer(config, index) for index in range(config.num_hidden_layers))
+        self.post_init()
+
     def get_input_embeddings(self):
         return self.embed_tokens
 
     def set_input_embeddings(self, value):
         self.embed_tokens = value
-
-    def get_output_embeddings(self):
-        return self.lm_head
-
-    def set_output_embeddings(self, value):
-        self.lm_head = value
 
     @can_return_tuple
     @known_keywords
@@ -136,38 +131,21 @@ class ReportTransformerForCausalLM(SavedModel, PreTrainedModel, GenerationMixin)
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
         cache: DynamicCache | None = None,
         use_cache: bool | None = None,
-        logits_to_keep: int = 0,
-        num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs,
-    ) -> CausalLMOutputWithPast:
-        """One pass over a text, or over what a cache has not seen of it.
-
-        Args:
-            input_ids: (batch, new) token ids.
-            attention_mask: (batch, seen + new), 0 on padding, which may stand on either side; it counts no position.
-            labels: (batch, new), mostly the ids themselves, -100 where nothing is to be learned; row t of the logits
-                scores `labels[:, t + 1]`.
-            cache: what earlier calls left; grows with the text.
-            use_cache: whether to start a cache; None: when nothing is being trained.
-            logits_to_keep: only the last so many rows of logits; 0 keeps all.
-            num_items_in_batch: what the summed loss is divided by; None: by the labels that are not -100.
+    ) -> BaseModelOutputWithPast:
+        """One pass over a text, or over what a cache has not seen of it; arguments as of the model with its head.
 
         Returns:
-            `logits` (batch, new, vocabulary); `loss` is the mean cross-entropy over labels that are not -100.
-
-        Raises:
-            ConfigError: no token, one outside the vocabulary, more tokens than positions, a mask of another shape, or a
-                cache of fixed size.
+            `last_hidden_state` (batch, new, width).
         """
         seen = cache.get_seq_length() if cache is not None else 0
         total = seen + input_ids.shape[-1]
         self._check(input_ids, attention_mask, cache, total)
         refuse_cache_under_checkpointing(self.layers[0], cache)
         if use_cache is None:
-            use_cache = labels is None and not torch.is_grad_enabled()
+            use_cache = not torch.is_grad_enabled()
         if use_cache and cache is None:
             cache = DynamicCache()
 
@@ -176,19 +154,7 @@ class ReportTransformerForCausalLM(SavedModel, PreTrainedModel, GenerationMixin)
         states = self.dropout(states + sinusoids(positions, states.shape[-1], states.dtype))
         for layer in self.layers:
             states = layer(states, allowed, cache=cache)
-        logits = self.lm_head(states[:, -logits_to_keep:])
-        loss = None
-        if labels is not None:
-            loss = self.loss_function(logits, labels, self.config.vocab_size, num_items_in_batch=num_items_in_batch)
-        return CausalLMOutputWithPast(loss=loss, logits=logits, **{CACHE: cache})
-
-    @known_generation_keywords
-    @torch.no_grad()
-    def generate(self, inputs: torch.Tensor | None = None, **kwargs):
-        """`GenerationMixin.generate`, by cached steps of one token."""
-        return super().generate(inputs, **kwargs)
-
-    prepare_inputs_for_generation = cache_by_both_names(GenerationMixin.prepare_inputs_for_generation)
+        return BaseModelOutputWithPast(last_hidden_state=states, **{CACHE: cache})
 
     def _embed(self, input_ids: torch.Tensor) -> torch.Tensor:
         try:
@@ -229,6 +195,80 @@ class ReportTransformerForCausalLM(SavedModel, PreTrainedModel, GenerationMixin)
                 f"{(input_ids.shape[0], total)}, with what the cache has seen",
                 "leave it out where nothing is padded",
             )
+
+
+class ReportTransformerForCausalLM(SavedModel, ReportTransformerPreTrainedModel, GenerationMixin):
+    """Words to the next word."""
+
+    auto_classes = ("AutoModel", "AutoModelForCausalLM")
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: ReportTransformerConfig):
+        super().__init__(config)
+        self.model = ReportTransformerModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.model.embed_tokens
+
+    def set_input_embeddings(self, value):
+        self.model.embed_tokens = value
+
+    def get_output_embeddings(self):
+        return self.lm_head
+
+    def set_output_embeddings(self, value):
+        self.lm_head = value
+
+    @can_return_tuple
+    @known_keywords
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        cache: DynamicCache | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs,
+    ) -> CausalLMOutputWithPast:
+        """One pass over a text, or over what a cache has not seen of it.
+
+        Args:
+            input_ids: (batch, new) token ids.
+            attention_mask: (batch, seen + new), 0 on padding, which may stand on either side; it counts no position.
+            labels: (batch, new), mostly the ids themselves, -100 where nothing is to be learned; row t of the logits
+                scores `labels[:, t + 1]`.
+            cache: what earlier calls left; grows with the text.
+            use_cache: whether to start a cache; None: when nothing is being trained.
+            logits_to_keep: only the last so many rows of logits; 0 keeps all.
+            num_items_in_batch: what the summed loss is divided by; None: by the labels that are not -100.
+
+        Returns:
+            `logits` (batch, new, vocabulary); `loss` is the mean cross-entropy over labels that are not -100.
+
+        Raises:
+            ConfigError: no token, one outside the vocabulary, more tokens than positions, a mask of another shape, or a
+                cache of fixed size.
+        """
+        if use_cache is None and labels is not None:
+            use_cache = False
+        outputs = self.model(input_ids, attention_mask, cache, use_cache)
+        logits = self.lm_head(outputs.last_hidden_state[:, -logits_to_keep:])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits, labels, self.config.vocab_size, num_items_in_batch=num_items_in_batch)
+        return CausalLMOutputWithPast(loss=loss, logits=logits, **{CACHE: outputs.get(CACHE)})
+
+    @known_generation_keywords
+    @torch.no_grad()
+    def generate(self, inputs: torch.Tensor | None = None, **kwargs):
+        """`GenerationMixin.generate`, by cached steps of one token."""
+        return super().generate(inputs, **kwargs)
+
+    prepare_inputs_for_generation = cache_by_both_names(GenerationMixin.prepare_inputs_for_generation)
 
 
 def look_back(mask: torch.Tensor | None, seen: int, total: int, device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -51,11 +51,12 @@ class PictureRewardModel(SavedModel, PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
 
-    def __init__(self, config, text_width: int = 0):
+    def __init__(self, config, beside: int = 0):
+        """`beside`: width of what is added to the ViT's first state."""
         super().__init__(config)
         self.vision = ViTModel(config.vision_config, add_pooling_layer=False)
         first, second = config.head_sizes
-        width = config.vision_config.hidden_size + text_width
+        width = config.vision_config.hidden_size + beside
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Sequential(
             HiddenLayer(width, first, config.dropout), HiddenLayer(first, second, config.dropout)
@@ -89,6 +90,10 @@ class PictureRewardModel(SavedModel, PreTrainedModel):
         """Gray pictures -> (batch, width): the ViT's first state of each."""
         return self.vision(2 * gray - 1).last_hidden_state[:, 0]
 
+    def judged(self, states: torch.Tensor) -> torch.Tensor:
+        """What was seen, (..., width), as logits (..., 1)."""
+        return self.score(self.hidden(self.norm(states)))
+
     def output(
         self,
         states: torch.Tensor,
@@ -97,7 +102,7 @@ class PictureRewardModel(SavedModel, PreTrainedModel):
         weights: torch.Tensor | None,
     ) -> PictureRewardOutput:
         """What was seen (batch, width) as scores, and the loss where there are ratings."""
-        logits = self.score(self.hidden(self.norm(states)))  # (batch, 1)
+        logits = self.judged(states)  # (batch, 1)
         scores = torch.sigmoid(logits[:, 0]) * passed
         loss = None if labels is None else rating_loss(logits[:, 0], labels, weights, self.config.loss)
         return PictureRewardOutput(loss=loss, logits=logits, scores=scores, passed=passed)

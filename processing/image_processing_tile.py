@@ -19,6 +19,7 @@ from .image_processing_film import IMAGENET_MEAN, IMAGENET_STD
 from .input_error import InputError
 
 SMALLEST_PATCH_PX = 16
+LARGEST_PATCH_PX = 16_384  # 800 MB a tile
 KEEP_INK = "otsu-keep-ink"
 TISSUE_PRESETS = ("tcga", "otsu", KEEP_INK)
 
@@ -74,10 +75,12 @@ class TileImageProcessor(BaseImageProcessor):
             raise InputError("level", f"{self.level}", "a whole number from 0", "0 is the largest level")
         if self.mpp is not None and not 0 < self.mpp < float("inf"):
             raise InputError("mpp", f"{self.mpp:g}", "microns per px above 0", "0.25 is usual for 40x, 0.5 for 20x")
-        if not isinstance(self.patch_px, int) or self.patch_px < SMALLEST_PATCH_PX:
-            raise InputError(
-                "patch_px", f"{self.patch_px}", f"a whole number from {SMALLEST_PATCH_PX}", "512 is the original's"
-            )
+        if not isinstance(self.patch_px, int) or not SMALLEST_PATCH_PX <= self.patch_px <= LARGEST_PATCH_PX:
+            expected = f"a whole number from {SMALLEST_PATCH_PX} to {LARGEST_PATCH_PX}"
+            raise InputError("patch_px", f"{self.patch_px}", expected, "512 is the original's")
+        if not isinstance(self.size, int) or not 1 <= self.size <= LARGEST_PATCH_PX:
+            expected = f"a whole number from 1 to {LARGEST_PATCH_PX}"
+            raise InputError("size", f"{self.size!r:.40}", expected, "give the side in px that the encoder takes")
         if not isinstance(self.overlap_px, int) or not 0 <= self.overlap_px < self.patch_px:
             raise InputError(
                 "overlap_px",

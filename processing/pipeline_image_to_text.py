@@ -106,8 +106,8 @@ class MedicalReportPipeline(Pipeline):
         `generate`."""
         of_input = {"orient": orient, "frame": frame, "any_modality": any_modality}
         of_input = {name: value for name, value in of_input.items() if value is not None}
-        takes = inspect.signature(self.processor.__call__).parameters
-        of_input |= {name: kwargs.pop(name) for name in OF_SLIDES if name in kwargs and name in takes}
+        of_input |= {name: kwargs.pop(name) for name in OF_SLIDES if name in kwargs}
+        self._refuse_options_of_others(of_input)
         of_input |= processor_kwargs or {}
         forward = {"generate_kwargs": {**(generate_kwargs or {}), **kwargs}}
         post = {}
@@ -116,6 +116,15 @@ class MedicalReportPipeline(Pipeline):
         if return_details is not None:
             forward["return_details"] = return_details
         return {"processor_kwargs": of_input} if of_input else {}, forward, post
+
+    def _refuse_options_of_others(self, of_input: dict) -> None:
+        """InputError for what is said of slides to a model of films, or of films to a model of slides."""
+        takes = inspect.signature(self.processor.__call__).parameters
+        for name, value in of_input.items():
+            if name not in takes:
+                read, other = ("films", "slides") if name in OF_SLIDES else ("slides", "films")
+                found, expected = f"{value} for a model of {read}", f"none: it is of {other}"
+                raise InputError(name, found, expected, f"leave out `{name}`")
 
     def preprocess(self, inputs, processor_kwargs: dict | None = None):
         model_inputs = self.processor(

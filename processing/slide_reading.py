@@ -24,6 +24,7 @@ from .dicom_series import check_slide
 from .image_checks import open_input
 from .image_reading import MAGIC
 from .input_error import InputError
+from .regular_file import open_regular
 from .slide_child import detect_format
 from .slide_resolution import check_slide_mpp, resolution, told_mpp
 from .slide_sources import (
@@ -200,7 +201,7 @@ def slide_fingerprint(path: str | os.PathLike) -> str:
     """The same of a slide that is not open."""
     total = hashlib.sha256()
     for file in slide_files(Path(path)):
-        with open(file, "rb") as handle:
+        with open_regular(file, "a slide") as handle:
             total.update(hashlib.file_digest(handle, "sha256").digest())
     return total.hexdigest()
 

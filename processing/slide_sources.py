@@ -29,6 +29,7 @@ from .dicom_series import series_files
 from .image_checks import check_size
 from .image_reading import MAGIC, READERS
 from .input_error import InputError
+from .regular_file import open_regular, refuse_special
 from .slide_child import ChildSlide
 from .slide_compressions import check_syntax, unread_compression, unread_picture
 from .slide_resolution import dicom_mpp, dicom_power, openslide_mpp, openslide_power, tagged_mpp
@@ -289,7 +290,7 @@ def held_bytes(path: Path) -> int:
     """How much memory a picture takes while it is decoded, which is what it takes then and once more; 0 of a pyramid,
     which is read in pieces, and of what is no picture."""
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path, "a slide") as handle:
             head = handle.read(4)
             kind = next(kind for magic, kind in MAGIC.items() if head.startswith(magic[:4]))
             handle.seek(0)
@@ -367,6 +368,7 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     if suffix == ".mrxs":
         return (path, *sorted(file for file in path.with_suffix("").rglob("*") if file.is_file()))
     if suffix in (".vms", ".vmu"):
+        refuse_special(path, "a slide")
         values = (line.partition("=")[2].strip() for line in path.read_text("utf-8", "replace").splitlines())
         parts = {path.parent / value for value in values if value and "/" not in value}
         return (path, *sorted(part for part in parts if part.is_file()))

@@ -1,8 +1,9 @@
 """A small Hugging Face Hub on loopback, enough for the real `huggingface_hub` and `transformers` clients.
 
-Model repositories only: create, refs, branches, preupload, LFS (basic transfer), commit, tree, resolve. All of it lives
-in memory. It answers as the Hub does where the client looks (status codes, `X-Error-Code`, `X-Repo-Commit`, `ETag`,
-`X-Linked-*`) and refuses a commit that names an LFS object nobody uploaded, so a half-made upload cannot pass unseen.
+Repositories of models and of Spaces, in one list: create, refs, branches, preupload, LFS (basic transfer), commit,
+tree, resolve. All of it lives in memory. It answers as the Hub does where the client looks (status codes,
+`X-Error-Code`, `X-Repo-Commit`, `ETag`, `X-Linked-*`) and refuses a commit that names an LFS object nobody uploaded, so
+a half-made upload cannot pass unseen.
 
     with HubServer() as hub:
         hub.break_lfs(after=1)  # the second LFS upload, and every later one, breaks off in the middle
@@ -204,7 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return self.create_repo(json.loads(self.body))
             case "POST", "api", "validate-yaml":
                 return self.validate_yaml(json.loads(self.body)["content"])
-            case "POST", org, git, "info", "lfs", "objects", "batch" if git.endswith(".git"):
+            case ("POST", org, git, "info", "lfs", "objects", "batch") | (
+                "POST", "spaces", org, git, "info", "lfs", "objects", "batch",
+            ) if git.endswith(".git"):  # fmt: skip
                 return self.lfs_batch(f"{org}/{git.removesuffix('.git')}", json.loads(self.body))
             case "PUT", "lfs", oid:
                 return self.lfs_upload(oid)
@@ -214,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return {}
             case (("GET" | "HEAD"), org, name, "resolve", revision, *path):
                 return self.resolve(self.repo(f"{org}/{name}"), revision, "/".join(path))
-            case method, "api", "models", org, name, *rest:
+            case method, "api", "models" | "spaces", org, name, *rest:
                 with self.hub.lock:
                     return self.model_api(method, f"{org}/{name}", self.repo(f"{org}/{name}"), rest)
         raise Refused(404, f"no such address: {self.path}")

@@ -94,6 +94,11 @@ ALLOWED = {
     "processing/feature_files.py": {"histgen"},
     # The name of an extra.
     "doctor.py": {"diffusion"},
+    # The two models of the loop, which are settings of these names and systems.
+    "rlhf/rounds/candidates.py": {"policy", "selector"},
+    "rlhf/loop.py": {"policy", "selector"},
+    "rlhf/rounds/loop_settings.py": {"policy", "selector"},
+    "rlhf/rounds/rewarding.py": {"policy", "selector"},
     # What a system's own code says: a preset, the command that converts, names of its weights.
     "modeling/configuration_histgen.py": {"histgen"},
     "processing/processing_histgen.py": {"histgen"},

@@ -25,8 +25,8 @@ import typer
 from hf_medreport.data.pictures.stream import PictureStream
 from hf_medreport.data.pictures.table import PictureTable, Row
 from hf_medreport.evaluation.pictures.evaluate import Drawing, evaluate_generator
+from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import write_json
-from hf_medreport.hub.generation_settings import read_settings
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.diffusion.modalities import Modalities, read_modalities
 from hf_medreport.systems.diffusion.training.build import freeze, from_sizes, noise_levels

@@ -22,11 +22,12 @@ from typing import Annotated
 
 import typer
 
+from hf_medreport.files.settings import read_yaml
 from hf_medreport.files.writing import sha256, write_text
 from hf_medreport.inference.loading import load
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training import run as train
-from hf_medreport.training.arguments import read_arguments, read_yaml
+from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.recipe import RunArguments, write_model_card
 
 RESULTS = Path(__file__).parents[1] / "results"

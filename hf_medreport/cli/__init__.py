@@ -6,6 +6,7 @@ instant.
 """
 
 import errno
+import sys
 from pathlib import Path
 
 import typer
@@ -27,18 +28,39 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
     train,
 )
 from hf_medreport.cli.app import app
-from hf_medreport.cli.raters import rlhf  # noqa: F401
+from hf_medreport.cli.flags import UsageError, as_input_error
+from hf_medreport.cli.raters import rate, rlhf  # noqa: F401
+from hf_medreport.files.items import FILE_IT
+from hf_medreport.files.writing import readable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> None:
-    """Entry point: a disk that does not take a file is one line and exit code 1; InputErrors are said by the verbs."""
+    """Entry point: whatever ends a command is one line.
+
+    InputErrors are said by the verbs; what nobody foresaw shows its traceback in Python's development mode alone.
+    """
     try:
-        app()
-    except OSError as error:
-        if error.errno is None:  # not the system's word but a library's
+        code = app(prog_name="hf-medreport", standalone_mode=False)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            typer.echo(readable(str(as_input_error(error))), err=True)
+        code = 2
+    except Exception as error:
+        if sys.flags.dev_mode:
             raise
+        typer.echo(_said(error), err=True)
+        code = 1
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _said(error: Exception) -> str:
+    """What ended a command, in a line: a disk that does not take a file, or an error that is ours."""
+    if isinstance(error, OSError) and error.errno is not None:  # the system's word, not a library's
         remedy = "free space or change --out" if error.errno in FULL else "check the path and its access rights"
-        typer.echo(f"{Path(str(error.filename or 'disk')).name}: {error.strerror}; {remedy}", err=True)
-        raise SystemExit(1) from None
+        return readable(f"{Path(str(error.filename or 'disk')).name}: {error.strerror}; {remedy}")
+    words = " ".join(str(error).split())[:500]
+    return readable(f"hf-medreport: {type(error).__name__}: {words} ({FILE_IT})")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.flags import Verbs
+from hf_medreport.files.writing import readable
 from hf_medreport.registry import default_model
 from hf_medreport.version import __version__
 
@@ -130,9 +131,19 @@ def exit_code(failures: int) -> int:
     return int(failures > 0 and "TORCHELASTIC_RUN_ID" not in os.environ)
 
 
+class _OneLine(logging.Formatter):
+    """A file's name may hold the end of a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return readable(super().format(record)) if record.exc_info is None else super().format(record)
+
+
 def show_log() -> None:
     """What the library logs, on stderr; nothing but errors where quiet was asked for."""
-    logging.basicConfig(format="%(message)s")
+    _no_bars_in_pipes()
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     if LIBRARY.level == logging.NOTSET:
         LIBRARY.setLevel(logging.INFO)
 
@@ -147,11 +158,20 @@ def quiet() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it speaks of kernels that nothing here uses
-    warnings.filterwarnings("ignore", module="PIL")  # of damaged files, which our own message names
+    for library in ("PIL", "pydicom", "tifffile"):  # of damaged files, which our own message names
+        warnings.filterwarnings("ignore", module=library)
+    _no_bars_in_pipes()
     from transformers.utils import logging as of_transformers
 
     of_transformers.set_verbosity_error()
     of_transformers.disable_progress_bar()
+
+
+def _no_bars_in_pipes() -> None:
+    """Keep the libraries' bars from what is no terminal, where each of their steps would be a line."""
+    if not sys.stderr.isatty():
+        for library in ("HF_HUB", "HF_DATASETS"):
+            os.environ.setdefault(f"{library}_DISABLE_PROGRESS_BARS", "1")
 
 
 def quiet_diffusers() -> None:

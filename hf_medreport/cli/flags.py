@@ -1,6 +1,7 @@
 """Errors as a command line says them: the library names an argument as Python has it, a verb's user knows a flag."""
 
 import re
+from collections.abc import Sequence
 from contextvars import ContextVar
 from importlib.resources import files
 
@@ -9,7 +10,8 @@ import yaml
 from typer.core import TyperCommand
 
 from hf_medreport.files.interruption import INTERRUPTIONS, exit_code, terminable
-from hf_medreport.processing.input_error import four_fields
+from hf_medreport.files.writing import readable
+from hf_medreport.processing.input_error import InputError, four_fields
 
 # What the library calls otherwise than a verb does: its name, or a value of it, and the verb's.
 OTHER_NAMES = {"masks": "mask", "options": "option", "embed": "no_embed", "out=None": "dry_run"}
@@ -20,6 +22,12 @@ NAMED = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]*))?`")  # `slide_mpp`, or `tissue=
 ABOUT = re.compile(r"\w+(?=: found )")  # what a whole error is about
 
 HELP = {"help_option_names": ["--help", "-h"]}
+# What the parser refuses, in its words.
+UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+MAY_BE_EMPTY = ("--labels", "--negative-prompt")  # a film without findings; nothing to be unlike
+WANTED = re.compile(r"Input should be (.*?)(?:, unable .*)?\.?")  # of pydantic, which typer may ask
+EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)\.?", re.DOTALL)
+UNKNOWN = re.compile(r"No such command '([^']*)'.*", re.DOTALL)
 
 _running: ContextVar["Verb"] = ContextVar("running")
 
@@ -27,6 +35,14 @@ _running: ContextVar["Verb"] = ContextVar("running")
 class Verb(TyperCommand):
     """A command that says by its own flags what cannot be used, and then exits with 2; after a signal it says what was
     done (the interruption's notes), and exits with 130 or 143."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        try:
+            refuse_empty(args)
+        except InputError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context):
         _running.set(self)
@@ -70,8 +86,8 @@ def example(path: str) -> str:
 
 
 def print_error(message: str) -> None:
-    """A message of the library on stderr, in the running verb's words."""
-    typer.echo(as_flags(message), err=True)
+    """A message of the library on stderr, in the running verb's words and in one line."""
+    typer.echo(readable(as_flags(message)), err=True)
 
 
 def as_flags(message: str) -> str:
@@ -90,3 +106,40 @@ def as_flags(message: str) -> str:
     if about and (flag := verb.flag(about[0])):
         message = flag + message[about.end() :]
     return NAMED.sub(flagged, message)
+
+
+# --- what the parser says ---
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """InputError for an argument without a sign in it: mostly a variable of the shell that is not set.
+
+    Without this an empty name would mean the default, and an empty path the folder that one stands in.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        flag, is_joined, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
+        if (value or is_joined or not argument) and not value.strip() and flag not in MAY_BE_EMPTY:
+            name = flag if flag.startswith("--") else "arguments"
+            raise InputError(name, "an empty argument", "a name or a value", "fill it in, or leave it out")
+
+
+def as_input_error(error: UsageError) -> InputError:
+    """A refusal of the parser with its four fields."""
+    path = error.ctx.command_path if error.ctx is not None else "hf-medreport"
+    message, remedy = error.message, f"see {path} --help"
+    param = getattr(error, "param", None)
+    name = max(param.opts, key=len) if param is not None else getattr(error, "param_hint", None)
+    if type(error).__name__ == "NoSuchOption":
+        near = ", ".join(sorted(error.possibilities or ()))
+        return InputError(
+            error.option_name, "no such option", f"an option of {path}", f"did you mean {near}?" if near else remedy
+        )
+    if type(error).__name__ == "MissingParameter":
+        return InputError(name or path, "none", "it to be given", remedy)
+    if match := WANTED.fullmatch(message):
+        return InputError(name or path, "a value that is not of its kind", match[1], remedy)
+    if match := EXTRA.fullmatch(message):
+        return InputError(path, f"more arguments than it takes ({match[1]})", "fewer", remedy)
+    if match := UNKNOWN.fullmatch(message):
+        return InputError(path, f"no command '{match[1]}'", "one of its commands", remedy)
+    return InputError(name or path, message.rstrip(".") or "wrong arguments", f"arguments of {path}", remedy)

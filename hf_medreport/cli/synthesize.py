@@ -167,14 +167,14 @@ def synthesize(
 
 def _verifier(judge: str | None, training: Path | None, rounds: int, device: str | None) -> tuple:
     """The agent that looks at pictures, and what the run's settings say of it."""
-    from hf_medreport.evaluation.pictures.judging import load_judge
+    from hf_medreport.evaluation.pictures.judging import load_judge, rater_folder
     from hf_medreport.evaluation.verification.agent import Verifier
     from hf_medreport.evaluation.verification.checks import Checks
     from hf_medreport.evaluation.verification.copies import TrainingPictures
     from hf_medreport.inference.loading import load_segmenter
 
     known = None if training is None else TrainingPictures.read(training)
-    checks = Checks(load_judge(judge, device), load_segmenter(device=device), known)
+    checks = Checks(load_judge(judge or rater_folder(), device), load_segmenter(device=device), known)
     said = {"judge": checks.judge.name, "segmenter": checks.segmenter.name, "rounds": rounds}
     return Verifier(checks, rounds), {"verify": said | {"training": training and training.name}}
 

@@ -20,7 +20,9 @@ def train(
     system: Annotated[
         str | None,
         typer.Argument(
-            help=f"What to train: {', '.join(row.model_type for row in systems() if row.recipe)}.", show_default=False
+            help=f"What to train: {', '.join(row.model_type for row in systems() if row.recipe)}; or reinforce: "
+            "a trained model goes on, by rewards.",
+            show_default=False,
         ),
     ] = None,
     config: Annotated[str | None, typer.Option(help="YAML of training arguments, see examples/.")] = None,

@@ -4,9 +4,15 @@ from pathlib import Path
 
 import gradio as gr
 
+from hf_medreport.demo.desk import Desk
+from hf_medreport.demo.draw import draw_tab
 from hf_medreport.demo.drawn import write_examples
 from hf_medreport.demo.film import film_tab
 from hf_medreport.demo.models import Models
+from hf_medreport.demo.rate import rate_tab
+from hf_medreport.demo.slide import slide_tab
+from hf_medreport.demo.synthesize import synthesize_tab
+from hf_medreport.demo.theme import theme
 from hf_medreport.demo.view import STYLE
 from hf_medreport.version import __version__
 
@@ -20,43 +26,44 @@ PRIVACY = "Files stay on this machine and are deleted after {minutes} minutes."
 KEPT_S = 600  # that a file of a user is kept
 WAITING = 64  # users in the line
 PAGE = """
-.mr-banner { position: sticky; top: 0; z-index: 20; padding: 0.4rem 0.8rem; border-radius: 6px; font-weight: 600;
-  color: #1f2937; background: #fde68a; }
+.mr-sticky { position: sticky !important; top: 0; z-index: 20; overflow: visible !important; }
+.mr-banner { padding: 0.4rem 0.8rem; border-radius: 6px; font-weight: 600; background: #fde68a; }
 .mr-banner p { margin: 0; color: #1f2937; }
 .mr-error { color: #b91c1c; font-weight: 600; overflow-wrap: anywhere; }
 .dark .mr-error { color: #fca5a5; }
+.gradio-container .or, .gradio-container footer button, .gradio-container footer { color: var(--body-text-color); }
 """
-SYSTEM_FONTS = ["system-ui", "sans-serif"]
 
 
-def build(models: Models, examples: Path, slides: Path | None = None) -> gr.Blocks:
+def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk | None = None) -> gr.Blocks:
     """The pages.
 
     Args:
         models: that may be chosen.
         examples: a folder of this run, which the examples are written to.
         slides: a folder of slides on this machine that users may choose from.
+        desk: pictures that users may rate; None: there is no tab for it.
     """
     drawn = write_examples(examples)
     with gr.Blocks(title="hf-medreport", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
         gr.HTML(f'<div class="mr-banner" role="note"><p>{STATEMENT}</p></div>', elem_classes="mr-sticky")
         gr.Markdown(f"# hf-medreport\n\n{PRIVACY.format(minutes=KEPT_S // 60)} Version {__version__}.")
-        with gr.Tabs(), gr.Tab("Film"):
-            film_tab(models, drawn.films)
+        with gr.Tabs():
+            with gr.Tab("Film"):
+                film_tab(models, drawn.films)
+            with gr.Tab("Draw"):
+                draw_tab(models)
+            with gr.Tab("Synthesize"):
+                synthesize_tab(models)
+            with gr.Tab("Slide"):
+                slide_tab(models, slides, drawn.slides)
+            if desk is not None:
+                with gr.Tab("Rate"):
+                    rate_tab(blocks, desk)
     blocks.queue(max_size=WAITING, default_concurrency_limit=1)
     return blocks
 
 
-def theme() -> gr.themes.Base:
-    """Fonts of the system, so that none is fetched, and colors whose contrast suffices."""
-    base = gr.themes.Default(primary_hue="blue", font=SYSTEM_FONTS, font_mono=["ui-monospace", "monospace"])
-    return base.set(
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_hover_dark="*primary_800",
-    )
-
-
 # How `gr.Blocks.launch` is called wherever the pages are served.
-LAUNCH = {"css": STYLE + PAGE, "theme": theme(), "max_file_size": "200mb", "share": False, "footer_links": ["api"]}
+LAUNCH = {"css": STYLE + PAGE, "theme": theme(), "max_file_size": "200mb", "share": False}
+LAUNCH |= {"footer_links": ["api"], "ssr_mode": False}

@@ -11,13 +11,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from hf_medreport.demo.drawn import FILM_PX, SLIDE_MPP, SLIDE_PX, png_bytes
+from hf_medreport.demo.drawn import FILM_PX, SLIDE_MPP, SLIDE_PX, png_bytes, ticked_film, ticked_picture, ticked_slide
 from hf_medreport.demo.film import film_report, film_view
 from hf_medreport.demo.models import Models
 from hf_medreport.demo.parts import on_click, report_outputs, reported, told, view_box
 from hf_medreport.demo.pictures import draw_asked, grid, judged, shown_marked
 from hf_medreport.demo.slide import slide_report, slide_view
-from hf_medreport.demo.ticked import ticked_film, ticked_picture, ticked_slide
 from hf_medreport.files.writing import write_whole
 from hf_medreport.inference.asked_pictures import AskedPicture
 from hf_medreport.inference.report import Failure
@@ -105,7 +104,7 @@ def _film_tab(models: Models) -> None:
             button, stop = _buttons()
         with gr.Column(scale=3, min_width=320):
             outputs = report_outputs()
-    on_click(button, stop, partial(_run_film, models), [chosen, patient, style, model], outputs, "draw")
+    on_click(button, stop, models.run(_run_film), [chosen, patient, style, model], outputs, "draw")
     examples = [[["moderate left pleural effusion", "right pacemaker"], 3], [["severe cardiomegaly"], 4]]
     gr.Examples(examples, [chosen, patient], label="Examples", api_visibility="private")
 
@@ -165,7 +164,7 @@ def _slide_tab(models: Models) -> None:
             button, stop = _buttons()
         with gr.Column(scale=3, min_width=320):
             outputs = report_outputs()
-    run = partial(_run_slide, models)
+    run = models.run(_run_slide)
     on_click(button, stop, run, [*inputs.values(), patient, model], outputs, "draw_slide")
     examples = [[tissues[0], 3], ["kidney, clear cell renal cell carcinoma", 1]]
     chosen = [inputs["tissue"], inputs["grade"]]
@@ -211,7 +210,7 @@ def _picture_tab(models: Models) -> None:
             view = view_box()
             with gr.Accordion("What the judge sees, as a program reads it", open=False):
                 record = gr.JSON(show_label=False)
-    on_click(button, stop, partial(_run_picture, models), [fact, patient, model], [view, record], "draw_picture")
+    on_click(button, stop, models.run(_run_picture), [fact, patient, model], [view, record], "draw_picture")
     examples = [[facts[1], 1], ["ct: right posterior consolidation", 2]]
     gr.Examples(examples, [fact, patient], label="Examples", api_visibility="private")
 

@@ -1,5 +1,9 @@
-"""Drawn images for the pages: the examples that work at once."""
+"""Drawn images for the pages: the examples that work at once, and the truth beside what was said of it.
 
+A fact is ticked as ("correct", "wrong" or "missed", words).
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from io import BytesIO
@@ -12,11 +16,16 @@ from hf_medreport.files.writing import write_whole
 from hf_medreport.phantom.chest.findings import Fact
 from hf_medreport.phantom.chest.frontal import draw_frontal
 from hf_medreport.phantom.chest.lateral import draw_lateral
+from hf_medreport.phantom.chest.parser import Mention, parse_report
+from hf_medreport.phantom.picture.facts import PictureFact
 from hf_medreport.phantom.slide.corpus import SlideCorpus
+from hf_medreport.phantom.slide.findings import SlideFacts
+from hf_medreport.phantom.slide.parser import parse_slide_report
 from hf_medreport.registry import default_model
 
-__all__ = ["Examples", "png_bytes", "write_examples"]
+__all__ = ["Examples", "Ticked", "png_bytes", "ticked_film", "ticked_picture", "ticked_slide", "write_examples"]
 
+Ticked = list[tuple[str, str]]
 FILM_PX = 512
 SLIDE_PX, SLIDE_MPP = 2048, 1.0  # what the shipped model of slides learned from
 EXAMPLE_PX, SLIDE_SEEDS = 1024, (3, 5)  # smaller: they are drawn before the page is there
@@ -66,3 +75,36 @@ def png_bytes(pixels) -> bytes:
 
 def _written(path: Path, content: bytes) -> str:
     return str(write_whole(path, lambda part: part.write_bytes(content)))
+
+
+def ticked_film(text: str, truth: Iterable[Fact]) -> Ticked:
+    """What a report states of a drawn film; compared by kind, side, zone and severity."""
+    stated, true = ({one.key: _words(one) for one in facts} for facts in (parse_report(text), truth))
+    said = [("correct" if key in true else "wrong", words) for key, words in stated.items()]
+    return sorted(said) + [("missed", words) for key, words in true.items() if key not in stated]
+
+
+def _words(fact: Fact | Mention) -> str:
+    return " ".join(part.replace("_", " ") for part in (fact.severity, fact.side, fact.zone, fact.kind) if part)
+
+
+def ticked_slide(text: str, truth: SlideFacts) -> Ticked:
+    """What a report states of a drawn slide, field by field; missed is a field that it does not speak of."""
+    stated = parse_slide_report(text)
+    said = sorted(("correct" if pair in truth.facts else "wrong", _pair_words(pair)) for pair in stated)
+    unsaid = [pair for pair in truth.facts if pair[0] not in dict(stated)]
+    return said + sorted(("missed", _pair_words(pair)) for pair in unsaid)
+
+
+def _pair_words(pair: tuple[str, object]) -> str:
+    field, value = pair
+    return f"{field.replace('_', ' ')}: {'/'.join(map(str, value)) if field == 'nodes' else value}"
+
+
+def ticked_picture(truth: PictureFact, seen: dict[str, str]) -> Ticked:
+    """What a judge sees of what was asked for."""
+    asked = {name: value for name, value in vars(truth).items() if value is not None}
+    return [
+        ("correct", f"{name}: {value}") if seen[name] == value else ("wrong", f"{name}: {seen[name]}, not {value}")
+        for name, value in asked.items()
+    ]

@@ -38,12 +38,15 @@ def film_tab(models: Models, examples: list[list]) -> None:
                 stop = gr.Button("Stop")
         with gr.Column(scale=3, min_width=320):
             outputs = report_outputs()
-    run = partial(_run, models)
+    run = models.run(_run)
     inputs = [film, lateral, model, orient, any_modality, frame, labels]
     on_click(button, stop, run, inputs, outputs, "film")
     if examples:
         gr.Examples(
-            examples, [film, lateral, model], label="Examples: drawn films, of no patient", api_visibility="private"
+            examples,
+            [film, lateral, model],
+            label="Examples, drawn and of no patient: choose one, then Report",
+            api_visibility="private",
         )
 
 

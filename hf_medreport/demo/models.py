@@ -1,11 +1,11 @@
 """The models of the pages: which there are for what, each loaded once and kept."""
 
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from pathlib import Path
 
 from hf_medreport.inference.generators import generator_revision, is_generator, load_generator
-from hf_medreport.inference.loading import load
+from hf_medreport.inference.loading import load, load_segmenter
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
 from hf_medreport.registry import shipped, system_of, systems
 
@@ -20,13 +20,21 @@ class Models:
             a page is served. The shipped models are loaded when they are first asked.
         device: as in `load`.
         trust_remote_code: as in `load`.
+        around: wraps each function of a page that asks a model, such as the decorator of ZeroGPU; None: nothing does.
 
     Raises:
         InputError: a model that does not load.
     """
 
-    def __init__(self, names: Iterable[str] = (), *, device: str | None = None, trust_remote_code: bool = False):
-        self.device, self.trust_remote_code = device, trust_remote_code
+    def __init__(
+        self,
+        names: Iterable[str] = (),
+        *,
+        device: str | None = None,
+        trust_remote_code: bool = False,
+        around: Callable[[Callable], Callable] | None = None,
+    ):
+        self.device, self.trust_remote_code, self._around = device, trust_remote_code, around
         self.loaded: dict[str, object] = {}
         self.reads: dict[str, str] = {}
         for name in names:
@@ -38,6 +46,11 @@ class Models:
         rows = [row for row in systems() if row.checkpoint and row.reads]
         for row in sorted(rows, key=lambda row: not row.default):
             self.reads.setdefault(row.checkpoint, row.reads)
+
+    def run(self, function: Callable, *first: object) -> Callable:
+        """What a button calls: `function(self, *first, ...)`."""
+        asks = partial(function, self, *first)
+        return asks if self._around is None else self._around(asks)
 
     def of(self, *reads: str) -> list[str]:
         """The names of the models of "film", "pair", "slide" or "prompt", the first is taken where none is chosen."""
@@ -63,6 +76,14 @@ class Models:
         from hf_medreport.evaluation.pictures.judging import load_judge
 
         return load_judge(device=self.device)
+
+    @cached_property
+    def verifier(self):
+        """The agent that looks at each picture of a generator, and draws it again where it is not as asked."""
+        from hf_medreport.evaluation.verification.agent import Verifier
+        from hf_medreport.evaluation.verification.checks import Checks
+
+        return Verifier(Checks(self.judge, load_segmenter(device=self.device)))
 
     @staticmethod
     def title(name: str) -> str:

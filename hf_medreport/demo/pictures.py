@@ -6,8 +6,8 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from hf_medreport.demo.drawn import Ticked
 from hf_medreport.demo.models import Models
-from hf_medreport.demo.ticked import Ticked
 from hf_medreport.demo.view import MARKS, image_tag
 from hf_medreport.inference.asked_pictures import AskedPicture
 from hf_medreport.inference.figures.synthetic import marked

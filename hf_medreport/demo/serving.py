@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from hf_medreport.demo.desk import Desk
 from hf_medreport.demo.models import Models
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["private_folder", "serve"]
+__all__ = ["hold", "private_folder", "serve"]
 
 
 @contextmanager
@@ -37,6 +38,7 @@ def serve(
     port: int = 7860,
     browser: bool = True,
     slides: Path | None = None,
+    desk: Desk | None = None,
     ready=lambda address: None,
 ) -> None:
     """Serve the pages until the process is interrupted.
@@ -47,6 +49,7 @@ def serve(
         port: of it.
         browser: open the page in a browser.
         slides: a folder of slides that users may choose from; they are read where they lie.
+        desk: pictures that users may rate, and the table that takes what they say.
         ready: called with the address once the pages are there.
 
     Raises:
@@ -57,15 +60,29 @@ def serve(
     with private_folder() as folder:
         from hf_medreport.demo.app import LAUNCH, build
 
-        blocks = build(models, folder / "uploads" / "examples", slides)
-        where = {"server_name": host, "server_port": port, "inbrowser": browser}
-        try:
-            _, address, _ = blocks.launch(**LAUNCH, **where, prevent_thread_lock=True, quiet=True)
-        except OSError as error:
-            remedy = "choose another `port` or `host`"
-            raise InputError("port", f"{host}:{port}, which cannot be listened at", "a free one", remedy) from error
-        try:
-            ready(address)
-            blocks.block_thread()
-        finally:
-            blocks.close(verbose=False)
+        blocks = build(models, folder / "uploads" / "examples", slides, desk)
+        hold(blocks, LAUNCH, host=host, port=port, browser=browser, ready=ready)
+
+
+def hold(blocks, launch: dict, *, host: str, port: int, browser: bool, ready=lambda address: None) -> None:
+    """Serve pages until the process is interrupted.
+
+    Args:
+        blocks: a `gr.Blocks`.
+        launch: how they are launched.
+        host, port, browser, ready: as of `serve`.
+
+    Raises:
+        InputError: an address that cannot be had.
+    """
+    where = {"server_name": host, "server_port": port, "inbrowser": browser}
+    try:
+        _, address, _ = blocks.launch(**launch, **where, prevent_thread_lock=True, quiet=True)
+    except OSError as error:
+        remedy = "choose another `port` or `host`"
+        raise InputError("port", f"{host}:{port}, which cannot be listened at", "a free one", remedy) from error
+    try:
+        ready(address)
+        blocks.block_thread()
+    finally:
+        blocks.close(verbose=False)

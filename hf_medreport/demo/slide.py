@@ -44,10 +44,15 @@ def slide_tab(models: Models, folder: Path | None, examples: list[list]) -> None
                 stop = gr.Button("Stop")
         with gr.Column(scale=3, min_width=320):
             outputs = report_outputs()
-    run = partial(_run, models, folder)
+    run = models.run(_run, folder)
     on_click(button, stop, run, [slide, chosen, mpp, override, model], outputs, "slide")
     if examples:
-        gr.Examples(examples, [slide, mpp], label="Examples: drawn slides, of no patient", api_visibility="private")
+        gr.Examples(
+            examples,
+            [slide, mpp],
+            label="Examples, drawn and of no patient: choose one, then Report",
+            api_visibility="private",
+        )
 
 
 def server_slides(folder: Path | None) -> dict[str, Path]:

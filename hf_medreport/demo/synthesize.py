@@ -1,7 +1,6 @@
 """The tab of pictures from words: each marked as synthetic, with what a judge sees on it."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import gradio as gr
 import numpy as np
@@ -9,9 +8,11 @@ import numpy as np
 from hf_medreport.demo.models import Models
 from hf_medreport.demo.parts import download_folder, on_click, told, view_box
 from hf_medreport.demo.pictures import draw_asked, grid, judged, shown_marked
+from hf_medreport.evaluation.verification.agent import verified_line
 from hf_medreport.files.writing import open_whole
 from hf_medreport.inference.asked_pictures import AskedPicture, asked_of_prompt
 from hf_medreport.inference.figures.synthetic import save_synthetic
+from hf_medreport.inference.synthesize import Checked
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["synthesize_tab"]
@@ -36,6 +37,7 @@ def synthesize_tab(models: Models) -> None:
             guidance = gr.Slider(1, 12, value=3, step=0.5, label="Guidance: 1 as the words say, more: more so")
             negative = gr.Textbox(label="What it is to be unlike", max_length=LONGEST)
             steps = gr.Slider(5, 100, value=25, step=1, label="Steps")
+            verify = gr.Checkbox(label="Look at each picture, and draw it again where it is not as asked")
             model = gr.Dropdown([(models.title(name), name) for name in names], value=names[0], label="Model")
             with gr.Row():
                 button = gr.Button("Draw", variant="primary")
@@ -43,16 +45,20 @@ def synthesize_tab(models: Models) -> None:
         with gr.Column(scale=3, min_width=320):
             outputs = [
                 view_box(),
-                gr.File(label="The pictures, their metadata say that they are synthetic", file_count="multiple"),
+                gr.File(
+                    label="The pictures; their metadata say that they are synthetic",
+                    file_count="multiple",
+                    interactive=False,
+                ),
             ]
             with gr.Accordion("The pictures as a program reads them", open=False):
                 outputs.append(gr.JSON(show_label=False))
-    inputs = [prompt, modality, n, seed, guidance, negative, steps, model]
-    on_click(button, stop, partial(_run, models), inputs, outputs, "synthesize")
+    inputs = [prompt, modality, n, seed, guidance, negative, steps, verify, model]
+    on_click(button, stop, models.run(_run), inputs, outputs, "synthesize")
     gr.Examples(EXAMPLES, [prompt, modality], label="Examples", api_visibility="private")
 
 
-def _run(models: Models, prompt, modality, n, seed, guidance, negative, steps, model) -> Iterator[tuple]:
+def _run(models: Models, prompt, modality, n, seed, guidance, negative, steps, verify, model) -> Iterator[tuple]:
     """Draw pictures of a description."""
 
     def work() -> tuple[str, list[str], list[dict]]:
@@ -63,18 +69,22 @@ def _run(models: Models, prompt, modality, n, seed, guidance, negative, steps, m
         others = {"modality": modality or None, "negative_prompt": (negative or "").strip() or None}
         asked = asked_of_prompt(prompt.strip(), int(n), seed=int(seed or 0), **others)
         options = {"guidance_scale": float(guidance), "num_inference_steps": int(steps)}
-        drawn = draw_asked(models, model, asked, **options)
-        answers, folder = judged(models, drawn), download_folder()
-        _, revision = models.generator(model)
+        drawn = [Checked(*pair) for pair in zip(asked, draw_asked(models, model, asked, **options), strict=True)]
+        pipe, revision = models.generator(model)
+        if verify:
+            agent = models.verifier.of(pipe, options)
+            drawn = [agent(each.used, each.drawn) for each in drawn]
+        answers, folder = judged(models, [each.drawn for each in drawn]), download_folder()
         files, records, shown = [], [], []
-        for picture, image, seen in zip(asked, drawn, answers, strict=True):
-            said = _said(picture, models.title(model), revision, options)
+        for picture, checked, seen in zip(asked, drawn, answers, strict=True):
+            said, image = _said(checked.used, models.title(model), revision, options), checked.drawn
             with open_whole(folder / f"synthetic_{picture.id}.png") as file:
                 save_synthetic(image, file, said)
             files.append(str(folder / f"synthetic_{picture.id}.png"))
-            records.append({"synthetic": True, **said, "judge": seen})
-            line = "the judge sees: " + ", ".join(value for value in seen.values() if value)
-            shown.append((np.asarray(shown_marked(image)), f"{picture.prompt} (seed {picture.seed})", [line]))
+            records.append({"synthetic": True, **said, "judge": seen, **checked.said})
+            lines = ["the judge sees: " + ", ".join(value for value in seen.values() if value)]
+            lines += [verified_line(checked.said["verification"])] if verify else []
+            shown.append((np.asarray(shown_marked(image)), f"{picture.prompt} (seed {checked.used.seed})", lines))
         return grid(shown), files, records
 
     result = yield from told(work, "Drawing", 2)

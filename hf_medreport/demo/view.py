@@ -177,7 +177,7 @@ def _sentences(report: Report) -> str:
     parts = []
     numbered = enumerate(report.sentences)
     for section, sentences in groupby(numbered, key=lambda pair: pair[1].section):
-        parts.append(f"<h3>{escape(section.replace('_', ' ').capitalize() or 'Report')}</h3>")
+        parts.append(f"<h2>{escape(section.replace('_', ' ').capitalize() or 'Report')}</h2>")
         for number, sentence in sentences:
             pressed = "true" if number == 0 else "false"
             parts.append(
@@ -194,7 +194,7 @@ def _facts(facts: Iterable[tuple[str, str]] | None) -> str:
         return ""
     rows = [f'<li class="mr-{state}">{MARKS[state]} {escape(words)} ({state})</li>' for state, words in facts]
     listed = f'<ul class="mr-facts">{"".join(rows)}</ul>' if rows else "<p>nothing drawn, nothing stated</p>"
-    return f"<h3>Against what was drawn</h3>{listed}"
+    return f"<h2>Against what was drawn</h2>{listed}"
 
 
 def _tiles(enlarged: dict[int | None, list[Enlarged]]) -> str:
@@ -209,7 +209,7 @@ def _tiles(enlarged: dict[int | None, list[Enlarged]]) -> str:
         )
         shows = "" if number is None else f' data-tiles-of="{number}"' + " hidden" * (number != 0)
         parts.append(
-            f'<div class="mr-tiles"{shows}><h3>Tiles that spoke most for {whose}</h3><div>{figures}</div></div>'
+            f'<div class="mr-tiles"{shows}><h2>Tiles that spoke most for {whose}</h2><div>{figures}</div></div>'
         )
     return "".join(parts)
 
@@ -255,7 +255,7 @@ STYLE = """
 .mr-view figcaption { font-size: 0.875rem; color: var(--body-text-color); overflow-wrap: anywhere; }
 .mr-controls { display: flex; flex-wrap: wrap; gap: 1rem; margin: 0.5rem 0; align-items: center; }
 .mr-controls label { display: inline-flex; gap: 0.5rem; align-items: center; min-height: 1.75rem; }
-.mr-view h3 { margin: 0.75rem 0 0.25rem; font-size: 1rem; font-weight: 700; color: var(--body-text-color); }
+.mr-view h2 { margin: 0.75rem 0 0.25rem; font-size: 1rem; font-weight: 700; color: var(--body-text-color); }
 .mr-sentence { display: block; width: 100%; text-align: left; padding: 0.4rem 0.6rem; margin: 0.2rem 0;
   cursor: pointer; font-weight: 400;
   color: var(--body-text-color); background: var(--background-fill-secondary); border-radius: 6px;

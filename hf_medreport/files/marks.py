@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hf_medreport.files.writing import sha256
+from hf_medreport.processing.regular_file import open_regular
 
 __all__ = ["quick_mark"]
 
@@ -15,7 +16,7 @@ def quick_mark(files: Iterable[Path]) -> str:
     """The SHA-256 of what tells that files are as they were; who must be sure hashes all of their bytes."""
     lines = []
     for path in files:
-        with path.open("rb") as file:
+        with open_regular(path, "a file") as file:
             state = os.fstat(file.fileno())
             ends = file.read(END_BYTES)
             file.seek(max(END_BYTES, state.st_size - END_BYTES))

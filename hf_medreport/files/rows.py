@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TextIO
 
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import refuse_special
 
 __all__ = ["ArrowRows", "RepeatedField", "csv_lines", "csv_rows", "is_name", "jsonl_lines", "open_text", "parse_json"]
 __all__ += ["read_rows", "read_text", "stream_rows"]
@@ -80,6 +81,7 @@ def stream_rows(
 
 
 def _check_file(path: Path) -> None:
+    refuse_special(path, EXPECTED)
     if not os.path.isfile(path):
         raise InputError(path, "no such file", EXPECTED, "check the path")
     if path.stat().st_size == 0:
@@ -119,6 +121,7 @@ def open_text(path: Path, errors: str = "strict") -> Iterator[TextIO]:
     Raises:
         InputError: in the block, where the text turns out to be no UTF-8 or the gzip data to be damaged.
     """
+    refuse_special(path, "a text file")
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rt", newline="", encoding="utf-8-sig", errors=errors) as file:
@@ -139,6 +142,7 @@ def read_text(path: Path, expected: str) -> str:
     Raises:
         InputError: nothing in it, another encoding, several, or files that were joined; the first bad line is named.
     """
+    refuse_special(path, expected)
     content = path.read_bytes()
     if not content:
         raise InputError(path.name, "an empty file (0 bytes)", expected, "write it again")

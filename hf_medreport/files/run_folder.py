@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hf_medreport.files.interruption import INTERRUPTIONS
+from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import open_whole, output_folder, sha256, write_text, write_whole
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.version import __version__
@@ -217,7 +218,10 @@ class RunFolder:
         """
         if self.replaces or not (self.path / MANIFEST).is_file() or (self.path / UNFINISHED).exists():
             return None
-        manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_settings(self.path / MANIFEST, f"{self.name}/{MANIFEST}", "begin anew with `overwrite`")
+        if not _lists_files(manifest):
+            expected, remedy = "the manifest as written", "begin anew with `overwrite`"
+            raise InputError(f"{self.name}/{MANIFEST}", "no list of files", expected, remedy)
         for name, known in manifest["files"].items():
             if not self._is_whole(name, known):
                 found = "other content than its manifest says" if (self.path / name).is_file() else "no such file"
@@ -263,7 +267,10 @@ class RunFolder:
     def _remove_older(self) -> None:
         """Remove what an older run wrote or had begun to write, and the folders that it leaves empty."""
         begun = [name for name in _lines(self.path / UNFINISHED) if isinstance(name, str)]
-        kept = json.loads((self.path / MANIFEST).read_text("utf-8"))["files"] if (self.path / MANIFEST).exists() else ()
+        kept = ()
+        with suppress(InputError):  # a damaged one, which goes too
+            manifest = read_settings(self.path / MANIFEST, MANIFEST)
+            kept = manifest["files"] if _lists_files(manifest) else ()
         for name in {*begun, *kept, self.records, UNFINISHED, MANIFEST}:
             path = Path(os.path.normpath(self.path / name))
             if path.is_relative_to(os.path.normpath(self.path)):  # not where a damaged manifest leads
@@ -300,7 +307,7 @@ def refuse_older(out: str | os.PathLike, resume: bool = False, overwrite: bool =
         raise InputError("overwrite", "it beside `resume`", "one of the two", "leave out the other")
     folder, older = Path(out), None
     with suppress(ValueError, KeyError, TypeError, OSError):
-        content = next(_lines(folder / UNFINISHED), None) or json.loads((folder / MANIFEST).read_text("utf-8"))
+        content = next(_lines(folder / UNFINISHED), None) or read_settings(folder / MANIFEST, MANIFEST)
         older = {key: content[key] for key in ("made_by", "hf_medreport", "arguments")}
     if older is not None and not resume and not overwrite:
         found = "an unfinished run" if (folder / UNFINISHED).exists() else "a finished run"
@@ -309,11 +316,16 @@ def refuse_older(out: str | os.PathLike, resume: bool = False, overwrite: bool =
     return older
 
 
+def _lists_files(manifest: dict) -> bool:
+    files = manifest.get("files")
+    return isinstance(files, dict) and all(isinstance(known, dict) and "bytes" in known for known in files.values())
+
+
 def _lines(path: Path) -> Iterator[Any]:
     """The lines of a JSONL, of none where there is no file; a kill may have cut the last one."""
     if path.is_file():
         for line in path.read_text(encoding="utf-8").split("\n"):
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 yield json.loads(line)
 
 

@@ -135,7 +135,7 @@ def joined(parts: list[dict]) -> list[dict]:
 
 def read_part(path: Path) -> dict | None:
     """A part as it was written; None where there is none, or not a whole one."""
-    with suppress(FileNotFoundError, ValueError, TypeError):
+    with suppress(FileNotFoundError, ValueError, TypeError, RecursionError):
         part = json.loads(path.read_text(encoding="utf-8"))
         if {"share", "of", "listing", "results", "beside"} <= set(part):
             return part

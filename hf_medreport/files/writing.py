@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import open_regular
 
 __all__ = [
     "MAX_STEM_BYTES",
@@ -31,6 +32,8 @@ __all__ = [
     "write_whole_folder",
 ]
 
+# Control characters, ends of lines, and what turns the direction of text.
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 MAX_STEM_BYTES = 200  # with "_report.png" and the rest, file systems allow 255
 
 
@@ -137,13 +140,14 @@ def sha256(content: str | os.PathLike | bytes) -> str:
     """The SHA-256 of a file or of bytes, in hexadecimal."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
-    with open(content, "rb") as file:
+    with open_regular(content, "a file") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def readable(text: str) -> str:
-    """Text that can be printed: bytes of a file name that are no UTF-8 become "?"."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Text that can be printed in a line: bytes of a file name that are no UTF-8, ends of lines and other signs that
+    steer a screen become "?"."""
+    return STEERING.sub("?", text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def unique_stem(name: str, used: set[str]) -> str:

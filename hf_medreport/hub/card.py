@@ -8,13 +8,13 @@ that are registered there as benchmarks; drawn images are none.
     write_card("runs/chest", evaluation, model_name="my-hospital/chest-report", base="...", data="...", command="...")
 """
 
-import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import write_text
 from hf_medreport.hub.card_rows import FILM_FIGURES, FILM_INDEXED
 from hf_medreport.processing.input_error import InputError
@@ -131,7 +131,7 @@ def write_card(
 def _config(folder: Path) -> dict:
     """The model's configuration; {} where there is none yet."""
     path = folder / "config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_settings(path, path.name) if path.is_file() else {}
 
 
 def _kind(config: dict, splits: dict[str, dict]) -> Kind:

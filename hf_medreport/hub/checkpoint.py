@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import refuse_special
 
 # Where a training checkpoint keeps the weights.
 WRAPPERS = ("model_state_dict", "model", "state_dict")
@@ -16,6 +17,7 @@ WRAPPERS = ("model_state_dict", "model", "state_dict")
 def read_checkpoint(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint, unwrapped; nothing in it is executed."""
     path = Path(path)
+    refuse_special(path, "a checkpoint")
     if not path.is_file():
         raise InputError(path, "no such file", "a .pth, .pt or .safetensors checkpoint", "check the path")
     try:

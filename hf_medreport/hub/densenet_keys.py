@@ -16,6 +16,7 @@ from hf_medreport.hub.checkpoint import read_checkpoint
 from hf_medreport.modeling.densenet_encoder import DenseNetEncoder, keras_layers
 from hf_medreport.processing.image_processing_film import IMAGENET_MEAN, IMAGENET_STD
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import refuse_special
 
 SUFFIXES = "a .pth, .pt, .safetensors or .h5 checkpoint"
 KERAS_SUFFIXES = (".h5", ".hdf5")
@@ -198,6 +199,7 @@ def read_keras(path: Path) -> dict[str, torch.Tensor]:
             tensor = tensor + (KERAS_EPSILON - TORCH_EPSILON)
         weights[f"{layer}.{KERAS_KINDS[kind]}"] = tensor
 
+    refuse_special(path, "Keras weights")
     try:
         with h5py.File(path, "r") as file:
             file.get("model_weights", file).visititems(keep)  # a whole model keeps its optimizer beside them

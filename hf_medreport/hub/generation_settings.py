@@ -8,6 +8,7 @@ asked: how far a language model continues its prompt is for the caller to say.
 import json
 from pathlib import Path
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.processing.input_error import InputError
 
 FILE = "generation_config.json"
@@ -61,21 +62,3 @@ def _check_number(where: str, name: str, value, least: int, size=None, last: int
         return
     expected = f"a whole number from {least}" + ("" if most is None else f" to {most}")
     raise InputError(where, f"{name} {json.dumps(value, default=str)}", expected, "correct it")
-
-
-def read_settings(path: Path, where: str, remedy: str = "copy the file again") -> dict:
-    """A JSON file that holds an object.
-
-    Raises:
-        InputError: anything else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise InputError(where, "JSON nested too deeply", "a JSON object", remedy) from None
-    except ValueError as error:  # not JSON, or not UTF-8
-        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
-        raise InputError(where, f"broken JSON ({place})", "a JSON object", remedy) from None
-    if not isinstance(content, dict):
-        raise InputError(where, type(content).__name__, "a JSON object", remedy)
-    return content

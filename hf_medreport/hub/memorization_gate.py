@@ -1,8 +1,8 @@
 """Whether a generator's folder says that it copies no training pictures: what `publish` asks before it uploads one."""
 
-import json
 from pathlib import Path
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["check_gate", "gate_of"]
@@ -28,15 +28,12 @@ def check_gate(folder: str | Path) -> None:
     evaluate = "hf-medreport evaluate phantom --model FOLDER --training PICTURES --card"
     remedy = f"run `{evaluate}` (of real pictures `evaluate images` with `training`, and copy its scores there), "
     remedy += "or publish it `unchecked`"
-    try:
-        evaluation = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise InputError(name, "broken JSON", "the figures of an evaluation", remedy) from error
-    gate = gate_of(evaluation) if isinstance(evaluation, dict) else None
+    evaluation = read_settings(path, name, remedy, "the figures of an evaluation") if path.is_file() else {}
+    gate = gate_of(evaluation)
     if gate is None:
         raise InputError(name, "no figure of it" if evaluation else "no figures", expected, remedy)
     if gate.get("passes") is not True:
         share = gate.get("share")
-        found = "one that failed" + (f" ({share:.2%} of its pictures are suspect)" if share is not None else "")
+        found = "one that failed" + (f" ({share:.2%} of its pictures are suspect)" if isinstance(share, float) else "")
         remedy = "train it on more pictures or for less time, or publish it `unchecked`"
         raise InputError(name, found, expected, remedy)

@@ -9,15 +9,17 @@ A class of a module that is no installed library lies beside its component's wei
 """
 
 import importlib.util
+import re
 from pathlib import Path
 
-from hf_medreport.hub.generation_settings import read_settings
+from hf_medreport.files.settings import read_settings
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, find_generator
 
 __all__ = ["INDEX", "code_of_components", "components", "generator_of", "pipeline_class", "read_index"]
 
 INDEX = "model_index.json"
+NAME = re.compile(r"\w[\w.]*")  # of a component, a module or a class: nothing that leads to another folder
 LIBRARIES = ("diffusers", "transformers")
 
 
@@ -29,12 +31,19 @@ def read_index(folder: Path, name: str | None = None) -> dict:
         name: what messages call the folder; default: as it is called.
 
     Raises:
-        InputError: no such file, or one that is no JSON object.
+        InputError: no such file, one that is no JSON object, or a component that is no pair of names.
     """
     name = folder.resolve().name if name is None else name
     if not (folder / INDEX).is_file():
         raise InputError(name, f"no {INDEX}", "a pipeline's folder", f"give the folder that holds {INDEX}")
-    return read_settings(folder / INDEX, f"{name}/{INDEX}")
+    index = read_settings(folder / INDEX, f"{name}/{INDEX}")
+    for part, value in index.items():
+        if isinstance(value, list) and not part.startswith("_"):
+            texts = all(one is None or isinstance(one, str) and NAME.fullmatch(one) for one in value)
+            if not (NAME.fullmatch(part) and texts):
+                found, expected = f"{part[:40]!r} that names no class", '"component": ["library or module", "class"]'
+                raise InputError(f"{name}/{INDEX}", found, expected, "copy the file again")
+    return index
 
 
 def pipeline_class(index: dict) -> str:

@@ -7,19 +7,19 @@ several commits, so it is not used.)
 Of a system that this library has, its installed code and the versions it was tested with go up, whatever the folder
 holds of them; the folder itself stays as it is.
 
-What goes up is a list of names, not all that lies in the folder: a folder that somebody worked in may also hold reports
-or logs with patient data. What stays behind is said.
+What goes up is what the model needs, see `model_files`, not all that lies in the folder: a folder that somebody worked
+in may also hold reports or logs with patient data. What stays behind is said, and what goes is looked through for
+identifiers.
 
     from hf_medreport.hub.publish import publish
     publish("runs/chest", "my-hospital/chest-report", private=True)
 """
 
-import ast
 import contextlib
 import logging
-import os
 from collections.abc import Collection
-from fnmatch import fnmatch
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -28,30 +28,78 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError,
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.hub.folder import outdated_files, traveling_files
-from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.hub.generation_settings import FILE, check_generation_file
+from hf_medreport.hub.identifiers import identifiers_in
 from hf_medreport.hub.memorization_gate import check_gate
-from hf_medreport.hub.pipeline_index import INDEX, LIBRARIES, components, generator_of, pipeline_class, read_index
+from hf_medreport.hub.model_files import (
+    ADAPTER,
+    PICKLES,
+    code_needed,
+    could_be_published,
+    model_files,
+    shards,
+    siblings,
+)
+from hf_medreport.hub.pipeline_index import INDEX, components, generator_of, pipeline_class, read_index
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import System, find_system
 from hf_medreport.version import __version__
 
-__all__ = ["check_folder", "publish"]
+__all__ = ["Publication", "check_card", "check_folder", "prepare_publication", "publish"]
 
 logger = logging.getLogger(__name__)
 
-PUBLISHED = (
-    *("README.md", "LICENSE*", "NOTICE*", "evaluation.json"),  # the card and where its figures come from
-    "tested_with.json",  # the versions
-    *("*.py", "*.safetensors", "*.safetensors.index.json"),  # code and weights
-    *("config.json", "generation_config.json", "model_index.json", "scheduler_config.json", "adapter_config.json"),
-    *("processor_config.json", "preprocessor_config.json", "chat_template.json", "*.jinja"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
-    *("vocab.json", "vocab.txt", "merges.txt"),
-    "base.json",  # of an adapter: which weights it belongs to
-)
-ADAPTER = "pytorch_lora_weights.safetensors"
-PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+MAX_LISTED = 40  # places of identifiers that a message counts
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is to go up.
+
+    Args:
+        files: path in the repository, sorted -> the file, or its content where this installation renews it.
+        left_out: what of the folder stays behind.
+        renewed: which of `files` this installation renews.
+    """
+
+    files: dict[str, Path | bytes]
+    left_out: list[str]
+    renewed: list[str]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Path -> bytes."""
+        return {
+            path: len(source) if isinstance(source, bytes) else source.stat().st_size
+            for path, source in self.files.items()
+        }
+
+    def __str__(self) -> str:
+        sizes = self.sizes
+        lines = [f"{size:>15,}  {path}" for path, size in sizes.items()]
+        return "\n".join([*lines, f"{sum(sizes.values()):>15,}  bytes in {len(sizes)} files"])
+
+
+def prepare_publication(folder: str | Path, *, unchecked: bool = False, allow_identifiers: bool = False) -> Publication:
+    """Look at a folder and say what of it would go up; nothing is sent.
+
+    Args:
+        folder, unchecked, allow_identifiers: as in `publish`.
+
+    Raises:
+        InputError: the folder is not good enough.
+    """
+    folder = Path(folder)
+    files, left_out = check_folder(folder)
+    if not allow_identifiers:
+        _check_identifiers(folder, files)
+    row = _system_of(folder)
+    if _draws(folder) and not unchecked:
+        check_gate(folder)
+    renewed = outdated_files(row, folder) if row else {}
+    return Publication({path: renewed.get(path, folder / path) for path in files}, left_out, list(renewed))
 
 
 def publish(
@@ -62,12 +110,14 @@ def publish(
     revision: str | None = None,
     token: str | None = None,
     unchecked: bool = False,
+    allow_identifiers: bool = False,
 ) -> str:
     """Upload a model folder as one commit and return the commit's address.
 
     The branch afterward holds exactly the folder's model: weights, code and settings of an earlier publication that
     the folder no longer has are removed by the same commit; files of other kinds that somebody put into the repository
-    stay. Unchanged content makes no new commit. What was left out, renewed or removed is logged as a warning.
+    stay. Unchanged content makes no new commit. What goes is logged with its size before it goes; what was left out,
+    renewed or removed is logged as a warning.
 
     Args:
         folder: a folder as `save_pretrained` and the card writer leave it; see `check_folder`.
@@ -77,6 +127,8 @@ def publish(
         token: an access token; None takes HF_TOKEN or the one that `hf auth login` saved.
         unchecked: publish a generator, or an adapter of one, though nothing says that it copies no training pictures,
             or its memorization gate failed.
+        allow_identifiers: publish though the card, a setting or the weights' metadata reads as if it named a patient
+            or a place on somebody's machine.
 
     Raises:
         InputError: the folder, the name, the permission or the connection is not good enough; the branch is as it was.
@@ -84,15 +136,14 @@ def publish(
     """
     folder = Path(folder)
     _check_repo_id(repo_id)
-    files, left_out = check_folder(folder)
-    if left_out:
-        logger.warning("not published: %s", ", ".join(left_out))
-    row = _system_of(folder)
-    if _draws(folder) and not unchecked:
-        check_gate(folder)
-    renewed = outdated_files(row, folder) if row else {}
-    if renewed:
-        logger.warning("renewed in the commit, from hf-medreport %s: %s", __version__, ", ".join(renewed))
+    publication = prepare_publication(folder, unchecked=unchecked, allow_identifiers=allow_identifiers)
+    if publication.left_out:
+        logger.warning("not published: %s", ", ".join(publication.left_out))
+    if publication.renewed:
+        names = ", ".join(publication.renewed)
+        logger.warning("renewed in the commit, from hf-medreport %s: %s", __version__, names)
+    for line in str(publication).splitlines():
+        logger.info(line)
 
     api = HfApi(token=token, library_name="hf-medreport", library_version=__version__)
     with _plain_errors(api, repo_id):
@@ -108,8 +159,8 @@ def publish(
         branch = "main" if revision is None else revision
         base = branch if branch in heads else "main"
 
-        stale = _stale(api.list_repo_files(repo_id, revision=heads[base]), files)
-        additions = [CommitOperationAdd(path, renewed.get(path, folder / path)) for path in files]
+        stale = _stale(api.list_repo_files(repo_id, revision=heads[base]), publication.files)
+        additions = [CommitOperationAdd(path, source) for path, source in publication.files.items()]
         # A .gitignore in the repository would otherwise make the client leave files out without a word.
         api.preupload_lfs_files(repo_id, additions, revision=base, free_memory=False, gitignore_content="# none\n")
         with _branch(api, repo_id, branch, exists=branch in heads):
@@ -129,58 +180,49 @@ def check_folder(folder: str | Path) -> tuple[list[str], list[str]]:
     """Whether a folder would load from the Hub by itself; what of it is published and what is left out.
 
     Returns:
-        (files, left_out): paths relative to the folder, "/" between parts, sorted. A hidden folder is left out whole.
-        The code of a system that this library has is among the files even where the folder lacks it. Of a pipeline's
-        folder, which model_index.json tells, the components that it names are published and no other folder.
+        (files, left_out): paths relative to the folder, "/" between parts, sorted; see `model_files`. A hidden folder
+        is left out whole. The code of a system that this library has is among the files even where the folder lacks
+        it. Of a pipeline's folder, which model_index.json tells, the components that it names are published.
 
     Raises:
-        InputError: no config.json with `model_type` and `auto_map`, and no model_index.json; a report model without the
-            length or the end of a report in generation_config.json; a component that is not there; no weights, broken
-            weights or a missing shard; a pickle file; no card, or one whose metadata is not YAML; code missing that a
-            JSON or code file names.
+        InputError: a link among its files; no config.json with `model_type` and `auto_map`, and no model_index.json; a
+            report model without the length or the end of a report in generation_config.json; a component that is not
+            there; no weights, broken weights or a missing shard; a pickle file; no card, or one whose metadata is not
+            YAML; settings that name no code, or code that is missing.
     """
     folder = Path(folder)
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
         raise InputError(folder.name, found, "a model folder", "give a folder that save_pretrained wrote")
-    files, left_out = _list(folder)
-    for path in [*files, *left_out]:
-        if Path(path).suffix in PICKLES:
-            remedy = "save the model again with save_pretrained and move this file out of the folder"
-            raise InputError(_name(folder, path), "a pickle file", "weights as .safetensors", remedy)
+    _refuse_pickles(folder)
     if (folder / INDEX).is_file():
-        files, left_out = _check_components(folder, files, left_out)
+        _check_index(folder)
     elif not _is_adapter(folder):
         config = _check_config(folder)
         if (row := find_system(config["model_type"])) and row.kind == "report":
             check_generation_file(folder / FILE, folder.resolve().name, config)
-    _check_weights(folder, files)
-    _check_card(folder)
     row = _system_of(folder)
     ours = traveling_files(row, folder) if row else {}
+    files, left_out = model_files(folder, ours)
+    if (folder / INDEX).is_file():
+        _check_components(folder, files)
+    _check_weights(folder, files)
+    check_card(folder)
     _check_code(folder, [path for path in files if path not in ours], ours)
-    return sorted({*files, *ours}), left_out
+    return sorted({*files, *ours}), sorted(set(left_out) - set(ours))
 
 
-def _list(folder: Path) -> tuple[list[str], list[str]]:
-    files, left_out = [], []
-    for root, folders, names in os.walk(folder):
-        here = Path(root).relative_to(folder)
-        hidden = [name for name in folders if name.startswith(".") or name == "__pycache__"]
-        left_out += [f"{(here / name).as_posix()}/" for name in hidden]
-        folders[:] = [name for name in folders if name not in hidden]
-        for name in names:
-            (files if _is_published(name) else left_out).append((here / name).as_posix())
-    return sorted(files), sorted(left_out)
+def _refuse_pickles(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in PICKLES and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            where = _name(folder, path.relative_to(folder).as_posix())
+            remedy = "save the model again with save_pretrained and move this file out of the folder"
+            raise InputError(where, "a pickle file", "weights as .safetensors", remedy)
 
 
-def _is_published(path: str) -> bool:
-    return any(fnmatch(Path(path).name, pattern) for pattern in PUBLISHED)
-
-
-def _stale(in_repo: list[str], files: list[str]) -> list[str]:
+def _stale(in_repo: list[str], files: Collection[str]) -> list[str]:
     """What an earlier publication put there and this one lacks: two models must not mix in one revision."""
-    return sorted(path for path in in_repo if _is_published(path) and path not in files)
+    return sorted(path for path in in_repo if could_be_published(path) and path not in files)
 
 
 def _name(folder: Path, path: str) -> str:
@@ -218,19 +260,18 @@ def _is_adapter(folder: Path) -> bool:
     return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
 
 
-def _check_components(folder: Path, files: list[str], left_out: list[str]) -> tuple[list[str], list[str]]:
-    """Of a pipeline's folder, the files at its root and in its components; the others are left out."""
-    index = read_index(folder)
-    if not pipeline_class(index):
+def _check_index(folder: Path) -> None:
+    if not pipeline_class(read_index(folder)):
         remedy = "save the pipeline again with save_pretrained"
         raise InputError(_name(folder, INDEX), "no _class_name", "the pipeline's class", remedy)
-    parts = components(index)
-    for name in parts:
+
+
+def _check_components(folder: Path, files: list[str]) -> None:
+    """Refuse a pipeline's folder that lacks the files of a component."""
+    for name in components(read_index(folder)):
         if not any(path.startswith(f"{name}/") for path in files):
             found, remedy = f"no files of the component '{name}'", "save the pipeline again with save_pretrained"
             raise InputError(folder.resolve().name, found, f"what {INDEX} names", remedy)
-    kept = [path for path in files if "/" not in path or path.partition("/")[0] in parts]
-    return kept, sorted({*left_out, *files} - set(kept))
 
 
 def _read_json(folder: Path, path: str) -> dict:
@@ -262,70 +303,57 @@ def _check_weights(folder: Path, files: list[str]) -> None:
             found, remedy = "broken or truncated weights", "save the model again"
             raise InputError(_name(folder, path), found, "a complete .safetensors file", remedy) from None
     for path in files:
-        if path.endswith(".safetensors.index.json"):
-            for shard in sorted(set(_read_json(folder, path).get("weight_map", {}).values())):
-                if not (folder / path).with_name(shard).is_file():
-                    remedy = "save the model again"
-                    raise InputError(_name(folder, path), f"{shard} named but missing", "every shard", remedy)
+        for shard in shards(folder, [path]):
+            if not (folder / shard).is_file():
+                found = f"{shard.rpartition('/')[2]} named but missing"
+                raise InputError(_name(folder, path), found, "every shard", "save the model again")
 
 
-def _check_card(folder: Path) -> None:
+def check_card(folder: Path) -> None:
+    """Refuse a folder without a card, and a card whose metadata is not YAML."""
     if not (folder / "README.md").is_file():
         remedy = "write it with hf_medreport.hub.card.write_card from the evaluation's JSON"
         raise InputError(folder.resolve().name, "no README.md", "a model card", remedy)
     try:
         ModelCard.load(folder / "README.md", ignore_metadata_errors=True)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, RecursionError):  # by what is odd in it
         remedy = "mend the lines between the two ---"
         raise InputError(_name(folder, "README.md"), "unreadable metadata", "YAML", remedy) from None
 
 
 def _check_code(folder: Path, files: list[str], ours: Collection[str]) -> None:
-    """What `auto_map` and `custom_pipelines` of a JSON file name, and the siblings that code imports, must be there.
-
-    `ours` come from this installation.
-    """
-    wanted = _code_of_index(folder)  # (who names it, the module's path)
-    for path in files:
-        if path.endswith(".json") and "/" not in path:
-            content = _read_json(folder, path)
-            references = [*content.get("auto_map", {}).values()]
-            references += [task["impl"] for task in content.get("custom_pipelines", {}).values()]
-            for reference in references:  # "module.Class", or [slow, fast] with null for a missing one
-                for entry in [reference] if isinstance(reference, str) else reference:
-                    if entry is not None:
-                        wanted.append((path, f"{entry.rsplit('.', 1)[0]}.py"))
-        elif path.endswith(".py"):
-            wanted += [(path, sibling) for sibling in _siblings(folder, path)]
+    """What settings and the index name, and the siblings that code imports, must be there; `ours` come from here."""
+    wanted = code_needed(folder, files)  # (who names it, the module's path)
+    wanted += [(path, sibling) for path in files if path.endswith(".py") for sibling in siblings(folder, path)]
     for source, module in wanted:
         if module not in files and module not in ours:
             remedy = "save the model again so that its code is copied along"
             raise InputError(_name(folder, source), f"{module} named but missing", "its code in the folder", remedy)
 
 
-def _code_of_index(folder: Path) -> list[tuple[str, str]]:
-    """What a pipeline's index names: the pipeline's module at the root, and each component's beside its weights."""
-    if not (folder / INDEX).is_file():
-        return []
-    index = read_index(folder)
-    named = index["_class_name"]
-    wanted = [(INDEX, f"{named[0]}.py")] if isinstance(named, list) else []
-    own = ((name, library) for name, (library, _) in components(index).items() if library not in LIBRARIES)
-    return wanted + [(INDEX, f"{name}/{library}.py") for name, library in own]
+def _check_identifiers(folder: Path, files: list[str]) -> None:
+    """Refuse a card, settings or weights whose text reads as if it named a patient or a place on a machine."""
+    found = []
+    for path in files:
+        if path.endswith(".safetensors"):
+            with safe_open(folder / path, framework="numpy") as weights:
+                text = "\n".join(f"{name}: {value}" for name, value in (weights.metadata() or {}).items())
+        elif path.endswith((".md", ".json", ".txt")) and (folder / path).is_file() and not _is_vocabulary(path):
+            text = (folder / path).read_text(encoding="utf-8", errors="replace")
+        else:
+            continue
+        found += [(_name(folder, path), line, what) for line, what in islice(identifiers_in(text), MAX_LISTED)]
+    if found:
+        name, line, what = found[0]
+        more = f" ({len(found)} places in all)" if len(found) > 1 else ""
+        expected = "no identifiers, and no paths of a machine"
+        remedy = "remove it, or publish it all the same with `allow_identifiers`"
+        raise InputError(f"{name}, line {line}", f"what reads like {what}{more}", expected, remedy)
 
 
-def _siblings(folder: Path, path: str) -> list[str]:
-    try:
-        tree = ast.parse((folder / path).read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError) as error:
-        line = f"line {error.lineno}" if isinstance(error, SyntaxError) else "not UTF-8"
-        raise InputError(_name(folder, path), f"code that does not parse ({line})", "python", "mend it") from None
-    here = Path(path).parent
-    return [
-        (here / f"{node.module}.py").as_posix()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
-    ]
+def _is_vocabulary(path: str) -> bool:
+    """Whether a file lists word pieces, in which every form occurs."""
+    return path.rpartition("/")[2] in ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json")
 
 
 # --- the Hub ---

@@ -5,8 +5,8 @@ when the user asks for it.
 """
 
 import json
+import logging
 import os
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +24,9 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import cached_file
 
 from hf_medreport.files.nearest import did_you_mean
+from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import sha256
-from hf_medreport.hub.generation_settings import FILE, check_generation_file, read_settings
+from hf_medreport.hub.generation_settings import FILE, check_generation_file
 from hf_medreport.hub.pipeline_index import INDEX
 from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES, SLIDE_SUFFIXES
 from hf_medreport.processing.input_error import InputError, four_fields
@@ -39,7 +40,10 @@ from hf_medreport.registry import System, default_model, find_system, register_a
 NOT_SETTINGS = ("_name_or_path", "transformers_version", "auto_map", "custom_pipelines", "architectures", "dtype")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # torch's and transformers' words for weights that do not fit their configuration.
+SWITCHED_ON = ("1", "ON", "YES", "TRUE")  # as the libraries read their switches
 MISMATCH = ("mismatched", "size mismatch", "shape")
+
+logger = logging.getLogger(__name__)
 
 
 def shows_slide(path: str | os.PathLike) -> bool:
@@ -240,8 +244,11 @@ def _load_foreign(name: str, config: dict, revision: str | None, device, trust_r
         found = f"model_type '{config.get('model_type')}', which this library does not have"
         known = ", ".join(row.model_type for row in systems() if row.kind == "report")
         raise InputError(name, found, known, "read its code, then pass `trust_remote_code`")
+    if os.environ.get("DIFFUSERS_DISABLE_REMOTE_CODE", "").upper() in SWITCHED_ON:
+        found, remedy = "it beside DIFFUSERS_DISABLE_REMOTE_CODE", "unset the one, or leave out the other"
+        raise InputError("trust_remote_code", found, "one of the two", remedy)
     if revision is None and not Path(name).is_dir():
-        warnings.warn(f"{name}: remote code without a revision may change any day; pass `revision`", stacklevel=3)
+        logger.warning("%s: remote code without a revision may change any day; pass `revision`", name)
     return pipeline("image-to-text", model=name, revision=revision, device=device, trust_remote_code=True)
 
 

@@ -19,6 +19,7 @@ from hf_medreport.files.rows import read_rows
 from hf_medreport.processing.dicom_reading import looks_like_dicom
 from hf_medreport.processing.film_reading import Film, read_film
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import open_regular
 
 try:
     import pydicom
@@ -128,7 +129,7 @@ def _check_position(view: str, name: str, position: str) -> None:
 
 def _header(path: Path) -> dict[str, str]:
     """Patient and view of a DICOM file, in capitals; "" where it does not say. The patient is compared, never shown."""
-    with path.open("rb") as file:
+    with open_regular(path, "a film") as file:
         dicom = looks_like_dicom(file.read(256))
     if not dicom:
         return dict.fromkeys(HEADER, "")

@@ -13,7 +13,7 @@ from hf_medreport.files.writing import readable
 from hf_medreport.inference.labels import film_labels
 from hf_medreport.inference.loading import model_name, shows_slide
 from hf_medreport.inference.report import Failure, Report
-from hf_medreport.inference.report_films import report_films
+from hf_medreport.inference.report_films import refuse_slide, report_films
 from hf_medreport.inference.report_pairs import report_pairs
 from hf_medreport.inference.report_slides import report_slides
 from hf_medreport.inference.slide_mpp import told_by
@@ -54,7 +54,8 @@ def report_any(
         orient, frame, any_modality: for films and pairs, as in `read_film`.
 
     Raises:
-        InputError: a slide for a model of films, films among slides, or an option of the other kind; before any work.
+        InputError: nothing but slides for a model of films, films among slides, or an option of the other kind; before
+            any work. A slide among films is a `Failure`, and the films are done.
     """
     paths = list(map(Path, paths))
     masks = None if masks is None else list(masks)
@@ -77,7 +78,8 @@ def report_any(
         told = told_by(paths, slide_mpp, slide_mpp_csv, override_slide_mpp)
         options = {"override_slide_mpp": override_slide_mpp, "allow_foreign_features": allow_foreign_features}
         return report_slides(paths, pipe, told, **options)
-    _refuse_slides(paths, pipe)
+    if paths and all(map(shows_slide, paths)):
+        refuse_slide(paths[0], pipe)
     refuse_slide_options(of_slides, pipe)
     if reads == "pair":
         return report_pairs([(path, None) for path in paths], pipe, masks=masks, batch_size=batch_size, **of_films)
@@ -99,13 +101,6 @@ def _refuse_films(paths: list) -> None:
     if slides and films:
         found = f"a film among slides ({readable(slides[0].name)})"
         raise InputError(readable(films[0].name), found, "slides only", "report films in a call of their own")
-
-
-def _refuse_slides(paths: list, pipe: MedicalReportPipeline) -> None:
-    slide = next(filter(shows_slide, paths), None)
-    if slide is not None:
-        remedy = "report slides in a call of their own, with a model that reads them"
-        raise InputError(readable(slide.name), f"a slide, and {model_name(pipe)} reads films", "films only", remedy)
 
 
 def refuse_film_options(given: dict, pipe: MedicalReportPipeline) -> None:

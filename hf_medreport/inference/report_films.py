@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import in_batches, one_mask_each
 from hf_medreport.inference.labels import film_labels
-from hf_medreport.inference.loading import model_name
+from hf_medreport.inference.loading import model_name, shows_slide
 from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
 from hf_medreport.processing.film_reading import read_film, refuse_mask
 from hf_medreport.processing.image_reading import read_mask
@@ -52,6 +53,8 @@ def report_films(
 
     def read(item: tuple[Path, Path | None, list[str] | None]) -> tuple[dict, tuple[str, ...]]:
         path, mask, names = item
+        if shows_slide(path):
+            refuse_slide(path, pipe)
         film = read_film(path, orient=orient, frame=frame, any_modality=any_modality)
         case = {"frontal": film.pixels}
         if mask is not None:
@@ -68,6 +71,12 @@ def report_films(
         ]
 
     return in_batches(zip(paths, masks, labels, strict=True), lambda item: item[0].name, read, write, batch_size)
+
+
+def refuse_slide(path: Path, pipe: MedicalReportPipeline) -> NoReturn:
+    """Say of a slide that the model reads films."""
+    remedy = "report slides in a call of their own, with a model that reads them"
+    raise InputError(readable(path.name), f"a slide, and {model_name(pipe)} reads films", "films only", remedy)
 
 
 def film_masks(masks: Iterable | None, films: int, pipe: MedicalReportPipeline) -> list[Path | None]:

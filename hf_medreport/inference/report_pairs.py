@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from hf_medreport.files.writing import readable, sha256
 from hf_medreport.inference.batches import in_batches, one_mask_each
 from hf_medreport.inference.figures.pair import pair_figure
-from hf_medreport.inference.loading import model_name
+from hf_medreport.inference.loading import model_name, shows_slide
 from hf_medreport.inference.read_pairs import VIEWS, Pair, read_pair
 from hf_medreport.inference.report import Failure, Report, preview, source_of, written_of
+from hf_medreport.inference.report_films import refuse_slide
 from hf_medreport.modeling.structural_similarity import structural_similarity
 from hf_medreport.processing.film_reading import refuse_mask
 from hf_medreport.processing.image_reading import read_mask
@@ -165,10 +166,14 @@ def report_pairs(
             for ((_, pair, _), (case, notes)), (record,) in rows
         ]
 
+    def read(item: tuple[int, Pair, Path | None]) -> tuple[dict, list[str]]:
+        for path in filter(None, item[1]):
+            if shows_slide(path):
+                refuse_slide(path, pipe)
+        return _read(*item, options)
+
     items = zip(count(1), pairs, masks)  # noqa: B905  (count has no end)
-    return in_batches(
-        items, lambda item: item[1].name or f"pair {item[0]}", lambda item: _read(*item, options), write, batch_size
-    )
+    return in_batches(items, lambda item: item[1].name or f"pair {item[0]}", read, write, batch_size)
 
 
 def _read(number: int, pair: Pair, mask_path: Path | None, options: dict) -> tuple[dict, list[str]]:

@@ -84,7 +84,7 @@ def train_ddpo(
     asked = asked_for(pipe, prompts, modalities)
     check_numbers(settings)
     data = {"prompts": sha256(json.dumps(asked).encode())[:16], "reward": name_of(reward)}
-    run = Run(Path(output), **options)
+    run = Run(output, **options)
     with learning("ddpo", pipe, settings, run, data, settings.rounds, Rounds) as learner, stepping_by_ddim(pipe):
         while learner.progress.step < settings.rounds:
             figures = one_round(learner, asked, reward)

@@ -56,8 +56,8 @@ class Run:
         overwrite: remove what an older run wrote there.
     """
 
-    output: Path
-    adapter: Path | None = None
+    output: str | Path
+    adapter: str | Path | None = None
     base: str = "generator"
     resume: bool = False
     overwrite: bool = False
@@ -65,7 +65,7 @@ class Run:
     @property
     def adapter_folder(self) -> Path:
         """Of what is learned."""
-        return self.output / ADAPTER
+        return Path(self.output) / ADAPTER
 
 
 class Learner:
@@ -166,7 +166,7 @@ def learning(
         **asdict(settings),
         "latents": f"{latents[0]} of side {latents[1]}",
         "generator": generator_revision(pipe),
-        "adapter": None if run.adapter is None else digest_of(run.adapter),
+        "adapter": None if run.adapter is None else digest_of(Path(run.adapter)),
         **data,
     }
     folder = RunFolder(run.output, f"rlhf {update}", arguments, resume=run.resume, overwrite=run.overwrite)
@@ -178,7 +178,7 @@ def learning(
         add_adapter(pipe.unet, settings.lora_rank, alpha, settings.lora_targets, settings.seed)
         try:
             if run.adapter is not None:
-                load_adapter(pipe, run.adapter, revision)
+                load_adapter(pipe, Path(run.adapter), revision)
             learner = Learner(pipe, settings, folder, progress())
             folder.begun(HISTORY)
             folder.total = total

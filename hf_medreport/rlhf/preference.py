@@ -11,10 +11,10 @@ bounds how far it goes. Before is the generator without its adapter.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
+from hf_medreport.data.ratings.pairs import RatedPair
 from hf_medreport.files.writing import sha256
 from hf_medreport.rlhf.given_pictures import Steps, encoded_pictures, learn_in_steps, taken
 from hf_medreport.rlhf.learner import Run, learning
@@ -25,14 +25,11 @@ from hf_medreport.systems.diffusion.training.draws import draws_of
 from hf_medreport.systems.diffusion.training.loss import NoiseSettings, denoising_losses, noisy_latents
 from hf_medreport.systems.diffusion.training.settings import ModelArguments
 
-if TYPE_CHECKING:
-    from hf_medreport.data.ratings.pairs import RatedPair
-
 __all__ = ["preference_losses", "train_preference"]
 
 
 def train_preference(
-    pipe, pairs: Sequence["RatedPair"], settings: PreferenceSettings, output: str | Path, **options
+    pipe, pairs: Sequence[RatedPair], settings: PreferenceSettings, output: str | Path, **options
 ) -> Path:
     """Teach a generator's adapter which of two pictures of a prompt is better.
 
@@ -55,7 +52,7 @@ def train_preference(
     digests = {path: sha256(path) for path in known}
     shown = [(digests[row.chosen], digests[row.rejected], row.prompt, row.modality) for row in rows]
     data = {"pairs": sha256(json.dumps(shown).encode())[:16]}
-    run, denoiser, levels = Run(Path(output), **options), Denoiser(pipe), noise_levels(ModelArguments(), pipe)
+    run, denoiser, levels = Run(output, **options), Denoiser(pipe), noise_levels(ModelArguments(), pipe)
     shape = known[rows[0].chosen].shape
     with learning("preference", pipe, settings, run, data, settings.max_steps, Steps) as learner:
         device = learner.accelerator.device

@@ -9,7 +9,7 @@ from hf_medreport.training.arguments import read_arguments
 from hf_medreport.training.precision import chosen_bf16
 
 __all__ = ["UPDATES", "DDPOSettings", "PreferenceSettings", "UpdateSettings", "WeightedRegressionSettings"]
-__all__ += ["read_update_settings"]
+__all__ += ["read_update_settings", "update_settings_of"]
 
 WEIGHTINGS = ("softmax", "rating")
 # Least and most of a number, the bounds included; None: none.
@@ -154,7 +154,26 @@ def read_update_settings(update: str, config: str | None = None, flags: list[str
     Raises:
         InputError: no such update, or see `read_arguments`.
     """
+    return read_arguments((_known(update),), config, flags or [])[0]
+
+
+def update_settings_of(update: str, values: dict) -> UpdateSettings:
+    """The settings of an update from a part of another YAML, whose numbers may have come as words ("1e-3").
+
+    Raises:
+        InputError: no such update or setting, or a value that cannot be used.
+    """
+    known = _known(update).__dataclass_fields__
+    for name in values:
+        if name not in known:
+            remedy = did_you_mean(name, known, "see the settings of the update")
+            raise InputError("update_settings", f"unknown field '{name}'", f"a setting of {update}", remedy)
+    flags = [f"--{name}={value}" for name, value in values.items()]
+    return read_update_settings(update, None, flags)
+
+
+def _known(update: str) -> type[UpdateSettings]:
     if update not in UPDATES:
         remedy = did_you_mean(update, UPDATES, "choose one of these")
         raise InputError("update", f"'{update}'", f"one of {', '.join(UPDATES)}", remedy)
-    return read_arguments((UPDATES[update],), config, flags or [])[0]
+    return UPDATES[update]

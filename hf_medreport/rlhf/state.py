@@ -69,7 +69,7 @@ class State:
         folder = self.folder / name
         if not goes_on:
             shutil.rmtree(folder, ignore_errors=True)
-        self._begin(name)
+        self.own(name.split("/")[0])
         folder.mkdir(parents=True, exist_ok=True)
         result, files = work(folder)
         known = {path.relative_to(self.folder).as_posix(): sha256(path) for path in sorted(files)}
@@ -85,9 +85,8 @@ class State:
         self._write()
         return True
 
-    def _begin(self, name: str) -> None:
-        """Keep which folders are this run's, before the first file of one is written."""
-        top = name.split("/")[0]
+    def own(self, top: str) -> None:
+        """Keep that a file or folder is this run's, before it is written: `overwrite` will remove it."""
         if top not in self.tops:
             self.tops.append(top)
             self._write()
@@ -99,7 +98,7 @@ class State:
     def _older(self) -> dict | None:
         path = self.folder / STATE
         if not path.is_file():
-            if any(self.folder.iterdir()):
+            if any(not path.name.startswith(".") for path in self.folder.iterdir()):  # a kill leaves hidden parts
                 found = f"a folder that is not empty and has no {STATE}"
                 raise InputError(self.name, found, "a new or empty folder", "choose another `output_dir`")
             return None
@@ -128,7 +127,7 @@ class State:
         for name in older["folders"]:
             path = Path(os.path.normpath(self.folder / name))
             if path.parent == self.folder:
-                shutil.rmtree(path, ignore_errors=True)
+                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
         (self.folder / STATE).unlink()
 
     def _is_whole(self, name: str) -> bool:

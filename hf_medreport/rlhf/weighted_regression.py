@@ -13,11 +13,11 @@ denoising loss bounds each picture's log-probability. What the selector left out
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from hf_medreport.data.ratings.table import Rating
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.rlhf.given_pictures import Steps, encoded_pictures, learn_in_steps, taken
@@ -29,15 +29,12 @@ from hf_medreport.systems.diffusion.training.draws import draws_of
 from hf_medreport.systems.diffusion.training.loss import NoiseSettings, denoising_losses, noisy_latents
 from hf_medreport.systems.diffusion.training.settings import ModelArguments
 
-if TYPE_CHECKING:
-    from hf_medreport.data.ratings.table import Rating
-
 __all__ = ["train_weighted_regression", "weights_of"]
 
 
 def train_weighted_regression(
     pipe,
-    rated: Sequence["Rating"],
+    rated: Sequence[Rating],
     settings: WeightedRegressionSettings,
     output: str | Path,
     *,
@@ -69,7 +66,7 @@ def train_weighted_regression(
     latents = torch.stack([known[row.image] for row in rows])
     shown = [(sha256(row.image), row.prompt, row.modality, weight) for row, weight in zip(rows, weights, strict=True)]
     data = {"pictures": sha256(json.dumps(shown).encode())[:16]}
-    run, denoiser, levels = Run(Path(output), **options), Denoiser(pipe), noise_levels(ModelArguments(), pipe)
+    run, denoiser, levels = Run(output, **options), Denoiser(pipe), noise_levels(ModelArguments(), pipe)
     with learning("weighted_regression", pipe, settings, run, data, settings.max_steps, Steps) as learner:
         device = learner.accelerator.device
 
@@ -89,7 +86,7 @@ def train_weighted_regression(
     return run.adapter_folder
 
 
-def weights_of(rows: Sequence["Rating"], rewards: Sequence[float], settings: WeightedRegressionSettings) -> list[float]:
+def weights_of(rows: Sequence[Rating], rewards: Sequence[float], settings: WeightedRegressionSettings) -> list[float]:
     """How much each picture counts, 1 in the mean.
 
     Raises:

@@ -12,11 +12,15 @@ from hf_medreport.registry import systems
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
+# Recipes that are no system's: what they train, they are told.
+OTHERS = {"reinforce": "hf_medreport.training.reinforce.recipe"}
+
+
 def run(system: str, config: str | None = None, flags: list[str] | None = None) -> dict:
     """Train a system; returns its last metrics, the `core_seconds` of this process, and the `processor`.
 
     Args:
-        system: a model type, or its first word (`anatomical`).
+        system: a model type, or its first word (`anatomical`); or one of `OTHERS`.
         config: a YAML file of arguments.
         flags: `["--learning_rate", "1e-4", ...]`, stronger than the file.
 
@@ -48,7 +52,7 @@ def arguments_of(system: str) -> list:
 
 def _recipe(system: str):
     """The module of a recipe."""
-    recipes = {row.model_type: row.recipe for row in systems() if row.recipe}
+    recipes = {row.model_type: row.recipe for row in systems() if row.recipe} | OTHERS
     chosen = [system] if system in recipes else [name for name in recipes if system == name.split("_")[0]]
     if not chosen:
         remedy = did_you_mean(system, recipes, "name a system that has a recipe")

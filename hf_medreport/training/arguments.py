@@ -1,12 +1,11 @@
 """Training arguments from a YAML file and flags: dataclasses say what there is, a flag beats the file."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-import yaml
 from transformers import HfArgumentParser
 
 from hf_medreport.files.nearest import did_you_mean
+from hf_medreport.files.settings import read_yaml
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.listing import HELP, ArgumentsAsked
 
@@ -58,22 +57,6 @@ def read_arguments(
         raise
     except Exception as error:  # argparse and the dataclasses report by several types; all of them are about a value
         raise InputError("training arguments", str(error), "a value of the argument's type", "correct it") from error
-
-
-def read_yaml(path: str) -> dict:
-    """A YAML file that holds one mapping; InputError names the line where it does not parse."""
-    if not Path(path).is_file():
-        raise InputError(path, "no such file", "a YAML file of arguments", "check the path")
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(path, "no text of UTF-8", "a YAML file of arguments", "check the path") from error
-    except yaml.YAMLError as error:
-        line = error.problem_mark.line + 1 if getattr(error, "problem_mark", None) else "?"
-        raise InputError(f"{path}, line {line}", "broken YAML", "field: value", "correct the line") from error
-    if not isinstance(values, dict):
-        raise InputError(path, f"a {type(values).__name__}", "a mapping of field: value", "correct the file")
-    return values
 
 
 def _nearest(name: str, known) -> str:

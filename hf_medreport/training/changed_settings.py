@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from transformers import Seq2SeqTrainingArguments
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.processing.input_error import InputError
 
 # Of transformers' arguments: what a checkpoint's state keeps, whatever is asked for now.
@@ -45,7 +46,7 @@ def check_settings(asked, manifest: Path) -> None:
     """
     if not manifest.is_file():
         return
-    begun = json.loads(manifest.read_text(encoding="utf-8"))
+    begun = read_settings(manifest, manifest.name)
     training = json.loads(asked.training.to_json_string())
     own = {field.name for field in fields(asked.training)} - {field.name for field in fields(Seq2SeqTrainingArguments)}
     settled = KEPT | APPLIED | own - FREE
@@ -69,7 +70,7 @@ def check_inputs(asked, manifest: Path, inputs: dict[str, str]) -> None:
     """The same of the tables' content, SHA-256 by path."""
     if not manifest.is_file():
         return
-    begun = json.loads(manifest.read_text(encoding="utf-8"))["inputs"]
+    begun = read_settings(manifest, manifest.name)["inputs"]
     changed = [path for path in inputs if begun.get(path, inputs[path]) != inputs[path]]
     lines = {Path(path).name: f"{Path(path).name}: changed since the run was begun" for path in changed}
     refuse_unless_allowed(asked, lines)

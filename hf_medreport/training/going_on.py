@@ -5,8 +5,8 @@ from pathlib import Path
 
 from transformers import PreTrainedConfig
 
+from hf_medreport.files.settings import read_yaml
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.arguments import read_yaml
 
 
 def given_names(config: str | None, flags: list[str]) -> set[str]:

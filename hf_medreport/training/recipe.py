@@ -9,6 +9,7 @@ import json
 import logging
 import platform
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from hf_medreport.files.writing import sha256, write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.changed_settings import as_written, check_inputs, check_settings, check_shapes
+from hf_medreport.training.changed_settings import as_written, check_inputs, check_settings
 from hf_medreport.training.precision import chosen_bf16
 from hf_medreport.training.report_metrics import drop_samples_beyond
 from hf_medreport.training.trainer import ReportTrainer
@@ -101,6 +102,8 @@ class ReportRecipeArguments(Seq2SeqTrainingArguments):
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = True
         self.bf16 = chosen_bf16(self.bf16, self.fp16)
+        if self.disable_tqdm is None:
+            self.disable_tqdm = not sys.stderr.isatty()  # a bar in a pipe is a line a step
         if not torch.accelerator.is_available():  # transformers wants to be told, or refuses bf16
             self.use_cpu, self.dataloader_pin_memory = True, False
         super().__post_init__()
@@ -236,7 +239,7 @@ def fit(trainer: ReportTrainer, asked: RunArguments, inputs: list[Path]) -> dict
     state = TrainerState.load_from_json(str(point / "trainer_state.json")) if point is not None else TrainerState()
     manifest = manifest_of(asked, len(trainer.train_dataset), inputs)
     if point is not None:
-        check_shapes(trainer.accelerator.unwrap_model(trainer.model), point)
+        trainer.check_weights(point)
         check_inputs(asked, point.parent / MANIFEST, manifest["inputs"])
     if trainer.is_world_process_zero():
         if arguments.overwrite:

@@ -2,12 +2,14 @@
 
 import copy
 import os
+from pathlib import Path
 
 import psutil
 import torch
 from torch.utils.data import SequentialSampler
 from transformers import Seq2SeqTrainer
 
+from hf_medreport.training.changed_settings import check_shapes
 from hf_medreport.training.report_metrics import ReportMetrics
 from hf_medreport.training.samplers import LikeLengths, WeightedDraws
 
@@ -50,6 +52,10 @@ class ReportTrainer(Seq2SeqTrainer):
         in a saved file may differ from those in memory (DINOv3), and only `from_pretrained` knows both."""
         model = self.accelerator.unwrap_model(self.model)
         model.load_state_dict(type(model).from_pretrained(folder, dtype=model.dtype).state_dict())
+
+    def check_weights(self, folder: str | os.PathLike) -> None:
+        """Refuse a checkpoint whose weights do not fit, see `check_shapes`."""
+        check_shapes(self.accelerator.unwrap_model(self.model), Path(folder))
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         self.load_weights(resume_from_checkpoint)

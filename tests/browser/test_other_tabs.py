@@ -4,9 +4,10 @@ import re
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
 
 from tests.browser.conftest import drawn_slide
+
+expect = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'hf-medreport[dev]'").expect
 
 pytestmark = pytest.mark.browser
 

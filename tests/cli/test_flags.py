@@ -2,6 +2,9 @@
 
 import pytest
 
+from hf_medreport.cli.flags import refuse_empty
+from hf_medreport.files.items import FILE_IT
+from hf_medreport.files.writing import readable
 from hf_medreport.inference import loading
 from hf_medreport.modeling.config_error import ConfigError
 from hf_medreport.processing.input_error import InputError
@@ -68,9 +71,35 @@ def test_a_models_error_is_one_line_too(said):
     assert said(error, *REPORT) == (2, "HistGenConfig: found top_k=0; expected 1 or more; correct it\n")
 
 
-def test_other_errors_are_not_swallowed(said):
-    with pytest.raises(ValueError, match="^a bug$"):
-        said(ValueError("a bug"), *REPORT)
+def test_what_nobody_foresaw_is_one_line_too(said):
+    assert said(ValueError("a\nbug"), *REPORT) == (1, f"hf-medreport: ValueError: a bug ({FILE_IT})\n")
+
+
+def test_a_name_with_the_end_of_a_line_does_not_break_one(said):
+    error = InputError("a\nb\u2028c.png", "text", "PNG", "give it")
+    assert said(error, *REPORT) == (2, "a b c.png: found text; expected PNG; give it\n")
+    assert readable("a\nb\x1b[31m\u202ec") == "a?b?[31m?c"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--model", ""], "--model"),
+        (["--model="], "--model"),
+        (["a.png", "--out", " "], "--out"),
+        ([""], "arguments"),
+        (["a.png", ""], "arguments"),
+        (["--lone", "", "--labels", ""], "--lone"),
+    ],
+)
+def test_an_empty_argument_is_refused(arguments, name):
+    with pytest.raises(InputError, match=f"^{name}: found an empty argument; expected a name or a value; fill it in"):
+        refuse_empty(arguments)
+
+
+def test_what_may_be_empty():
+    refuse_empty(["a.png", "--labels", "", "--labels=", "--negative-prompt", "", "--json", "--n", "0"])
+    refuse_empty([])
 
 
 def test_train_takes_every_argument_as_a_flag_with_underscores(capsys, tmp_path):

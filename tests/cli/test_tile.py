@@ -79,7 +79,10 @@ def test_a_bad_slide_is_told_and_the_other_done(capsys, cohort, tmp_path):
 BAD = {
     "dtype": (("--dtype", "fp16"), "--dtype: found 'fp16'; expected fp32 or bf16; choose one of them"),
     "device": (("--device", "abacus"), "--device: found 'abacus'; expected a device of this machine; try cpu"),
-    "patch": (("--patch-px", 8), "--patch-px: found 8; expected a whole number from 16; 512 is the original's"),
+    "patch": (
+        ("--patch-px", 8),
+        "--patch-px: found 8; expected a whole number from 16 to 16384; 512 is the original's",
+    ),
     "tissue": (("--tissue", "skin"), "--tissue: found 'skin'; expected tcga, otsu, otsu-keep-ink; choose one of them"),
     "encoder": (("--encoder", "absent"), "absent: found no such folder; expected a folder or ORG/NAME; check the path"),
 }

@@ -23,7 +23,7 @@ COMMAND = re.compile(r"hf-medreport +((?:[a-z]+[\w-]*|--?[\w-]+)[^`\n;|&#)]*)")
 def test_each_block_that_is_not_run_says_why_and_they_are_few():
     not_run = Counter(block.reason for block in BLOCKS if block.reason is not None)
     assert set(not_run) <= set(REASONS)
-    assert not_run.total() <= 36 and len(BLOCKS) - not_run.total() >= 24
+    assert not_run.total() <= 44 and not_run["a fragment"] <= 4 and len(BLOCKS) - not_run.total() >= 24
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

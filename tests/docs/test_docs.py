@@ -24,8 +24,8 @@ NAMED = sorted(set(re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.py(?:::[\w:]+)?)`", FEAT
 
 
 def test_each_part_of_the_generator_has_its_row():
-    found = re.findall(r"^\| (F\d+) \|", FEATURES, flags=re.MULTILINE)
-    assert found == [f"F{number}" for number in (*range(1, 24), 27, 28, 29)]
+    found = [int(number) for number in re.findall(r"^\| F(\d+) \|", FEATURES, flags=re.MULTILINE)]
+    assert found == sorted(set(found)) and {*range(1, 24), *range(26, 31)} <= set(found) <= set(range(1, 31))
 
 
 @pytest.mark.parametrize("named", NAMED)

@@ -16,7 +16,7 @@ def _root():
 def unknown(words: str) -> str | None:
     """The first verb or flag of a command line that there is not; None where all are there.
 
-    What follows the name of a recipe are its arguments, which only its dataclasses know.
+    What `train` and `rlhf` take beside their own flags, only the recipes' dataclasses know.
     """
     command = _root()
     try:
@@ -28,7 +28,7 @@ def unknown(words: str) -> str | None:
         if name not in children:
             return None if name.isupper() or "|" in name else name
         command = children[name]
-    if command.name == "train":
+    if command.context_settings.get("ignore_unknown_options"):
         return None
     flags = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
     flags |= {"--help", "-h"}

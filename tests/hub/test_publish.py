@@ -1,6 +1,8 @@
 """Publishing against a Hub on loopback with the real client, each time in a clean subprocess."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from hf_medreport.hub.publish import check_folder, publish
+from hf_medreport.hub.identifiers import identifiers_in
+from hf_medreport.hub.publish import check_folder, prepare_publication, publish
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import CHECKPOINTS
 from hf_medreport.version import __version__
@@ -43,7 +46,8 @@ def folder(tmp_path):
     write_json(folder / "config.json", {"model_type": "toy", "auto_map": auto_map, "custom_pipelines": pipelines})
     write_json(folder / "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling_toy.ToyTokenizer", None]}})
     write_json(folder / "tokenizer.json", {})
-    (folder / "modeling_toy.py").write_text("from .layers_toy import Layer\n")
+    (folder / "modeling_toy.py").write_text("from .layers_toy import Layer\n\nENCODER = 'patch_encoder'\n")
+    write_json(folder / "patch_encoder" / "config.json", {"model_type": "vit"})
     (folder / "layers_toy.py").write_text("import torch\n\n\nclass Layer(torch.nn.Module): ...\n")
     (folder / "pipeline_toy.py").write_text("")  # an empty file takes another way through the client
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n\n# chest\n")
@@ -104,7 +108,8 @@ class TestPublish:
         shutil.rmtree(folder / "patch_encoder")
         done = run_publish(hub, folder)
         assert hub.files(REPO) == published(folder) | {"notes.png": b"somebody's own"}
-        assert "removed from main: patch_encoder/model.safetensors" in done.stderr.splitlines()
+        removed = "removed from main: patch_encoder/config.json, patch_encoder/model.safetensors"
+        assert removed in done.stderr.splitlines()
 
     def test_the_same_folder_again_makes_no_commit(self, hub, folder):
         first, second = run_publish(hub, folder), run_publish(hub, folder)
@@ -262,6 +267,7 @@ PICKLE = (
 )
 BOTH = "expected model_type and auto_map; save the model again with hf-medreport, which writes both"
 CODE = "expected its code in the folder; save the model again so that its code is copied along"
+DEEP = f"found JSON nested too deeply; expected a JSON object; {AGAIN}"
 REFUSED = [
     # (file, its new content or None to remove it, the message)
     ("config.json", None, f"chest: found no config.json; expected a model folder; {SAVED}"),
@@ -293,6 +299,45 @@ REFUSED = [
         b'{"weight_map": {"a": "model-1.safetensors"}}',
         "chest/model.safetensors.index.json: found model-1.safetensors named but missing; "
         f"expected every shard; {AGAIN}",
+    ),
+    *(
+        (
+            "model.safetensors.index.json",
+            json.dumps({"weight_map": {"a": name}}).encode(),
+            f"chest/model.safetensors.index.json: found {str(name)[:60]!r} as a file of weights; "
+            f"expected the name of a .safetensors file beside it; {AGAIN}",
+        )
+        for name in ("../../x.safetensors", "/etc/passwd", 5, None, "..", "a/b.safetensors")
+    ),
+    (
+        "model.safetensors.index.json",
+        b'{"weight_map": []}',
+        f"chest/model.safetensors.index.json: found no weight_map; expected the file of each weight; {AGAIN}",
+    ),
+    ("tokenizer_config.json", b"[" * 100_000, f"chest/tokenizer_config.json: {DEEP}"),
+    *(
+        (
+            "tokenizer_config.json",
+            json.dumps({"auto_map": auto_map}).encode(),
+            f"chest/tokenizer_config.json: found {found}; {AGAIN}",
+        )
+        for auto_map, found in (
+            ({"AutoTokenizer": 5}, "auto_map of AutoTokenizer that names no class; expected 'module.Class'"),
+            ({"AutoTokenizer": [5, None]}, "auto_map of AutoTokenizer that names no class; expected 'module.Class'"),
+            ({"AutoTokenizer": {}}, "auto_map of AutoTokenizer that names no class; expected 'module.Class'"),
+            ({"AutoTokenizer": []}, "auto_map of AutoTokenizer that names no class; expected 'module.Class'"),
+            ({"AutoTokenizer": "../x.Y"}, "auto_map of AutoTokenizer that names no class; expected 'module.Class'"),
+            ("m.M", "auto_map that is a str; expected names by task or class"),
+        )
+    ),
+    *(
+        (
+            "tokenizer_config.json",
+            json.dumps({"custom_pipelines": {"x": task}}).encode(),
+            f"chest/tokenizer_config.json: found custom_pipelines of x that names no class; "
+            f"expected 'module.Class'; {AGAIN}",
+        )
+        for task in ({"pt": []}, {"impl": 5}, 5, "toy")
     ),
     (
         "README.md",
@@ -350,6 +395,116 @@ class TestTheFolderIsRefused:
             f"repository: found {repo_id!r}; expected ORG/NAME of letters, digits, '-', '_' and '.'; "
             "give a name such as my-hospital/chest-report"
         )
+
+
+class TestWhatGoes:
+    """What the model needs goes up, nothing else that lies in the folder."""
+
+    STAYS = ("notes.md", "sort_patients.py", "slide-4711.safetensors", "reports/README.md", "reports/config.json")
+    STAYS += ("reports/model.safetensors", "patch_encoder/README.md", "patch_encoder/LICENSE", "LICENSE-of-the-data")
+    STAYS += ("patch_encoder/deeper/config.json", "patch_encoder/helper.py", "predictions.jsonl", "records.json")
+
+    def test_what_no_part_of_the_model_names_stays(self, folder):
+        files = check_folder(folder)[0]
+        weights = (folder / "model.safetensors").read_bytes()
+        for name in self.STAYS:
+            (folder / name).parent.mkdir(exist_ok=True)
+            content = weights if name.endswith(".safetensors") else b"{}" if name.endswith(".json") else b""
+            (folder / name).write_bytes(content)
+        assert check_folder(folder) == (files, sorted(["__pycache__/", "report.txt", *self.STAYS]))
+        assert "patch_encoder/model.safetensors" in files and "layers_toy.py" in files
+
+    def test_a_subfolder_goes_by_the_card_too_and_weights_by_their_index(self, folder):
+        (folder / "modeling_toy.py").write_text("from .layers_toy import Layer\n")
+        assert "patch_encoder/config.json" in check_folder(folder)[1]
+        (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n\n`patch_encoder/` holds the encoder.\n")
+        assert "patch_encoder/config.json" in check_folder(folder)[0]
+        (folder / "model.safetensors").rename(folder / "part-1.safetensors")
+        assert "part-1.safetensors" in check_folder(folder)[1]
+        write_json(folder / "model.safetensors.index.json", {"weight_map": {"weight": "part-1.safetensors"}})
+        assert "part-1.safetensors" in check_folder(folder)[0]
+
+    @pytest.mark.parametrize("name", ["LICENSE", "anything.txt", "patch_encoder/model.safetensors", "more", "pipe"])
+    def test_links_and_devices_are_refused(self, folder, name):
+        secret = folder.parent / "secret"
+        secret.mkdir()
+        (secret / "secret.txt").write_text("MRN 4711")
+        (folder / name).unlink(missing_ok=True)
+        if name == "pipe":
+            os.mkfifo(folder / name)
+        else:
+            (folder / name).symlink_to(secret if name == "more" else secret / "secret.txt")
+        with pytest.raises(InputError, match=f"chest/{name}: found a (link|device or pipe); expected"):
+            check_folder(folder)
+
+    def test_a_dry_run_says_sizes_and_sends_nothing(self, folder):
+        publication = prepare_publication(folder)
+        assert publication.left_out == ["__pycache__/", "report.txt"] and publication.renewed == []
+        assert publication.sizes == {name: len(content) for name, content in published(folder).items()}
+        lines = str(publication).splitlines()
+        assert f"{len(published(folder)['model.safetensors']):>15,}  model.safetensors" in lines
+        assert lines[-1].split() == [
+            f"{sum(publication.sizes.values()):,}",
+            "bytes",
+            "in",
+            f"{len(lines) - 1}",
+            "files",
+        ]
+
+
+PLANTED = {
+    "Films of DOE^JANE are left out.": "a patient's name",
+    "| MRN | 00471123 |": "the number of a patient or study",
+    "The patient's ID is kept apart. PatientID: 4711-23": None,  # by hand: 4711 has four digits, so it is found
+    "accession number A-99887766": "the number of a patient or study",
+    "born on 3 May 1950": "a date of birth",
+    "PatientBirthDate=19500503": "a date of birth",
+    "hf-medreport train --config /home/jane/study.yaml": "a path of a machine",
+    r"from C:\Users\jane\films": "a path of a machine",
+    r"\\server\films\a.png": "a path of a machine",
+    "See https://example.org/data/x, ./data/x, a/data/b, 3/4 and 2^n.": "",
+    "Trained in 2024, 3.5.2024 to 8.5.2024, on 471123 films.": "",
+}
+
+
+class TestIdentifiers:
+    @pytest.mark.parametrize("text", PLANTED)
+    def test_forms(self, text):
+        what = "the number of a patient or study" if PLANTED[text] is None else PLANTED[text]
+        assert list(identifiers_in(f"# chest\n\n{text}\n")) == ([(3, what)] if what else [])
+
+    @pytest.mark.parametrize(
+        ("name", "content", "line"),
+        [
+            ("README.md", b"---\nlicense: mit\n---\nOf DOE^JANE.\n", 4),
+            ("config.json", None, 1),
+            ("evaluation.json", b'{"n": 3,\n "table": "/home/jane/table.csv"}', 2),
+            ("tokenizer_config.json", b'{"name_or_path": "/data/jane/t5"}', 1),
+        ],
+    )
+    def test_a_publication_is_refused_unless_told(self, folder, name, content, line):
+        path = folder / name
+        if content is None:  # beside what there is
+            content = json.dumps(json.loads(path.read_text()) | {"PatientID": "00471123"}).encode()
+        path.write_bytes(content)
+        with pytest.raises(InputError) as error:
+            publish(folder, REPO)
+        assert str(error.value).startswith(f"chest/{name}, line {line}: found what reads like ")
+        assert str(error.value).endswith("remove it, or publish it all the same with `allow_identifiers`")
+        assert not {"DOE", "jane", "00471123"} & set(re.findall(r"\w+", str(error.value)))
+        assert name in prepare_publication(folder, allow_identifiers=True).files
+
+    def test_so_is_the_metadata_of_weights(self, folder):
+        save_file({"weight": np.zeros(3, np.float32)}, folder / "model.safetensors", {"made_from": "/home/jane/films"})
+        with pytest.raises(InputError, match="chest/model.safetensors, line 1: found what reads like a path"):
+            prepare_publication(folder)
+
+    @pytest.mark.parametrize("shipped", sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir()))
+    def test_the_shipped_models_hold_none_and_go_whole(self, shipped):
+        publication = prepare_publication(CHECKPOINTS / shipped, unchecked=True)
+        there = {p.relative_to(CHECKPOINTS / shipped).as_posix() for p in (CHECKPOINTS / shipped).rglob("*")}
+        there = {path for path in there if (CHECKPOINTS / shipped / path).is_file() and "__pycache__" not in path}
+        assert there - set(publication.files) <= {"run.json"}
 
 
 class TestTheCodeIsRenewed:

@@ -48,12 +48,22 @@ def test_foreign_code_needs_a_word(copy, monkeypatch):
     assert asked["trust_remote_code"] is True
 
 
-def test_an_unpinned_repository_with_remote_code_warns(monkeypatch):
+def test_the_switch_of_diffusers_holds_for_report_models_too(copy, monkeypatch):
+    change(copy / "config.json", model_type="somebody_elses")
+    monkeypatch.setenv("DIFFUSERS_DISABLE_REMOTE_CODE", "yes")
+    with pytest.raises(InputError, match="trust_remote_code: found it beside DIFFUSERS_DISABLE_REMOTE_CODE"):
+        load(copy, trust_remote_code=True)
+
+
+def test_an_unpinned_repository_with_remote_code_warns(monkeypatch, caplog):
     loading = sys.modules["hf_medreport.inference.loading"]
     monkeypatch.setattr(loading, "_read_config", lambda *arguments: {"model_type": "somebody_elses"})
     monkeypatch.setattr(loading, "pipeline", lambda task, **kwargs: None)
-    with pytest.warns(UserWarning, match="org/model: remote code without a revision may change any day"):
-        load("org/model", trust_remote_code=True)
+    load("org/model", trust_remote_code=True)
+    assert caplog.messages == ["org/model: remote code without a revision may change any day; pass `revision`"]
+    caplog.clear()
+    load("org/model", trust_remote_code=True, revision="0a1b")
+    assert caplog.messages == []
 
 
 def test_a_folder_has_no_revision(copy):

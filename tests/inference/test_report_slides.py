@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from types import SimpleNamespace
 
 import h5py
@@ -436,11 +437,28 @@ class TestReportAny:
         assert isinstance(next(report_any([slide], pipe)), SlideReport)
         assert next(report_any([film_png], load(tiny_pipe_folder))).prior is not None
 
+    def test_a_slide_among_films_is_listed_and_the_films_are_done(self, film_png, tiny_pipe_folder, tmp_path):
+        misnamed = shutil.copy(film_png, tmp_path / "f.h5")
+        pipe = load(tiny_pipe_folder)
+        done = list(report_any([film_png, misnamed, film_png], pipe))
+        assert [isinstance(each, Failure) for each in done] == [False, True, False]
+        assert done[1].message.startswith("f.h5: found a slide, and ") and done[0].text == done[2].text
+        for option in ("slide_mpp", "override_slide_mpp", "allow_foreign_features"):
+            message = f"{option}: found 0.5 for a model of films; expected none: it is of slides; leave out `{option}`"
+            with pytest.raises(InputError, match=message):
+                pipe(str(film_png), **{option: 0.5})
+
+    def test_what_is_of_films_a_slide_model_refuses_by_name(self, pipe, slide):
+        with pytest.raises(
+            InputError, match="orient: found header for a model of slides; expected none: it is of films"
+        ):
+            pipe(str(slide), orient="header")
+
     @pytest.mark.parametrize(
         ("paths", "reads", "options", "message"),
         [
             (
-                ["a.png", "b.svs"],
+                ["b.svs", "c.pt"],
                 "film",
                 {},
                 "b.svs: found a slide, and model reads films"

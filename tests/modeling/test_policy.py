@@ -1,5 +1,7 @@
 """The policy: it reads the prompt and not its padding, and its text encoder stays as it was."""
 
+import math
+
 import pytest
 import torch
 
@@ -66,6 +68,8 @@ def test_its_default_is_the_seed_s():
     [
         ({"pooling": "max"}, "PolicyConfig: found pooling='max'; expected one of cls, mean"),
         ({"max_text_tokens": 17}, "PolicyConfig: found max_text_tokens=17; expected 2 to 16"),
+        ({"product_size": -1}, "PolicyConfig: found product_size=-1; expected 0 or more"),
+        ({"contrast": -1.0}, "PolicyConfig: found contrast=-1.0; expected 0 or more"),
         ({"freze_text": True}, "PolicyConfig: found unknown field 'freze_text'"),
     ],
 )
@@ -78,3 +82,27 @@ def test_what_cannot_work_is_refused(config, message):
 def test_another_number_of_prompts_is_refused():
     with pytest.raises(ConfigError, match="input_ids: found 1 for 2 pictures; expected a prompt a picture"):
         policy()(torch.rand(2, 3, 16, 16), torch.tensor([[2, 7]]))
+
+
+def test_the_contrast_asks_for_a_picture_s_own_prompt_by_hand():
+    """Whatever is seen and read, all prompts score alike: a chance of one in as many as differ."""
+    model, ids = policy(contrast=2.0).train(), torch.tensor([[2, 7], [2, 8], [2, 9], [2, 8]])
+    torch.nn.init.zeros_(model.score.weight)
+    pictures, ratings = torch.rand(4, 3, 16, 16), torch.tensor([1.0, 0.5, 0.0, 0.0])
+    # Of the first picture four prompts differ; the second's stands twice, so three do. The others were rated 1.
+    expected = (math.log(4) + 0.5 * math.log(3)) / 1.5
+    seen, read = model.see(model.gray(pictures)), model.read(ids, torch.ones_like(ids))
+    assert model.contrast_loss(seen, read, ids, ratings).item() == pytest.approx(expected, rel=1e-5)
+    loss = model(pictures, ids, labels=ratings).loss.item()
+    assert loss == pytest.approx(math.log(2) + 2 * expected, rel=1e-5)
+    assert model.eval()(pictures, ids, labels=ratings).loss.item() == pytest.approx(math.log(2), rel=1e-5)
+
+
+def test_a_product_stands_beside_both_states():
+    model = policy(product_size=6)
+    seen, read = torch.rand(2, 8), torch.rand(2, 12)
+    states = model.together(seen, read)
+    torch.testing.assert_close(states[:, 20:], model.of_picture(seen) * model.of_prompt(read))
+    assert torch.equal(states[:, :20], torch.cat([seen, read], dim=1))
+    score = model(torch.rand(2, 3, 16, 16), torch.tensor([[2, 7], [2, 8]])).scores
+    assert score.shape == (2,) and model.config.product_size == 6

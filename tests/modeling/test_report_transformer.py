@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -76,16 +77,17 @@ def test_a_layer_is_torchs_post_norm_layer():
 
 def test_words_are_scaled_by_the_root_of_the_width():
     built, met = model(), []
-    built.layers[0].register_forward_pre_hook(lambda layer, arguments: met.append(arguments[0]))
+    built.model.layers[0].register_forward_pre_hook(lambda layer, arguments: met.append(arguments[0]))
     ids = torch.tensor([[3, 5]])
     built(ids)
-    expected = built.embed_tokens.weight[ids] * math.sqrt(32) + sinusoids(torch.arange(2), 32)
+    expected = built.model.embed_tokens.weight[ids] * math.sqrt(32) + sinusoids(torch.arange(2), 32)
     torch.testing.assert_close(met[0], expected)
 
 
 def test_no_gradient_flows_from_a_word_to_a_later_one():
     built, met = model(), []
-    built.dropout.register_forward_hook(lambda part, arguments, states: met.append(states) or states.retain_grad())
+    dropout = built.model.dropout
+    dropout.register_forward_hook(lambda part, arguments, states: met.append(states) or states.retain_grad())
     built(torch.tensor([[1, 2, 3, 4, 5]])).logits[0, 2].sum().backward()
     reached = met[0].grad[0].abs().sum(-1) > 0
     assert reached.tolist() == [True, True, True, False, False]
@@ -117,8 +119,8 @@ def test_labels_that_are_not_learned_do_not_count():
 
 def test_embedding_and_head_are_one_table_unless_asked():
     tied, apart = model(), model(tie_word_embeddings=False)
-    assert tied.lm_head.weight is tied.embed_tokens.weight
-    assert apart.lm_head.weight is not apart.embed_tokens.weight
+    assert tied.lm_head.weight is tied.model.embed_tokens.weight
+    assert apart.lm_head.weight is not apart.model.embed_tokens.weight
     grown = model()
     grown.resize_token_embeddings(14)
     assert grown(torch.tensor([[13]])).logits.shape == (1, 1, 14)
@@ -264,3 +266,16 @@ def test_a_static_cache_is_refused():
     assert str(error.value) == (
         "cache: found a StaticCache; expected a cache that grows with the text; leave cache_implementation out"
     )
+
+
+def test_folders_saved_before_the_stack_had_a_name_load(tmp_path):
+    """Their weights have no `model.` before them."""
+    built = model()
+    built.save_pretrained(tmp_path)
+    before = {name.removeprefix("model."): value for name, value in load_file(tmp_path / "model.safetensors").items()}
+    assert "embed_tokens.weight" in before
+    save_file(before, tmp_path / "model.safetensors", {"format": "pt"})
+    ids = torch.tensor([[4, 7, 2, 9]])
+    loaded = ReportTransformerForCausalLM.from_pretrained(tmp_path)
+    assert torch.equal(loaded(ids).logits, built(ids).logits)
+    assert loaded.base_model is loaded.model and loaded.model(ids).last_hidden_state.shape == (1, 4, 32)

@@ -73,6 +73,7 @@ def test_every_drawn_picture_passes_and_noise_black_and_gray_do_not():
     corpus = PictureCorpus(len(MODALITIES) * 2, seed=7)
     drawn = np.stack([as_color(case.image) for case in map(corpus.__getitem__, range(len(corpus)))])
     assert selector()(as_pixels(drawn)).passed.all()
+    assert signal_to_noise(selector().gray(as_pixels(drawn))).min() > 5
     rng = np.random.default_rng(0)
     bad = {
         "uniform noise": rng.integers(0, 256, (64, 64, 1)),

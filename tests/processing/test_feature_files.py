@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_torch
 
 from hf_medreport.processing.feature_files import (
     FORMAT,
@@ -317,6 +318,46 @@ BAD = {
         tensor(torch.eye(3).to_sparse()),
         "x.pt: found a sparse or quantized tensor; expected a plain tensor saved by torch.save; "
         "save its dense float values",
+    ),
+    ("pt", "float8"): (
+        tensor(torch.ones(2, 3).to(torch.float8_e4m3fn)),
+        "x.pt: found features of type float8_e4m3fn; expected float32 or float16; encode the slide again",
+    ),
+    ("pt", "complex numbers"): (
+        tensor(torch.ones(2, 3, dtype=torch.complex64)),
+        "x.pt: found features of type complex64; expected float32 or float16; encode the slide again",
+    ),
+    ("pt", "no values"): (
+        tensor(torch.empty(2, 3, device="meta")),
+        "x.pt: found a tensor without values; expected a plain tensor saved by torch.save; save its dense float values",
+    ),
+    ("pt", "nested tensors"): (
+        tensor(torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)])),
+        "x.pt: found a sparse or quantized tensor; expected a plain tensor saved by torch.save; "
+        "save its dense float values",
+    ),
+    ("safetensors", "float8"): (
+        lambda folder: (
+            save_torch({"features": torch.ones(2, 3).to(torch.float8_e4m3fn)}, folder / "x.safetensors")
+            or folder / "x.safetensors"
+        ),
+        "x.safetensors: found features of type float8_e4m3fn; expected float32 or float16; encode the slide again",
+    ),
+    ("safetensors", "a header nested without end"): (
+        raw("x.safetensors", (300_000).to_bytes(8, "little") + b"[" * 300_000),
+        f"x.safetensors: found broken or truncated safetensors; {A_FILE}; tile the slide again",
+    ),
+    ("h5", "text"): (
+        h5(features=np.bytes_("x")),
+        "x.h5: found features of type text or objects; expected float32 or float16; encode the slide again",
+    ),
+    ("h5", "records"): (
+        h5(features=np.zeros(2, [("a", "f4")])),
+        "x.h5: found features of type [('a', '<f4')]; expected float32 or float16; encode the slide again",
+    ),
+    ("h5", "coordinates of text"): (
+        h5(features=ONE, coords=np.bytes_("x")),
+        "x.h5: found coordinates that are no numbers; expected whole level-0 px; tile the slide again",
     ),
     ("pt", "truncated"): (
         truncated(tensor(torch.ones(50, 30)), 0.6),

@@ -58,7 +58,15 @@ def test_the_original_cuts_at_level_0():
             {"mpp": 0.0},
             "mpp: found 0; expected microns per px above 0; 0.25 is usual for 40x, 0.5 for 20x",
         ),
-        ({"patch_px": 15}, "patch_px: found 15; expected a whole number from 16; 512 is the original's"),
+        (
+            {"patch_px": 10**9},
+            "patch_px: found 1000000000; expected a whole number from 16 to 16384; 512 is the original's",
+        ),
+        (
+            {"size": 0},
+            "size: found 0; expected a whole number from 1 to 16384; give the side in px that the encoder takes",
+        ),
+        ({"patch_px": 15}, "patch_px: found 15; expected a whole number from 16 to 16384; 512 is the original's"),
         (
             {"patch_px": 64, "overlap_px": 64},
             "overlap_px: found 64; expected a whole number from 0 to 63; let tiles overlap by less than their side",

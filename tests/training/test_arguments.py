@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from hf_medreport.files.settings import read_yaml
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.arguments import read_arguments, read_yaml
+from hf_medreport.training.arguments import read_arguments
 
 
 @dataclass
@@ -72,5 +73,5 @@ def test_a_file_that_is_not_there():
 
 def test_a_file_that_is_no_text(tmp_path):
     (tmp_path / "film.png").write_bytes(b"\x89PNG\xff")
-    with pytest.raises(InputError, match="film.png: found no text of UTF-8; expected a YAML file of arguments"):
+    with pytest.raises(InputError, match="film.png, line 1: found no text of UTF-8; expected a YAML file of arguments"):
         read_yaml(str(tmp_path / "film.png"))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from .dicom_elements import VOLUME, WHOLE_SLIDE, check_flavor, class_uid, code, element, slide_flavor
 from .dicom_reading import looks_like_dicom
 from .input_error import InputError
+from .regular_file import open_regular
 
 try:
     import pydicom
@@ -56,7 +57,7 @@ def instance(path: Path) -> Instance | None:
 
 
 def _header(path: Path) -> Instance | None:
-    with open(path, "rb") as handle:
+    with open_regular(path, "a DICOM file") as handle:
         head = handle.read(256)
         if pydicom is None or not looks_like_dicom(head):
             return None

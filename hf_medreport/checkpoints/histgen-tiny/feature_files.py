@@ -16,14 +16,16 @@ first bytes, never by the name.
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from .input_error import InputError
+from .regular_file import open_regular
 
 try:
     import h5py
@@ -73,7 +75,7 @@ def read_features(path: str | os.PathLike, width: int | None = None) -> PatchFea
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path, A_FEATURE_FILE) as file:
             head = file.read(8)
     except (FileNotFoundError, IsADirectoryError) as error:
         found = "a folder" if path.is_dir() else "no such file"
@@ -93,7 +95,7 @@ def read_info(path: str | os.PathLike) -> dict[str, str]:
     """What the header of a feature file says, under our names; nothing of a file that `read_features` refuses."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path, A_FEATURE_FILE) as file:
             head = file.read(8)
         if head == HDF5 and h5py is not None:
             with h5py.File(path, "r") as file:
@@ -172,9 +174,11 @@ def _read_safetensors(path: Path) -> PatchFeatures:
             if "features" not in names:
                 raise _no_features(path.name, names)
             tensors = {name: file.get_tensor(name) for name in sorted(names & {"coordinates", "features"})}
-    except (SafetensorError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # safetensors' own, and numpy's of a type that it does not have
+        if match := re.search(r"float8_?\w*|float4_?\w*|bfloat16|F8_\w+|BF16", str(error), re.IGNORECASE):
+            raise _odd_type(path.name, match[0]) from error
         known = path.suffix == ".safetensors"
         found = "broken or truncated safetensors" if known else "another kind of file"
         raise InputError(path.name, found, A_FEATURE_FILE, TILE_AGAIN) from error
@@ -198,11 +202,13 @@ def _read_pt(path: Path) -> PatchFeatures:
     if not isinstance(features, torch.Tensor):
         found = f"a {type(features).__name__}"
         raise InputError(path.name, found, "one tensor saved by torch.save", "save the tensor alone")
-    if features.layout != torch.strided or features.is_quantized:
-        found = "a sparse or quantized tensor"
+    if features.layout != torch.strided or features.is_quantized or features.is_nested or features.is_meta:
+        found = "a tensor without values" if features.is_meta else "a sparse or quantized tensor"
         raise InputError(path.name, found, "a plain tensor saved by torch.save", "save its dense float values")
     if features.dtype == torch.bfloat16:
         features = features.float()
+    if features.is_floating_point() and features.dtype not in (torch.float16, torch.float32, torch.float64):
+        raise _odd_type(path.name, str(features.dtype).removeprefix("torch."))
     return PatchFeatures(_without_batch(features.detach().numpy()), None, {"format": "histgen", "slide": path.stem})
 
 
@@ -215,11 +221,17 @@ def _read_h5(path: Path) -> PatchFeatures:
             stored = _dataset(file, "features", path.name)
             if stored is None:
                 raise _no_features(path.name, set(file))
+            if stored.shape is None:
+                raise _no_features(path.name, set())
+            if stored.dtype.kind not in "fiu":
+                raise _odd_type(path.name, "text or objects" if stored.dtype.kind in "OSU" else str(stored.dtype))
             claimed = stored.size * stored.dtype.itemsize
             if claimed > MAX_BYTES:
                 found = f"features that claim {claimed} bytes"
                 raise InputError(path.name, found, f"at most {MAX_BYTES}", COPY_AGAIN)
             places = _dataset(file, "coords", path.name)
+            if places is not None and (places.shape is None or places.dtype.kind not in "fiu"):
+                raise InputError(path.name, "coordinates that are no numbers", "whole level-0 px", TILE_AGAIN)
             features, coordinates = stored[()], None if places is None else places[()]
             info = _h5_info(file, path)
     except InputError:
@@ -304,6 +316,10 @@ def checked_bag(name: str, bag: PatchFeatures, width: int | None = None) -> Patc
 def _no_features(name: str, names: set[str]) -> InputError:
     found = f"only {', '.join(sorted(names))[:80]}" if names else "nothing"
     return InputError(name, found, "an entry 'features'", "give a file of features, not of coordinates or slides")
+
+
+def _odd_type(name: str, dtype: str) -> InputError:
+    return InputError(name, f"features of type {dtype}", "float32 or float16", "encode the slide again")
 
 
 def _ordered(array: np.ndarray) -> np.ndarray:

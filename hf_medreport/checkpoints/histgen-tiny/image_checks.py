@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from .input_error import InputError
+from .regular_file import refuse_special
 
 SMALLEST_SIDE_PX = 8
 MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 film; 400 MB as float32
@@ -34,8 +35,7 @@ def open_input(source: str | os.PathLike | bytes, name: str | None = None) -> tu
             information = os.stat(source)
             if stat.S_ISDIR(information.st_mode):
                 raise InputError(name, "a folder", expected, "give the image files in it one by one")
-            if not stat.S_ISREG(information.st_mode):
-                raise InputError(name, "a device or pipe", expected, "save it as a file first")
+            refuse_special(source, expected, name)
             handle, size = open(source, "rb"), information.st_size  # noqa: SIM115  (the caller closes it)
         except InputError:
             raise

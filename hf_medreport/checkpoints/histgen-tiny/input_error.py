@@ -21,7 +21,8 @@ class InputError(ValueError):
 
     def __init__(self, name: object, found: str, expected: str, remedy: str):
         self.name, self.found, self.expected, self.remedy = str(name), found, expected, remedy
-        super().__init__(f"{name}: found {found}; expected {expected}; {remedy}")
+        message = f"{name}: found {found}; expected {expected}; {remedy}"
+        super().__init__(" ".join(message.splitlines()))  # a file's name may hold the end of a line
 
     def __reduce__(self):  # survives the way back from a data-loading worker
         return type(self), (self.name, self.found, self.expected, self.remedy)

@@ -1,1 +1,1 @@
-"""Verbs of learning from raters."""
+"""Verbs of raters: what people say of pictures, and what learns from it."""

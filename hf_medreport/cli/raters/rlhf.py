@@ -24,7 +24,7 @@ def rlhf(
 
     Any setting may follow as a flag and beats the file. --resume goes on, --overwrite removes an older run.
     """
-    from hf_medreport.rlhf.loop_settings import LoopSettings
+    from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
     from hf_medreport.training.arguments import read_arguments
     from hf_medreport.training.listing import groups_of
 
@@ -33,14 +33,13 @@ def rlhf(
         typer.echo(listing(groups_of((LoopSettings,))))
         return
     (settings,) = read_arguments((LoopSettings,), config, context.args)
-    from hf_medreport.rlhf.final import before_and_after
     from hf_medreport.rlhf.loop import run_loop
+    from hf_medreport.rlhf.rounds.final import before_and_after
 
     show_log()
     quiet_diffusers()
-    command = " ".join(["hf-medreport rlhf", *([f"--config {config}"] if config else []), *context.args])
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        result = run_loop(settings, command)
+        result = run_loop(settings)
     if as_json:
         print_json(result)
     else:

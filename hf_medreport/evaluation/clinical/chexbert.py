@@ -17,6 +17,7 @@ from hf_medreport.evaluation.clinical.label_scores import score_texts
 from hf_medreport.evaluation.clinical.observations import OBSERVATIONS
 from hf_medreport.evaluation.score import Score
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import refuse_special
 
 __all__ = ["chexbert", "chexbert_labels"]
 
@@ -110,6 +111,7 @@ def _by_folder(texts: Sequence[str], folder: Path, device: str, batch_size: int)
 
 def _load(folder: Path) -> _CheXbert:
     labeler = _CheXbert(AutoConfig.from_pretrained(folder))
+    refuse_special(folder / FILES[0], "the weights of CheXbert")
     saved = torch.load(folder / FILES[0], map_location="cpu", weights_only=True)
     weights = {name.removeprefix("module."): tensor for name, tensor in saved.get("model_state_dict", saved).items()}
     own = labeler.state_dict()

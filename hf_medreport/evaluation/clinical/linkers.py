@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import refuse_special
 
 __all__ = ["DictionaryLinker", "Linker", "ScispacyLinker"]
 
@@ -106,6 +107,7 @@ class DictionaryLinker:
 
 
 def _lines(table: Path) -> list[str]:
+    refuse_special(table, "a table of id<TAB>term")
     try:
         return table.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:

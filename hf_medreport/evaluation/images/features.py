@@ -21,6 +21,7 @@ from PIL import Image
 
 from hf_medreport.files.writing import sha256
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import refuse_special
 
 __all__ = ["Extractor", "grid_statistics", "load_extractor"]
 
@@ -216,6 +217,7 @@ def _read_weights(path: Path) -> dict:
     import torch
     from safetensors.torch import load_file
 
+    refuse_special(path, WHAT)
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # zipfile's, pickle's and safetensors' own types

@@ -10,8 +10,8 @@ A metric pays for what it finds; some pay a text that says nothing, or no words 
 - is no language: fewer than SHAPED of its words are known or built as English words are, or fewer than KNOWN are known;
 - says words in no order: fewer than ORDER of the pairs of known words that follow each other do so in a known text.
 
-Known are the reference, the wordings of the drawn reports (175 words, which are also three in four of a real report's),
-and the texts given. The reference itself always passes.
+Known are the reference, the wordings of the drawn reports, which hold most words of real ones too, and the texts given.
+The reference itself always passes.
 
 What it misses: lies, which are for the reward to find; words that are out of order in one sentence of many, and made-up
 words that look English among known ones. A report in another language than English needs texts of it.

@@ -35,6 +35,9 @@ from hf_medreport.processing.input_error import InputError
 __all__ = ["Mention", "Named", "clauses", "facts_from_text", "is_negated", "named_in", "parse_report", "pieces"]
 __all__ += ["places"]
 
+MAX_PARTS = 100  # of what one film is asked to show; there are fewer places on it
+MAX_CHARACTERS = 10_000
+
 
 @dataclass(frozen=True)
 class Mention:
@@ -241,13 +244,19 @@ def facts_from_text(text: str) -> tuple[Fact, ...]:
             "moderate right pleural effusion; 14 mm left upper zone nodule; possible right lower zone consolidation".
 
     Raises:
-        InputError: a part names no known kind, denies one, lacks an attribute, has one that its kind does not take or
-            that is impossible; or two of the facts cannot be seen on one film.
+        InputError: more than `MAX_PARTS` parts or `MAX_CHARACTERS`; a part names no known kind, denies one, lacks an
+            attribute, has one that its kind does not take or that is impossible; or two of the facts cannot be seen on
+            one film.
     """
+    if len(text) > MAX_CHARACTERS:
+        expected = f"at most {MAX_CHARACTERS}"
+        raise InputError("findings", f"{len(text)} characters", expected, "name what one film shows")
     odd = re.search(rf"(?:(?<!\w)[-\u2212\u2013] ?|\bminus |\d,){SIZE.pattern}", text.lower())
     if odd:
         raise InputError("findings", f"a size of {odd[0]}", "a size above 0, as in 14 mm or 1.4 cm", "correct the size")
     parts = sentences(text)
+    if len(parts) > MAX_PARTS:
+        raise InputError("findings", f"{len(parts)} parts", f"at most {MAX_PARTS}", "name what one film shows")
     for part in parts or [text]:
         _check_part(part)
     facts = tuple(report_order(_merged(statement for part in parts for statement in _statements(part))))

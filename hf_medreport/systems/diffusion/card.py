@@ -9,8 +9,8 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 
 from hf_medreport.evaluation.pictures.card_rows import card_rows
+from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import write_json, write_text
-from hf_medreport.hub.generation_settings import read_settings
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.diffusion.row import BIBTEX
 

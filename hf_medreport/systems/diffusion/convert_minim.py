@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.hub.checkpoint import read_checkpoint
 from hf_medreport.hub.folder import save_generator
-from hf_medreport.hub.generation_settings import read_settings
 from hf_medreport.inference.generators import generator_folder
 from hf_medreport.modeling.medical_pipeline import MedicalImagePipeline
 from hf_medreport.modeling.medical_unet import MedicalUNet2DConditionModel

@@ -12,8 +12,8 @@ import re
 from importlib.resources import files
 
 from hf_medreport.files.nearest import did_you_mean
+from hf_medreport.files.settings import read_yaml
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.training.arguments import read_yaml
 
 __all__ = ["Modalities", "read_modalities"]
 

@@ -19,6 +19,7 @@ from hf_medreport.hub.folder import write_versions
 from hf_medreport.hub.untold import DINOV2_HEADS, heads, untold
 from hf_medreport.processing.image_processing_tile import TileImageProcessor
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.processing.regular_file import refuse_special
 
 BLOCK = re.compile(r"blocks\.(?:\d+\.)?(\d+)\.(.+)")  # with or without a chunk
 # The original's names -> those of transformers' first Dinov2Model, which every later one still reads.
@@ -96,6 +97,7 @@ def read_teacher(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     """The teacher's tensors; nothing in the file is executed."""
     path = Path(path)
     expected, remedy = "a checkpoint of DINOv2's training", "give the original's .pth"
+    refuse_special(path, expected)
     if not path.is_file():
         raise InputError(path.name, "a folder" if path.is_dir() else "no such file", expected, "check the path")
     try:

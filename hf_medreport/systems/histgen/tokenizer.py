@@ -15,7 +15,6 @@ becomes "grade . margins". So this tokenizer is for converted checkpoints only; 
 (`truncation=True` would keep the closing 0 and drop one word more: it makes room for it.)
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -24,6 +23,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.processing.input_error import InputError
 
 __all__ = ["cleaning", "legacy_tokenizer", "legacy_vocabulary", "placeholder_vocabulary", "read_vocabulary"]
@@ -122,15 +122,7 @@ def read_vocabulary(path: str | os.PathLike, size: int | None = None) -> dict[st
 
 
 def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise InputError(path.name, "no such file", EXPECTED, "check the path") from error
-    except ValueError as error:  # JSON and UTF-8 errors are both
-        raise InputError(path.name, "no valid JSON", EXPECTED, "copy the file again") from error
-    if not isinstance(content, dict):
-        raise InputError(path.name, f"a {type(content).__name__}", EXPECTED, "name another file")
-    return content
+    return read_settings(path, path.name, expected=EXPECTED)
 
 
 def _from_annotation(name: str, content: dict, size: int | None) -> dict[str, int]:

@@ -3,8 +3,8 @@
     hf-medreport train selector --config examples/selector_phantom.yaml
     hf-medreport train selector --config examples/selector_phantom.yaml --method pairs --output_dir runs/selector_pairs
 
-Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card and `evaluation.json`), checkpoints to resume
-from, and `manifest.json`.
+Writes `OUTPUT_DIR/MODEL_NAME` (a folder that loads anywhere, with its card and `evaluation.json`), checkpoints to
+resume from, and `manifest.json`.
 """
 
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ from hf_medreport.training.reward_models.arguments import (
     check_arguments,
 )
 from hf_medreport.training.reward_models.recipe import go_on_from, train_on_ratings
+
+SETTINGS = ("dropout", "loss", "min_snr", "min_contrast")  # of its configuration, beside sizes
 
 
 @dataclass
@@ -43,17 +45,14 @@ def train(config: str | None, flags: list[str]) -> dict:
     classes = (ModelArguments, RatingArguments, RecipeArguments)
     model_arguments, data, arguments = read_arguments(classes, config, flags)
     check_arguments(model_arguments, data, arguments)
-    built = build(model_arguments)  # before the folder is touched
     asked = RunArguments("selector", config, model_arguments, data, arguments)
-    return train_on_ratings(asked, lambda ratings: (built, None))
+    return train_on_ratings(asked, lambda: (build(model_arguments), None))
 
 
 def build(asked: ModelArguments) -> SelectorModel:
     """The model that is trained."""
+    settings = {name: getattr(asked, name) for name in SETTINGS}
     if asked.model is not None:
-        return go_on_from(asked.model, "selector").model
-    settings = ("head_sizes", "dropout", "loss", "min_snr", "min_contrast")
-    config = SelectorConfig(
-        vision_config={**VISION, **asked.vision}, **{name: getattr(asked, name) for name in settings}
-    )
-    return SelectorModel(config)
+        return go_on_from(asked, "selector", settings).model
+    vision = {**VISION, **asked.vision}
+    return SelectorModel(SelectorConfig(vision_config=vision, head_sizes=asked.head_sizes, **settings))

@@ -33,7 +33,9 @@ class RatingArguments:
         default=None, metadata={"help": "Table: image_path, rating, modality, expert_level, prompt, and rater."}
     )
     image_root: str | None = field(default=None, metadata={"help": "Folder of the pictures. Default: the table's."})
-    held_out: float = field(default=0.2, metadata={"help": "Share of the prompts that are scored and never trained on."})
+    held_out: float = field(
+        default=0.2, metadata={"help": "Share of the prompts that are scored and never trained on."}
+    )
     calibration: float = field(
         default=0.1, metadata={"help": "Share of the prompts on which scores are fitted to ratings; 0: not fitted."}
     )
@@ -75,7 +77,11 @@ def check_arguments(model: RewardModelArguments, data: RatingArguments, argument
     if data.held_out + data.calibration >= 1:
         found = f"{data.held_out} and {data.calibration}"
         raise InputError("held_out, calibration", found, "less than 1 together", "leave some prompts to train on")
-    for name, value, least in (("passes", data.passes, 1), ("shift", data.shift, 0), ("most_pairs", data.most_pairs, 1)):
+    for name, value, least in (
+        ("passes", data.passes, 1),
+        ("shift", data.shift, 0),
+        ("most_pairs", data.most_pairs, 1),
+    ):
         if value < least:
             raise InputError(name, str(value), f"at least {least}", "correct it")
     if arguments.lora_rank < 0:

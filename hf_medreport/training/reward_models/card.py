@@ -6,7 +6,6 @@ from huggingface_hub import ModelCardData
 
 from hf_medreport.files.writing import write_text
 from hf_medreport.training.recipe import RunArguments
-from hf_medreport.training.reward_models.figures import MODEL
 
 __all__ = ["write_reward_card"]
 
@@ -19,7 +18,7 @@ inputs = processor(images=picture, text=[prompt], return_tensors="pt", truncatio
 model(**inputs).scores""",
 }
 WHAT = {
-    False: "Scores how good a picture is, from 0 to 1, without its prompt; a picture of noise or without contrast is 0.",
+    False: "Scores how good a picture is, from 0 to 1, without its prompt; noise and what has no contrast is 0.",
     True: "Scores how well a picture fits its prompt, from 0 to 1.",
 }
 
@@ -46,8 +45,8 @@ def write_reward_card(folder: Path, evaluation: dict, asked: RunArguments) -> Pa
 sort such pictures. **It is no measure of clinical quality, and it repeats what its raters liked.**
 
 - Weights: {evaluation["weights"]:,}
-- Trained by {method}: {counts["train"]} ratings of `{Path(asked.data.ratings).name}`, and {counts["calibration"]} to make
-  its scores probabilities
+- Trained by {method}: {counts["train"]} ratings of `{Path(asked.data.ratings).name}`, and
+  {counts["calibration"]} to make its scores probabilities
 - License: apache-2.0
 
 ## Use
@@ -92,11 +91,10 @@ def _figures(evaluation: dict) -> str:
         rows.append(f"| {label} | {' | '.join(cells)} |")
     errors = [_cell(evaluation[column]["calibration_error"]) for column in COLUMNS]
     rows.append(f"| calibration error | {' | '.join(errors)} |")
-    for pair in evaluation["model"]["raters"]:
-        told = [evaluation[column]["raters"].get(pair) or {} for column in COLUMNS]
-        cells = [_cell(one.get("kappa"), one.get("interval")) for one in told]
-        rater = next((part for part in pair.split(" and ") if part != MODEL), MODEL)
-        rows.append(f"| kappa with the rater {rater} | {' | '.join(cells)} |")
+    for rater in evaluation["model"]["raters"]:
+        told = [evaluation[column]["raters"][rater] for column in COLUMNS]
+        cells = [_cell(one["kappa"], one["interval"]) for one in told]
+        rows.append(f"| kappa with {rater or 'the raters'} | {' | '.join(cells)} |")
     bins = ["| score | ratings | mean score | mean rating |", "|---|---:|---:|---:|"]
     for one in evaluation["model"]["reliability"]:
         bounds = f"{one['from']:.1f} to {one['to']:.1f}"
@@ -104,11 +102,11 @@ def _figures(evaluation: dict) -> str:
     among = [
         f"- {pair}: {_cell(told['kappa'], told['interval'])} on {told['n']} pictures"
         for pair, told in evaluation["among_raters"].items()
-        if told["n"]
     ]
     lines = "\n".join(among) or "- there is one rater alone"
-    return f"""{evaluation["n"]} ratings of {evaluation["prompts"]} prompts that it was not trained on; blinded: {blinded} are
-shuffled. In brackets 95 % intervals. Gates rejected {evaluation["rejected_by_gates"]:.1%} of the pictures. Kappa has
+    scored, rejected = f"{evaluation['n']} ratings of {evaluation['prompts']} prompts", evaluation["rejected_by_gates"]
+    return f"""{scored} that it was not trained on; blinded: {blinded} are shuffled.
+In brackets 95 % intervals. Gates rejected {rejected:.1%} of the pictures. Kappa has
 quadratic weights; the score is cut at 1/4 and 3/4.
 
 {chr(10).join(rows)}

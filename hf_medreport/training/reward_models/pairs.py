@@ -7,6 +7,9 @@ number, the pictures come by the collator, and a picture alone has one token. Im
 from dataclasses import fields
 
 from datasets import Dataset
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 from trl import RewardConfig, RewardTrainer
 
 from hf_medreport.training.recipe import ReportRecipeArguments
@@ -36,14 +39,8 @@ class PairTrainer(RewardTrainer):
         super(RewardTrainer, self)._save_checkpoint(model, trial)  # without TRL's card, which knows nothing of ours
 
 
-def pair_trainer(
-    model, batches: PairBatches, passes: int, arguments: ReportRecipeArguments, processing_class
-) -> PairTrainer:
-    """A trainer that sees each pair `passes` times.
-
-    Args:
-        processing_class: a tokenizer, which TRL asks for even where there are pictures alone.
-    """
+def pair_trainer(model, batches: PairBatches, passes: int, arguments: ReportRecipeArguments) -> PairTrainer:
+    """A trainer that sees each pair `passes` times."""
     numbers = range(passes * len(batches.pairs))
     # By `number` alone a row is known; the other two are the columns that TRL looks for.
     rows = {"chosen_ids": [[0]] * len(numbers), "rejected_ids": [[0]] * len(numbers), "number": list(numbers)}
@@ -52,8 +49,14 @@ def pair_trainer(
         args=reward_config(arguments),
         data_collator=batches,
         train_dataset=Dataset.from_dict(rows),
-        processing_class=processing_class,
+        processing_class=batches.tokenizer or _no_words(),
     )
+
+
+def _no_words() -> PreTrainedTokenizerFast:
+    """The tokenizer that TRL asks for where there are pictures alone."""
+    pad = "[PAD]"
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({pad: 0}, unk_token=pad)), pad_token=pad)
 
 
 def reward_config(arguments: ReportRecipeArguments) -> RewardConfig:

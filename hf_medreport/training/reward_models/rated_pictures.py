@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import Dataset
 
 from hf_medreport.data.ratings.pairs import RatedPair
 from hf_medreport.data.ratings.table import Rating
 from hf_medreport.evaluation.pictures.reward_models import as_text, pixels_of, sized, tokenized
 from hf_medreport.files.writing import sha256
-from hf_medreport.processing.image_reading import read_image
-from hf_medreport.processing.input_error import InputError, four_fields
+from hf_medreport.processing.input_error import InputError
 
 __all__ = ["PairBatches", "Parts", "RatingBatches", "RatingRecords", "moved", "read_pictures", "split"]
 
@@ -30,12 +30,12 @@ def read_pictures(paths: Iterable[Path], size: int) -> dict[Path, np.ndarray]:
     """
     pictures, resized, unread = {}, 0, []
     for path in dict.fromkeys(paths):
-        try:
-            image = np.rint(255 * read_image(path)).astype(np.uint8)
-        except (ValueError, OSError) as error:
-            unread.append(str(InputError(**said)) if (said := four_fields(error)) else f"{path.name}: {error}")
+        try:  # not by `read_image`, which refuses a blank picture: a rater may have called it poor
+            with Image.open(path) as picture:
+                image = np.asarray(picture.convert("RGB"))
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            unread.append(f"{path.name}, {type(error).__name__}")
             continue
-        image = np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
         resized += image.shape[:2] != (size, size)
         pictures[path] = sized(image, size)
     if unread:

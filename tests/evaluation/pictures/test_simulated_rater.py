@@ -103,6 +103,7 @@ def test_kappa_rises_with_the_level():
 def test_the_order_of_pictures():
     """The shipped rater on drawn pictures: the right one, one of the wrong side, slightly and strongly damaged ones."""
     facts = [PictureFact("mri", "mass", side, "frontal", "severe") for side in ("left", "right")]
+    facts += [PictureFact("fundus", "hemorrhages", side, "superior", "severe") for side in ("left", "right")]
     other = [
         PictureFact(fact.modality, fact.finding, "left" if fact.side == "right" else "right", fact.zone, fact.grade)
         for fact in facts
@@ -122,7 +123,8 @@ def test_the_order_of_pictures():
     assert (worth(drawn, facts) > 0.75).all()
     assert (worth(drawn, facts) > worth(drawn, other)).all() and (worth(drawn, other) > worth(strong, facts)).all()
     assert (worth(drawn, facts) > worth(slight, facts)).all() and (worth(slight, facts) > worth(strong, facts)).all()
-    assert rater.rate(strong, facts, level=3, seed=1) == [1, 1]
+    assert rater.rate(strong, facts, level=3, seed=1) == [1, 1, 1, 1]
+    assert (rater.truth(drawn, facts[::-1])[0] < 0.1).all()  # another modality
     assert rater.judge.name.split()[0] != load_judge(device="cpu").name.split()[0]
 
 

@@ -146,3 +146,16 @@ def test_what_no_fact_takes_up_is_refused(text, found):
 def test_two_sizes_at_two_places_are_two_nodules():
     read = facts_from_text("14 mm left upper zone nodule; 20 mm right lower zone nodule")
     assert {(fact.side, fact.size_mm) for fact in read} == {("left", 14), ("right", 20)}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("small left effusion; " * 3000, "62999 characters"),
+        ("edema; " * 101, "101 parts"),
+        ("a. " * 3000, "3000 parts"),
+    ],
+)
+def test_no_film_shows_thousands_of_things(text, found):
+    with pytest.raises(InputError, match=f"findings: found {found}; expected at most .*; name what one film shows"):
+        facts_from_text(text.strip())

@@ -5,7 +5,6 @@ weights, and another base is refused: PEFT itself loads an adapter wherever name
 """
 
 import inspect
-import json
 import re
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dic
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import write_json, write_whole
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.patch_encoder import weights_revision
@@ -143,7 +143,9 @@ def check_base(folder: Path, revision: str) -> None:
         InputError: another base.
     """
     if (folder / BASE).is_file():
-        known = json.loads((folder / BASE).read_text(encoding="utf-8"))
+        known = read_settings(folder / BASE, f"{folder.name}/{BASE}")
+        if missing := [name for name in ("base", "revision") if not isinstance(known.get(name), str)]:
+            raise InputError(f"{folder.name}/{BASE}", f"no {missing[0]}", "base and revision", "copy the file again")
         if known["revision"] != revision:
             expected = f"{known['base']} of revision {known['revision']}, which it was trained on"
             raise InputError(folder.name, f"an adapter for another base than {revision}", expected, "load it on that")

@@ -4,7 +4,6 @@ A folder `checkpoint-STEP` appears whole or not at all. It holds what is trained
 what is frozen comes from where it came from. Tensors are safetensors and the rest is JSON: no pickle.
 """
 
-import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import write_json, write_whole_folder
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.systems.diffusion.training.ema import MovingAverage
@@ -82,7 +82,7 @@ def read_progress(folder: Path, kind: type[Progress] = Progress) -> Progress:
         InputError: no state, or that of another recipe.
     """
     try:
-        return kind(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+        return kind(**read_settings(folder / STATE, f"{folder.name}/{STATE}"))
     except (OSError, ValueError, TypeError) as error:
         expected, remedy = f"a checkpoint of this recipe, with its {STATE}", "check the path, or begin anew"
         raise InputError(folder.name, "a folder without a state that can be read", expected, remedy) from error

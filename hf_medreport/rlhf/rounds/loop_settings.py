@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import default_model
-from hf_medreport.rlhf.settings import UPDATES
+from hf_medreport.rlhf.settings import UPDATES, update_settings_of
 
 __all__ = ["BEST_OF_N", "LoopSettings"]
 
@@ -26,7 +26,6 @@ BOUNDS = {
     "seed": (0, None),
 }
 HOW = ("output_dir", "resume", "overwrite", "report_to")  # what does not decide about the results
-MAPPINGS = ("selector", "policy", "update_settings")
 
 
 @dataclass
@@ -102,6 +101,8 @@ class LoopSettings:
             self._check_reward(name, getattr(self, name))
         if self.update_settings and not isinstance(self.update_settings, dict):
             self._refuse_words("update_settings", self.update_settings)
+        if self.update != BEST_OF_N:
+            update_settings_of(self.update, self.update_settings or {})  # refused before any work
 
     def _check_reward(self, name: str, given: "str | dict") -> None:
         """Arguments of a recipe where it is trained, a name where it is not."""

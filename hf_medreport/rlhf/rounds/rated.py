@@ -17,8 +17,8 @@ from hf_medreport.inference.report import Failure
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.phantom.picture.facts import PictureFact
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.candidates import Candidate, best_of, picture_name
-from hf_medreport.rlhf.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.candidates import Candidate, best_of, picture_name
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
 
 __all__ = ["TO_RATE", "Prompts", "prompts_of", "simulated_ratings", "write_candidates", "write_picture"]
 

@@ -3,56 +3,58 @@
 import importlib.metadata
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from safetensors import safe_open
 
 from hf_medreport.files.writing import write_json
-from hf_medreport.rlhf.rewarding import FILES  # noqa: F401
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
 from hf_medreport.systems.diffusion.card import write_generator_card
 from hf_medreport.systems.diffusion.recipe import RUN, shown
 
-if TYPE_CHECKING:
-    from hf_medreport.rlhf.loop import Loop
-
 __all__ = ["before_and_after", "write_final"]
 
+COMMAND = "hf-medreport rlhf"
 PACKAGES = ("torch", "diffusers", "transformers", "peft")
 QUESTIONS = ("modality", "finding", "side", "zone", "grade", "all")
 
 
-def write_final(loop: "Loop", evaluation: dict | None, command: str) -> Path:
-    """Copy the last adapter to `final/`, with `run.json` and, where it was scored, its figures and a card of them."""
-    settings, adapter = loop.settings, loop.adapter
+def write_final(
+    folder: Path, adapter: Path, settings: LoopSettings, ratings: int, modalities: list[str], after: dict | None
+) -> list[Path]:
+    """Copy an adapter, with `run.json` and its card; returns the files.
 
-    def work(folder: Path) -> tuple[dict, list[Path]]:
-        for file in sorted(adapter.iterdir()):
-            shutil.copyfile(file, folder / file.name)
-        described = {
-            "command": command or "hf-medreport rlhf",
-            "base": shown(settings.generator),
-            "data": f"{len(loop.ratings)} ratings of its own pictures, by {settings.update}",
-            "rows": len(loop.ratings),
-            "steps": settings.rounds,
-            "settings": {"model": {"lora_rank": rank_of(adapter)}, "training": {"seed": settings.seed}},
-            "modalities": [each["name"] for each in getattr(loop.pipe.text_encoder.config, "modalities", [])],
-            "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-            "history": [],
-            "model_name": f"{shown(settings.generator)}-rlhf",
-        }
-        write_json(folder / RUN, described)
-        after = None if evaluation is None else evaluation["after"] | {"command": described["command"]}
-        if after is not None:
-            write_json(folder / "evaluation.json", after)
-        write_generator_card(folder, evaluation=after, evaluated_by=described["command"])
-        return {}, [path for path in folder.iterdir() if path.is_file()]
-
-    loop.state.step("final", work)
-    return loop.state.folder / "final"
+    Args:
+        folder: which is there.
+        adapter: the last one.
+        settings: of the loop.
+        ratings: how many it learned from.
+        modalities: that the generator knows.
+        after: its figures by the judge that scores, with the "command"; None where it was not scored.
+    """
+    for file in sorted(adapter.iterdir()):
+        shutil.copyfile(file, folder / file.name)
+    name = shown(settings.generator)
+    described = {
+        "command": COMMAND,
+        "base": name,
+        "data": f"{ratings} ratings of its own pictures, in {settings.rounds} rounds of {settings.update}",
+        "rows": ratings,
+        "steps": settings.rounds,
+        "settings": {"model": {"lora_rank": rank_of(adapter)}, "training": {"seed": settings.seed}},
+        "modalities": modalities,
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "history": [],
+        "model_name": f"{name}-rlhf",
+    }
+    write_json(folder / RUN, described)
+    if after is not None:
+        write_json(folder / "evaluation.json", after)
+    write_generator_card(folder, evaluation=after, evaluated_by=COMMAND)
+    return [path for path in folder.iterdir() if path.is_file()]
 
 
 def rank_of(adapter: Path) -> int:
     """Of an adapter's weights."""
-    from safetensors import safe_open
-
     with safe_open(adapter / "pytorch_lora_weights.safetensors", "pt") as file:
         names = [name for name in file.keys() if ".lora_A" in name or ".lora.down" in name]  # noqa: SIM118
         return int(file.get_slice(names[0]).get_shape()[0])

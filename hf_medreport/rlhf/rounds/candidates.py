@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.rlhf.loop_settings import LoopSettings
+from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
 
 __all__ = ["Candidate", "GeneratorReward", "best_of", "draw_candidates", "draw_pictures", "figures_of", "picture_name"]
 

@@ -1,0 +1,164 @@
+"""Kills at random moments: a verb that is killed and gone on with ends in the files of a run that nobody disturbed.
+
+Each round begins with an empty folder, is hit by SIGKILL or SIGINT at a random moment, goes on with --resume, is hit
+again, `--hits` times in all, and is then left to end. Counted are hits on a process at work. After each hit no process
+of the run is left; at the end the files are compared byte by byte, but for those that hold seconds.
+
+    python benchmarks/campaign/kills.py --kills 30
+    python benchmarks/campaign/kills.py --kills 200 --verbs tile train
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from parts import contents, forked, write_part
+
+from hf_medreport.cli.app import quiet
+
+SIGNALS = (signal.SIGKILL, signal.SIGINT)
+PATIENCE = 10  # seconds in which the workers of a killed process end
+CHEST = ("phantom", "chest", "--size", 64, "--format", "png", "--workers", 1)
+TRAIN = {"phantom_cases": 24, "phantom_validation_cases": 4, "evaluation_cases": 4, "max_steps": 6, "save_steps": 2}
+TRAIN |= {"model_name": "model", "encoder_steps": 2, "segmenter_steps": 2, "vocabulary_size": 280, "image_size": 64}
+TRAIN |= {
+    "save_strategy": "steps",
+    "per_device_train_batch_size": 4,
+    "eval_strategy": "steps",
+    "eval_steps": 2,
+    "logging_steps": 2,
+}
+# What differs from run to run without a kill: seconds, and what a run keeps on its way.
+OF_TIME = {"tile": ("summary.json", "records.jsonl", "manifest.json")}
+
+
+def chest(work: Path) -> list:
+    return [*CHEST, "--n", 40]
+
+
+def tile(work: Path) -> list:
+    drawn(work / "slides", ("phantom", "slide", "--n", 6, "--size", 1024, "--mpp", 1, "--workers", 1))
+    return ["tile", work / "slides" / "slides", "--patch-px", 128]
+
+
+def report(work: Path) -> list:
+    drawn(work / "films", (*CHEST, "--n", 6))
+    films = sorted((work / "films").rglob("*.png"))
+    return ["report", *[film for film in films if "mask" not in str(film)][:6], "--batch-size", 1]
+
+
+def evaluate(work: Path) -> list:
+    return ["evaluate", "phantom", "--n", 6, "--batch-size", 2]
+
+
+def synthesize(work: Path) -> list:
+    return ["synthesize", "small left pleural effusion", "--modality", "CXR", "--n", 4, "--steps", 4, "--batch-size", 1]
+
+
+def train(work: Path) -> list:
+    recipe = Path(__file__).parents[2] / "examples" / "anatomical_phantom.yaml"
+    flags = [part for name, value in TRAIN.items() for part in (f"--{name}", value)]
+    return ["train", "anatomical", "--config", recipe, *flags]
+
+
+VERBS: dict[str, Callable[[Path], list]] = {"phantom chest": chest, "tile": tile, "report": report}
+VERBS |= {"evaluate phantom": evaluate, "train": train, "synthesize": synthesize}
+
+
+def drawn(out: Path, arguments: tuple) -> None:
+    """What a verb is given, drawn once."""
+    if not out.is_dir():
+        assert ended(forked(out.with_suffix(".log"), *arguments, "--out", out)) == 0
+
+
+def ended(pid: int) -> int:
+    """The exit code of a child; below 0 the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def orphans(session: int) -> list[int]:
+    """The processes of a session that are still there after `PATIENCE`."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        left = []
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                    left.append(process.pid)
+            except (ProcessLookupError, psutil.Error):
+                continue
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.05)
+
+
+def differing(verb: str, out: Path, whole: Path) -> list[str]:
+    """The files of a run that are not those of the undisturbed one."""
+    left_out = OF_TIME.get(verb, ())
+    if verb == "train":  # checkpoints hold when they were written; the model is what is kept
+        out, whole = out / "model", whole / "model"
+    one, other = contents(out), contents(whole)
+    return sorted(
+        name for name in {*one, *other} if Path(name).name not in left_out and one.get(name) != other.get(name)
+    )
+
+
+def run(verb: str, kills: int, hits: int, seed: int, work: Path) -> dict:
+    """Rounds of one verb, until so many kills have hit."""
+    work.mkdir(parents=True, exist_ok=True)
+    arguments = VERBS[verb](work)
+    flag = "--output_dir" if verb == "train" else "--out"
+    whole, log, begun = work / "whole", work / "log.txt", time.perf_counter()
+    shutil.rmtree(whole, ignore_errors=True)
+    code = ended(forked(log, *arguments, flag, whole, "--resume"))
+    assert code == 0, f"{verb}: the undisturbed run ended with {code}: {log.read_text()[-500:]}"
+    seconds = time.perf_counter() - begun
+    rng, hit, rounds, problems = random.Random(f"{seed} {verb}"), {"SIGKILL": 0, "SIGINT": 0}, 0, []
+    while sum(hit.values()) < kills:
+        out, rounds = work / "out", rounds + 1
+        shutil.rmtree(out, ignore_errors=True)
+        for _ in range(min(hits, kills - sum(hit.values()))):
+            pid, kind = forked(log, *arguments, flag, out, "--resume"), rng.choice(SIGNALS)
+            time.sleep(rng.uniform(0.02, 0.9) * seconds)
+            os.kill(pid, kind)
+            code = ended(pid)
+            if left := orphans(pid):
+                problems.append(f"{kind.name}: {len(left)} processes left")
+            if code in (-kind, 130):
+                hit[kind.name] += 1
+            elif code:
+                problems.append(f"{kind.name}: exit code {code}")
+        code = ended(forked(log, *arguments, flag, out, "--resume"))
+        if code:
+            problems.append(f"gone on with: exit code {code}")
+        problems += [f"other bytes: {name}" for name in differing(verb, out, whole)]
+        problems += [f"left behind: {name}" for name in contents(out) if name.endswith(".part")]
+        print(f"{verb}: {hit}, {rounds} rounds, {problems or 'equal bytes'}", flush=True)
+    if "Traceback" in log.read_text(errors="replace"):
+        problems.append("a traceback")
+    return {"kills": hit, "rounds": rounds, "seconds_undisturbed": round(seconds, 1), "problems": problems}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200, help="In all, shared out over the verbs.")
+    parser.add_argument("--hits", type=int, default=3, help="A round.")
+    parser.add_argument("--verbs", nargs="+", choices=VERBS, default=list(VERBS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("build/campaign/kills"))
+    given = parser.parse_args()
+    quiet()  # imports what all verbs need, once; children have it
+    share = -(-given.kills // len(given.verbs))
+    figures = {
+        verb: run(verb, share, given.hits, given.seed, given.work.absolute() / verb.replace(" ", "-"))
+        for verb in given.verbs
+    }
+    total = sum(sum(each["kills"].values()) for each in figures.values())
+    equal = not any(each["problems"] for each in figures.values())
+    write_part("kills", {"seed": given.seed, "kills": total, "equal_bytes": equal, "verbs": figures})

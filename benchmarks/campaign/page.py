@@ -1,0 +1,64 @@
+"""The campaign's results, from their JSON into the table of docs/hostile.md.
+
+python benchmarks/campaign/page.py
+"""
+
+import json
+from pathlib import Path
+
+from hf_medreport.files.writing import write_text
+
+RESULTS = Path(__file__).parents[1] / "results" / "campaign"
+PAGE = Path(__file__).parents[2] / "docs" / "hostile.md"
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+
+
+def malformed(part: dict) -> list[str]:
+    rows = ["| malformed inputs of | inputs | faults |", "|---|---:|---:|"]
+    return rows + [f"| {verb} | {one['inputs']} | {one['faults']} |" for verb, one in part["verbs"].items()]
+
+
+def mutate(part: dict) -> list[str]:
+    crashes = [each["parser"] for each in part["crashes"]]
+    rows = [f"| mutations of (seed {part['seed']}) | inputs | crashes |", "|---|---:|---:|"]
+    return rows + [f"| {name} | {n:,} | {crashes.count(name)} |" for name, n in part["inputs_by_parser"].items()]
+
+
+def kills(part: dict) -> list[str]:
+    rows = ["| killed | SIGKILL | SIGINT | rounds | ends in |", "|---|---:|---:|---:|---|"]
+    for verb, one in part["verbs"].items():
+        ends = f"{len(one['problems'])} problems" if one["problems"] else "the same bytes"
+        rows.append(f"| {verb} | {one['kills']['SIGKILL']} | {one['kills']['SIGINT']} | {one['rounds']} | {ends} |")
+    return rows
+
+
+def full_disk(part: dict) -> list[str]:
+    rows = ["| a full disk in | writes | met | faults |", "|---|---:|---:|---:|"]
+    return rows + [
+        f"| {verb} | {one['writes']} | {one['met']} | {len(one['faults'])} |" for verb, one in part["verbs"].items()
+    ]
+
+
+PARTS = {"malformed": malformed, "mutate": mutate, "kills": kills, "full_disk": full_disk}
+
+
+def tables() -> str:
+    """A table a part that there is, each with its day and the versions that matter."""
+    written = []
+    for name, table in PARTS.items():
+        if (path := RESULTS / f"{name}.json").is_file():
+            part = json.loads(path.read_text(encoding="utf-8"))
+            versions = ", ".join(f"{name} {part['versions'][name]}" for name in ("torch", "transformers", "pydicom"))
+            source = f"`{name}.json` of {part['date']}: Python {part['python']}, {versions}."
+            written.append("\n".join([source, "", *table(part)]))
+    return "\n\n".join(written)
+
+
+def rendered(page: str) -> str:
+    """The page with the tables between its marks."""
+    head, _, rest = page.partition(BEGIN)
+    return f"{head}{BEGIN}\n\n{tables()}\n\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    write_text(PAGE, rendered(PAGE.read_text(encoding="utf-8")))

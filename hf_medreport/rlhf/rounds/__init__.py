@@ -1,0 +1,1 @@
+"""What a round of the loop is made of."""
