@@ -20,6 +20,8 @@ FIGURES = {
     "histgen-tiny": ("test.exact.f1", "held_back_style.exact.f1"),
     "diffusion-tiny": ("faithfulness.all.accuracy",),
     "picture-judge-tiny": ("kinds.clean.finding.accuracy",),
+    "selector-tiny": ("model.auc",),
+    "policy-tiny": ("model.auc",),
 }
 
 
