@@ -4,7 +4,7 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/ready
 export HF_HUB_OFFLINE = 1
 
-.PHONY: report rlhf test test-slow test-gpu test-browser coverage lint docs bench campaign wheel sync-checkpoints lock compat
+.PHONY: report rlhf test test-slow test-gpu test-browser coverage lint types docs pictures bench campaign wheel sync-checkpoints lock compat
 
 report: $(READY)  ## reports on drawn films, pairs and slides and on a real film, and four drawn pictures, in reports/
 	$(PYTHON) examples/report_two_films.py --out reports --overwrite
@@ -35,8 +35,24 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+types: $(READY)  ## the public modules, by mypy
+	$(PYTHON) -m mypy
+
 docs: $(READY)  ## the pages of docs/ as HTML in build/docs/
 	$(PYTHON) -m sphinx -q -W --keep-going docs build/docs
+
+pictures: report  ## the pictures of README.md and docs/, in examples/pictures/
+	cp reports/phantom_film_report.png examples/pictures/
+	cp reports/phantom_pair_report.png examples/pictures/
+	cp reports/phantom_labels_report.png examples/pictures/phantom_label_report.png
+	cp reports/phantom_slide_report.png examples/pictures/
+	cp reports/drawn_four/contact_sheet.png examples/pictures/diffusion_four.png
+	$(PYTHON) examples/phantom_sheet.py --out examples/pictures/phantom_sheet.png
+	$(PYTHON) examples/phantom_slide_sheet.py --out examples/pictures/phantom_slide_sheet.png
+	$(PYTHON) examples/phantom_pictures_sheet.py --out examples/pictures/phantom_pictures_sheet.png
+	$(PYTHON) examples/metric_divergence.py --out examples/pictures/metric_divergence.png \
+	    --json benchmarks/results/metric_divergence.json
+	$(PYTHON) benchmarks/experiments/ablation.py summarize
 
 bench: $(READY)  ## the figures of docs/results.md, as JSON in benchmarks/results/
 	$(PYTHON) benchmarks/speed/decoder.py

@@ -4,9 +4,12 @@ Answered from metadata and by comparing files, without importing torch.
 """
 
 import importlib.metadata
+import json
 import platform
 import shutil
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from packaging.requirements import Requirement
@@ -57,7 +60,7 @@ def examine() -> dict:
             extra: {
                 "adds": PURPOSE[extra] + needing(extra),
                 "missing": lacking(extras[extra]),
-                "install": f'pip install "hf-medreport[{extra}]"' if lacking(extras[extra]) else None,
+                "install": install_command(extra) if lacking(extras[extra]) else None,
             }
             for extra in PURPOSE
         },
@@ -111,6 +114,19 @@ def _configured(folder: Path, name: str) -> tuple[dict, System]:
         known = ", ".join(row.model_type for row in systems() if row.kind != "generator")
         raise InputError(f"{name}/config.json", found, known, remedy)
     return config, row
+
+
+def install_command(extra: str) -> str:
+    """What installs an extra, from where this package came: the folder of a clone, a wheel, or a registry."""
+    try:
+        origin = json.loads(distribution("hf-medreport").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        origin = {}
+    if url := origin.get("url"):
+        flag = "-e " if origin.get("dir_info", {}).get("editable") else ""
+        place = unquote(urlsplit(url).path)
+        return f'pip install {flag}"{place}[{extra}]"' if flag else f'pip install "hf-medreport[{extra}] @ {url}"'
+    return f'pip install "hf-medreport[{extra}]"'
 
 
 def needing(extra: str) -> str:

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import shutil
 from importlib.metadata import requires
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,7 +58,24 @@ def test_what_is_missing_and_what_installs_it(monkeypatch):
     ]
     assert doctor.examine()["extras"]["dicom"]["missing"] == ["pydicom>=3.0.2"]
     assert doctor.examine()["extras"]["train"]["install"] is None
-    assert doctor.examine()["extras"]["dicom"]["install"] == 'pip install "hf-medreport[dicom]"'
+    assert doctor.examine()["extras"]["dicom"]["install"] == doctor.install_command("dicom")
+
+
+CLONE = '{"dir_info": {"editable": true}, "url": "file:///home/me/a%20clone"}'
+WHEEL = '{"archive_info": {}, "url": "file:///tmp/hf_medreport-0.1.0-py3-none-any.whl"}'
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (CLONE, 'pip install -e "/home/me/a clone[dicom]"'),
+        (WHEEL, 'pip install "hf-medreport[dicom] @ file:///tmp/hf_medreport-0.1.0-py3-none-any.whl"'),
+        (None, 'pip install "hf-medreport[dicom]"'),
+    ],
+)
+def test_what_installs_an_extra_goes_by_where_the_package_came_from(monkeypatch, origin, command):
+    monkeypatch.setattr(doctor, "distribution", lambda name: SimpleNamespace(read_text=lambda file: origin))
+    assert doctor.install_command("dicom") == command
 
 
 class TestVersions:

@@ -6,8 +6,6 @@
 {value}`phantom:size_px`        a figure of benchmarks/results/phantom.json, with a format behind a second colon
 """
 
-from pathlib import Path
-
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
@@ -35,17 +33,7 @@ def value(_name, rawtext, text, _line, _inliner, _options=None, _content=()):
     return [nodes.Text(results.figure(text))], []
 
 
-def name_others(app, docname: str, source: list[str]) -> None:
-    """In the contents, OTHERS stands for the pages of docs/ that they do not name."""
-    if docname == "index":
-        pages = sorted(path.stem for path in Path(app.srcdir).glob("*.md"))
-        words = source[0].split()
-        source[0] = source[0].replace("OTHERS", "\n".join(page for page in pages if page not in (*words, "index")))
-
-
 def setup(app):
-    app.connect("env-get-outdated", lambda *_: ["index"])  # which pages there are may have changed
-    app.connect("source-read", name_others)
     app.add_directive("generated", Generated)
     app.add_role("value", value)
     return {"parallel_read_safe": True}

@@ -4,6 +4,7 @@ import typer
 
 from generators.results import table
 from hf_medreport.cli.app import app
+from hf_medreport.cli.flags import example
 from hf_medreport.registry import system, systems
 from hf_medreport.training import arguments_of
 
@@ -23,6 +24,7 @@ def _command(command, name: str, level: int):
         yield f"{'#' * level} {name}"
         level += 1
         yield _words(command.help)
+        yield f"```text\n{example(name)}\n```" if example(name) else ""
     rows = [_row(each) for each in parameters if each.name not in ("help", "show_help")]
     if rows:
         yield table(["", "default", "what it is"], rows)
@@ -31,15 +33,8 @@ def _command(command, name: str, level: int):
 
 
 def _words(help: str | None) -> str:
-    """The help of a command; its example as a block."""
-    paragraphs = (help or "").replace("\b\n", "").split("\n\n")
-    lines = []
-    for paragraph in paragraphs:
-        if paragraph.lstrip().startswith("hf-medreport "):
-            lines.append(f"```text\n{paragraph}\n```")
-        else:
-            lines.append(" ".join(paragraph.split()))
-    return "\n\n".join(lines)
+    """The help of a command, a line a paragraph."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (help or "").split("\n\n"))
 
 
 def _row(parameter) -> list[str]:

@@ -14,9 +14,14 @@ import typer
 from hf_medreport.cli.flags import Verbs
 from hf_medreport.files.writing import readable
 from hf_medreport.registry import default_model
+from hf_medreport.version import __version__
+
+LIBRARY = logging.getLogger("hf_medreport")
 
 app = Verbs(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Medical images to reports."
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Medical images to reports, and descriptions to medical images.",
 )
 evaluate = Verbs(no_args_is_help=True, help="Score a model.")
 convert = Verbs(no_args_is_help=True, help="Turn an original's checkpoint into a folder that loads anywhere.")
@@ -79,6 +84,26 @@ AllowForeign = Annotated[
 BatchSize = Annotated[int, typer.Option(min=1, help="Films a pass; lower it when memory runs out.")]
 
 
+def print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hf-medreport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_every_verb(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    quietly: Annotated[bool, typer.Option("--quiet", "-q", help="Before the verb: no bars, errors alone.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Before the verb: what the library logs.")] = False,
+):
+    """What stands before a verb."""
+    LIBRARY.setLevel(logging.ERROR if quietly else logging.NOTSET)
+    if verbose:
+        show_log()
+
+
 def print_json(content) -> None:
     """One JSON object on stdout, what `--json` asks for."""
     typer.echo(json.dumps(content, indent=2))
@@ -88,7 +113,12 @@ def bar(items, total: int, unit: str):
     """The items, with a bar on stderr where that is a terminal and there is more than one."""
     from tqdm import tqdm
 
-    return tqdm(items, total=total, unit=unit, disable=total < 2 or not sys.stderr.isatty(), leave=False)
+    return tqdm(items, total=total, unit=unit, disable=total < 2 or not is_watched(), leave=False)
+
+
+def is_watched() -> bool:
+    """Whether somebody looks on and did not ask for quiet."""
+    return sys.stderr.isatty() and LIBRARY.level < logging.ERROR
 
 
 def print_progress(progress: str) -> None:
@@ -109,16 +139,22 @@ class _OneLine(logging.Formatter):
 
 
 def show_log() -> None:
-    """What the library logs, on stderr."""
+    """What the library logs, on stderr; nothing but errors where quiet was asked for."""
     _no_bars_in_pipes()
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(handlers=[handler])
-    logging.getLogger("hf_medreport").setLevel(logging.INFO)
+    if LIBRARY.level == logging.NOTSET:
+        LIBRARY.setLevel(logging.INFO)
 
 
 def quiet() -> None:
-    """Keep the libraries' own bars and notices off the screen of a command that reports for itself."""
+    """Keep the libraries' own bars and notices off the screen of a command that reports for itself.
+
+    They take seconds to load; who looks on is told.
+    """
+    if is_watched():
+        typer.echo("loading torch and transformers ...", err=True)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it speaks of kernels that nothing here uses

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 from contextvars import ContextVar
+from importlib.resources import files
 
 import typer
+import yaml
 from typer.core import TyperCommand
 
 from hf_medreport.files.interruption import INTERRUPTIONS, exit_code, terminable
@@ -19,6 +21,7 @@ OTHER_NAMES |= {"facts": "findings", "Endpoint": "endpoint", "url": "endpoint", 
 NAMED = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]*))?`")  # `slide_mpp`, or `tissue="otsu"`
 ABOUT = re.compile(r"\w+(?=: found )")  # what a whole error is about
 
+HELP = {"help_option_names": ["--help", "-h"]}
 # What the parser refuses, in its words.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 MAY_BE_EMPTY = ("--labels", "--negative-prompt")  # a film without findings; nothing to be unlike
@@ -55,6 +58,12 @@ class Verb(TyperCommand):
             print_error(str(error))
             raise typer.Exit(2) from None
 
+    def format_help(self, ctx: typer.Context, formatter) -> None:
+        asked = [param for param in self.params if param.required]
+        must = [f"--{each.name} FOLDER" if each.param_type_name == "option" else each.name.upper() for each in asked]
+        self.epilog = f"Example:  {example(ctx.command_path) or ' '.join([ctx.command_path, *must])}"
+        super().format_help(ctx, formatter)
+
     def flag(self, name: str) -> str | None:
         """The flag of an argument of the library; a positional's own name; None where this verb has no such."""
         flags = {each.name: max(each.opts, key=len) for each in self.params}
@@ -62,10 +71,18 @@ class Verb(TyperCommand):
 
 
 class Verbs(typer.Typer):
-    """A group of them."""
+    """A group of them; each is asked for help by -h too."""
 
-    def command(self, name: str | None = None, **settings):
-        return super().command(name, cls=Verb, **settings)
+    def __init__(self, **settings):
+        super().__init__(context_settings=HELP, **settings)
+
+    def command(self, name: str | None = None, context_settings: dict | None = None, **settings):
+        return super().command(name, cls=Verb, context_settings=HELP | (context_settings or {}), **settings)
+
+
+def example(path: str) -> str:
+    """An example of a command, which its help ends with; empty where `examples.yaml` has none."""
+    return yaml.safe_load((files("hf_medreport.cli") / "examples.yaml").read_text(encoding="utf-8")).get(path, "")
 
 
 def print_error(message: str) -> None:

@@ -31,8 +31,8 @@ def publish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, with sizes; send nothing.")] = False,
     as_json: Json = False,
 ):
-    """Upload a model folder to the Hub as one commit, what the model needs and no other file; or a Space with the demo's
-    pages over a published model."""
+    """Upload a model folder to the Hub as one commit: what the model needs, and no other file. Or a Space, with the
+    demo's pages over a published model."""
     show_log()
     if space is not None:
         address = _publish_space(space, model, wheel, private, {"folder": folder, "revision": revision})

@@ -1,5 +1,9 @@
 """Pictures in, reports out."""
 
+import csv
+import json
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -34,12 +38,25 @@ from hf_medreport.cli.flags import print_error
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.registry import default_model
 
+COLUMNS = ("id", "text", "findings", "impression", "statement")
+
+
+class Format(StrEnum):
+    """How reports are printed."""
+
+    txt = "txt"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
 
 @app.command()
 def report(
     images: Annotated[
         list[Path] | None,
-        typer.Argument(help="Films (PNG, JPEG, TIFF, DICOM), or slides (SVS, NDPI, ...) and feature files of slides."),
+        typer.Argument(
+            help="Films (PNG, JPEG, TIFF, DICOM), or slides (SVS, NDPI, ...) and their features; folders of them."
+        ),
     ] = None,
     frontal: Annotated[
         Path | None, typer.Option(help="The frontal film of one case, for a model of two views.")
@@ -87,10 +104,14 @@ def report(
     overwrite: Overwrite = False,
     device: Device = None,
     batch_size: BatchSize = 4,
+    format: Annotated[
+        Format, typer.Option(help="What is printed: text, one JSON object, a JSON object or a row of CSV a report.")
+    ] = Format.txt,
     as_json: Json = False,
 ):
     """Write reports for films, for pairs of frontal and lateral film, or for slides."""
     quiet()
+    from hf_medreport.files.globs import files_of
     from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.shares import this_share
     from hf_medreport.files.writing import output_folder, readable, sha256
@@ -103,10 +124,11 @@ def report(
     from hf_medreport.inference.report_any import default_for, report_any
     from hf_medreport.inference.report_folder import ReportFolder, to_json
     from hf_medreport.inference.slide_mpp import told_by
-    from hf_medreport.inference.tiles.listing import one_a_series
+    from hf_medreport.inference.tiles.listing import SUFFIXES, one_a_series
+    from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 
-    left_out = []
-    images = one_a_series(images or [], left_out)
+    form, left_out = Format.json if as_json else format, []
+    images = one_a_series(files_of(images or [], (*SUFFIXES, *FEATURE_SUFFIXES)), left_out)
     for each in left_out:
         print_error(f"left out: {each.why}: {readable(each.path.name)}")
     asked = Asked(images, asked_pairs(images, frontal, lateral, pairs), mask or None, labels or None)
@@ -144,11 +166,12 @@ def report(
                 print_error(result.message)
                 yield index, result
                 continue
-            if not as_json:
-                typer.echo(result.to_text())
+            print_report(form, asked.ids[index], result)
             yield index, result
             result.release()
 
+    if form == Format.csv:
+        csv.writer(sys.stdout, lineterminator="\n").writerow(COLUMNS)
     if out is None:
         record = to_json(asked.ids, (result for _, result in reports(list(range(len(asked.ids))))))
     else:
@@ -170,11 +193,29 @@ def report(
             if elsewhere is not None:
                 folder.run.in_order(asked.ids)
             record = folder.finish()
-    if as_json:
+    if form == Format.json:
         print_json(record)
-    else:
+    elif form == Format.txt:
         for statement in sorted({each["statement"] for each in record["reports"]} - {""}):
             typer.echo(f"({statement})")
     if out is not None:
         print_progress(folder.run.progress)
     raise typer.Exit(exit_code(len(record["failures"])))
+
+
+def print_report(form: Format, id: str, result) -> None:
+    """One report as it comes; of `json` all are printed in the end."""
+    if form == Format.txt:
+        typer.echo(result.to_text())
+    elif form != Format.json:
+        fields = getattr(result, "fields", None) or result.to_json()  # a worker's are JSON already
+        if form == Format.jsonl:
+            typer.echo(json.dumps({"id": id, **fields}))
+            return
+        sections = {"findings": "", "impression": ""}
+        for each in fields["sections"]:
+            words = fields["text"][each["start"] : each["end"]].strip()
+            if each["name"] in sections:
+                sections[each["name"]] = " ".join(filter(None, [sections[each["name"]], words]))
+        row = [id, fields["text"], *sections.values(), fields["statement"]]
+        csv.writer(sys.stdout, lineterminator="\n").writerow(row)

@@ -7,6 +7,7 @@ installed classes, so that no code of a folder or repository runs.
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download, snapshot_download
@@ -74,7 +75,7 @@ def generator_revision(pipe) -> str:
     return sha256("\n".join(digests + settings).encode())[:16]
 
 
-def _pipeline(row: System) -> type:
+def _pipeline(row: System) -> Any:
     """The class of the pipeline, which needs diffusers."""
     # diffusers imports bitsandbytes where it is installed, which speaks of kernels that nobody asked for.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ for report in report_any(["a.png", "b.dcm"], load()):
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from hf_medreport.files.writing import readable
 from hf_medreport.inference.labels import film_labels
@@ -56,9 +57,10 @@ def report_any(
         InputError: nothing but slides for a model of films, films among slides, or an option of the other kind; before
             any work. A slide among films is a `Failure`, and the films are done.
     """
-    paths, masks = list(map(Path, paths)), None if masks is None else list(masks)
+    paths = list(map(Path, paths))
+    masks = None if masks is None else list(masks)
     reads = system_of(pipe.model).reads
-    of_films = {"orient": orient, "frame": frame, "any_modality": any_modality}
+    of_films: dict[str, Any] = {"orient": orient, "frame": frame, "any_modality": any_modality}
     of_slides = {"slide_mpp": slide_mpp, "slide_mpp_csv": slide_mpp_csv, "override_slide_mpp": override_slide_mpp}
     of_slides["allow_foreign_features"] = allow_foreign_features
     check_orient(orient)
@@ -92,7 +94,7 @@ def default_for(paths: Iterable[str | os.PathLike], pairs: Iterable | None = Non
     return default_model("slide" if first is not None and shows_slide(first) else "film")
 
 
-def _refuse_films(paths: list[Path]) -> None:
+def _refuse_films(paths: list) -> None:
     """Films may be slides of one level, but not beside slides."""
     slides = [path for path in paths if shows_slide(path)]
     films = [path for path in paths if path not in slides and path.suffix.lower() in FILMS]

@@ -1,13 +1,22 @@
 """The command line: quick help, exit codes, JSON, and one line for what is wrong."""
 
+import csv
+import io
 import json
+import logging
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+import typer
 
 from hf_medreport.cli import main
+from hf_medreport.cli.app import LIBRARY, app, quiet
+from hf_medreport.cli.flags import example
+from hf_medreport.version import __version__
+from tests.docs.verbs import unknown
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:
@@ -90,7 +99,11 @@ def test_a_full_disk_is_one_line(capsys, tiny_pipe_folder, film_png, tmp_path, m
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     code, out, err = run(capsys, "report", film_png, "--model", tiny_pipe_folder, "--out", tmp_path / "out")
-    assert code == 1 and "No space left on device; free space or change --out" in err and "Traceback" not in err
+    assert (
+        code == 1
+        and "no space left on device; expected a disk with room; free space or change --out" in err
+        and "Traceback" not in err
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,3 +189,63 @@ def test_pixels_are_let_go_of_as_reports_come(capsys, tiny_pipe_folder, film_png
     for flags in ([], ["--out", tmp_path / "out"]):
         run(capsys, "report", film_png, film_png, "--model", tiny_pipe_folder, *flags)
     assert released == ["film.png"] * 4
+
+
+def test_the_version_and_help_by_one_letter(capsys):
+    code, out, _ = run(capsys, "--version")
+    assert code == 0 and out == f"hf-medreport {__version__}\n"
+    for words in ([], ["report"], ["evaluate", "phantom"], ["phantom"]):
+        code, out, _ = run(capsys, *words, "-h")
+        assert code == 0 and "Usage:" in out
+
+
+def every_command(command=None, path="hf-medreport"):
+    """(path, command) of every verb."""
+    command = command or typer.main.get_command(app)
+    for name, child in getattr(command, "commands", {}).items():
+        yield from every_command(child, f"{path} {name}")
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+@pytest.mark.parametrize(("path", "command"), every_command())
+def test_every_verbs_help_ends_with_an_example_that_is_right(path, command):
+    """What is in no table, as a converter of another package, has its name and what it must be given."""
+    with typer.Context(command, info_name=path) as context:
+        command.format_help(context, context.make_formatter())
+    words = command.epilog.removeprefix("Example:  ")
+    assert words.startswith(path) and (example(path) == words or path.startswith("hf-medreport convert"))
+    assert unknown(words.removeprefix("hf-medreport ")) is None
+
+
+def test_quiet_and_verbose_are_levels_of_the_librarys_log(capsys, monkeypatch):
+    """Before the verb; without either, the level is what it was at first."""
+    seen = []
+    monkeypatch.setattr("hf_medreport.doctor.examine", lambda: seen.append(LIBRARY.level) or {})
+    for words in (["--quiet"], ["-v"], []):
+        run(capsys, *words, "doctor", "--json")
+    assert seen == [logging.ERROR, logging.INFO, logging.NOTSET]
+
+
+def test_who_looks_on_is_told_that_loading_takes_a_while(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    for level in (logging.NOTSET, logging.ERROR):
+        monkeypatch.setattr(LIBRARY, "level", level)
+        quiet()
+    assert capsys.readouterr().err == "loading torch and transformers ...\n"
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_folder_is_reported_in_lines_for_machines(capsys, tiny_pipe_folder, film_png, form):
+    """Both films of the folder, in the order of their names; the broken one on stderr."""
+    shutil.copy(film_png, film_png.parent / "z.png")
+    (film_png.parent / "broken.png").write_bytes(b"no film")
+    code, out, err = run(capsys, "report", film_png.parent, "--model", tiny_pipe_folder, "--format", form)
+    assert code == 1 and err.startswith("broken.png: ")
+    if form == "jsonl":
+        ids = [json.loads(line)["id"] for line in out.splitlines()]
+    else:
+        first, *rows = csv.reader(io.StringIO(out))
+        assert first == ["id", "text", "findings", "impression", "statement"]
+        ids = [row[0] for row in rows]
+    assert ids == ["film.png", "z.png"]

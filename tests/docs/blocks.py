@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-REASONS = ("network", "gated weights", "gated data", "hours", "cloud")  # for which a block is not run
+# For which a block is not run; a fragment is a part of a script of the reader's own.
+REASONS = ("network", "gated weights", "gated data", "hours", "cloud", "a server", "a fragment")
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "changelog.md")]
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]*) -->\n)?^```(?P<kind>console|sh|bash|python)\n(?P<text>.*?)^```", re.M | re.S

@@ -20,6 +20,7 @@ FIGURES = {
     "histgen-tiny": ("test.exact.f1", "held_back_style.exact.f1"),
     "diffusion-tiny": ("faithfulness.all.accuracy",),
     "picture-judge-tiny": ("kinds.clean.finding.accuracy",),
+    "picture-rater-tiny": ("kinds.clean.finding.accuracy",),
 }
 
 

@@ -1,114 +1,158 @@
-"""A film, the anatomical prior and where each sentence came from, as one picture."""
+"""A film, the anatomical prior and where each finding came from, as one picture of one screen.
 
+The findings stand first, each with its evidence; the sentences that say what is normal share one column of text. The
+background is opaque and light, so that the picture reads the same on a light page and on a dark one.
+"""
+
+import re
 import textwrap
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from PIL import Image
+from scipy import ndimage
 
-COLUMNS = 4
-SCORE_LETTERS = 10  # that a panel has room for beside a full line
-PANEL, TITLE, HEADER = 2.6, 0.5, 0.3  # inches
-LABEL_LINE, LABEL_LETTERS = 0.18, 150  # inches of a line of labels under the header, and what it has room for
-MARKS = {"correct": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c62828"), "missed": ("?", "#b26a00")}
+from hf_medreport.inference.figures.parts import LABEL_LINE, fact_lines, gray, lay_over, resized, wrapped, write_title
+from hf_medreport.phantom.chest.parser import parse_report
+
+# Inches: the figure, its left column with film and words, and what lies between. At DPI it is 1,300 px wide.
+WIDTH, LOWEST, SIDE, GAP, HEADER, FOOTER, TITLE, LINE = 13.0, 7.2, 3.3, 0.15, 0.45, 0.75, 0.48, 0.165
+DPI = 100
+LETTERS_AN_INCH = 15.0  # of 7.5 points
+SMALLEST = 1.3  # a finding's panel; what has no room is told by its words alone
+NORMAL = re.compile(r"\b(no|not|without|normal|clear|unremarkable|intact|negative)\b", re.IGNORECASE)
+INK, PALE, PRIOR = "#111111", "#555555", "#35d0ff"
+ISLAND = 0.05  # of the largest part of lungs and heart: what is smaller is no part of them
+LEGEND = (
+    "evidence, from none to the sentence's strongest patch; a white line is drawn around what has half of that or more",
+    "[-0.10]: how sure the model was, the mean log-probability of the sentence's tokens; 0 is certain",
+)
 
 
 def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
     """Draw one report.
 
     Args:
-        report: a `Report` with its `image`; its `prior`, if it has one, is outlined on the film.
+        report: a `Report` with its `image`; its `prior`, if it has one, is outlined on the film, but for stray islands,
+            which are counted.
         facts: for a phantom film, (`"correct"`, `"wrong"` or `"missed"`, words) a fact, listed under the film.
 
     Returns:
-        A figure: the labels that the model was given, where it is given any, and the notes; the film, the film with
-        the prior, and one panel a sentence with its evidence laid over the film.
+        A figure: the labels that the model was given, where it is given any, and the notes; at the left the film and
+        what is said to be normal; beside it one panel a finding with its evidence laid over the film; a legend.
     """
-    panels = [("film", None)] + ([("anatomical prior", None)] if report.prior is not None else [])
-    panels += [(sentence.text, sentence) for sentence in report.sentences]
-    rows = -(-len(panels) // COLUMNS)
-    footer, labels = footer_inches(facts), wrapped([report.label_words, *report.note_lines])
+    labels = wrapped([report.label_words, *report.note_lines])
     header = HEADER + LABEL_LINE * len(labels)
-    figure = Figure(figsize=(COLUMNS * PANEL, rows * (PANEL + TITLE) + footer + header), dpi=110, layout="none")
-    FigureCanvasAgg(figure)
-    height = figure.get_figheight()
-    title = f"{report.film} \N{MIDDLE DOT} {report.model}"
-    # Names and reports are text: a dollar sign in them opens no formula.
-    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10, parse_math=False)
-    if labels:
-        figure.text(0.01, 1 - HEADER / height, "\n".join(labels), va="top", fontsize=8.5, parse_math=False)
     film = gray(report.image)
-    for index, (title, sentence) in enumerate(panels):
-        row, column = divmod(index, COLUMNS)
-        axes = add_panel(figure, column, header + row * (PANEL + TITLE))
+    prior, islands = _without_islands(report.prior)
+    findings = sorted((each for each in report.sentences if not is_normal(each.text)), key=_is_of_unknown_kind)
+    shown, side, columns = _grid(findings, LOWEST - header - FOOTER)
+    lines = _words(report, findings[len(shown) :], facts, islands)
+    height = max(LOWEST, header + TITLE + SIDE + GAP + LINE * len(lines) + FOOTER)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="none", facecolor="white")
+    FigureCanvasAgg(figure)
+    _write_header(figure, report, labels)
+    axes = _panel(figure, GAP, header, SIDE)
+    axes.imshow(film, cmap="gray", vmin=0, vmax=1)
+    write_title(axes, "film" if prior is None else "film, and the anatomical prior outlined")
+    if prior is not None:
+        axes.contour(resized(prior, film.shape), levels=[0.5], colors=PRIOR, linewidths=1.2)
+    for number, (words, color, style) in enumerate(lines):
+        y = 1 - (header + TITLE + SIDE + GAP + LINE * number) / height
+        _write(figure, GAP / WIDTH, y, words, color, fontstyle=style, va="top")
+    for index, sentence in enumerate(shown):
+        row, column = divmod(index, columns)
+        left, top = 2 * GAP + SIDE + column * (side + GAP), header + row * (side + TITLE)
+        axes = _panel(figure, left, top, side)
         axes.imshow(film, cmap="gray", vmin=0, vmax=1)
-        if sentence is not None:
-            lay_over(axes, sentence.evidence, film.shape)
-        elif index == 1:
-            mask = _resized(report.prior, film.shape)
-            axes.imshow(np.where(mask > 0.5, 0.25, 0.0), cmap="winter", alpha=(mask > 0.5) * 0.25, vmin=0, vmax=1)
-            axes.contour(mask, levels=[0.5], colors="#35d0ff", linewidths=1)
-        write_title(axes, title, "" if sentence is None else f"  [{sentence.mean_logprob:.2f}]")
-    write_footer(figure, report, facts)
+        lay_over(axes, sentence.evidence, film.shape)
+        write_title(axes, sentence.text, f"  [{sentence.mean_logprob:.2f}]", int(side * LETTERS_AN_INCH))
+    _write_legend(figure, report, bool(shown))
     return figure
 
 
-def wrapped(lines: list[str]) -> list[str]:
-    """Lines of a header, each as many as it has room for."""
-    return [part for line in lines for part in textwrap.wrap(line, LABEL_LETTERS)]
+def is_normal(sentence: str) -> bool:
+    """Whether a sentence says that something is normal or not there, and nothing else that we know."""
+    return not parse_report(sentence) and NORMAL.search(sentence) is not None
 
 
-def gray(film: np.ndarray) -> np.ndarray:
-    """A film (height, width) as it is, one of three channels as their mean."""
-    return film if film.ndim == 2 else film.mean(axis=-1)
+def _is_of_unknown_kind(sentence) -> bool:
+    """Sentences that our vocabulary reads come before those that it does not."""
+    return not parse_report(sentence.text)
 
 
-def add_panel(figure: Figure, column: int, top: float):
-    """Axes in one of COLUMNS columns, its title `top` inches below the figure's upper edge."""
+def _without_islands(prior: np.ndarray | None) -> tuple[np.ndarray | None, int]:
+    """The prior without its small parts, and how many these are."""
+    if prior is None or not (prior > 0.5).any():
+        return prior, 0
+    parts, count = ndimage.label(prior > 0.5)
+    sizes = ndimage.sum_labels(np.ones_like(parts), parts, range(1, count + 1))
+    small = [number for number, size in enumerate(sizes, start=1) if size < ISLAND * sizes.max()]
+    return np.where(np.isin(parts, small), 0.0, prior), len(small)
+
+
+def _grid(findings: list, height: float) -> tuple[list, float, int]:
+    """Which findings have room in a field of `height` inches, the side of their panels, and in how many columns."""
+    width, best = WIDTH - SIDE - 3 * GAP, (0.0, 1, 1)
+    for columns in range(1, max(2, int(width / SMALLEST))):
+        rows = max(1, -(-len(findings) // columns))
+        best = max(best, (min(width / columns - GAP, height / rows - TITLE), columns, rows))
+    side, columns, _ = best
+    if side < SMALLEST:
+        side, columns = SMALLEST, int(width / (SMALLEST + GAP))
+    rows = int(height / (side + TITLE) + 1e-6)
+    return findings[: rows * columns], min(side, SIDE), columns
+
+
+def _words(report, left_over: list, facts, islands: int) -> list[tuple[str, str, str]]:
+    """(words, color, style) of the lines under the film."""
+    letters, lines = int(SIDE * LETTERS_AN_INCH), []
+    if islands:
+        lines += [(f"(not outlined: {islands} small island{'s' * (islands > 1)} of the prior)", PALE, "normal")]
+    for heading, sentences in (
+        ("findings without room for a picture", left_over),
+        ("said to be normal", [each for each in report.sentences if is_normal(each.text)]),
+    ):
+        lines += [(heading, PALE, "italic")] if sentences else []
+        for sentence in sentences:
+            words = textwrap.wrap(f"{sentence.text}  [{sentence.mean_logprob:.2f}]", letters)
+            lines += [(line, INK, "normal") for line in words]
+    held = fact_lines(facts)
+    lines += [("held against the truth", PALE, "italic")] if held else []
+    for words, color in held:
+        lines += [(line, color, "normal") for line in textwrap.wrap(words, letters, subsequent_indent="   ")]
+    return lines
+
+
+def _panel(figure: Figure, left: float, top: float, side: float):
+    """Square axes whose title begins `top` inches below the figure's upper edge."""
     height = figure.get_figheight()
-    box = (column / COLUMNS + 0.004, 1 - (top + TITLE + PANEL) / height, 1 / COLUMNS - 0.008, PANEL / height)
+    box = (left / WIDTH, 1 - (top + TITLE + side) / height, side / WIDTH, side / height)
     return figure.add_axes(box, xticks=[], yticks=[])
 
 
-def write_title(axes, words: str, score: str = "", letters: int = 40) -> None:
-    """Up to three lines of so many letters above a panel, and a score that is never cut."""
-    lines = textwrap.wrap(words, letters, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")
-    if score and len(lines[-1]) + len(score) > letters + SCORE_LETTERS:
-        score = "\n" + score.strip()
-    axes.set_title("\n".join(lines) + score, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
+def _write(figure: Figure, x: float, y: float, words: str, color: str = INK, fontsize: float = 7.5, **style) -> None:
+    """A line; names and reports are text: a dollar sign in them opens no formula."""
+    figure.text(x, y, words, color=color, fontsize=fontsize, family="DejaVu Sans", parse_math=False, **style)
 
 
-def footer_inches(facts: list[tuple[str, str]] | None) -> float:
-    """The height that `write_footer` needs."""
-    return 0.35 + 0.2 * len(facts or ())
-
-
-def write_footer(figure: Figure, report, facts: list[tuple[str, str]] | None) -> None:
-    """Write facts and the model's statement at the foot of a picture."""
+def _write_header(figure: Figure, report, labels: list[str]) -> None:
     height = figure.get_figheight()
-    lines = [(f"{MARKS[state][0]} {words} ({state})", MARKS[state][1]) for state, words in facts or ()]
+    title = f"{report.film} \N{MIDDLE DOT} {report.model}"
+    _write(figure, GAP / WIDTH, 1 - 0.1 / height, title, fontsize=10, va="top")
+    if labels:
+        _write(figure, GAP / WIDTH, 1 - 0.33 / height, "\n".join(labels), fontsize=8.5, va="top")
+
+
+def _write_legend(figure: Figure, report, evidence: bool) -> None:
+    """What the colors, the line and the numbers say; the model's statement."""
+    height, left = figure.get_figheight(), 2 * GAP + SIDE
     if report.statement:
-        lines.append((report.statement, "#555555"))
-    for number, (words, color) in enumerate(reversed(lines)):
-        figure.text(
-            0.01,
-            (0.1 + 0.2 * number) / height,
-            words,
-            color=color,
-            fontsize=8.5,
-            family="DejaVu Sans",
-            parse_math=False,
-        )
-
-
-def lay_over(axes, evidence: np.ndarray, shape: tuple[int, int], most: float | None = None) -> None:
-    """Lay an evidence map over a film: the stronger, the more opaque; `most`, by default its maximum, is opaquest."""
-    most = float(evidence.max()) if most is None else most
-    strength = _resized(evidence / max(most, 1e-12), shape).clip(0, 1)
-    axes.imshow(strength, cmap="inferno", alpha=0.75 * strength, vmin=0, vmax=1)
-
-
-def _resized(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    height, width = shape
-    return np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+        _write(figure, GAP / WIDTH, 0.12 / height, report.statement, PALE, fontsize=8.5)
+    if not evidence:
+        return
+    bar = figure.add_axes((left / WIDTH, 0.52 / height, 1.6 / WIDTH, 0.1 / height))
+    figure.colorbar(ScalarMappable(cmap="inferno"), cax=bar, orientation="horizontal", ticks=[])
+    for line, words in enumerate(LEGEND):
+        _write(figure, (left + 1.7) / WIDTH, (0.53 - LINE * line) / height, words, PALE, fontsize=7)

@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from hf_medreport.inference.figures.film import (
+from hf_medreport.inference.figures.parts import (
     COLUMNS,
     LABEL_LINE,
     PANEL,

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from hf_medreport.inference.figures.film import footer_inches, write_footer
+from hf_medreport.inference.figures.parts import footer_inches, write_footer
 from hf_medreport.inference.figures.tiles import overlay
 from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.processing.slide_tiling import Tiling
