@@ -19,6 +19,7 @@ from hf_medreport.data.ratings.table import Rating, read_ratings, refuse_one_cla
 from hf_medreport.evaluation.pictures.reward_models import RewardModel, load_reward
 from hf_medreport.files.writing import write_json
 from hf_medreport.processing.input_error import InputError
+from hf_medreport.registry import shipped
 from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import RunArguments, fit, save_weights
 from hf_medreport.training.reward_models.card import write_reward_card
