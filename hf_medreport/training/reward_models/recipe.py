@@ -1,11 +1,10 @@
-"""The run of a recipe that learns from ratings: read and split them, train, fit the scores, save, score, write the card.
+"""The run of a recipe that learns from ratings: read and split them, train, fit the scores, save, score, write a card.
 
 A system's own recipe says how its model is built. Whatever trained it, by `calibration` ratings the scores are made
 probabilities: logit -> a * logit + b, of least cross-entropy. Ratings weigh more the higher they are, which lifts every
 score, and pairs say nothing of the level at all. The line is folded into the last layer.
 """
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +12,16 @@ import numpy as np
 import torch
 from transformers import CLIPProcessor, ViTImageProcessorPil, set_seed
 
-from hf_medreport.data.ratings.agreement import agreement
 from hf_medreport.data.ratings.pairs import pairs_of
 from hf_medreport.data.ratings.table import Rating, read_ratings, refuse_one_class
 from hf_medreport.evaluation.pictures.reward_models import RewardModel, load_reward
 from hf_medreport.files.writing import write_json
 from hf_medreport.processing.input_error import InputError
-from hf_medreport.registry import shipped
 from hf_medreport.training.precision import lay_out
 from hf_medreport.training.recipe import RunArguments, fit, save_weights
+from hf_medreport.training.reward_models.arguments import RewardModelArguments
 from hf_medreport.training.reward_models.card import write_reward_card
-from hf_medreport.training.reward_models.figures import reward_figures
+from hf_medreport.training.reward_models.figures import among_raters, reward_figures
 from hf_medreport.training.reward_models.rated_pictures import (
     PairBatches,
     Parts,
@@ -36,24 +34,22 @@ from hf_medreport.training.reward_models.trainers import RatingTrainer
 
 __all__ = ["calibrate", "go_on_from", "train_on_ratings"]
 
-logger = logging.getLogger(__name__)
-
 # Of a ViT: what an adapter is put on; the head is trained as it is.
 LORA_LAYERS = r"vision\.layers\..*(q_proj|k_proj|v_proj|o_proj|fc1|fc2)"
 SLOPES = (0.02, 50.0)  # of a fitted line
 
 
-def train_on_ratings(asked: RunArguments, build: Callable[[list[Rating]], tuple]) -> dict:
+def train_on_ratings(asked: RunArguments, build: Callable[[], tuple]) -> dict:
     """Train, and return the last metrics, the figures and the folder as `model`.
 
     Args:
         asked: with the three dataclasses of `arguments`, checked.
-        build: ratings -> (model, tokenizer); the tokenizer is None of a model that reads no prompt.
+        build: makes (model, tokenizer); the tokenizer is None of a model that reads no prompt.
     """
     data, arguments = asked.data, asked.training
     set_seed(arguments.seed)
+    model, tokenizer = build()
     table = read_ratings(data.ratings, image_root=data.image_root)
-    model, tokenizer = build(table.ratings)
     size = model.config.vision_config.image_size
     pictures = read_pictures([rating.image for rating in table.ratings], size)
     ratings = [rating for rating in table.ratings if rating.image in pictures]
@@ -83,16 +79,23 @@ def train_on_ratings(asked: RunArguments, build: Callable[[list[Rating]], tuple]
     return metrics | (told if parts.held_out else {}) | {"model": str(folder)}
 
 
-def go_on_from(name: str, model_type: str) -> RewardModel:
-    """A trained model to go on from.
+def go_on_from(asked: RewardModelArguments, model_type: str, settings: dict) -> RewardModel:
+    """A trained model to go on from, on the processor.
+
+    Args:
+        asked: whose `model` names it.
+        model_type: the system that it must be of.
+        settings: fields of its configuration that are given anew.
 
     Raises:
         InputError: none, or one of another system.
     """
-    reward = load_reward(name, "cpu")
+    reward = load_reward(asked.model, "cpu")
     if reward.kind != model_type:
-        found = f"a {reward.kind} in {Path(name).name}"
+        found = f"a {reward.kind} in {Path(asked.model).name}"
         raise InputError("model", found, f"a {model_type}", "name another folder")
+    config = type(reward.model.config).from_dict({**reward.model.config.to_dict(), **settings})
+    reward.model.config.update({name: getattr(config, name) for name in settings})  # checked by the line above
     return reward
 
 
@@ -118,7 +121,7 @@ def _trainer(asked: RunArguments, model, tokenizer, parts: Parts, pictures: dict
 
         pairs = pairs_of(parts.train, most=data.most_pairs, seed=arguments.seed)
         batches = PairBatches(pairs, pictures, data.shift, arguments.seed, tokenizer, length)
-        return pair_trainer(model, batches, data.passes, arguments, tokenizer)
+        return pair_trainer(model, batches, data.passes, arguments)
     return RatingTrainer(
         model=model,
         args=arguments,
@@ -195,6 +198,6 @@ def evaluate(reward: RewardModel, parts: Parts, pictures: dict[Path, np.ndarray]
         "model": reward_figures(scores, ratings),
         "constant": reward_figures(np.full(len(ratings), mean), ratings),
         "blinded": reward_figures(blinded, ratings),
-        "among_raters": agreement(ratings),
+        "among_raters": among_raters(ratings),
         "reads_prompts": reward.tokenizer is not None,
     } | weights
