@@ -376,7 +376,23 @@ def doctor(work: Path):
 
 
 SHORT = {"a list": b"[]", "null": b"null", "a number": b"1", "a text": b'"a"', "a cut": b'{"a'}
-ODD_NAMES = ("../../x", "a\nb", "a\0b", "é" * 200, "~", "/dev/zero", "org/x/y", "-", "*", "$(id)", "a" * 5000, "\u202e", "a/../..", "..", "*?[")
+ODD_NAMES = (
+    "../../x",
+    "a\nb",
+    "a\0b",
+    "é" * 200,
+    "~",
+    "/dev/zero",
+    "org/x/y",
+    "-",
+    "*",
+    "$(id)",
+    "a" * 5000,
+    "\u202e",
+    "a/../..",
+    "..",
+    "*?[",
+)
 
 
 def synthesize(work: Path):
