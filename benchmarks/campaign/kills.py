@@ -23,7 +23,7 @@ from parts import contents, forked, write_part
 from hf_medreport.cli.app import quiet
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT)
-PATIENCE = 10  # seconds in which the workers of a killed process end
+PATIENCE = 60  # seconds in which the workers of a killed process end, on a machine that is busy
 CHEST = ("phantom", "chest", "--size", 64, "--format", "png", "--workers", 1)
 TRAIN = {"phantom_cases": 24, "phantom_validation_cases": 4, "evaluation_cases": 4, "max_steps": 6, "save_steps": 2}
 TRAIN |= {"model_name": "model", "encoder_steps": 2, "segmenter_steps": 2, "vocabulary_size": 280, "image_size": 64}

@@ -178,8 +178,8 @@ ODD_YAML = ("no: 1", "1: 2", "- a", "a", "output_dir: 2024-99-99", "output_dir: 
 ODD_YAML += ("a: &a [*a]", "a: !!python/object:os.system x", "learning_rate: x", "learning_rate: {}", "learning_rat: 1")
 ODD_YAML += ("phantom_cases: -1", "image_size: 0", "mask_mode: hard", "a: \0", "max_steps: many", "decoder: 3")
 SMALL = ("--phantom_cases", 4, "--segmenter_steps", 0, "--encoder_steps", 0, "--max_steps", 1)  # were one accepted
-ODD_FLAGS = ("--output_dir ", "--learning_rate x", "--mask_mode hard", "--no-such 1", "--train_data no.csv", "x")
-ODD_FLAGS += ("--resume --overwrite", "--max_steps 1e3x", "--phantom_cases 0", "--eval_steps 0", "--image_size -4")
+ODD_FLAGS = ("--output_dir ", "--learning_rate x", "--no-such 1", "--train_data no.csv", "--resume --overwrite")
+ODD_FLAGS += ("--max_steps 1e3x", "--learning_rat 1", "--seed x", "--num_train_epochs y", "--fp16 maybe", "--encoder")
 
 
 def phantom(work: Path):
@@ -376,7 +376,23 @@ def doctor(work: Path):
 
 
 SHORT = {"a list": b"[]", "null": b"null", "a number": b"1", "a text": b'"a"', "a cut": b'{"a'}
-ODD_NAMES = ("../../x", "a\nb", "a\0b", "é" * 200, "~", "/dev/zero", "org/x/y", "-", "*", "$(id)", "a" * 5000, "\u202e")
+ODD_NAMES = (
+    "../../x",
+    "a\nb",
+    "a\0b",
+    "é" * 200,
+    "~",
+    "/dev/zero",
+    "org/x/y",
+    "-",
+    "*",
+    "$(id)",
+    "a" * 5000,
+    "\u202e",
+    "a/../..",
+    "..",
+    "*?[",
+)
 
 
 def synthesize(work: Path):
@@ -441,8 +457,8 @@ if __name__ == "__main__":
     parser.add_argument("--work", type=Path, default=Path("build/campaign/malformed"))
     given = parser.parse_args()
     kept = RESULTS / "malformed.json"
-    verbs = json.loads(kept.read_text())["verbs"] if kept.is_file() else {}
     for name in given.verbs:  # those that are asked for, in place of what was known of them
-        verbs[name] = run(name, given.work.absolute())
+        result = run(name, given.work.absolute())
+        verbs = (json.loads(kept.read_text())["verbs"] if kept.is_file() else {}) | {name: result}
         inputs, faults = (sum(one[what] for one in verbs.values()) for what in ("inputs", "faults"))
         write_part("malformed", {"inputs": inputs, "faults": faults, "verbs": verbs})
