@@ -54,12 +54,13 @@ def test_who_follows_it_in_a_fresh_clone_ends_well(tmp_path):
     clone, environment = tmp_path / "clone", tmp_path / "venv"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     venv.create(environment, with_pip=False)
-    installed = Path(pytest.__file__).parent.parent
     (place,) = environment.glob("lib/python*/site-packages")
-    (place / "tested.pth").write_text(str(installed), encoding="utf-8")
-    for name in ("__editable__*.pth", "__editable___hf_medreport_*_finder.py"):  # as `pip install -e` would write them
-        (mapping,) = installed.glob(name)
-        (place / mapping.name).write_text(mapping.read_text(encoding="utf-8").replace(str(ROOT), str(clone)))
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    (place / "tested.pth").write_text("\n".join(packages), encoding="utf-8")
+    finder = next(name for name in sys.modules if name.startswith("__editable___hf_medreport"))
+    mapping = Path(sys.modules[finder].__file__).read_text(encoding="utf-8")  # what `pip install -e` wrote here
+    (place / "finder_of_the_clone.py").write_text(mapping.replace(str(ROOT), str(clone)), encoding="utf-8")
+    (place / "finder_of_the_clone.pth").write_text("import finder_of_the_clone; finder_of_the_clone.install()")
     command = environment / "bin" / "hf-medreport"
     command.write_text(f"#!{environment}/bin/python\nfrom hf_medreport.cli import main\nmain()\n", encoding="utf-8")
     command.chmod(0o755)
