@@ -40,7 +40,8 @@ class PolicyModel(PictureRewardModel):
             # Factors of about 1, or their product would teach next to nothing.
             self.of_picture.spread_at_start = config.vision_config.hidden_size**-0.5
             self.of_prompt.spread_at_start = config.text_config.hidden_size**-0.5
-        self.text = AutoModel.from_config(config.text_config)
+        # In the precision of all the rest, whatever the encoder was once saved in.
+        self.text = AutoModel.from_config(config.text_config, dtype=torch.get_default_dtype())
         if getattr(self.text, "pooler", None) is not None:
             self.text.pooler = None  # what is never used is not trained
         self.text.requires_grad_(not config.freeze_text)

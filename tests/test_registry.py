@@ -92,6 +92,8 @@ ALLOWED = {
     "data/drawn/card.py": {"radscribe"},
     "data/drawn/formats.py": {"radscribe"},
     "processing/feature_files.py": {"histgen"},
+    # What the scores of a picture are called in a table.
+    "rlhf/rated.py": {"selector", "policy"},
     # The name of an extra.
     "doctor.py": {"diffusion"},
     # The two models of the loop, which are settings of these names and systems.

@@ -69,7 +69,7 @@ def run(name: str, command: list, work: Path) -> dict:
         with full_at(number):
             code, _, err = verb(*command, "--out", out)
         lines = [line for line in err.splitlines() if "done, " not in line]
-        if code != 1 or len(lines) != 1 or "No space left on device" not in lines[0] or "Traceback" in err:
+        if code != 1 or len(lines) != 1 or "no space left on device" not in lines[0] or "Traceback" in err:
             faults.append(f"write {number}: exit code {code}, {err[-200:]}")
         faults += [f"write {number}: {path} is left" for path in contents(out) if path.endswith(".part")]
         code, _, err = verb(*command, "--out", out, "--resume")

@@ -8,17 +8,19 @@ the same; all else call by call. The lines themselves are the result.
 """
 
 import argparse
+import datetime
 import json
 import os
 import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from mutate import CSV, LINES, archive, dicom, drawn, h5, parquet, pt, pyramid, tensors
-from parts import verb, write_part
+from parts import RESULTS, verb, write_part
 from safetensors.numpy import save
 
 from hf_medreport.files.items import FILE_IT
@@ -167,21 +169,15 @@ def train(work: Path):
     os.mkfifo(pipe := work / "pipe.yaml")
     calls |= {"pipe": ["train", "anatomical", "--config", pipe], "folder": ["train", "anatomical", "--config", work]}
     for flag in ODD_FLAGS:
-        calls[f"flag {flag}"] = [
-            "train",
-            "anatomical",
-            "--config",
-            RECIPE,
-            "--output_dir",
-            work / "run",
-            *flag.split(" "),
-        ]
+        calls[f"flag {flag}"] = ["train", "anatomical", "--config", RECIPE, "--output_dir", work / "run", *SMALL]
+        calls[f"flag {flag}"] += flag.split(" ")
     yield from each(calls)
 
 
 ODD_YAML = ("no: 1", "1: 2", "- a", "a", "output_dir: 2024-99-99", "output_dir: 2024-01-01", "a: !!binary aGk=", "a: [")
 ODD_YAML += ("a: &a [*a]", "a: !!python/object:os.system x", "learning_rate: x", "learning_rate: {}", "learning_rat: 1")
 ODD_YAML += ("phantom_cases: -1", "image_size: 0", "mask_mode: hard", "a: \0", "max_steps: many", "decoder: 3")
+SMALL = ("--phantom_cases", 4, "--segmenter_steps", 0, "--encoder_steps", 0, "--max_steps", 1)  # were one accepted
 ODD_FLAGS = ("--output_dir ", "--learning_rate x", "--mask_mode hard", "--no-such 1", "--train_data no.csv", "x")
 ODD_FLAGS += ("--resume --overwrite", "--max_steps 1e3x", "--phantom_cases 0", "--eval_steps 0", "--image_size -4")
 
@@ -267,6 +263,8 @@ ODD_FOLDERS |= {f"task {task}": settings("config.json", custom_pipelines={"x": t
 ODD_FOLDERS |= {f"shard {name}": content(INDEX, json.dumps({"weight_map": {"a": name}}).encode()) for name in SHARDS}
 ODD_FOLDERS |= {f"config.json: {what}": content("config.json", noise) for what, noise in NOISE.items()}
 ODD_FOLDERS |= {f"generation: {what}": content("generation_config.json", noise) for what, noise in NOISE.items()}
+ODD_FOLDERS |= {f"processor: {what}": content("processor_config.json", noise) for what, noise in NOISE.items()}
+ODD_FOLDERS |= {f"tokenizer: {what}": content("tokenizer_config.json", noise) for what, noise in NOISE.items()}
 ODD_FOLDERS |= {f"no {name}": gone(name) for name in ("config.json", "generation_config.json", "model.safetensors")}
 ODD_FOLDERS |= {
     f"generation: {name} {value}": settings("generation_config.json", **{name: value})
@@ -362,16 +360,22 @@ def merge(work: Path):
 
 
 def doctor(work: Path):
-    others = ("auto_map", "task", "shard", "a pickle", "weights", "no model.safetensors")
-    made = {what: folder for what, folder in folders(work).items() if not what.startswith(others)}
+    made = {
+        what: folder for what, folder in folders(work).items() if what.startswith(("config", "no config", "no folder"))
+    }
     calls = {what: ["doctor", folder] for what, folder in made.items()}
     calls |= {
         f"arguments {text}": ["doctor", *text.split(" ")] for text in ("", " ", "a b", "--no-such", "no-such-model")
     }
     calls |= {f"name {number}": ["doctor", name] for number, name in enumerate(ODD_NAMES)}
+    for file, what in product(("config.json", "tested_with.json"), SHORT):
+        folder = shutil.copytree(CHECKPOINTS / "anatomical-tiny", work / f"{file}-{what}")
+        (folder / file).write_bytes(SHORT[what])
+        calls[f"{file}: {what}"] = ["doctor", folder]
     yield from each(calls)
 
 
+SHORT = {"a list": b"[]", "null": b"null", "a number": b"1", "a text": b'"a"', "a cut": b'{"a'}
 ODD_NAMES = ("../../x", "a\nb", "a\0b", "é" * 200, "~", "/dev/zero", "org/x/y", "-", "*", "$(id)", "a" * 5000, "\u202e")
 
 
@@ -416,19 +420,19 @@ def fault(code: int, lines: list[str]) -> str | None:
     return None if len(said) == 1 and FIELDS.fullmatch(said[0]) else f"{len(said)} lines in place of one of four fields"
 
 
-def run(names: list[str], work: Path) -> dict:
-    shutil.rmtree(work, ignore_errors=True)
-    results = {}
-    for name in names:
-        (folder := work / re.sub(r"\W+", "-", name)).mkdir(parents=True)
-        inputs = []
-        for what, code, lines in VERBS[name](folder):
-            lines = [line.replace(str(work), "WORK") for line in lines]
-            inputs.append({"input": what, "exit": code, "says": lines[:3], "fault": fault(code, lines)})
-        faults = [each["input"] for each in inputs if each["fault"]]
-        results[name] = {"inputs": len(inputs), "faults": len(faults), "each": inputs}
-        print(f"{name}: {len(inputs)} inputs, faults: {faults}", flush=True)
-    return results
+def run(name: str, work: Path) -> dict:
+    """What is said of each malformed input of a verb."""
+    folder = work / re.sub(r"\W+", "-", name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    inputs = []
+    for what, code, lines in VERBS[name](folder):
+        lines = [line.replace(str(work), "WORK") for line in lines]
+        inputs.append({"input": what, "exit": code, "says": lines[:3], "fault": fault(code, lines)})
+    faults = [each["input"] for each in inputs if each["fault"]]
+    print(f"{name}: {len(inputs)} inputs, faults: {faults}", flush=True)
+    day = datetime.date.today().isoformat()
+    return {"date": day, "inputs": len(inputs), "faults": len(faults), "each": inputs}
 
 
 if __name__ == "__main__":
@@ -436,9 +440,9 @@ if __name__ == "__main__":
     parser.add_argument("--verbs", nargs="+", choices=VERBS, default=list(VERBS))
     parser.add_argument("--work", type=Path, default=Path("build/campaign/malformed"))
     given = parser.parse_args()
-    verbs = run(given.verbs, given.work.absolute())
-    totals = {
-        "inputs": sum(one["inputs"] for one in verbs.values()),
-        "faults": sum(one["faults"] for one in verbs.values()),
-    }
-    write_part("malformed", totals | {"verbs": verbs})
+    kept = RESULTS / "malformed.json"
+    verbs = json.loads(kept.read_text())["verbs"] if kept.is_file() else {}
+    for name in given.verbs:  # those that are asked for, in place of what was known of them
+        verbs[name] = run(name, given.work.absolute())
+        inputs, faults = (sum(one[what] for one in verbs.values()) for what in ("inputs", "faults"))
+        write_part("malformed", {"inputs": inputs, "faults": faults, "verbs": verbs})

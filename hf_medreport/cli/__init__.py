@@ -30,8 +30,9 @@ from hf_medreport.cli import (  # noqa: F401  (each adds its verb)
 from hf_medreport.cli.app import app
 from hf_medreport.cli.flags import UsageError, as_input_error
 from hf_medreport.cli.raters import rate, rlhf  # noqa: F401
-from hf_medreport.files.items import FILE_IT
+from hf_medreport.files.items import FILE_IT, of_installation
 from hf_medreport.files.writing import readable
+from hf_medreport.processing.input_error import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -60,7 +61,12 @@ def main() -> None:
 def _said(error: Exception) -> str:
     """What ended a command, in a line: a disk that does not take a file, or an error that is ours."""
     if isinstance(error, OSError) and error.errno is not None:  # the system's word, not a library's
-        remedy = "free space or change --out" if error.errno in FULL else "check the path and its access rights"
-        return readable(f"{Path(str(error.filename or 'disk')).name}: {error.strerror}; {remedy}")
+        if (lacking := of_installation(error)) is not None:
+            return readable(str(lacking))
+        full = error.errno in FULL
+        expected = "a disk with room" if full else "a file or folder that can be used"
+        remedy = "free space or change --out" if full else "check the path and its access rights"
+        name = Path(str(error.filename or "disk")).name
+        return readable(str(InputError(name, (error.strerror or "an error").lower(), expected, remedy)))
     words = " ".join(str(error).split())[:500]
     return readable(f"hf-medreport: {type(error).__name__}: {words} ({FILE_IT})")

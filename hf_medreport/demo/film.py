@@ -29,7 +29,7 @@ def film_tab(models: Models, examples: list[list]) -> None:
             with gr.Accordion("How the film is read", open=False):
                 orient = gr.Radio(ORIENTS, value="", label="DICOM films that are mirrored or turned")
                 any_modality = gr.Checkbox(label="Also DICOM files that are no chest films by their header")
-                frame = gr.Number(label="Frame of a file of several, from 0", value=None, precision=0, minimum=0)
+                frame = gr.Textbox(label="Frame of a file of several, from 0", max_length=9)
                 labels = gr.Textbox(
                     label="Labels that the model is given, joined by commas", info="For a model that takes labels."
                 )
@@ -52,9 +52,12 @@ def film_tab(models: Models, examples: list[list]) -> None:
 
 def _run(models: Models, film, lateral, model, orient, any_modality, frame, labels) -> Iterator[tuple]:
     """Report a film, or a frontal and a lateral one."""
-    options = {"orient": orient or None, "any_modality": bool(any_modality), "frame": frame}
+    options = {"orient": orient or None, "any_modality": bool(any_modality)}
 
     def work() -> tuple:
+        if frame and not frame.strip().isdecimal():
+            raise InputError("frame", f"'{frame}'", "a whole number from 0, or nothing", "correct it")
+        options["frame"] = int(frame) if frame and frame.strip() else None
         report = film_report(models, model, film, lateral, labels, **options)
         return report, partial(film_view, report), None
 

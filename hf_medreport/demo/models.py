@@ -7,7 +7,7 @@ from pathlib import Path
 from hf_medreport.inference.generators import generator_revision, is_generator, load_generator
 from hf_medreport.inference.loading import load, load_segmenter
 from hf_medreport.processing.pipeline_image_to_text import MedicalReportPipeline
-from hf_medreport.registry import shipped, system_of, systems
+from hf_medreport.registry import system_of, systems
 
 __all__ = ["Models"]
 
@@ -88,4 +88,4 @@ class Models:
     @staticmethod
     def title(name: str) -> str:
         """What a page calls a model: a folder by its own name."""
-        return name if name in shipped() else Path(name).name or name
+        return Path(name).name or name

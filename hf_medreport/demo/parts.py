@@ -24,6 +24,10 @@ QUEUE = "work"  # all tabs stand in one line: models and cores are the same
 T = TypeVar("T")
 
 
+class FailedItem(Exception):
+    """An item's failure, in the words that it has already."""
+
+
 def told(work: Callable[[], T], says: str, others: int) -> Generator[tuple, None, T]:
     """Do some work; meanwhile the first output says what is done, `others` more stay as they are.
 
@@ -40,7 +44,7 @@ def told(work: Callable[[], T], says: str, others: int) -> Generator[tuple, None
             except StopIteration as done:
                 return done.value
     except Exception as error:
-        message = escape(why("demo", error), quote=False)
+        message = escape(str(error) if isinstance(error, FailedItem) else why("demo", error), quote=False)
         yield f'<p class="mr-error" role="alert">{message}</p>', *rest
         raise gr.Error(message, print_exception=False) from None
     finally:
@@ -102,10 +106,5 @@ def on_click(button: gr.Button, stop: gr.Button, run: Callable, inputs: list, ou
         run, inputs, outputs, api_name=api_name, concurrency_limit=1, concurrency_id=QUEUE, show_progress="hidden"
     )
     said = '<p class="mr-waiting" role="status">Stopped.</p>'
-    stop.click(lambda: said, None, outputs[0], cancels=[running], queue=False, api_visibility="private")
-
-
-class FailedItem(Exception):
-    """An item's failure, in the words that it has already."""
-
-    name = found = expected = remedy = ""  # as of an InputError: said as it is
+    stop.click(None, cancels=[running], api_visibility="private")
+    stop.click(lambda: said, None, outputs[0], queue=False, show_progress="hidden", api_visibility="private")

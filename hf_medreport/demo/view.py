@@ -110,11 +110,11 @@ def report_view(
         facts: for drawn images, ("correct", "wrong" or "missed", words) a fact.
         enlarged: tiles by the number of the sentence that they spoke for; None as number: for the whole report.
     """
-    said = [report.label_words, *report.note_lines]
+    said, name = [report.label_words, *report.note_lines], report.film
     if isinstance(report, PairReport):
-        said = [report.classification_words, report.note, *said]
+        said, name = [report.classification_words, report.note, *said], report.films
     notes = "".join(f'<p class="mr-note">{escape(line)}</p>' for line in said if line)
-    name = escape(getattr(report, "films", report.film))
+    name = escape(name)
     return (
         f'<section class="mr-view" aria-label="Report of {name}" style="--mr-opacity: {OPACITY / 100}">'
         f'<p class="mr-who"><strong>{name}</strong>, reported by <strong>{escape(report.model)}</strong> '

@@ -3,15 +3,18 @@
 import logging
 import os
 import re
+import sysconfig
 from collections.abc import Container, Iterable
 from pathlib import Path
 
 from hf_medreport.files.writing import readable, unique_stem
 from hf_medreport.processing.input_error import InputError, four_fields
 
-__all__ = ["FILE_IT", "item_ids", "item_stem", "item_stems", "numbered", "unlike", "why"]
+__all__ = ["FILE_IT", "item_ids", "item_stem", "item_stems", "numbered"]
+__all__ += ["of_installation", "unlike", "why"]
 
 logger = logging.getLogger(__name__)
+INSTALLED = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("purelib", "platlib", "stdlib")))
 FILE_IT = "not foreseen: please file an issue with this line, the kind of the file and what hf-medreport doctor prints"
 PAIRED = re.compile(r"\.\w+ \+ ")  # between the two names in the id of a pair
 
@@ -55,10 +58,24 @@ def item_stem(name: str, used: set[str]) -> str:
     return unique_stem(PAIRED.sub("_", name).replace("/", "_"), used)
 
 
+def of_installation(error: OSError) -> InputError | None:
+    """What to say of a file that is missing or closed in the Python environment, and is nobody's input; None of
+    another file."""
+    if not isinstance(error.filename, (str, bytes)):
+        return None
+    path = os.path.abspath(os.fsdecode(error.filename))
+    if not path.startswith(tuple(os.path.join(root, "") for root in INSTALLED)):
+        return None
+    found, remedy = f"{(error.strerror or 'an error').lower()}, in the installation", "install hf-medreport again"
+    return InputError(os.path.basename(path), found, "a whole installation", remedy)
+
+
 def why(name: str, error: Exception) -> str:
     """Why an item failed, in one line: an `InputError`'s own words, the system's reason, or the exception's type and
     how to tell us."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and (lacking := of_installation(error)) is not None:
+        error = lacking
+    elif isinstance(error, OSError):
         reason = (error.strerror or "an error of the system").lower()
         error = InputError(name, reason, "a file that can be read", "check it and its permissions")
     words = " ".join(str(error).split())

@@ -270,7 +270,10 @@ def is_name(field: str) -> bool:
 
 def _separator(header: str) -> str:
     """What parts a header into the most names; a comma unless another sign does better."""
-    parts = {sign: next(csv.reader([header], delimiter=sign), []) for sign in SEPARATORS}
+    try:
+        parts = {sign: next(csv.reader([header], delimiter=sign), []) for sign in SEPARATORS}
+    except csv.Error:  # a field of 131,072 signs, which the reader of rows will name
+        return ","
     named = [sign for sign in SEPARATORS[1:] if len(parts[sign]) > len(parts[","]) and all(map(is_name, parts[sign]))]
     return max(named, key=lambda sign: len(parts[sign]), default=",")
 

@@ -91,7 +91,7 @@ def write_space(
         return build_wheel(folder).parent
     if wheel.name != WHEEL or not wheel.is_file():
         found = "no such file" if wheel.name == WHEEL else f"'{wheel.name}'"
-        raise InputError("wheel", found, WHEEL, "build it: python -m build --wheel")
+        raise InputError("wheel", found, WHEEL, "build it: make wheel")
     write_whole(folder / WHEEL, lambda part: shutil.copyfile(wheel, part))
     return folder
 
@@ -107,7 +107,7 @@ def build_wheel(folder: Path) -> Path:
         expected = "the source of hf-medreport beside it"
         raise InputError("wheel", "none, and an installation without source", expected, "give `wheel`")
     with tempfile.TemporaryDirectory() as made:
-        command = [sys.executable, "-m", "build", "--quiet", "--wheel", "--outdir", made, str(source)]
+        command = [sys.executable, "-m", "build", "-w", "-o", made, str(source)]
         done = subprocess.run(command, capture_output=True, text=True)
         built = Path(made) / WHEEL
         if done.returncode or not built.is_file():

@@ -81,6 +81,8 @@ class Learner:
     def __init__(self, pipe, settings: UpdateSettings, folder: RunFolder, progress: Progress):
         self.pipe, self.settings, self.folder, self.progress = pipe, settings, folder, progress
         self.accelerator = accelerator_of(settings)
+        if (processes := self.accelerator.num_processes) > 1:
+            raise InputError("processes", str(processes), "one", "start it without a launcher of several")
         pipe.to(self.accelerator.device)
         self.parameters = {name: each for name, each in pipe.unet.named_parameters() if each.requires_grad}
         self.optimizer = torch.optim.AdamW(

@@ -10,7 +10,7 @@ draws. It draws anew for each prompt; what was drawn is rated, by people or, of 
     OUTPUT/round-1/selector-all   stage 1, and policy-all; round-1/selector and policy: stage 2
     OUTPUT/round-1/generator      the update, whose adapter/ goes on in the next round
     OUTPUT/round-1/pictures       <modality>_<i>_selector_<s>_policy_<p>.png, others/, to_rate.csv
-    OUTPUT/ratings-1.csv          what round 1 learned from; kept-1.csv: what was kept; rated-1.csv: its pictures' ratings
+    OUTPUT/ratings-1.csv          what round 1 learned from; kept-1.csv: what was kept; rated-1.csv: of its pictures
     OUTPUT/final/                 the adapter with its card; state.json: how far the loop has come
 
 Where people rate, a round ends when its pictures are drawn: they rate them into `OUTPUT/round-1/ratings.csv`, and
@@ -26,6 +26,7 @@ from PIL import Image
 
 from hf_medreport.data.ratings.table import Rating, read_ratings, write_ratings
 from hf_medreport.evaluation.pictures.evaluate import Drawing, evaluate_generator
+from hf_medreport.files.interruption import INTERRUPTIONS
 from hf_medreport.files.writing import open_whole, write_json
 from hf_medreport.inference.figures.synthetic import save_synthetic
 from hf_medreport.inference.generators import load_generator
@@ -73,20 +74,30 @@ def run_loop(settings: LoopSettings) -> dict:
     """
     check_report_to(settings.report_to)
     loop = Loop(settings)
+    try:
+        return go_through(loop)
+    except INTERRUPTIONS as interruption:
+        interruption.add_note(f"interrupted: {len(loop.state.steps)} steps done; `resume` goes on")
+        raise
+
+
+def go_through(loop: "Loop") -> dict:
+    """All rounds of a loop and what comes after them."""
+    settings, state = loop.settings, loop.state
     if settings.report_to != "none":
-        loop.state.own(LOG)
-    with tracking_to(settings.report_to, loop.state.folder / LOG) as tracking:
+        state.own(LOG)
+    with tracking_to(settings.report_to, state.folder / LOG) as tracking:
         for number in range(1, settings.rounds + 1):
             figures = loop.round(number)
-            if loop.state.add_round(number, figures):
-                with Image.open(loop.state.folder / f"{ROUND}{number}" / "pictures" / GRID) as picture:
+            if state.add_round(number, figures):
+                with Image.open(state.folder / f"{ROUND}{number}" / "pictures" / GRID) as picture:
                     tracking.log(figures, picture.convert("RGB"), number)
             if loop.waiting is not None:
-                return {"rounds": loop.state.rounds, "waiting": str(loop.waiting), "evaluation": None, "final": None}
+                return {"rounds": state.rounds, "waiting": str(loop.waiting), "evaluation": None, "final": None}
     evaluation = loop.evaluate() if settings.evaluation_prompts else None
     final = loop.finish(evaluation)
     return {
-        "rounds": loop.state.rounds,
+        "rounds": state.rounds,
         "waiting": None,
         "evaluation": evaluation,
         "final": None if final is None else str(final),

@@ -81,14 +81,14 @@ class DDPOSettings(UpdateSettings):
     """Denoising diffusion policy optimization."""
 
     rounds: int = field(default=12, metadata={"help": "In each of which pictures are drawn, rated and learned from."})
-    prompts_per_round: int = field(default=16, metadata={"help": "Prompts of a round, by chance."})
-    samples_per_prompt: int = field(default=4, metadata={"help": "Pictures of each."})
+    prompts_per_round: int = field(default=8, metadata={"help": "Prompts of a round, by chance."})
+    samples_per_prompt: int = field(default=8, metadata={"help": "Pictures of each."})
     num_inference_steps: int = field(default=10, metadata={"help": "Steps of DDIM by which pictures are drawn."})
     guidance_scale: float = field(default=3.0, metadata={"help": "By which they are drawn; 1 halves the work."})
     steps_trained: int = field(
-        default=0, metadata={"help": "Of a picture's steps, how many by chance are learned from; 0 for all."}
+        default=3, metadata={"help": "Of a picture's steps, how many by chance are learned from; 0 for all."}
     )
-    inner_epochs: int = field(default=1, metadata={"help": "How often a round's pictures are learned from."})
+    inner_epochs: int = field(default=3, metadata={"help": "How often a round's pictures are learned from."})
     clip_range: float = field(default=1e-4, metadata={"help": "How far a ratio of probabilities from 1 counts."})
     advantage_clip: float = field(default=5.0, metadata={"help": "The most that an advantage counts, either way."})
     kl_weight: float = field(
@@ -96,7 +96,7 @@ class DDPOSettings(UpdateSettings):
     )
     rewards_kept: int = field(default=32, metadata={"help": "Last rewards of a prompt, to which new ones are held."})
     rewards_needed: int = field(
-        default=16, metadata={"help": "Rewards of a prompt below which those of the round are taken instead."}
+        default=8, metadata={"help": "Rewards of a prompt below which those of the round are taken instead."}
     )
 
 

@@ -7,7 +7,9 @@ A recipe reads its arguments (`RunArguments`), opens its data, builds its model 
 import importlib.metadata
 import json
 import logging
+import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -152,8 +154,9 @@ class RunArguments:
 
     @property
     def command(self) -> str:
-        """What starts the run, flags left out."""
-        flags = f" --config {self.config}" if self.config else ""
+        """What starts the run, flags left out; of a YAML elsewhere only its name, for the card goes to others."""
+        config = Path(self.config or "")
+        flags = f" --config {config.name if config.is_absolute() else config}" if self.config else ""
         return f"hf-medreport train {self.system}{flags}"
 
 
@@ -300,8 +303,14 @@ def finish(
 
 def write_model_card(folder: Path, evaluation: dict, asked: RunArguments, described: dict, tables=None) -> None:
     """The card of a folder that a recipe made; `described` as in `finish`, `tables` as in `write_card`."""
-    name = asked.training.model_name
-    write_card(folder, evaluation, model_name=name, command=asked.command, tables=tables, **described)
+    name, told = asked.training.model_name, {key: without_places(text) for key, text in described.items()}
+    write_card(folder, evaluation, model_name=name, command=asked.command, tables=tables, **told)
+
+
+def without_places(text: str) -> str:
+    """Names of files, repositories and folders, joined by commas or "and", without where they lie on this machine."""
+    parts = re.split(r"(, | and )", text)
+    return "".join(Path(part).name if os.path.isabs(part) else part for part in parts)
 
 
 @contextmanager

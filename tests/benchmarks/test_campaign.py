@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,18 @@ def test_a_mutation_follows_from_its_number():
     assert made[0] == made[1] and len(set(made[0])) > 40
 
 
+class Several(ValueError):
+    """Four fields, in a message of two lines."""
+
+    name = found = expected = remedy = "a"
+
+
 @pytest.mark.parametrize(
     ("ends", "what"),
     [
         (None, None),
         (InputError("a", "b", "c", "d"), None),
-        (InputError("a\nb", "b", "c", "d"), "a message of several lines"),
+        (Several("a\nb"), "a message of several lines"),
         (KeyError("x"), "KeyError: 'x'"),
         (RecursionError("deep"), "RecursionError: deep"),
         (mutate.TooSlow(), "over 5 s"),
@@ -53,7 +60,7 @@ def test_what_counts_as_a_crash(ends, what):
 def test_an_input_that_kills_its_reader_is_a_crash_and_the_rest_is_read(tmp_path, monkeypatch):
     def read(path: Path) -> None:
         if path.read_bytes()[:1] == b"!":
-            os.abort()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setitem(mutate.PARSERS, "made up", ("x", lambda: [b"?"], read))
     monkeypatch.setattr(mutate, "mutated", lambda content, others, rng: rng.choice((b"!", b"?", b"?")))

@@ -21,7 +21,7 @@ def test_the_table(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 1 + 3 * 2
     shown = "0.500 [0.400, 0.600]"
-    assert lines[2] == f"| start | {shown} | {shown} | undefined | {shown} | 0.500 | 0 | 0.0 |"
+    assert lines[2] == f"| start | {shown} | {shown} | undefined | {shown} | 0.500 | 0 |  |"
     assert lines[6].startswith("| self-critical, 1 | 0.250 [0.150, 0.350] |") and lines[6].endswith("| 7 | 1.5 |")
     assert lines[3] == "| supervised, 0 | not run |  |  |  |  |  |  |"
 

@@ -73,7 +73,7 @@ def test_many_users_at_once_get_their_own_reports(address, tmp_path):
     def ask(path) -> dict:
         client = client_of.Client(address, verbose=False)
         sent = client_of.handle_file(path)
-        return client.predict(sent, None, "anatomical-tiny", "", False, None, "", api_name="/film")[1]
+        return client.predict(sent, None, "anatomical-tiny", "", False, "", "", api_name="/film")[1]
 
     with ThreadPoolExecutor(USERS) as pool:
         records = list(pool.map(ask, paths, timeout=600))
@@ -93,6 +93,6 @@ def test_every_tab_has_an_api_name_and_an_error_is_one_line(address, tmp_path):
     path = tmp_path / "no film.png"
     path.write_bytes(b"nothing")
     with pytest.raises(Exception, match="no film.png: found .*expected"):
-        client.predict(client_of.handle_file(path), None, "anatomical-tiny", "", False, None, "", api_name="/film")
+        client.predict(client_of.handle_file(path), None, "anatomical-tiny", "", False, "", "", api_name="/film")
     with pytest.raises(Exception, match="slide: found"):  # nothing outside of the server's folder
         client.predict(None, "../../etc/passwd", None, False, "histgen-tiny", api_name="/slide")

@@ -113,7 +113,9 @@ def test_a_full_disk_is_one_line_and_1(capsys, tmp_path, monkeypatch):
 
     monkeypatch.setattr(RunFolder, "write", full)
     code, out, err = chest(capsys, *SMALL, "--format", "png", "--out", tmp_path / "out")
-    assert code == 1 and err == "disk: No space left on device; free space or change --out\n"
+    assert code == 1 and err == (
+        "disk: found no space left on device; expected a disk with room; free space or change --out\n"
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -49,7 +49,7 @@ def refusal(yielded) -> str:
 
 
 def test_a_film_becomes_a_view_a_record_and_three_files(models, film_png, tiny_pipe_folder):
-    run = film._run(models, str(film_png), None, str(tiny_pipe_folder), "", False, None, "")
+    run = film._run(models, str(film_png), None, str(tiny_pipe_folder), "", False, "", "")
     view, record, *files = last(run)
     assert "film.png" in view and record["film"] == "film.png"
     assert [Path(file).name for file in files] == ["film_report.json", "film_report.png", "film_report.txt"]
@@ -68,13 +68,19 @@ def test_a_film_becomes_a_view_a_record_and_three_files(models, film_png, tiny_p
 )
 def test_what_cannot_be_reported_is_one_line(models, film_png, tiny_pipe_folder, given, said):
     asked = {"film": str(film_png), "lateral": None, "model": str(tiny_pipe_folder)} | given
-    assert said in refusal(film._run(models, *asked.values(), "", False, None, ""))
+    assert said in refusal(film._run(models, *asked.values(), "", False, "", ""))
+
+
+def test_a_frame_is_a_whole_number_or_nothing(models, film_png, tiny_pipe_folder):
+    asked = (models, str(film_png), None, str(tiny_pipe_folder), "", False)
+    assert "frame: found 'x'" in refusal(film._run(*asked, "x", ""))
+    assert "frame" in refusal(film._run(*asked, "3", ""))  # the file has one alone
 
 
 def test_a_broken_file_is_one_line_without_html(models, tmp_path, tiny_pipe_folder):
     path = tmp_path / "<b>broken.png"
     path.write_bytes(b"no film")
-    said = refusal(film._run(models, str(path), None, str(tiny_pipe_folder), "", False, None, ""))
+    said = refusal(film._run(models, str(path), None, str(tiny_pipe_folder), "", False, "", ""))
     assert said.startswith("&lt;b&gt;broken.png: found")
 
 
@@ -144,7 +150,7 @@ def test_what_cannot_be_drawn_is_one_line(models, prompt, n, model, said):
 
 def test_the_page_has_its_tabs_their_names_for_programs_and_its_statement(models, tmp_path, monkeypatch):
     monkeypatch.setattr(app, "write_examples", lambda folder: Examples())
-    blocks = app.build(models, tmp_path / "examples", tmp_path)
+    blocks = app.build(models, tmp_path / "examples")
     shown = blocks.get_config_file()
     labels = [part["props"].get("label") for part in shown["components"] if part["type"] == "tabitem"]
     assert labels == ["Film", "Draw", "A film", "A slide", "Another modality", "Synthesize", "Slide"]

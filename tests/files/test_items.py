@@ -1,10 +1,12 @@
 """Names that tell items apart, and why one failed."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_medreport.files.items import FILE_IT, item_ids, item_stems, numbered, why
+from hf_medreport.files.items import FILE_IT, item_ids, item_stems, numbered, of_installation, why
 from hf_medreport.processing.input_error import InputError
 
 
@@ -45,3 +47,14 @@ def test_numbered_ids_are_all_unlike_and_the_first_of_a_name_keeps_it(names):
 
 def test_what_is_called_as_a_number_would_be():
     assert numbered(["a", "a#2", "a", "a"]) == ["a", "a#2", "a#3", "a#4"]
+
+
+def test_a_file_that_the_environment_lacks_is_not_called_the_users():
+    lacking = os.path.join(os.path.dirname(os.__file__), "no-such-table.json")
+    line = "no-such-table.json: found no such file or directory, in the installation; expected a whole installation; "
+    assert (
+        why("a.png", FileNotFoundError(2, "No such file or directory", lacking)) == line + "install hf-medreport again"
+    )
+    other = FileNotFoundError(2, "No such file or directory", "/films/a.png")
+    assert why("a.png", other).startswith("a.png: found no such file or directory; expected a file that can be read")
+    assert of_installation(other) is None and of_installation(OSError(28, "full")) is None

@@ -103,7 +103,7 @@ def test_the_trained_folder_has_its_code_its_scores_and_its_card(trained):
     assert {path.name for path in trained.glob("*.py")} > {*OURS, *THEIRS}
     assert json.loads((trained / "evaluation.json").read_text())["test"]["n"] == 4
     card = (trained / "README.md").read_text()
-    assert f"hf-medreport train made_up --config {YAML}" in card and "8 phantom films" in card
+    assert f"hf-medreport train made_up --config {YAML.name}" in card and "8 phantom films" in card
     assert "--n 4 --seed 1 --split test --json" in card
 
 

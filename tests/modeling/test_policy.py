@@ -106,3 +106,12 @@ def test_a_product_stands_beside_both_states():
     assert torch.equal(states[:, :20], torch.cat([seen, read], dim=1))
     score = model(torch.rand(2, 3, 16, 16), torch.tensor([[2, 7], [2, 8]])).scores
     assert score.shape == (2,) and model.config.product_size == 6
+
+
+def test_a_text_encoder_that_was_saved_in_half_precision_is_built_as_the_rest(tmp_path):
+    model = policy(text_config={**TEXT, "dtype": "float16", "model_type": "bert"}, product_size=4)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    model.half().save_pretrained(tmp_path)
+    loaded = PolicyModel.from_pretrained(tmp_path, dtype=torch.float32)
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    assert loaded(torch.rand(1, 3, 16, 16), torch.tensor([[2, 7]])).scores.dtype == torch.float32

@@ -31,3 +31,8 @@ def test_the_class_of_a_models_folder_is_another_and_says_the_same():
 @pytest.mark.parametrize("error", [ValueError("film.png: found text; expected PNG; convert it"), ImportError(name="x")])
 def test_other_errors_have_no_fields(error):
     assert four_fields(error) is None
+
+
+def test_whatever_a_name_holds_the_message_is_one_line():
+    error = InputError("a\nb\r\nc\u2028d.png", "x\x0by", "z", "w")
+    assert str(error) == "a b c d.png: found x y; expected z; w" and error.name == "a\nb\r\nc\u2028d.png"

@@ -16,6 +16,8 @@ TINY = {
     "prompts_per_round": 2,
     "samples_per_prompt": 4,
     "rewards_needed": 4,
+    "steps_trained": 0,
+    "inner_epochs": 1,
     "num_inference_steps": 3,
     "guidance_scale": 1.0,
     "lora_rank": 2,

@@ -31,7 +31,7 @@ def test_with_kl_it_stops_where_the_closed_form_says():
     mean = torch.nn.Parameter(torch.tensor(start))
     optimizer, generator = torch.optim.Adam([mean], lr=0.02), torch.Generator().manual_seed(0)
     trace = []
-    for _ in range(400):
+    for _ in range(250):
         drawn = mean.detach() + deviation * torch.randn(256, generator=generator)
         old = torch.distributions.Normal(mean.detach(), deviation).log_prob(drawn)
         rewards = slope * drawn
@@ -58,10 +58,17 @@ def test_a_brightness_reward_rises_and_nothing_but_the_adapter_learns(tmp_path):
     assert (generator_revision(pipe), pipe.scheduler) == before
 
 
-def test_what_was_learned_is_loaded_like_any_adapter(tmp_path):
-    pipe = ddpo(tmp_path / "run", rounds=1)
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """The pipeline and the folder of a run of one round."""
+    folder = tmp_path_factory.mktemp("learned") / "run"
+    return ddpo(folder, rounds=1), folder
+
+
+def test_what_was_learned_is_loaded_like_any_adapter(learned):
+    pipe, folder = learned
     other = steady_pipeline()
-    other.load_lora_weights(tmp_path / "run/adapter")
+    other.load_lora_weights(folder / "adapter")
     drawn = [each("edema", "ct", seeds=[3], num_inference_steps=2, output_type="np").images for each in (pipe, other)]
     assert np.array_equal(*drawn)
 
@@ -95,10 +102,9 @@ def test_stopped_and_gone_on_with_it_ends_in_the_same_bytes(tmp_path):
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
 
-def test_a_second_run_goes_on_from_an_adapter(tmp_path):
-    ddpo(tmp_path / "first", rounds=1)
-    ddpo(tmp_path / "second", rounds=1, learning_rate=0, options={"adapter": tmp_path / "first/adapter"})
-    assert (tmp_path / "second" / WEIGHTS).read_bytes() == (tmp_path / "first" / WEIGHTS).read_bytes()
+def test_a_second_run_goes_on_from_an_adapter(learned, tmp_path):
+    ddpo(tmp_path / "run", rounds=1, learning_rate=0, options={"adapter": learned[1] / "adapter"})
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == (learned[1] / WEIGHTS).read_bytes()
 
 
 # --- what cannot be ---
@@ -149,26 +155,35 @@ def test_what_cannot_be(tmp_path, changes, message):
     assert not (tmp_path / "run/adapter").exists()
 
 
+@pytest.mark.slow
+def test_in_bfloat16_the_first_ratio_is_still_one(tmp_path):
+    ddpo(tmp_path / "run", rounds=1, bf16="true")
+    (line,) = json.loads((tmp_path / "run/history.json").read_text())
+    assert line["first_ratio"] == pytest.approx(1, abs=1e-5)
+
+
 def test_fp16_wants_a_gpu(tmp_path):
     with pytest.raises(InputError, match="fp16: found it without a GPU"):
         ddpo(tmp_path / "run", fp16=True)
 
 
-def test_another_generator_or_other_settings_are_no_run_to_go_on_with(tmp_path):
-    pipe = ddpo(tmp_path / "run", rounds=1)
+def test_another_generator_or_other_settings_are_no_run_to_go_on_with(learned, tmp_path):
+    pipe, folder = learned
     options = {"resume": True}
     with pytest.raises(InputError, match="pipe: found adapters .default.; expected a generator without"):
         ddpo(tmp_path / "other", pipe=pipe)
     with pytest.raises(InputError, match="run: found a run with learning_rate 0.01; expected learning_rate 0.5 as now"):
-        ddpo(tmp_path / "run", rounds=1, learning_rate=0.5, options=options)
+        ddpo(folder, rounds=1, learning_rate=0.5, options=options)
     wide = tiny_pipeline(sample_size=16)
-    with pytest.raises(
-        InputError, match='run: found a run with latents "4 of side 8"; expected latents "4 of side 16" as now'
-    ):
-        ddpo(tmp_path / "run", rounds=1, pipe=wide, options=options)
+    with pytest.raises(InputError, match='run with latents "4 of side 8", .*; expected latents "4 of side 16", '):
+        ddpo(folder, rounds=1, pipe=wide, options=options)
     with pytest.raises(InputError, match="adapter: found an adapter for another base than .*; expected generator of"):
-        ddpo(tmp_path / "other", pipe=tiny_pipeline(seed=1), options={"adapter": tmp_path / "run/adapter"})
+        ddpo(tmp_path / "other", pipe=tiny_pipeline(seed=1), options={"adapter": folder / "adapter"})
     with pytest.raises(InputError, match="run: found a finished run; expected a new or empty folder"):
-        ddpo(tmp_path / "run", rounds=1)
-    ddpo(tmp_path / "run", rounds=2, options={"overwrite": True})
-    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-2"]
+        ddpo(folder, rounds=1)
+
+
+def test_an_older_run_is_overwritten_with_its_checkpoints(tmp_path):
+    (tmp_path / "run/checkpoint-9").mkdir(parents=True)
+    ddpo(tmp_path / "run", rounds=1, options={"overwrite": True})
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-1"]

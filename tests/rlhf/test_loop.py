@@ -84,6 +84,15 @@ class TestLoop:
         lines = (tmp_path / "out" / "round-1" / "pictures" / "metadata.jsonl").read_text().splitlines()
         assert len(lines) == 3 and not any(json.loads(line)["passed"] for line in lines)
 
+    def test_an_interruption_says_how_far_it_came(self, generator, tmp_path, monkeypatch):
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "draw_candidates", interrupted)
+        with pytest.raises(KeyboardInterrupt) as interruption:
+            self.run(generator, tmp_path / "out", "best_of_n")
+        assert interruption.value.__notes__ == ["interrupted: 6 steps done; `resume` goes on"]
+
     def test_people_rate_between_rounds(self, generator, tmp_path):
         self.run(generator, tmp_path / "drawn", "best_of_n")
         (tmp_path / "prompts.csv").write_text("prompt,modality\nnodule,cxr\n")

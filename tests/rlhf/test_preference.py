@@ -50,6 +50,7 @@ def test_the_margin_rises_from_nothing(pairs, tmp_path):
     assert history[-1]["loss"] < 0.6 * history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_stopped_and_gone_on_with_it_ends_in_the_same_bytes(pairs, tmp_path, monkeypatch):
     preference(pairs, tmp_path / "whole")
     pipe, calls = steady_pipeline(), []

@@ -45,6 +45,7 @@ def test_weights_by_hand(tmp_path):
     assert weights_of(rows, [7.0, 7.5], WeightedRegressionSettings(temperature=2.0)) == pytest.approx(weights)
 
 
+@pytest.mark.slow
 def test_it_goes_to_the_weighted_mean(tmp_path):
     """Of nothing but noise the best guess is the mean of the pictures, each by its weight: here 1 to 9."""
     ratings = rated(tmp_path)
@@ -53,6 +54,7 @@ def test_it_goes_to_the_weighted_mean(tmp_path):
     assert clean_picture(pipe, "edema", "ct") == pytest.approx(0.1 * 60 + 0.9 * 180, abs=15)
 
 
+@pytest.mark.slow
 def test_stopped_and_gone_on_with_it_ends_in_the_same_bytes(tmp_path, monkeypatch):
     ratings = rated(tmp_path)
     regression(ratings, tmp_path / "whole")

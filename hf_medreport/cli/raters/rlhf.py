@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, app, print_json, print_progress, quiet_diffusers, show_log
+from hf_medreport.cli.app import Json, Overwrite, Resume, app, print_json, print_progress, quiet_diffusers, show_log
 from hf_medreport.cli.train import listing
 
 
@@ -17,12 +17,14 @@ from hf_medreport.cli.train import listing
 def rlhf(
     context: typer.Context,
     config: Annotated[str | None, typer.Option(help="YAML of settings, see examples/rlhf_phantom.yaml.")] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     show_help: Annotated[bool, typer.Option("--help", "-h", help="List the settings with their defaults.")] = False,
 ):
     """Let a generator learn from raters: selector and policy, update, new pictures, ratings, in rounds.
 
-    Any setting may follow as a flag and beats the file. --resume goes on, --overwrite removes an older run.
+    Any setting may follow as a flag and beats the file: --rounds 1.
     """
     from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
     from hf_medreport.training.arguments import read_arguments
@@ -32,7 +34,8 @@ def rlhf(
         typer.echo(context.get_help())
         typer.echo(listing(groups_of((LoopSettings,))))
         return
-    (settings,) = read_arguments((LoopSettings,), config, context.args)
+    asked = [*context.args, *(["--resume"] if resume else []), *(["--overwrite"] if overwrite else [])]
+    (settings,) = read_arguments((LoopSettings,), config, asked)
     from hf_medreport.rlhf.loop import run_loop
     from hf_medreport.rlhf.rounds.final import before_and_after
 

@@ -42,7 +42,7 @@ def prompts_of(settings: LoopSettings) -> Prompts:
     """The prompts of a table, or drawn ones.
 
     Raises:
-        InputError: no such table, or a row without a prompt.
+        InputError: no such table, one without rows, or a row without a prompt.
     """
     if settings.prompts is None:
         corpus = PictureCorpus(settings.phantom_prompts, settings.phantom_seed, 32)  # the prompts are those of any size
@@ -53,8 +53,6 @@ def prompts_of(settings: LoopSettings) -> Prompts:
     for row in asked:
         if isinstance(row, Failure):
             raise InputError("prompts", row.message, "a prompt in each row", "correct the table")
-    if not asked:
-        raise InputError("prompts", f"no row in {Path(settings.prompts).name}", "one or more", "fill the table")
     return Prompts([row.prompt for row in asked], [row.modality for row in asked])
 
 

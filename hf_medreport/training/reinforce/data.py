@@ -11,6 +11,7 @@ from hf_medreport.data.drawn.bags import draw_bags
 from hf_medreport.data.drawn.films import PhantomReports, PhantomSource
 from hf_medreport.data.slide_reports import SlideReports
 from hf_medreport.data.tables import ReportDataset
+from hf_medreport.files.writing import write_whole_folder
 from hf_medreport.phantom.slide.corpus import SlideCorpus
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.recipe import FilmDataArguments, fingerprint, log_skipped
@@ -43,7 +44,7 @@ def open_records(data: DataArguments, reads: str, takes: dict[str, str], process
         folder: of the run, where features of drawn slides are kept.
 
     Raises:
-        InputError: what the tables refuse, or drawn slides without a patch encoder.
+        InputError: what the tables refuse, or drawn slides and a model without a patch encoder.
     """
     if data.phantom_cases and reads == "slide":
         counts = {"train": data.phantom_cases, "validation": data.phantom_validation_cases}
@@ -81,14 +82,14 @@ def _table(data: DataArguments, path: str, reads: str, takes: dict[str, str]):
 def _drawn_slides(data: DataArguments, processor, split: str, count: int, folder: Path) -> SlideReports:
     """Drawn slides as bags of the model's own patch encoder, kept on disk."""
     encoder = processor.patch_encoder
-    if encoder is None:
-        raise InputError("phantom_cases", "a model without a patch encoder", "one with", "name tables of features")
     corpus = SlideCorpus(count, data.phantom_seed, data.slide_px, data.slide_mpp, split)
     made_of = [encoder.revision, processor.image_processor.to_dict(), data.phantom_seed, data.slide_px, data.slide_mpp]
-    place = folder / f"patch_encoder-{fingerprint([encoder.revision])}"
+    place = folder / f"processor-{fingerprint([encoder.revision])}"
     if not place.is_dir():
-        encoder.save_pretrained(place)
-    files = draw_bags(corpus, place, processor.image_processor, folder / f"bags-{fingerprint(made_of)}", 1)
+        write_whole_folder(place, processor.save_pretrained)
+    files = draw_bags(
+        corpus, place / "patch_encoder", processor.image_processor, folder / f"bags-{fingerprint(made_of)}", 1
+    )
     return SlideReports([(corpus[i].case_id, [file], corpus[i].report) for i, file in enumerate(files)])
 
 

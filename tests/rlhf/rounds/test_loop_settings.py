@@ -1,9 +1,14 @@
 """Which settings of the loop are refused, and how that is said."""
 
+from pathlib import Path
+
 import pytest
 
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
+from hf_medreport.training.arguments import read_arguments
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "rlhf_phantom.yaml"
 
 
 @pytest.mark.parametrize(
@@ -70,3 +75,9 @@ def test_what_decides_about_the_results():
     one, other = LoopSettings(phantom_prompts=4), LoopSettings(phantom_prompts=4, output_dir="x", report_to="trackio")
     assert one.deciding() == other.deciding() and "resume" not in one.deciding()
     assert one.deciding() != LoopSettings(phantom_prompts=4, seed=1).deciding()
+
+
+def test_the_example_and_a_flag_that_beats_it():
+    (settings,) = read_arguments((LoopSettings,), str(EXAMPLE), ["--rounds", "1", "--overwrite"])
+    assert settings.rounds == 1 and settings.overwrite and settings.update_settings == {"rounds": 6}
+    assert settings.selector["model"] == "selector-tiny" and settings.policy["model"] == "policy-tiny"

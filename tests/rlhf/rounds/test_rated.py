@@ -26,7 +26,7 @@ def test_prompts_of_a_table_and_drawn_ones(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("prompt\n", "prompts: found no row in prompts.csv; expected one or more; fill the table"),
+        ("prompt\n", "prompts.csv: found no rows; expected a row a prompt; write the table again"),
         ('prompt,modality\nclear,cxr\n"",cxr\n', "prompts: found "),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_batch_keeps_its_reports_as_text():
             "slide",
             {},
             {"phantom_cases": 2},
-            "phantom_cases: found a model without a patch encoder; expected one with; name tables of features",
+            "slide: found a slide, and no patch_encoder/ beside the model to encode it; expected the patch encoder that",
         ),
     ],
 )
