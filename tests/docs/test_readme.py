@@ -55,11 +55,17 @@ def test_who_follows_it_in_a_fresh_clone_ends_well(tmp_path):
     """In a clone of HEAD with an environment of its own, whose packages are those that are installed here."""
     clone, environment = tmp_path / "clone", tmp_path / "venv"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    venv.create(environment, with_pip=True)
-    place = next(environment.glob("lib/python*/site-packages"))
-    (place / "tested.pth").write_text(str(Path(pytest.__file__).parent.parent), encoding="utf-8")
-    pip = [environment / "bin" / "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."]
-    subprocess.run(pip, cwd=clone, check=True)
+    venv.create(environment, with_pip=False)
+    (place,) = environment.glob("lib/python*/site-packages")
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    (place / "tested.pth").write_text("\n".join(packages), encoding="utf-8")
+    finder = next(name for name in sys.modules if name.startswith("__editable___hf_medreport"))
+    mapping = Path(sys.modules[finder].__file__).read_text(encoding="utf-8")  # what `pip install -e` wrote here
+    (place / "finder_of_the_clone.py").write_text(mapping.replace(str(ROOT), str(clone)), encoding="utf-8")
+    (place / "finder_of_the_clone.pth").write_text("import finder_of_the_clone; finder_of_the_clone.install()")
+    command = environment / "bin" / "hf-medreport"
+    command.write_text(f"#!{environment}/bin/python\nfrom hf_medreport.cli import main\nmain()\n", encoding="utf-8")
+    command.chmod(0o755)
     (environment / "ready").touch()  # the packages are there: make asks for no network
     path = f"{environment / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     asked = {"VENV": str(environment), "PATH": path, "HF_HUB_OFFLINE": "1", "TESTS": "tests/test_registry.py -n 1"}
