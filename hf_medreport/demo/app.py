@@ -38,7 +38,7 @@ def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk
     """
     drawn = write_examples(examples)
     with gr.Blocks(title="hf-medreport", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
-        gr.HTML(f'<div class="mr-banner" role="note"><p>{STATEMENT}</p></div>', elem_classes="mr-sticky")
+        gr.HTML(f'<div class="mr-banner" role="note"><p>{STATEMENT}</p></div>')
         gr.Markdown(f"# hf-medreport\n\n{PRIVACY.format(minutes=KEPT_S // 60)} Version {__version__}.")
         with gr.Tabs():
             with gr.Tab("Film"):
