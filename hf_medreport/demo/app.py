@@ -37,8 +37,9 @@ def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk
         desk: pictures that users may rate; None: there is no tab for it.
     """
     drawn = write_examples(examples)
+    gr.set_static_paths([examples])  # or they would be deleted as what users drop is
     with gr.Blocks(title="hf-medreport", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
-        gr.HTML(f'<div class="mr-banner" role="note"><p>{STATEMENT}</p></div>', elem_classes="mr-sticky")
+        gr.HTML(f'<div class="mr-banner" role="note"><p>{STATEMENT}</p></div>')
         gr.Markdown(f"# hf-medreport\n\n{PRIVACY.format(minutes=KEPT_S // 60)} Version {__version__}.")
         with gr.Tabs():
             with gr.Tab("Film"):

@@ -60,7 +60,7 @@ def serve(
     with private_folder() as folder:
         from hf_medreport.demo.app import LAUNCH, build
 
-        blocks = build(models, folder / "uploads" / "examples", slides, desk)
+        blocks = build(models, folder / "examples", slides, desk)
         hold(blocks, LAUNCH, host=host, port=port, browser=browser, ready=ready)
 
 
