@@ -83,13 +83,23 @@ def _is_of_unknown_kind(sentence) -> bool:
 
 
 def _without_islands(prior: np.ndarray | None) -> tuple[np.ndarray | None, int]:
-    """The prior without its small parts, and how many these are."""
+    """The prior without its small parts and holes, and how many parts these are."""
     if prior is None or not (prior > 0.5).any():
         return prior, 0
-    parts, count = ndimage.label(prior > 0.5)
-    sizes = ndimage.sum_labels(np.ones_like(parts), parts, range(1, count + 1))
-    small = [number for number, size in enumerate(sizes, start=1) if size < ISLAND * sizes.max()]
-    return np.where(np.isin(parts, small), 0.0, prior), len(small)
+    inside = prior > 0.5
+    parts, _ = ndimage.label(inside)
+    smallest = ISLAND * np.bincount(parts[inside]).max()
+    islands, count = _smaller(inside, smallest)
+    holes, _ = _smaller(~inside, smallest)
+    return (inside & ~islands | holes).astype(np.float32), count
+
+
+def _smaller(mask: np.ndarray, size: float) -> tuple[np.ndarray, int]:
+    """The parts of a mask that are smaller than so many px, and how many there are."""
+    parts, _ = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())
+    small = [number for number in range(1, len(sizes)) if sizes[number] < size]
+    return np.isin(parts, small), len(small)
 
 
 def _grid(findings: list, height: float) -> tuple[list, float, int]:
