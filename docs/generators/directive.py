@@ -9,9 +9,9 @@
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from generators import models, reference, results
+from generators import models, reference, results, seeds
 
-TABLES = {function.__name__: function for module in (results, models, reference) for function in module.PUBLIC}
+TABLES = {function.__name__: function for module in (results, models, reference, seeds) for function in module.PUBLIC}
 
 
 class Generated(SphinxDirective):

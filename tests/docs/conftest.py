@@ -27,3 +27,11 @@ def reference(results):
 def models(results):
     """`docs/generators/models.py`."""
     return sys.modules["generators.models"]
+
+
+@pytest.fixture
+def seeds(results):
+    """`docs/generators/seeds.py`."""
+    from generators import seeds
+
+    return seeds

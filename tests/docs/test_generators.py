@@ -82,3 +82,19 @@ def test_the_command_line_is_typers(reference):
     text = reference.verbs()
     assert "## hf-medreport report\n" in text and "### hf-medreport evaluate phantom\n" in text
     assert "| `--slide-mpp` |" in text
+
+
+def test_an_experiment_over_seeds_is_a_row_an_arm(seeds, monkeypatch, tmp_path):
+    monkeypatch.setattr(seeds, "RESULTS", tmp_path)
+    monkeypatch.setitem(
+        seeds.EXPERIMENTS, "e", (("one", "two", "three"), (("F1", "a.f1", 2, 1), ("m", "s", 1, 1 / 60)))
+    )
+    (tmp_path / "e").mkdir()
+    for arm, seed, value in (("one", 1, 0.4), ("one", 0, 0.5), ("two", 0, 0.25)):
+        row = {"arm": arm, "seed": seed, "a": {"f1": value}} | ({"s": 90} if arm == "two" else {})
+        (tmp_path / "e" / f"{arm}-{seed}.json").write_text(json.dumps(row))
+    assert seeds.seeds("e").splitlines()[2:5] == [
+        "| one | 0.45 (0.50, 0.40) |  |",
+        "| two | 0.25 | 1.5 |",
+        "| three | not run |  |",
+    ]
