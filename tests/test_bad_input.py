@@ -61,7 +61,7 @@ MESSAGES = {
     ),
     ("PNG", "claims 60,000 x 60,000"): (
         "film.png: found an image that claims 60000 x 60000 px"
-        "; expected at most 100000000 pixels; crop or reduce it, or raise max_pixels"
+        "; expected at most 100000000 pixels; crop or reduce it, or raise `max_pixels`"
     ),
     ("TIFF", "NaN"): (
         "film.tif: found 256 NaN or infinite pixels; expected finite pixel values; replace or mask them before saving"
@@ -123,7 +123,7 @@ MESSAGES = {
     ),
     ("DICOM", "claims 60,000 x 60,000"): (
         "film.dcm: found an image that claims 60000 x 60000 px"
-        "; expected at most 100000000 pixels; crop or reduce it, or raise max_pixels"
+        "; expected at most 100000000 pixels; crop or reduce it, or raise `max_pixels`"
     ),
     ("DICOM", "unknown photometric"): (
         "film.dcm: found photometric interpretation 'HSV' with 2 axes of pixels"

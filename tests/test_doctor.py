@@ -14,7 +14,7 @@ from hf_medreport.registry import CHECKPOINTS, systems
 from tests.tiny import save_tiny
 
 SHIPPED = "anatomical-tiny, cxr-multitask-tiny, diffusion-tiny, histgen-tiny, picture-judge-tiny, picture-rater-tiny"
-SHIPPED += ", radscribe-tiny"
+SHIPPED += ", policy-tiny, radscribe-tiny, selector-tiny"
 PINS = version.tested_versions()
 CLEAN = {"differs": [], "missing": [], "extra": []}
 

@@ -100,6 +100,7 @@ ALLOWED = {
     "rlhf/rounds/candidates.py": {"policy", "selector"},
     "rlhf/loop.py": {"policy", "selector"},
     "rlhf/rounds/loop_settings.py": {"policy", "selector"},
+    "rlhf/rounds/rated.py": {"policy", "selector"},
     "rlhf/rounds/rewarding.py": {"policy", "selector"},
     # What a system's own code says: a preset, the command that converts, names of its weights.
     "modeling/configuration_histgen.py": {"histgen"},

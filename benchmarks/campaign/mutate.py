@@ -21,7 +21,6 @@ import signal
 import struct
 import tarfile
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,7 +60,7 @@ from hf_medreport.registry import find_system, systems
 
 SECONDS, BYTES = 5, 2 << 30  # of processor time; a read that waits for something ends after `WAITS`
 WAITS = 60
-CHUNK = 250  # inputs a worker; what a killed one had done is done again
+CHUNK = 40  # inputs a worker; what a killed one had done is done again
 ODD = (b"\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"-1", b"NaN", b"1e999", b"9" * 5000, b"\xef\xbb\xbf", b'"')
 ODD += (b"[" * 3000, b'{"a":' * 3000, b"../../", b"\r", b"\n\n", b";", b"\xe9", b"=cmd", b"null", b"\xff\xfe", b"^")
 REPORT = (
@@ -364,29 +363,28 @@ def stem(parser: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in parser)
 
 
-def run(n: int, seed: int, work: Path, crashes: Path) -> dict:
-    """The first `n` inputs, shared out over the parsers; what was done before is not done again."""
+def run(n: int, seed: int, work: Path, crashes: Path) -> Iterator[dict]:
+    """The first `n` inputs, shared out over the parsers in rounds of `CHUNK` each; what was done before is not done
+    again. After each round, what is known by then."""
     work.mkdir(parents=True, exist_ok=True)
     crashes.mkdir(parents=True, exist_ok=True)
-    share, found, done, seconds = -(-n // len(PARSERS)), [], {}, time.perf_counter()
-    for parser in PARSERS:
-        known = work / f"{stem(parser)}-{seed}.json"
-        state = json.loads(known.read_text()) if known.exists() else {"done": 0, "crashes": []}
-        for start in range(state["done"], share, CHUNK):
-            numbers = range(start, min(start + CHUNK, share))
-            state["crashes"] += chunk(parser, seed, numbers, crashes)
-            state["done"] = numbers.stop
-            write_json(known, state)
-        done[parser], found = state["done"], found + state["crashes"]
-        print(f"{parser}: {state['done']} inputs, {len(state['crashes'])} crashes", flush=True)
-    return {
-        "seed": seed,
-        "inputs": sum(done.values()),
-        "inputs_by_parser": done,
-        "bounds": {"processor_seconds": SECONDS, "seconds": WAITS, "bytes": BYTES},
-        "crashes": found,
-        "seconds_of_this_call": round(time.perf_counter() - seconds),
-    }
+    files, share = {parser: work / f"{stem(parser)}-{seed}.json" for parser in PARSERS}, -(-n // len(PARSERS))
+    states = {parser: {"done": 0, "crashes": []} for parser in PARSERS}
+    states |= {parser: json.loads(file.read_text()) for parser, file in files.items() if file.exists()}
+    for end in [*range(CHUNK, share, CHUNK), share]:
+        for parser, state in states.items():
+            if state["done"] < end:
+                state["crashes"] += chunk(parser, seed, range(state["done"], end), crashes)
+                state["done"] = end
+                write_json(files[parser], state)
+        done = {parser: state["done"] for parser, state in states.items()}
+        yield {
+            "seed": seed,
+            "inputs": sum(done.values()),
+            "inputs_by_parser": done,
+            "bounds": {"processor_seconds": SECONDS, "seconds": WAITS, "bytes": BYTES},
+            "crashes": [crash for state in states.values() for crash in state["crashes"]],
+        }
 
 
 if __name__ == "__main__":
@@ -396,4 +394,5 @@ if __name__ == "__main__":
     arguments.add_argument("--work", type=Path, default=Path("build/campaign/mutate"))
     arguments.add_argument("--crashes", type=Path, default=RESULTS / "crashes")
     given = arguments.parse_args()
-    write_part("mutate", run(given.n, given.seed, given.work, given.crashes))
+    for figures in run(given.n, given.seed, given.work, given.crashes):
+        write_part("mutate", figures)

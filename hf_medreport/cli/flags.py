@@ -19,6 +19,7 @@ OTHER_NAMES |= {"guidance_scale": "guidance", "num_inference_steps": "steps", "i
 OTHER_NAMES |= {"height": "size", "width": "size"}
 OTHER_NAMES |= {"facts": "findings", "Endpoint": "endpoint", "url": "endpoint", "model": "llm", "folder": "llm"}
 NAMED = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]*))?`")  # `slide_mpp`, or `tissue="otsu"`
+ALTERNATIVE = re.compile(r", or [^,;`]*`([A-Za-z_]\w*)`(?=[,;]|\Z)")  # that names an argument: "or raise `max_pixels`"
 ABOUT = re.compile(r"\w+(?=: found )")  # what a whole error is about
 
 HELP = {"help_option_names": ["--help", "-h"]}
@@ -91,7 +92,8 @@ def print_error(message: str) -> None:
 
 
 def as_flags(message: str) -> str:
-    """A message with the running verb's flags for its arguments; a name in backticks that is none of them stays."""
+    """A message with the running verb's flags for its arguments; a name in backticks that is none of them stays, but an
+    alternative by an argument that the verb lacks is left out."""
     verb = _running.get()
 
     def flagged(match: re.Match) -> str:
@@ -105,6 +107,8 @@ def as_flags(message: str) -> str:
     about = ABOUT.match(message)
     if about and (flag := verb.flag(about[0])):
         message = flag + message[about.end() :]
+    if not any_flag:
+        message = ALTERNATIVE.sub(lambda match: match[0] if verb.flag(match[1]) else "", message)
     return NAMED.sub(flagged, message)
 
 

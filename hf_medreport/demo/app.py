@@ -25,14 +25,6 @@ STATEMENT = (
 PRIVACY = "Files stay on this machine and are deleted after {minutes} minutes."
 KEPT_S = 600  # that a file of a user is kept
 WAITING = 64  # users in the line
-PAGE = """
-.mr-sticky { position: sticky !important; top: 0; z-index: 20; overflow: visible !important; }
-.mr-banner { padding: 0.4rem 0.8rem; border-radius: 6px; font-weight: 600; background: #fde68a; }
-.mr-banner p { margin: 0; color: #1f2937; }
-.mr-error { color: #b91c1c; font-weight: 600; overflow-wrap: anywhere; }
-.dark .mr-error { color: #fca5a5; }
-.gradio-container .or, .gradio-container footer button, .gradio-container footer { color: var(--body-text-color); }
-"""
 
 
 def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk | None = None) -> gr.Blocks:
@@ -45,8 +37,9 @@ def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk
         desk: pictures that users may rate; None: there is no tab for it.
     """
     drawn = write_examples(examples)
+    gr.set_static_paths([examples])  # or they would be deleted as what users drop is
     with gr.Blocks(title="hf-medreport", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
-        gr.HTML(f'<div class="mr-banner" role="note"><p>{STATEMENT}</p></div>', elem_classes="mr-sticky")
+        gr.HTML(f'<div class="mr-banner" role="note"><p>{STATEMENT}</p></div>')
         gr.Markdown(f"# hf-medreport\n\n{PRIVACY.format(minutes=KEPT_S // 60)} Version {__version__}.")
         with gr.Tabs():
             with gr.Tab("Film"):
@@ -65,5 +58,5 @@ def build(models: Models, examples: Path, slides: Path | None = None, desk: Desk
 
 
 # How `gr.Blocks.launch` is called wherever the pages are served.
-LAUNCH = {"css": STYLE + PAGE, "theme": theme(), "max_file_size": "200mb", "share": False}
+LAUNCH = {"css": STYLE, "theme": theme(), "max_file_size": "200mb", "share": False}
 LAUNCH |= {"footer_links": ["api"], "ssr_mode": False}

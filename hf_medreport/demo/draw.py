@@ -15,7 +15,7 @@ from hf_medreport.demo.drawn import FILM_PX, SLIDE_MPP, SLIDE_PX, png_bytes, tic
 from hf_medreport.demo.film import film_report, film_view
 from hf_medreport.demo.models import Models
 from hf_medreport.demo.parts import on_click, report_outputs, reported, told, view_box
-from hf_medreport.demo.pictures import draw_asked, grid, judged, shown_marked
+from hf_medreport.demo.pictures import Drawn, draw_asked, grid, judged, shown_marked
 from hf_medreport.demo.slide import slide_report, slide_view
 from hf_medreport.files.writing import write_whole
 from hf_medreport.inference.asked_pictures import AskedPicture
@@ -229,7 +229,7 @@ def _run_picture(models: Models, chosen, patient, model) -> Iterator[tuple]:
         seen = judged(models, [truth, made])
         titles = ("Drawn by the program", f'By {models.title(model)}: "{words}"')
         rows = [
-            (np.asarray(shown_marked(image)), title, ticked_picture(fact, answers))
+            Drawn(np.asarray(shown_marked(image)), title, ticked_picture(fact, answers))
             for image, title, answers in zip((truth, made), titles, seen, strict=True)
         ]
         return grid(rows), {"fact": asdict(fact), "prompt": words, "seen": {"drawn": seen[0], "generated": seen[1]}}

@@ -1,7 +1,10 @@
 """Pictures of a generator as a piece of a page: each marked as synthetic, and what a judge sees on it."""
 
+import base64
 from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -15,7 +18,7 @@ from hf_medreport.inference.report import Failure
 from hf_medreport.inference.synthesize import STATEMENT, synthesize
 from hf_medreport.processing.input_error import InputError
 
-__all__ = ["draw_asked", "grid", "judged", "shown_marked"]
+__all__ = ["Drawn", "draw_asked", "grid", "judged", "shown_marked"]
 
 LARGE_ENOUGH_PX = 256  # a smaller picture is enlarged by a whole number before the mark is written into it
 
@@ -54,14 +57,36 @@ def shown_marked(picture: Image.Image) -> Image.Image:
     return marked(picture.convert("RGB").resize(size, Image.Resampling.NEAREST))
 
 
-def grid(rows: Iterable[tuple[np.ndarray, str, list[str] | Ticked]]) -> str:
-    """The HTML of pictures: pixels, a title, and lines below it, or facts with their ticks."""
+@dataclass(frozen=True)
+class Drawn:
+    """A picture of a grid.
+
+    Attributes:
+        pixels: as it is shown.
+        title: what it is.
+        lines: what stands below it, words or facts with their ticks.
+        file: the PNG to download; None: there is no link.
+    """
+
+    pixels: np.ndarray
+    title: str
+    lines: list[str] | Ticked
+    file: Path | None = None
+
+
+def grid(drawn: Iterable[Drawn]) -> str:
+    """The HTML of pictures; a file to download lies in its link."""
     figures = []
-    for pixels, title, lines in rows:
-        listed = "".join(map(_line, lines))
+    for each in drawn:
+        listed, link = "".join(map(_line, each.lines)), ""
+        if each.file is not None:
+            content = base64.b64encode(each.file.read_bytes()).decode()
+            name = escape(each.file.name)
+            link = f'<a download="{name}" href="data:image/png;base64,{content}">Download {name}</a>'
         figures.append(
-            f"<figure>{image_tag(pixels, title, lossless=True)}<figcaption><strong>{escape(title)}</strong>"
-            f'<ul class="mr-facts">{listed}</ul></figcaption></figure>'
+            f"<figure>{image_tag(each.pixels, each.title, lossless=True)}"
+            f'<figcaption><strong>{escape(each.title)}</strong><ul class="mr-facts">{listed}</ul>{link}</figcaption>'
+            "</figure>"
         )
     return (
         f'<section class="mr-view" aria-label="Pictures"><div class="mr-synthetic">{"".join(figures)}</div>'

@@ -60,7 +60,7 @@ def serve(
     with private_folder() as folder:
         from hf_medreport.demo.app import LAUNCH, build
 
-        blocks = build(models, folder / "uploads" / "examples", slides, desk)
+        blocks = build(models, folder / "examples", slides, desk)
         hold(blocks, LAUNCH, host=host, port=port, browser=browser, ready=ready)
 
 
@@ -76,6 +76,7 @@ def hold(blocks, launch: dict, *, host: str, port: int, browser: bool, ready=lam
         InputError: an address that cannot be had.
     """
     where = {"server_name": host, "server_port": port, "inbrowser": browser}
+    where |= {"_frontend": False}  # or a busy machine's server, which answers itself after 3 s or more, ends at once
     try:
         _, address, _ = blocks.launch(**launch, **where, prevent_thread_lock=True, quiet=True)
     except OSError as error:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hf_medreport.demo.models import Models
 from hf_medreport.demo.parts import download_folder, on_click, told, view_box
-from hf_medreport.demo.pictures import draw_asked, grid, judged, shown_marked
+from hf_medreport.demo.pictures import Drawn, draw_asked, grid, judged, shown_marked
 from hf_medreport.evaluation.verification.agent import verified_line
 from hf_medreport.files.writing import open_whole
 from hf_medreport.inference.asked_pictures import AskedPicture, asked_of_prompt
@@ -43,14 +43,7 @@ def synthesize_tab(models: Models) -> None:
                 button = gr.Button("Draw", variant="primary")
                 stop = gr.Button("Stop")
         with gr.Column(scale=3, min_width=320):
-            outputs = [
-                view_box(),
-                gr.File(
-                    label="The pictures; their metadata say that they are synthetic",
-                    file_count="multiple",
-                    interactive=False,
-                ),
-            ]
+            outputs = [view_box(), gr.File(file_count="multiple", visible=False)]  # for programs; the page has links
             with gr.Accordion("The pictures as a program reads them", open=False):
                 outputs.append(gr.JSON(show_label=False))
     inputs = [prompt, modality, n, seed, guidance, negative, steps, verify, model]
@@ -78,13 +71,15 @@ def _run(models: Models, prompt, modality, n, seed, guidance, negative, steps, v
         files, records, shown = [], [], []
         for picture, checked, seen in zip(asked, drawn, answers, strict=True):
             said, image = _said(checked.used, models.title(model), revision, options), checked.drawn
-            with open_whole(folder / f"synthetic_{picture.id}.png") as file:
+            path = folder / f"synthetic_{picture.id}.png"
+            with open_whole(path) as file:
                 save_synthetic(image, file, said)
-            files.append(str(folder / f"synthetic_{picture.id}.png"))
+            files.append(str(path))
             records.append({"synthetic": True, **said, "judge": seen, **checked.said})
             lines = ["the judge sees: " + ", ".join(value for value in seen.values() if value)]
             lines += [verified_line(checked.said["verification"])] if verify else []
-            shown.append((np.asarray(shown_marked(image)), f"{picture.prompt} (seed {checked.used.seed})", lines))
+            title = f"{picture.prompt} (seed {checked.used.seed})"
+            shown.append(Drawn(np.asarray(shown_marked(image)), title, lines, path))
         return grid(shown), files, records
 
     result = yield from told(work, "Drawing", 2)

@@ -1,13 +1,14 @@
 """A report as a piece of a page: its pictures, its sentences as buttons, and the evidence of the chosen one laid over.
 
-All of it is in the HTML, so that a click asks no server: `STYLE` is the page's, `SCRIPT` makes the buttons, the slider
-and the boxes work. Every word of a file or a model is escaped.
+All of it is in the HTML, so that a click asks no server: `STYLE` is that of all pages, `SCRIPT` makes the buttons, the
+slider and the boxes work. Every word of a file or a model is escaped.
 """
 
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
+from importlib.resources import files
 from io import BytesIO
 from itertools import groupby
 
@@ -24,6 +25,8 @@ __all__ = ["SCRIPT", "STYLE", "Enlarged", "Shown", "film_shown", "pair_shown", "
 LAYER_PX, JPEG_QUALITY = 256, 90
 OPACITY = 75  # percent, at first
 PRIOR_COLOR = (53, 208, 255)
+PAGE = files("hf_medreport.demo") / "page"
+SCRIPT, STYLE = ((PAGE / name).read_text("utf-8") for name in ("script.txt", "style.txt"))
 MARKS = {"correct": "\N{CHECK MARK}", "wrong": "\N{BALLOT X}", "missed": "?"}
 PRIOR = "prior"
 
@@ -212,66 +215,3 @@ def _tiles(enlarged: dict[int | None, list[Enlarged]]) -> str:
             f'<div class="mr-tiles"{shows}><h2>Tiles that spoke most for {whose}</h2><div>{figures}</div></div>'
         )
     return "".join(parts)
-
-
-SCRIPT = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-sentence]');
-  if (!button) return;
-  const view = button.closest('.mr-view'), chosen = button.getAttribute('aria-pressed') !== 'true';
-  view.querySelectorAll('button[data-sentence]').forEach((other) =>
-    other.setAttribute('aria-pressed', String(chosen && other === button)));
-  view.querySelectorAll('.mr-layer:not([data-of=prior])').forEach((layer) => {
-    layer.hidden = !(chosen && layer.dataset.of === button.dataset.sentence);
-  });
-  view.querySelectorAll('[data-tiles-of]').forEach((tiles) => {
-    tiles.hidden = !(chosen && tiles.dataset.tilesOf === button.dataset.sentence);
-  });
-});
-element.addEventListener('input', (event) => {
-  const view = event.target.closest('.mr-view');
-  if (!view) return;
-  if (event.target.type === 'range') view.style.setProperty('--mr-opacity', event.target.value / 100);
-  if (event.target.dataset.shows === 'evidence') view.classList.toggle('mr-bare', !event.target.checked);
-  if (event.target.dataset.shows === 'prior')
-    view.querySelectorAll('.mr-layer[data-of=prior]').forEach((layer) => { layer.hidden = !event.target.checked; });
-});
-"""
-
-STYLE = """
-.mr-view { color: var(--body-text-color); }
-.mr-view p { margin: 0.25rem 0; overflow-wrap: anywhere; }
-.mr-note { font-weight: 600; }
-.mr-columns { display: flex; flex-wrap: wrap; gap: 1rem; }
-.mr-pictures { flex: 3 1 18rem; min-width: 0; }
-.mr-words { flex: 2 1 16rem; min-width: 0; }
-.mr-figures { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: flex-end; }
-.mr-figures figure { flex: 2 1 14rem; min-width: 0; margin: 0; }
-.mr-figures figure.mr-aside { flex: 1 1 7rem; }
-.mr-film { position: relative; line-height: 0; background: black; }
-.mr-film img { width: 100%; height: auto; display: block; margin: 0; }
-.mr-film img.mr-layer { position: absolute; inset: 0; height: 100%; opacity: var(--mr-opacity); pointer-events: none; }
-.mr-view img[hidden], .mr-view [hidden], .mr-bare .mr-layer:not([data-of=prior]) { display: none !important; }
-.mr-view figcaption { font-size: 0.875rem; color: var(--body-text-color); overflow-wrap: anywhere; }
-.mr-controls { display: flex; flex-wrap: wrap; gap: 1rem; margin: 0.5rem 0; align-items: center; }
-.mr-controls label { display: inline-flex; gap: 0.5rem; align-items: center; min-height: 1.75rem; }
-.mr-view h2 { margin: 0.75rem 0 0.25rem; font-size: 1rem; font-weight: 700; color: var(--body-text-color); }
-.mr-sentence { display: block; width: 100%; text-align: left; padding: 0.4rem 0.6rem; margin: 0.2rem 0;
-  cursor: pointer; font-weight: 400;
-  color: var(--body-text-color); background: var(--background-fill-secondary); border-radius: 6px;
-  border: 2px solid var(--border-color-primary); }
-.mr-sentence[aria-pressed=true] { border-color: #c2410c; }
-.dark .mr-sentence[aria-pressed=true] { border-color: #fb923c; }
-.mr-sentence:focus-visible { outline: 3px solid #2563eb; outline-offset: 1px; }
-.mr-score { font-size: 0.8rem; white-space: nowrap; }
-.mr-facts { list-style: none; padding: 0; margin: 0; }
-.mr-correct { color: #166534; } .mr-wrong { color: #b91c1c; } .mr-missed { color: #92400e; }
-.dark .mr-correct { color: #86efac; } .dark .mr-wrong { color: #fca5a5; } .dark .mr-missed { color: #fcd34d; }
-.mr-tiles > div { display: flex; flex-wrap: wrap; gap: 0.5rem; }
-.mr-tiles figure { margin: 0; width: 9rem; }
-.mr-tiles img { width: 100%; }
-.mr-statement, .mr-who { font-size: 0.875rem; }
-.mr-synthetic { display: flex; flex-wrap: wrap; gap: 0.75rem; }
-.mr-synthetic figure { margin: 0; flex: 0 1 14rem; }
-.mr-synthetic img { width: 100%; image-rendering: pixelated; }
-"""

@@ -23,8 +23,23 @@ def test_mutated_files_are_read_or_refused(parser):
 
 @pytest.mark.slow
 def test_twenty_thousand_of_them(tmp_path):
-    found = mutate.run(20_000, 2, tmp_path / "work", tmp_path / "crashes")
+    *_, found = mutate.run(20_000, 2, tmp_path / "work", tmp_path / "crashes")
     assert found["inputs"] >= 20_000 and found["crashes"] == []
+
+
+def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutate, "PARSERS", {"made up": ("x", lambda: [b"?"], len), "other": ("y", lambda: [b"?"], str)})
+    read = []
+
+    def chunk(parser: str, seed: int, numbers: range, crashes: Path) -> list[dict]:
+        read.append((parser, numbers.start, numbers.stop))
+        return [{"parser": parser, "number": numbers.start, "what": "x"}] if parser == "other" else []
+
+    monkeypatch.setattr(mutate, "chunk", chunk)
+    assert [part["inputs"] for part in mutate.run(100, 0, tmp_path, tmp_path)] == [80, 100]
+    assert read == [("made up", 0, 40), ("other", 0, 40), ("made up", 40, 50), ("other", 40, 50)]
+    *_, part = mutate.run(140, 0, tmp_path, tmp_path)
+    assert read[4:] == [("made up", 50, 70), ("other", 50, 70)] and len(part["crashes"]) == 3
 
 
 def test_a_mutation_follows_from_its_number():

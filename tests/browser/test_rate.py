@@ -8,6 +8,8 @@ import pytest
 from hf_medreport.data.drawn.pictures import write_pictures
 from hf_medreport.data.ratings.pairs import read_pairs
 from hf_medreport.data.ratings.table import read_ratings
+from hf_medreport.demo.desk import Desk
+from hf_medreport.demo.to_rate import pictures_to_rate
 from hf_medreport.phantom.picture.corpus import PictureCorpus
 from hf_medreport.phantom.picture.facts import PictureFact
 from tests.browser.conftest import free_port, served
@@ -29,23 +31,42 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def rate(folder, tmp_path):
-    """Starts the verb, always at the same address; it is killed, not asked to end."""
+def rate(page, folder, tmp_path):
+    """Serves the page from this process, of a desk with these options; the address."""
+    from hf_medreport.demo.rate import LAUNCH, build_rating
+
+    pages = []
+
+    def serve(rater=None, level=None, **options):
+        desk = Desk(pictures_to_rate(folder, folder / "to_rate.csv")[0], tmp_path / "out.csv", **options)
+        pages.append(build_rating(desk, rater, level))
+        where = {"server_name": "127.0.0.1", "server_port": free_port(), "quiet": True}
+        return pages[-1].launch(**LAUNCH, **where, prevent_thread_lock=True)[1]
+
+    yield serve
+    page.goto("about:blank")  # before the server goes
+    for blocks in pages:
+        blocks.close(verbose=False)
+
+
+@pytest.fixture
+def verb(page, folder, tmp_path):
+    """Starts the verb, always at the same address; `kill` ends it by SIGKILL."""
     processes, port = [], free_port()
 
-    def start(*flags):
+    def start():
         command = [sys.executable, "-m", "hf_medreport.cli", "rate", folder, "--csv", folder / "to_rate.csv"]
-        command += ["--out", tmp_path / "out.csv", "--no-browser", "--port", port, *flags]
+        command += ["--out", tmp_path / "out.csv", "--no-browser", "--port", port]
         processes.append(served([str(part) for part in command], port, env=os.environ | {"TMPDIR": str(tmp_path)}))
         return f"http://127.0.0.1:{port}"
 
     def kill():
-        """By SIGKILL."""
         processes[-1].kill()
         processes[-1].wait()
 
     start.kill = kill
     yield start
+    page.goto("about:blank")  # before the server goes
     kill()
 
 
@@ -67,7 +88,7 @@ def said(page):
     return page.locator(".progress").inner_text()
 
 
-def test_three_pictures_undo_skip_reload_and_a_kill(page, rate, tmp_path, shoot):
+def test_three_pictures_undo_skip_and_a_reload(page, rate, tmp_path, shoot):
     page.goto(rate())
     assert page.get_by_role("note").inner_text().startswith("Synthetic pictures, for research. No clinical use")
     press(page, "3")
@@ -95,10 +116,6 @@ def test_three_pictures_undo_skip_reload_and_a_kill(page, rate, tmp_path, shoot)
 
     page.reload()  # the browser knows who rates
     page.get_by_text("3 of 6").wait_for()
-    page.goto("about:blank")
-    rate.kill()
-    page.goto(rate())
-    page.get_by_text("3 of 6").wait_for()
     for key in "331":
         press(page, key)
     page.get_by_text("All done").wait_for()
@@ -106,7 +123,21 @@ def test_three_pictures_undo_skip_reload_and_a_kill(page, rate, tmp_path, shoot)
     assert len(prompts) == 6 and prompts.count("<b>bold</b> ${1 + 1} {{name}}") == 2
 
 
-def test_a_prompt_is_shown_as_it_is_and_two_raters_see_other_orders(page, rate, tmp_path):
+def test_a_killed_server_has_lost_nothing(page, verb, tmp_path):
+    page.goto(verb())
+    begin(page, "ann")
+    for key in "31":
+        press(page, key)
+    page.goto("about:blank")
+    verb.kill()
+    assert [one.rating for one in read_ratings(tmp_path / "out.csv").ratings] == [3, 1]
+    page.goto(verb())
+    page.get_by_text("2 of 6 done by ann").wait_for()
+    press(page, "u")
+    assert said(page).startswith("1 of 6")
+
+
+def test_two_raters_see_other_orders(page, rate, tmp_path):
     address, orders = rate(), []
     page.goto(address)
     for name in ("ann", "bob"):
@@ -121,7 +152,7 @@ def test_a_prompt_is_shown_as_it_is_and_two_raters_see_other_orders(page, rate, 
 
 
 def test_prompts_are_escaped(page, rate):
-    page.goto(rate("--rater", "ann", "--level", "1"))  # no name is asked for
+    page.goto(rate("ann", 1))  # no name is asked for
     for _ in range(6):
         page.locator(".mr-rate img").wait_for()
         prompt = page.locator(".prompt").inner_text()
@@ -131,7 +162,7 @@ def test_prompts_are_escaped(page, rate):
 
 
 def test_a_key_pressed_twice_rates_one_picture(page, rate, tmp_path):
-    page.goto(rate("--rater", "ann", "--level", "3"))
+    page.goto(rate("ann", 3))
     page.locator(".mr-rate img").wait_for()
     page.evaluate("for (let k = 0; k < 5; k++) document.getElementById('mr-key-1').click()")
     page.get_by_text("1 of 6").wait_for()
@@ -142,7 +173,7 @@ def test_a_key_pressed_twice_rates_one_picture(page, rate, tmp_path):
 def test_pairs_narrow_and_dark(page, rate, tmp_path, shoot):
     page.set_viewport_size({"width": 400, "height": 800})
     page.emulate_media(color_scheme="dark")
-    page.goto(rate("--pairs"))
+    page.goto(rate(pairs=True))
     begin(page, "ann")
     assert page.locator(".mr-rate img").count() == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 400

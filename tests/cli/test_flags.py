@@ -32,9 +32,10 @@ REPORT = ("report", "film.png")
 WORDS = {
     REPORT: {
         "leave out `masks`": "leave out --mask",  # the verb's own name for it
-        "give `slide_mpp`, or cut by `level`": "give --slide-mpp, or cut by `level`",  # report has no level
+        "give `slide_mpp`, or cut by `level`": "give --slide-mpp",  # report has no level
         "choose `slide_mpp=0.5` or more": "choose --slide-mpp 0.5 or more",
         "pass `trust_remote_code`": "pass --trust-remote-code",
+        "crop or reduce it, or raise `max_pixels`": "crop or reduce it",
         "choose another of `images`": "choose another of images",  # by place
         "print it with `as_json`, see `hf-medreport evaluate phantom --json`": (
             "print it with --json, see `hf-medreport evaluate phantom --json`"

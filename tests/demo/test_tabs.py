@@ -9,6 +9,8 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
+from gradio.utils import is_static_file  # noqa: E402
+
 from hf_medreport.demo import app, draw, film, slide, synthesize  # noqa: E402
 from hf_medreport.demo.drawn import Examples  # noqa: E402
 from hf_medreport.demo.models import Models  # noqa: E402
@@ -150,7 +152,10 @@ def test_what_cannot_be_drawn_is_one_line(models, prompt, n, model, said):
 
 def test_the_page_has_its_tabs_their_names_for_programs_and_its_statement(models, tmp_path, monkeypatch):
     monkeypatch.setattr(app, "write_examples", lambda folder: Examples())
+    (example := tmp_path / "examples" / "film.png").parent.mkdir()
+    example.touch()
     blocks = app.build(models, tmp_path / "examples")
+    assert is_static_file(str(example)) and not is_static_file(str(tmp_path))  # it stays when uploads are deleted
     shown = blocks.get_config_file()
     labels = [part["props"].get("label") for part in shown["components"] if part["type"] == "tabitem"]
     assert labels == ["Film", "Draw", "A film", "A slide", "Another modality", "Synthesize", "Slide"]

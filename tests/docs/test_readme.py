@@ -21,6 +21,8 @@ FIGURES = {
     "diffusion-tiny": ("faithfulness.all.accuracy",),
     "picture-judge-tiny": ("kinds.clean.finding.accuracy",),
     "picture-rater-tiny": ("kinds.clean.finding.accuracy",),
+    "selector-tiny": ("model.auc",),
+    "policy-tiny": ("model.auc",),
 }
 
 

@@ -66,7 +66,7 @@ def check_size(name: str, height: int, width: int, max_pixels: int) -> None:
             name,
             f"an image that claims {width} x {height} px",
             f"at most {max_pixels} pixels",
-            "crop or reduce it, or raise max_pixels",
+            "crop or reduce it, or raise `max_pixels`",
         )
 
 

@@ -31,6 +31,7 @@ ROWS = (
             "max_text_tokens": 64,
             "head_sizes": [8, 4],
         },
+        checkpoint="policy-tiny",
         recipe="hf_medreport.systems.policy.recipe",
     ),
 )

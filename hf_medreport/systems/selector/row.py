@@ -21,6 +21,7 @@ ROWS = (
             },
             "head_sizes": [8, 4],
         },
+        checkpoint="selector-tiny",
         recipe="hf_medreport.systems.selector.recipe",
     ),
 )

@@ -41,8 +41,9 @@ def write_reward_card(folder: Path, evaluation: dict, asked: RunArguments) -> Pa
 
 # {name}
 
-{WHAT[reads]} It learned from ratings of pictures that a generator drew, and is meant to
-sort such pictures. **It is no measure of clinical quality, and it repeats what its raters liked.**
+{WHAT[reads]}
+It learned from ratings of pictures, most of them drawn by programs, and is meant to sort such pictures.
+**It is no measure of clinical quality, and it repeats what its raters liked.**
 
 - Weights: {evaluation["weights"]:,}
 - Trained by {method}: {counts["train"]} ratings of `{Path(asked.data.ratings).name}`, and

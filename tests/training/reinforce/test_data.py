@@ -59,7 +59,7 @@ def test_a_batch_keeps_its_reports_as_text():
             "slide",
             {},
             {"phantom_cases": 2},
-            "slide: found a slide, and no patch_encoder/ beside the model to encode it; expected the patch encoder that",
+            "slide: found a slide, and no patch_encoder/ beside the model to encode it; expected the patch encoder",
         ),
     ],
 )
