@@ -1,13 +1,13 @@
 """Pictures rated by simulated raters, for reward models to learn from: two tables of the same pictures.
 
-    python examples/make_ratings.py runs/ratings                 # 14,500 pictures, about 20 minutes on one core
+    python examples/make_ratings.py runs/ratings                 # 29,500 pictures
     hf-medreport train selector --config examples/selector_phantom.yaml
     hf-medreport train policy --config examples/policy_phantom.yaml
 
 Of each of 1,000 prompts there are seven pictures: two by the shipped generator, one drawn as it asks, two drawn of the
 same patient with something else (another side, finding or modality, by turns), and two of the first three, damaged
 slightly and strongly. Three raters of known truth look at them: an expert (level 3) at all, one of level 2 and a novice
-at a third each. The expert also rates 5,000 drawn pictures, each by its own prompt and by one that asks for something
+at a third each. The expert also rates 15,000 drawn pictures, each by its own prompt and by one that asks for something
 else, and half of them damaged.
 
 - `ratings.csv` rates a picture by the prompt that stands beside it: wrong pictures are poor.
@@ -155,7 +155,7 @@ def main(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")],
     prompts: Annotated[int, typer.Option(help="How many of seven pictures each.")] = 1000,
     steps: Annotated[int, typer.Option(help="Of the generator.")] = 10,
-    drawn: Annotated[int, typer.Option(help="How many drawn pictures beside these.")] = 5000,
+    drawn: Annotated[int, typer.Option(help="How many drawn pictures beside these.")] = 15000,
     pictures: Annotated[
         Path | None,
         typer.Option(help="Where these lie already, as `hf-medreport phantom pictures --seed 0` draws them."),

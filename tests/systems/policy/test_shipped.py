@@ -30,6 +30,8 @@ def test_the_policy_prefers_a_picture_s_own_prompt(drawn):
     own = policy.score(images, prompts)
     other_modality = policy.score(images, prompts[1:] + prompts[:1])
     assert (own > other_modality).mean() > 0.9
+    other_finding = policy.score(images, prompts[5:] + prompts[:5])  # of the same modality
+    assert (own >= other_finding).mean() > 0.65
 
 
 def test_the_selector_rejects_noise(drawn):
