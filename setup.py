@@ -53,7 +53,8 @@ EXTRAS["clinical"] = ["scispacy>=0.6.2"]  # stands apart: it needs numpy < 2
 REFERENCES = ["evaluate>=0.4.6", "rouge_score>=0.1.2", "pycocoevalcap>=1.2"]
 TOOLS = ["pytest>=8.0.0", "pytest-xdist>=3.6.1", "hypothesis>=6.100.0", "ruff>=0.8.0", "build>=1.2.1", "uv>=0.8.0"]
 TOOLS += ["coverage>=7.17.5"]  # make coverage
-TOOLS += ["playwright>=1.65.2"]  # make test-browser
+TOOLS += ["axe-playwright-python>=0.1.8", "playwright>=1.65.2"]  # make test-browser
+TOOLS += ["mypy>=2.4.0"]  # make types
 EXTRAS["docs"] = ["sphinx>=9.0.4", "furo>=2025.12.19", "myst-parser>=5.2.0"]  # make docs
 EXTRAS["dev"] = [*TOOLS, *REFERENCES, *EXTRAS["docs"], *EXTRAS["all"]]
 
@@ -61,6 +62,6 @@ setup(
     # Namespace packages too: a shipped checkpoint is a folder with code, but no package of its own.
     packages=[*find_namespace_packages(include=["hf_medreport", "hf_medreport.*"]), *TOP_FOLDERS],
     package_dir={"hf_medreport": "hf_medreport", **TOP_FOLDERS},
-    package_data={"": ["*.json", "*.safetensors", "*.md", "*.yaml", "*.txt"]},
+    package_data={"": ["*.json", "*.safetensors", "*.md", "*.yaml", "*.txt", "py.typed"]},
     extras_require=EXTRAS,
 )
