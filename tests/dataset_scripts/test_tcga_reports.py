@@ -312,7 +312,7 @@ WRONG = {
     ),
     "broken prompts": (
         lambda f: read_prompts(file(f, "p.yaml", "a: [")),
-        "p.yaml: found no valid YAML; expected YAML with system and user; mend the file",
+        "p.yaml, line 1: found broken YAML; expected YAML with system and user; check `prompts`",
     ),
     "other prompts": (
         lambda f: read_prompts(file(f, "p.yaml", "prompt: a")),

@@ -26,7 +26,7 @@ def test_a_gate_that_passed(tmp_path, evaluation):
         (json.dumps({"gate": FAILED}), r"one that failed \(3.40% of its pictures are suspect\)"),
         ('{"gate": {}}', "one that failed"),
         ('{"gate": {"passes": "yes"}}', "one that failed"),
-        ("{", "broken JSON"),
+        ("{", r"broken JSON \(line 1\)"),
     ],
 )
 def test_none_or_a_failed_one_is_refused(tmp_path, content, found):

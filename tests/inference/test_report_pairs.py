@@ -297,7 +297,7 @@ BAD_PAIRS = {
     "a film that claims 60,000 px a side": (
         lambda front, side: (front, png_claiming(side, 60_000, 60_000)),
         "l0.png: found an image that claims 60000 x 60000 px; expected at most 100000000 pixels; crop or reduce it, or "
-        "raise max_pixels",
+        "raise `max_pixels`",
     ),
     "a blank lateral": (
         lambda front, side: (front, saved(side, np.zeros((64, 64), np.uint8))),

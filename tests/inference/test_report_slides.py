@@ -156,7 +156,7 @@ class TestReports:
         (record,) = pipe(str(slide), slide_mpp=0.25, override_slide_mpp=True)
         (replaced,) = report_slides([slide], pipe, 0.25, override_slide_mpp=True)
         assert record["generated_text"] == replaced.text
-        with pytest.raises(TypeError, match="found keyword 'slide_mpp'"):
+        with pytest.raises(InputError, match="slide_mpp: found 0.25 for a model of films; expected none"):
             load(tiny_pipe_folder)(str(film_png), slide_mpp=0.25)
 
     def test_given_resolution(self, pipe, tmp_path):

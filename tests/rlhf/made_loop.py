@@ -20,7 +20,8 @@ SMALL = {
     "quality_threshold": 0.4,
     "report_to": "none",
 }
-DDPO = {"rounds": 1, "prompts_per_round": 2, "samples_per_prompt": 2, "num_inference_steps": 2, "batch_size": 4}
+DDPO = {"rounds": 1, "prompts_per_round": 2, "samples_per_prompt": 2, "num_inference_steps": 2, "steps_trained": 1}
+DDPO |= {"batch_size": 4}
 STEPS = {"max_steps": 2, "batch_size": 2, "save_steps": 1, "logging_steps": 1}
 UPDATES = {"ddpo": DDPO, "weighted_regression": STEPS, "preference": STEPS, "best_of_n": ""}
 

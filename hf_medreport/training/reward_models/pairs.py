@@ -24,6 +24,7 @@ class PairTrainer(RewardTrainer):
     """RewardTrainer for models that read pictures; it resumes as all trainers here do."""
 
     best_step = None
+    check_weights = ReportTrainer.check_weights
     load_weights = ReportTrainer.load_weights
     load_best_weights = ReportTrainer.load_best_weights
     _load_from_checkpoint = ReportTrainer._load_from_checkpoint

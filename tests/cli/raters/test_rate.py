@@ -55,13 +55,13 @@ def test_the_page_is_served_until_it_ends(folder, capsys, monkeypatch):
     [
         (["--rater", "ann"], "--rater: found it without --level; expected both or none; give --level"),
         (["--level", "2"], "--level: found it without --rater"),
-        (["--rater", " ", "--level", "2"], "--rater: found no name; expected a name of 1 to 80 signs"),
+        (["--rater", " ", "--level", "2"], "--rater: found an empty argument; expected a name or a value; fill it in"),
         (["--level", "4"], "less than or equal to 3"),
         (["--csv", "gone.csv"], "gone.csv: found no such file"),
         (["--out", "gone/r.csv"], "--out: found no folder 'gone'; expected the name of a CSV; choose another --out"),
         (["--out", "."], "--out: found a folder"),
         (["--import", "gone.json"], "gone.json: found no such file; expected Label Studio's export"),
-        (["--rating", "3"], "No such option"),
+        (["--rating", "3"], "--rating: found no such option; expected an option of hf-medreport rate"),
     ],
 )
 def test_what_is_refused(folder, capsys, monkeypatch, flags, message):

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 from hf_medreport.evaluation.pictures.evaluate import Drawing
 from hf_medreport.evaluation.pictures.faithfulness import faithfulness
-from hf_medreport.evaluation.pictures.judging import load_judge
+from hf_medreport.evaluation.pictures.judging import judge_folder, load_judge
 from hf_medreport.inference.generators import load_generator
 from hf_medreport.phantom.picture.facts import MODALITIES, draw_fact
 from hf_medreport.phantom.picture.prompts import write_prompt
@@ -37,7 +37,7 @@ def test_what_began_at_zero_has_moved(pipe):
 
 def test_it_is_small_and_the_judge_with_it():
     count = 0
-    for folder in shipped("generator", "judge").values():
+    for folder in (*shipped("generator").values(), judge_folder()):
         for path in folder.rglob("*.safetensors"):
             count += sum(tensor.size for tensor in load_file(path).values())
     assert 3_000_000 < count < 3_900_000

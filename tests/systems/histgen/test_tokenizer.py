@@ -124,9 +124,13 @@ WHAT = "expected HistGen's annotation.json or a tokenizer.json"
 UNKNOWN_WORDS = {"a": 1, "<unk>": 2}
 BAD = {
     "missing": (None, None, f"v.json: found no such file; {WHAT}; check the path"),
-    "truncated": ('{"token2idx": {"a"', None, f"v.json: found no valid JSON; {WHAT}; copy the file again"),
-    "another encoding": (b'{"caf\xe9": 1}', None, f"v.json: found no valid JSON; {WHAT}; copy the file again"),
-    "a list": ([1], None, f"v.json: found a list; {WHAT}; name another file"),
+    "truncated": ('{"token2idx": {"a"', None, f"v.json: found broken JSON (line 1); {WHAT}; copy the file again"),
+    "another encoding": (
+        b'{"caf\xe9": 1}',
+        None,
+        f"v.json: found broken JSON (not UTF-8); {WHAT}; copy the file again",
+    ),
+    "a list": ([1], None, f"v.json: found list; {WHAT}; copy the file again"),
     "something else": (
         {"model": "gpt"},
         None,

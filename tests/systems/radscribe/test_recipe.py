@@ -196,7 +196,7 @@ def test_parts_are_joined_and_a_run_goes_on_from_its_result(parts, corpus, tmp_p
     assert model.config.encoder.label_mode == "predicted" and model.config.label_loss_weight == 0.5
     settings = json.loads((first / "processor_config.json").read_text())["image_processor"]
     assert settings["fit"] == "crop" and settings["size"] == 64  # as the encoder's folder says
-    assert f"{parts / 'medvill'} and {parts / 't5'}" in (first / "README.md").read_text()
+    assert "medvill and t5" in (first / "README.md").read_text()
 
     again = {"model": str(first), "output_dir": str(tmp_path / "again"), "fit": "pad", "mask_mode": "bar", **still}
     run("radscribe", joined(tmp_path, parts, corpus, **again), [])
@@ -207,7 +207,7 @@ def test_parts_are_joined_and_a_run_goes_on_from_its_result(parts, corpus, tmp_p
     assert (went_on.config.encoder.label_mode, went_on.config.encoder.mask_mode) == ("predicted", "bar")
     assert went_on.config.label_loss_weight == 0.5
     assert json.loads((second / "processor_config.json").read_text())["image_processor"]["fit"] == "pad"
-    assert str(first) in (second / "README.md").read_text()
+    assert str(first.parent) not in (second / "README.md").read_text()
 
 
 @pytest.mark.slow
