@@ -288,6 +288,17 @@ def generator_curve() -> str:
     return table(["samples", "validation loss", "modality", "finding", "side", "zone", "grade"], rows)
 
 
+def augmentation() -> str:
+    """Whether synthetic pictures help a classifier: a row an arm, a column a seed."""
+    result = read(RESULTS / "augmentation.json")
+    rows = []
+    for arm, runs in result["arms"].items():
+        cells = [f"{one['accuracy']:.3f} [{one['interval'][0]:.3f}, {one['interval'][1]:.3f}]" for one in runs]
+        rows.append([arm, *cells])
+    seeds = [f"seed {one['seed']}" for one in runs]
+    return f"{table(['findings right, trained on', *seeds], rows)}\n\n`{result['command']}`"
+
+
 def experiment(name: str) -> str:
     """An experiment: a column an arm, a row a figure; of several seeds their mean, of one its value."""
     result = read(RESULTS / f"{name}.json")
@@ -359,6 +370,7 @@ PUBLIC = (
     slide_evidence,
     generator,
     generator_curve,
+    augmentation,
     experiment,
     labeler,
     metrics_and_errors,

@@ -54,6 +54,7 @@ def test_an_experiment_is_a_column_an_arm(results, monkeypatch, tmp_path):
 def test_every_table_of_figures_is_made(results):
     assert "x time" in results.speed() and "Cardiomegaly" in results.labeler()
     assert "`diffusion-tiny`" in results.generator() and "320,000" in results.generator_curve()
+    assert "synthetic |" in results.augmentation()
     assert "nats" in results.slide_evidence() and "`bleu1`" in results.metrics_and_errors()
     assert "unigram" in results.language_alone()
     for model in results.MODELS:
