@@ -87,6 +87,7 @@ def test_errors_have_their_probabilities():
         assert steps_off(right, level, seed=1) == said.tolist() != steps_off(right, level, seed=2)
 
 
+@pytest.mark.slow
 def test_kappa_rises_with_the_level():
     right = np.tile((1, 2, 3), 100).tolist()
     said = {"truth": right} | {f"level {level}": steps_off(right, level, seed=3) for level in ERRORS}
