@@ -59,7 +59,7 @@ SEEDS = (0, 1)
 PER_PROMPT = 4
 CHOSEN = 4
 HELD_OUT = 500
-STEPS, GUIDANCE = 10, 3.0
+STEPS = 10
 TRAINING_SEED = 1000  # of the prompts that are learned from
 PAIRS = 1000  # of two pictures of one modality and finding, for the diversity
 QUESTIONS = ("modality", "finding", "side")
@@ -72,14 +72,18 @@ class Arm:
     update: str | None = None
     settings: dict = field(default_factory=dict)
     chosen: int = 1
+    guidance: float = 1.0
 
 
+ROUNDS = 24
 ARMS = {
     "supervised": Arm(),
     "best of n": Arm(chosen=CHOSEN),
     "weighted regression": Arm("weighted_regression"),
-    "DDPO": Arm("ddpo"),
+    "DDPO": Arm("ddpo", {"rounds": ROUNDS, "guidance_scale": 1.0}),
     "DPO": Arm("preference"),
+    "supervised, guidance 3": Arm(guidance=3.0),
+    "DDPO, guidance 3": Arm("ddpo", {"rounds": ROUNDS // 2, "guidance_scale": 3.0}, guidance=3.0),
 }
 DDPO = DDPOSettings(**ARMS["DDPO"].settings)
 BUDGET = DDPO.rounds * DDPO.prompts_per_round * DDPO.samples_per_prompt  # pictures that each update learns from
@@ -89,7 +93,7 @@ app = typer.Typer(add_completion=False)
 
 def stem(arm: str, seed: int) -> str:
     """The name of a run."""
-    return f"{arm.replace(' ', '_')}-{seed}"
+    return f"{arm.replace(',', '').replace(' ', '_')}-{seed}"
 
 
 @app.command()
@@ -125,35 +129,35 @@ def result_of(name: str, seed: int, pictures: int, work: Path) -> dict:
         folder = work / stem(name, seed)
         shutil.rmtree(folder, ignore_errors=True)
         settings = UPDATES[arm.update](**{"seed": seed} | arm.settings)
-        adapter = train(pipe, arm.update, settings, reward, seed, folder)
+        adapter = train(pipe, arm, settings, reward, seed, folder)
         pipe.unet.unload_lora()
         use_adapter(pipe, adapter)  # as its file has it
         history = json.loads((folder / "update" / HISTORY).read_text(encoding="utf-8"))
         result |= {"settings": asdict(settings), "history": history}
     result["core_seconds"] = round(time.process_time() - started)
-    return result | score(pipe, arm.chosen, reward, pictures)
+    return result | score(pipe, arm, reward, pictures)
 
 
-def train(pipe, update: str, settings: UpdateSettings, reward: GeneratorReward, seed: int, folder: Path) -> Path:
+def train(pipe, arm: Arm, settings: UpdateSettings, reward: GeneratorReward, seed: int, folder: Path) -> Path:
     """Teach the generator with BUDGET pictures; returns the adapter's folder."""
     corpus = PictureCorpus(PROMPTS, TRAINING_SEED + seed, 32)  # the prompts are those of any size
     cases = [corpus[number] for number in range(len(corpus))]
     facts = [case.fact for case in cases]
     prompts = Prompts([case.prompt for case in cases], [fact.modality for fact in facts], facts)
     out = folder / "update"
-    if update == "ddpo":
+    if arm.update == "ddpo":
         return train_ddpo(pipe, prompts.texts, reward, settings, out, modalities=prompts.modalities)
-    ratings = rated(pipe, prompts, seed, folder / "pictures")
-    if update == "weighted_regression":
+    ratings = rated(pipe, prompts, arm.guidance, seed, folder / "pictures")
+    if arm.update == "weighted_regression":
         return train_weighted_regression(pipe, ratings, settings, out, rewards=rewards_of(ratings, reward))
     return train_preference(pipe, pairs_of(ratings, seed=seed), settings, out)
 
 
-def rated(pipe, prompts: Prompts, seed: int, folder: Path) -> list[Rating]:
+def rated(pipe, prompts: Prompts, guidance: float, seed: int, folder: Path) -> list[Rating]:
     """PER_PROMPT pictures of each prompt by the generator as it is, rated by an expert who knows the truth."""
     numbers = [number for number in range(len(prompts)) for _ in range(PER_PROMPT)]
     seeds = [(1 + seed) * 1_000_000 + place for place in range(len(numbers))]
-    drawing = LoopSettings(phantom_prompts=PROMPTS, num_inference_steps=STEPS, guidance_scale=GUIDANCE)
+    drawing = LoopSettings(phantom_prompts=PROMPTS, num_inference_steps=STEPS, guidance_scale=guidance)
     texts, modalities = ([those[number] for number in numbers] for those in (prompts.texts, prompts.modalities))
     images = draw_pictures(pipe, texts, modalities, seeds, drawing)
     written = [
@@ -163,12 +167,12 @@ def rated(pipe, prompts: Prompts, seed: int, folder: Path) -> list[Rating]:
     return simulated_ratings(SimulatedRater(device="cpu"), written, prompts, 3, seed)
 
 
-def score(pipe, chosen: int, reward: GeneratorReward, pictures: int) -> dict:
+def score(pipe, arm: Arm, reward: GeneratorReward, pictures: int) -> dict:
     """What the judge that scores sees on pictures for held-out prompts, and what the reward pays for them."""
     judge = load_judge(device="cpu")
     drawn = drawn_pictures(PictureCorpus(pictures, 1, judge.size, split="test"))
-    drawing, prompts, modalities = Drawing(GUIDANCE, STEPS), drawn.prompts, drawn.modalities
-    sets = [drawing(pipe, prompts, modalities, judge.size, 1 + 100_000 * number) for number in range(chosen)]
+    drawing, prompts, modalities = Drawing(arm.guidance, STEPS), drawn.prompts, drawn.modalities
+    sets = [drawing(pipe, prompts, modalities, judge.size, 1 + 100_000 * number) for number in range(arm.chosen)]
     rewards = np.array([reward(images, prompts, modalities) for images in sets])  # (chosen, pictures)
     best, rows = rewards.argmax(axis=0), np.arange(pictures)
     images = np.stack(sets)[best, rows]
@@ -178,7 +182,8 @@ def score(pipe, chosen: int, reward: GeneratorReward, pictures: int) -> dict:
     return {
         "n": pictures,
         "judge": judge.name,
-        "drawn_a_prompt": chosen,
+        "guidance_scale": arm.guidance,
+        "drawn_a_prompt": arm.chosen,
         "faithfulness": {name: figures["faithfulness"][name] for name in QUESTIONS},
         "kid": figures["distribution"]["all"]["kid"],
         "kid_std": figures["distribution"]["all"]["kid_std"],
@@ -214,7 +219,7 @@ def summarize(out: Path = RESULTS):
     head = [*QUESTIONS, "reward", "quality", "MS-SSIM", "KID", "core-minutes", "pictures to learn, a prompt"]
     print(f"| arm | {' | '.join(head)} | reward hacked |\n|---{'|---:' * len(head)}|---|")
     for name, runs in results.items():
-        cells = row_of(runs) + [hacked(runs, results["supervised"])] if runs else ["not run"] + [""] * len(head)
+        cells = row_of(runs) + [hacked(runs, results[plain_of(name)])] if runs else ["not run"] + [""] * len(head)
         print(f"| {name} | {' | '.join(cells)} |")
 
 
@@ -242,6 +247,11 @@ def middle_of(runs: list[dict], name: str) -> tuple[float, float]:
     """The mean over runs, and how far its 95 % interval reaches."""
     errors = [one[name][1] for one in runs]
     return float(np.mean([one[name][0] for one in runs])), 1.96 * float(np.linalg.norm(errors)) / len(runs)
+
+
+def plain_of(arm: str) -> str:
+    """The arm that draws by the same guidance, untaught."""
+    return next(name for name, each in ARMS.items() if each == Arm(guidance=ARMS[arm].guidance))
 
 
 def hacked(runs: list[dict], plain: list[dict]) -> str:

@@ -10,12 +10,12 @@ import numpy as np
 from hf_medreport.demo.models import Models
 from hf_medreport.demo.parts import on_click, report_outputs, reported
 from hf_medreport.demo.view import Enlarged, Shown, report_view
-from hf_medreport.inference.asked import is_scan
 from hf_medreport.inference.figures.slide import MAP_PX, evidence_map, tile_pictures
 from hf_medreport.inference.report import Failure
 from hf_medreport.inference.report_any import report_any
 from hf_medreport.inference.report_slides import SlideReport
 from hf_medreport.inference.tiles.listing import list_slides
+from hf_medreport.processing.file_suffixes import FEATURE_SUFFIXES
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.processing.slide_reading import open_slide
 
@@ -106,7 +106,7 @@ def slide_view(
     """The HTML of a slide's report: the thumbnail with a map of the tiles for each sentence, and tiles enlarged."""
     if report.places is None:
         return report_view(report, [], facts)
-    if not is_scan(path):
+    if path.suffix.lower() in FEATURE_SUFFIXES:
         shown, whole = _maps(report, None), []
         return report_view(report, [shown], facts, {None: whole})
     with open_slide(path, slide_mpp=mpp or None, override_slide_mpp=bool(override)) as slide:
