@@ -18,7 +18,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--disable-sync", "--no-first-run"]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-STARTS_WITHIN_S, WAITS_MS = 600, 300_000  # also where many processes share a core
+STARTS_WITHIN_S, WAITS_MS = 300, 120_000  # also where many processes share a core
 
 
 @pytest.fixture(scope="session")

@@ -187,3 +187,13 @@ def test_pictures_are_drawn_marked_and_judged(models):
     assert records[0]["verification"]["rounds"] and "the judge sees" in view
     view, record = last(draw._run_picture(models, "ct: right posterior consolidation", 2, "diffusion-tiny"))
     assert record["seen"]["drawn"]["modality"] == "ct" and view.count("<figure>") == 2
+
+
+def test_a_picture_whose_resolution_is_told_is_a_slide_with_its_tiles(models, tmp_path):
+    path = tmp_path / "dropped.png"
+    pixels = SlideCorpus(1, seed=3, size=1024, mpp=1.0, split="test")[0].drawing.region(0, 0, 1024, 1024)
+    Image.fromarray(pixels).save(path)
+    report = slide.slide_report(models, "histgen-tiny", path, 1.0)
+    view = slide.slide_view(report, path, 1.0)
+    assert view.count('class="mr-tiles"') == 1 + len(report.sentences) and "1. " in view
+    assert view.count("<img") > len(report.sentences) + len(report.tiles)  # maps, and tiles of the level 0
