@@ -143,8 +143,13 @@ def scored(pipe, films: int) -> dict:
 @app.command()
 def summarize(out: Path = RESULTS):
     """Print the table: a row a run."""
-    print("| arm, seed | exact-fact F1 | kind F1 | wrong side | hallucination | reward | steps | core-minutes |")
-    print("|---|---|---|---|---|---:|---:|---:|")
+    print(table(out))
+
+
+def table(out: Path) -> str:
+    """Its Markdown."""
+    lines = ["| arm, seed | exact-fact F1 | kind F1 | wrong side | hallucination | reward | steps | core-minutes |"]
+    lines.append("|---|---|---|---|---|---:|---:|---:|")
     for arm in ARMS:
         for seed in SEEDS[: 1 if arm == "start" else None]:
             path = out / f"{arm}-{seed}.json"
@@ -159,7 +164,8 @@ def summarize(out: Path = RESULTS):
                     minutes,
                 ]
             name = arm if arm == "start" else f"{arm}, {seed}"
-            print(f"| {name} | {' | '.join(cells)} |")
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def cell(row: dict, name: str) -> str:

@@ -1,5 +1,7 @@
 """Tables of experiments that keep a JSON an arm and seed: a row an arm, the mean over seeds and each seed's figure."""
 
+from importlib import import_module
+
 from generators.results import RESULTS, at, read, table
 
 # Of each experiment: arms in their order, and columns as (head, dotted keys, digits, factor).
@@ -25,26 +27,13 @@ EXPERIMENTS = {
             ("core-minutes", "core_seconds", 1, 1 / 60),
         ),
     ),
-    "rlhf": (
-        ("supervised", "best of n", "weighted regression", "DDPO", "DPO"),
-        (
-            ("finding", "faithfulness.finding.accuracy", 3, 1),
-            ("side", "faithfulness.side.accuracy", 3, 1),
-            ("modality", "faithfulness.modality.accuracy", 3, 1),
-            ("KID (judge features)", "kid", 4, 1),
-            ("core-minutes", "core_seconds", 1, 1 / 60),
-        ),
-    ),
-    "reinforce": (
-        ("start", "supervised", "self-critical", "group-relative"),
-        (
-            ("exact-fact F1", "exact.f1", 3, 1),
-            ("wrong side", "wrong_side_rate", 3, 1),
-            ("hallucination", "hallucination_rate", 3, 1),
-            ("core-minutes", "core_seconds", 1, 1 / 60),
-        ),
-    ),
 }
+
+
+def printed(experiment: str) -> str:
+    """The table that an experiment's `summarize` prints, of what is committed."""
+    rows = import_module(f"benchmarks.experiments.{experiment}").table(RESULTS / experiment)
+    return f"{rows}\n\n`python benchmarks/experiments/{experiment}.py run`"
 
 
 def seeds(name: str) -> str:
@@ -69,4 +58,4 @@ def _cell(runs: list[dict], keys: str, digits: int, factor: float) -> str:
     return mean if len(set(each)) == 1 else f"{mean} ({', '.join(each)})"
 
 
-PUBLIC = (seeds,)
+PUBLIC = (printed, seeds)

@@ -29,9 +29,9 @@ def film_tab(models: Models, examples: list[list]) -> None:
             with gr.Accordion("How the film is read", open=False):
                 orient = gr.Radio(ORIENTS, value="", label="DICOM films that are mirrored or turned")
                 any_modality = gr.Checkbox(label="Also DICOM files that are no chest films by their header")
-                frame = gr.Textbox(label="Frame of a file of several, from 0", max_length=9)
+                frame = gr.Textbox("", label="Frame of a file of several, from 0", max_length=9)
                 labels = gr.Textbox(
-                    label="Labels that the model is given, joined by commas", info="For a model that takes labels."
+                    "", label="Labels that the model is given, joined by commas", info="For a model that takes labels."
                 )
             with gr.Row():
                 button = gr.Button("Report", variant="primary")

@@ -35,7 +35,7 @@ def synthesize_tab(models: Models) -> None:
             n = gr.Slider(1, MOST, value=2, step=1, label="Pictures")
             seed = gr.Number(label="Seed of the first", value=0, precision=0, minimum=0)
             guidance = gr.Slider(1, 12, value=3, step=0.5, label="Guidance: 1 as the words say, more: more so")
-            negative = gr.Textbox(label="What it is to be unlike", max_length=LONGEST)
+            negative = gr.Textbox("", label="What it is to be unlike", max_length=LONGEST)
             steps = gr.Slider(5, 100, value=25, step=1, label="Steps")
             verify = gr.Checkbox(label="Look at each picture, and draw it again where it is not as asked")
             model = gr.Dropdown([(models.title(name), name) for name in names], value=names[0], label="Model")

@@ -142,10 +142,8 @@ class WeightedRegressionSettings(StepSettings):
 class PreferenceSettings(StepSettings):
     """Direct preference optimization; each step passes the U-Net four times a pair, twice there and back."""
 
-    learning_rate: float = 5e-4
-    max_steps: int = field(default=200, metadata={"help": "Steps of the optimizer."})
     preference_strength: float = field(
-        default=2000.0, metadata={"help": "Beta of Diffusion-DPO: the larger, the closer it stays to the start."}
+        default=500.0, metadata={"help": "Beta of Diffusion-DPO: the larger, the closer it stays to the start."}
     )
 
 

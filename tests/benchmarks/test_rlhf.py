@@ -27,7 +27,9 @@ def result(arm: str, seed: int, right: int, reward: float, error: float = 0.005)
 
 
 def test_the_table(tmp_path, capsys):
-    for arm, right, reward in (("supervised", 450, 0.7), ("DDPO", 400, 0.9), ("DPO", 460, 0.75)):
+    arms = (("supervised", 450, 0.7), ("DDPO", 400, 0.9), ("DPO", 460, 0.75))
+    arms += (("supervised at guidance 3", 470, 0.7), ("DPO at guidance 3", 460, 0.9))
+    for arm, right, reward in arms:
         for seed in (0, 1):
             path = tmp_path / f"{rlhf.stem(arm, seed)}.json"
             path.write_text(json.dumps(result(arm, seed, right + seed, reward)))
@@ -40,6 +42,7 @@ def test_the_table(tmp_path, capsys):
     assert "0.700 ± 0.007" in rows["supervised"]
     assert rows["DDPO"].endswith("| yes: reward +0.200, finding -0.100 |")
     assert rows["DPO"].endswith("| no: reward +0.050, finding +0.020 |")
+    assert rows["DPO at guidance 3"].endswith("| no: reward +0.200, finding -0.020 |")  # within the intervals
 
 
 def test_similar_pictures_of_one_finding():
@@ -56,9 +59,11 @@ def test_an_unknown_arm(tmp_path):
     with pytest.raises(InputError) as error:
         rlhf.run("PPO", None, 1, tmp_path, tmp_path)
     assert str(error.value) == (
-        "arm: found 'PPO'; expected one of supervised, best of n, weighted regression, DDPO, DPO; name one of these"
+        "arm: found 'PPO'; expected one of supervised, best of n, weighted regression, DDPO, DPO, "
+        "supervised at guidance 3, DPO at guidance 3; name one of these"
     )
 
 
 def test_arms_learn_from_as_many_pictures():
     assert rlhf.PROMPTS * rlhf.PER_PROMPT == rlhf.BUDGET
+    assert [rlhf.plain_of(arm) for arm in ("DPO", "DPO at guidance 3")] == ["supervised", "supervised at guidance 3"]

@@ -73,7 +73,7 @@ def test_many_users_at_once_get_their_own_reports(address, tmp_path):
     def ask(path) -> dict:
         client = client_of.Client(address, verbose=False)
         sent = client_of.handle_file(path)
-        return client.predict(sent, None, "anatomical-tiny", "", False, "", "", api_name="/film")[1]
+        return client.predict(sent, None, api_name="/film")[1]
 
     with ThreadPoolExecutor(USERS) as pool:
         records = list(pool.map(ask, paths, timeout=600))

@@ -99,3 +99,11 @@ def test_an_experiment_over_seeds_is_a_row_an_arm(seeds, monkeypatch, tmp_path):
         "| two | 0.25 | 1.5 |",
         "| three | not run |  |",
     ]
+
+
+def test_an_experiments_own_table_is_shown(seeds, monkeypatch, tmp_path):
+    monkeypatch.setattr(seeds, "RESULTS", tmp_path)
+    (tmp_path / "rlhf").mkdir()
+    lines = seeds.printed("rlhf").splitlines()
+    assert lines[0].startswith("| arm | modality |") and lines[2].startswith("| supervised | not run |")
+    assert lines[-1] == "`python benchmarks/experiments/rlhf.py run`"
