@@ -107,7 +107,7 @@ def rate_tab(blocks: gr.Blocks, desk: Desk, rater: str | None = None, level: int
     def sit_again(known: list) -> tuple:
         if rater is not None:
             return sit(rater, level)[:2]
-        return sit(*known)[:2] if known[0] else (None, _asking())
+        return sit(*known)[:2] if known[0] else gr.skip()  # what is shown may already answer a key
 
     def on(button: gr.Button, deed: Callable[[Sitting], object]) -> None:
         def act(at: Sitting | None) -> tuple:
