@@ -6,6 +6,8 @@ of the run is left; at the end the files are compared byte by byte, but for thos
 
     python benchmarks/campaign/kills.py --kills 30
     python benchmarks/campaign/kills.py --kills 200 --verbs tile train
+
+`publish` goes to a Hub on loopback; what its repository holds is compared, and it goes on by being asked again.
 """
 
 import argparse
@@ -14,15 +16,23 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import yaml
 from parts import RESULTS, contents, forked, write_part
 
 from hf_medreport.cli.app import quiet
+from hf_medreport.registry import CHECKPOINTS
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests import hub_server  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGINT)
 PATIENCE = 60  # seconds in which the workers of a killed process end, on a machine that is busy
 CHEST = ("phantom", "chest", "--size", 64, "--format", "png", "--workers", 1)
@@ -35,6 +45,10 @@ TRAIN |= {
     "eval_steps": 2,
     "logging_steps": 2,
 }
+REWARD = {"passes": 1, "report_to": "none", "bf16": "false"}
+LOOP = {"phantom_prompts": 64, "rounds": 2, "num_candidates": 1, "max_attempts": 2, "num_inference_steps": 2}
+LOOP |= {"selector": REWARD | {"model": "selector-tiny"}, "policy": REWARD | {"model": "policy-tiny"}}
+LOOP["update_settings"] = {"rounds": 1, "prompts_per_round": 2, "samples_per_prompt": 2, "steps_trained": 1}
 # What differs from run to run without a kill: seconds, and what a run keeps on its way.
 OF_TIME = {"tile": ("summary.json", "records.jsonl", "manifest.json")}
 
@@ -63,13 +77,18 @@ def synthesize(work: Path) -> list:
 
 
 def train(work: Path) -> list:
-    recipe = Path(__file__).parents[2] / "examples" / "anatomical_phantom.yaml"
+    recipe = ROOT / "examples" / "anatomical_phantom.yaml"
     flags = [part for name, value in TRAIN.items() for part in (f"--{name}", value)]
     return ["train", "anatomical", "--config", recipe, *flags]
 
 
+def rlhf(work: Path) -> list:
+    (config := work / "rlhf.yaml").write_text(yaml.safe_dump(LOOP))
+    return ["rlhf", "--config", config]
+
+
 VERBS: dict[str, Callable[[Path], list]] = {"phantom chest": chest, "tile": tile, "report": report}
-VERBS |= {"evaluate phantom": evaluate, "train": train, "synthesize": synthesize}
+VERBS |= {"evaluate phantom": evaluate, "train": train, "synthesize": synthesize, "rlhf": rlhf}
 
 
 def drawn(out: Path, arguments: tuple) -> None:
@@ -99,33 +118,65 @@ def orphans(session: int) -> list[int]:
         time.sleep(0.05)
 
 
-def differing(verb: str, out: Path, whole: Path) -> list[str]:
-    """The files of a run that are not those of the undisturbed one."""
-    left_out = OF_TIME.get(verb, ())
-    if verb == "train":  # checkpoints hold when they were written; the model is what is kept
-        out, whole = out / "model", whole / "model"
-    one, other = contents(out), contents(whole)
-    return sorted(
-        name for name in {*one, *other} if Path(name).name not in left_out and one.get(name) != other.get(name)
-    )
+class Run:
+    """A verb that is begun again and again in one folder."""
+
+    def __init__(self, verb: str, work: Path):
+        self.verb, self.work, self.log, self.out = verb, work, work / "log.txt", work / "out"
+        self.command = VERBS[verb](work)
+
+    def clear(self) -> None:
+        shutil.rmtree(self.out, ignore_errors=True)
+
+    def begin(self) -> int:
+        """The id of its process, which goes on with what is there."""
+        flag = "--output_dir" if self.verb in ("train", "rlhf") else "--out"
+        return forked(self.log, *self.command, flag, self.out, "--resume")
+
+    def files(self) -> dict[str, bytes]:
+        """What is kept of it, but for what differs from run to run."""
+        # Checkpoints hold when they were written; the model is what is kept.
+        found = contents(self.out / "model" if self.verb == "train" else self.out)
+        return {name: content for name, content in found.items() if Path(name).name not in OF_TIME.get(self.verb, ())}
+
+
+class Publication(Run):
+    """A model that is published to a Hub on loopback; nothing of it lies in a folder."""
+
+    def __init__(self, verb: str, work: Path):
+        self.verb, self.log, self.hub, self.out = verb, work / "log.txt", hub_server.HubServer().__enter__(), work
+        verb = ["publish", str(CHECKPOINTS / "radscribe-tiny"), "org/x"]
+        code = f"import sys\nfrom hf_medreport.cli import main\nsys.argv[1:] = {verb}\nmain()"
+        self.client = hub_server.client_command(self.hub, code, HF_HOME=str(work / "home"))
+
+    def clear(self) -> None:
+        self.hub.repos.clear()
+        self.hub.lfs.clear()
+
+    def begin(self) -> int:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(**self.client, stdout=log, stderr=log, start_new_session=True)
+        return self.process.pid
+
+    def files(self) -> dict[str, bytes]:
+        return self.hub.files("org/x")
 
 
 def run(verb: str, kills: int, hits: int, seed: int, work: Path) -> dict:
     """Rounds of one verb, until so many kills have hit."""
     work.mkdir(parents=True, exist_ok=True)
-    arguments = VERBS[verb](work)
-    flag = "--output_dir" if verb == "train" else "--out"
-    whole, log, begun = work / "whole", work / "log.txt", time.perf_counter()
-    shutil.rmtree(whole, ignore_errors=True)
-    code = ended(forked(log, *arguments, flag, whole, "--resume"))
+    (log := work / "log.txt").unlink(missing_ok=True)
+    one, begun = (Publication if verb == "publish" else Run)(verb, work), time.perf_counter()
+    one.clear()
+    code = ended(one.begin())
     assert code == 0, f"{verb}: the undisturbed run ended with {code}: {log.read_text()[-500:]}"
-    seconds = time.perf_counter() - begun
+    seconds, whole = time.perf_counter() - begun, one.files()
     rng, hit, rounds, problems = random.Random(f"{seed} {verb}"), {"SIGKILL": 0, "SIGINT": 0}, 0, []
     while sum(hit.values()) < kills:
-        out, rounds = work / "out", rounds + 1
-        shutil.rmtree(out, ignore_errors=True)
+        rounds += 1
+        one.clear()
         for _ in range(min(hits, kills - sum(hit.values()))):
-            pid, kind = forked(log, *arguments, flag, out, "--resume"), rng.choice(SIGNALS)
+            pid, kind = one.begin(), rng.choice(SIGNALS)
             time.sleep(rng.uniform(0.02, 0.9) * seconds)
             os.kill(pid, kind)
             code = ended(pid)
@@ -135,11 +186,11 @@ def run(verb: str, kills: int, hits: int, seed: int, work: Path) -> dict:
                 hit[kind.name] += 1
             elif code:
                 problems.append(f"{kind.name}: exit code {code}")
-        code = ended(forked(log, *arguments, flag, out, "--resume"))
+        code, files = ended(one.begin()), one.files()
         if code:
             problems.append(f"gone on with: exit code {code}")
-        problems += [f"other bytes: {name}" for name in differing(verb, out, whole)]
-        problems += [f"left behind: {name}" for name in contents(out) if name.endswith(".part")]
+        problems += sorted(f"other bytes: {name}" for name in {*whole, *files} if whole.get(name) != files.get(name))
+        problems += [f"left behind: {path}" for path in contents(one.out) if path.endswith(".part")]
         print(f"{verb}: {hit}, {rounds} rounds, {problems or 'equal bytes'}", flush=True)
     if "Traceback" in log.read_text(errors="replace"):
         problems.append("a traceback")
@@ -150,7 +201,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200, help="In all, shared out over the verbs.")
     parser.add_argument("--hits", type=int, default=3, help="A round.")
-    parser.add_argument("--verbs", nargs="+", choices=VERBS, default=list(VERBS))
+    parser.add_argument("--verbs", nargs="+", choices=(*VERBS, "publish"), default=[*VERBS, "publish"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("build/campaign/kills"))
     given = parser.parse_args()

@@ -82,7 +82,6 @@ def train_ddpo(
             see `learning`.
     """
     asked = asked_for(pipe, prompts, modalities)
-    check_numbers(settings)
     data = {"prompts": sha256(json.dumps(asked).encode())[:16], "reward": name_of(reward)}
     run = Run(output, **options)
     with learning("ddpo", pipe, settings, run, data, settings.rounds, Rounds) as learner, stepping_by_ddim(pipe):
@@ -232,21 +231,6 @@ def asked_for(pipe, prompts: Sequence[str], modalities: Sequence[str | None] | N
     asked = list(dict.fromkeys(zip(prompts, named, strict=True)))
     pipe.tokenize([prompt for prompt, _ in asked], [modality for _, modality in asked])  # which refuses the others
     return asked
-
-
-def check_numbers(settings: DDPOSettings) -> None:
-    """Refuse numbers that do not go together.
-
-    Raises:
-        InputError: more steps to learn from than draw, or more rewards needed than kept.
-    """
-    drawn = settings.num_inference_steps - 1
-    if settings.steps_trained > drawn:
-        expected = f"at most {drawn}: of {settings.num_inference_steps} steps the last draws nothing"
-        raise InputError("steps_trained", str(settings.steps_trained), expected, "give 0 for all")
-    if settings.rewards_needed > settings.rewards_kept:
-        expected = f"at most {settings.rewards_kept}, as `rewards_kept` says"
-        raise InputError("rewards_needed", str(settings.rewards_needed), expected, "keep more, or need fewer")
 
 
 def checked_rewards(reward: Reward, images: np.ndarray, prompts: list[str], modalities: list[str | None]) -> np.ndarray:

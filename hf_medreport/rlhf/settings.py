@@ -83,6 +83,9 @@ class DDPOSettings(UpdateSettings):
     Learning costs more than drawing: with guidance each step of a picture takes two passes, there and back. So few of
     its steps are learned from at a time, chosen anew each time, which gives more steps of the optimizer for the same
     work; a narrow clip wants many.
+
+    Raises:
+        InputError: a value that cannot be used; more steps to learn from than draw, or more rewards needed than kept.
     """
 
     # So that some ratios of a round leave the clip range; where none does, the rate is too low to move anything.
@@ -105,6 +108,16 @@ class DDPOSettings(UpdateSettings):
     rewards_needed: int = field(
         default=8, metadata={"help": "Rewards of a prompt below which those of the round are taken instead."}
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        drawn = self.num_inference_steps - 1
+        if self.steps_trained > drawn:
+            expected = f"at most {drawn}: of {self.num_inference_steps} steps the last draws nothing"
+            raise InputError("steps_trained", str(self.steps_trained), expected, "give 0 for all")
+        if self.rewards_needed > self.rewards_kept:
+            expected = f"at most {self.rewards_kept}, as `rewards_kept` says"
+            raise InputError("rewards_needed", str(self.rewards_needed), expected, "keep more, or need fewer")
 
 
 @dataclass

@@ -63,6 +63,10 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "rlhf_phantom.yaml"
             "update_settings: found unknown field 'round'; expected a setting of ddpo; did you mean 'rounds'?",
         ),
         ({"update_settings": {"rounds": 0}}, "rounds: found 0; expected 1 or more; correct it"),
+        (
+            {"update_settings": {"num_inference_steps": 2}},
+            "steps_trained: found 3; expected at most 1: of 2 steps the last draws nothing; give 0 for all",
+        ),
     ],
 )
 def test_what_is_refused(changes, message):
