@@ -75,10 +75,11 @@ class Arm:
     guidance: float = 1.0
 
 
-# Rates were chosen by hand on other held-out prompts. A network of this size learns in all of its transformer layers.
+# Chosen by hand on other held-out prompts: of single batches of 16 the rate of 1e-3 leads astray within 32 rounds (the
+# reward falls, other modalities are drawn). A network of this size learns in all of its transformer layers.
 BLOCKS = r".*transformer_blocks.*\.(to_q|to_k|to_v|to_out\.0|net\.0\.proj|net\.2)"
-DDPO_ARM = {"rounds": 32, "prompts_per_round": 16, "samples_per_prompt": 4, "guidance_scale": 1.0}
-DDPO_ARM |= {"learning_rate": 1e-3, "clip_range": 5e-4, "lora_targets": BLOCKS}
+DDPO_ARM = {"rounds": 32, "guidance_scale": 1.0, "lora_targets": BLOCKS}
+DDPO_ARM |= {"learning_rate": 1e-3, "gradient_accumulation_steps": 4}
 ARMS = {
     "supervised": Arm(),
     "best of n": Arm(chosen=CHOSEN),
