@@ -114,6 +114,8 @@ def run(
     for each_seed in SEEDS if seed is None else (seed,):
         for name in ARMS if arm is None else (arm,):
             path = out / f"{stem(name, each_seed)}.json"
+            if ARMS[name].update is None and each_seed != SEEDS[0]:
+                continue  # nothing learns, and all draw from the same noise
             if not path.is_file():
                 result = result_of(name, each_seed, pictures, work)
                 out.mkdir(parents=True, exist_ok=True)

@@ -67,3 +67,13 @@ def test_an_unknown_arm(tmp_path):
 def test_arms_learn_from_as_many_pictures():
     assert rlhf.PROMPTS * rlhf.PER_PROMPT == rlhf.BUDGET
     assert [rlhf.plain_of(arm) for arm in ("DPO", "DPO at guidance 3")] == ["supervised", "supervised at guidance 3"]
+
+
+def test_what_learns_nothing_is_run_once(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(rlhf, "result_of", lambda *asked: ran.append(asked[:2]) or {"core_seconds": 1})
+    rlhf.run(None, None, 1, tmp_path, tmp_path)
+    taught = [name for name, arm in rlhf.ARMS.items() if arm.update]
+    assert ran == [*((name, 0) for name in rlhf.ARMS), *((name, 1) for name in taught)]
+    rlhf.run(None, None, 1, tmp_path, tmp_path)
+    assert len(ran) == len(rlhf.ARMS) + len(taught)
