@@ -47,6 +47,7 @@ from hf_medreport.files.settings import read_settings, read_yaml
 from hf_medreport.files.writing import write_json
 from hf_medreport.hub.identifiers import identifiers_in
 from hf_medreport.hub.publish import check_card
+from hf_medreport.inference.loading import read_config
 from hf_medreport.phantom.chest.parser import facts_from_text, parse_report
 from hf_medreport.phantom.slide.parser import parse_slide_report
 from hf_medreport.processing.feature_files import read_features
@@ -178,9 +179,9 @@ def read_slide(path: Path) -> None:
         slide.read(0, 0, 0, 64, 64)
 
 
-def read_config(path: Path) -> None:
+def configured(path: Path) -> None:
     """As a folder's config.json is read, and what its system then makes of it."""
-    content = read_settings(path, path.name)
+    content = read_config(path.name, path.parent)
     row = find_system(content.get("model_type"))
     if row is not None and row.kind != "generator":
         row.resolve("config").from_dict(content)
@@ -222,7 +223,7 @@ PARSERS: dict[str, tuple[str, Callable[[], list[bytes]], Callable[[Path], object
     "labels": ("l.txt", lambda: [b"Edema, 'Pleural Effusion', Enlarged Cardiomediastinum"], of_text(parse_labels)),
     "archive": ("a.tar", lambda: [archive("w:")], read_members),
     "archive, compressed": ("a.tar.gz", lambda: [archive("w:gz")], read_members),
-    "configuration": ("config.json", configurations, read_config),
+    "configuration": ("config.json", configurations, configured),
     "card": ("README.md", lambda: [CARD], lambda path: check_card(path.parent)),
     "identifiers": ("c.md", lambda: [CARD + REPORT.encode()], of_text(lambda text: list(identifiers_in(text)))),
 }

@@ -7,6 +7,7 @@ when the user asks for it.
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ from hf_medreport.registry import System, default_model, find_system, register_a
 
 # What a configuration says of where it lies and who wrote it.
 NOT_SETTINGS = ("_name_or_path", "transformers_version", "auto_map", "custom_pipelines", "architectures", "dtype")
+LAYERS, MOST_LAYERS = re.compile(r"layers?$"), 10_000
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # torch's and transformers' words for weights that do not fit their configuration.
 SWITCHED_ON = ("1", "ON", "YES", "TRUE")  # as the libraries read their switches
@@ -136,7 +138,7 @@ def _look_up(model: str | os.PathLike | None, revision: str | None) -> tuple[str
     folder = _folder(name, revision)
     if folder is not None and revision is not None:
         raise InputError("revision", f"'{revision}' for a folder", "one for a repository only", "leave it out")
-    config = _read_config(name, folder, revision)
+    config = read_config(name, folder, revision)
     return name, folder, config, find_system(config.get("model_type"))
 
 
@@ -181,8 +183,17 @@ def _folder(name: str, revision: str | None) -> Path | None:
     )
 
 
-def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
-    """The config.json, read as data."""
+def read_config(name: str, folder: Path | None, revision: str | None = None) -> dict:
+    """The config.json of a model, read as data.
+
+    Args:
+        name: of the model, in messages and in the cache.
+        folder: where it lies; None for one in the cache.
+        revision: of that one.
+
+    Raises:
+        InputError: none, a broken one, or one of more than `MOST_LAYERS` layers.
+    """
     try:
         path = Path(cached_file(name, "config.json", revision=revision)) if folder is None else folder / "config.json"
     except OSError as error:
@@ -195,7 +206,18 @@ def _read_config(name: str, folder: Path | None, revision: str | None) -> dict:
             remedy = "draw pictures with it: hf-medreport synthesize"
             raise InputError(name, "a pipeline of diffusers, no report model", "a model folder", remedy)
         raise InputError(name, "no config.json", "a model folder", "give the folder that holds config.json")
-    return read_settings(path, f"{name}/config.json")
+    config = read_settings(path, f"{name}/config.json")
+    _check_layers(config, f"{name}/config.json")
+    return config
+
+
+def _check_layers(config: dict, where: str) -> None:
+    """Refuse a model of millions of layers: transformers writes down a name of each before it asks for weights."""
+    for field, value in config.items():
+        if isinstance(value, dict):
+            _check_layers(value, where)
+        elif LAYERS.search(field) and isinstance(value, int) and value > MOST_LAYERS:
+            raise InputError(where, f"{field} = {value}", f"at most {MOST_LAYERS:,}", "copy the folder again")
 
 
 def _generation_file(name: str, folder: Path | None, revision: str | None) -> Path | None:

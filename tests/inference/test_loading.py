@@ -55,9 +55,20 @@ def test_the_switch_of_diffusers_holds_for_report_models_too(copy, monkeypatch):
         load(copy, trust_remote_code=True)
 
 
+def test_a_model_of_a_hundred_million_layers_is_refused_before_transformers_names_them(copy):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(
+        json.dumps(config | {"encoder": config["encoder"] | {"num_hidden_layers": 10**8}})
+    )
+    with pytest.raises(
+        InputError, match=r"config.json: found num_hidden_layers = 100000000; expected at most 10,000; "
+    ):
+        load(copy)
+
+
 def test_an_unpinned_repository_with_remote_code_warns(monkeypatch, caplog):
     loading = sys.modules["hf_medreport.inference.loading"]
-    monkeypatch.setattr(loading, "_read_config", lambda *arguments: {"model_type": "somebody_elses"})
+    monkeypatch.setattr(loading, "read_config", lambda *arguments: {"model_type": "somebody_elses"})
     monkeypatch.setattr(loading, "pipeline", lambda task, **kwargs: None)
     load("org/model", trust_remote_code=True)
     assert caplog.messages == ["org/model: remote code without a revision may change any day; pass `revision`"]
