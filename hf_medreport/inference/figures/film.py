@@ -74,7 +74,7 @@ def report_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         axes.imshow(film, cmap="gray", vmin=0, vmax=1)
         lay_over(axes, sentence.evidence, film.shape)
         write_title(axes, sentence.text, f"  [{sentence.mean_logprob:.2f}]", int(side * LETTERS_AN_INCH))
-    write_legend(figure, 2 * GAP + SIDE, report.statement, EVIDENCE if findings else ())
+    write_legend(figure, 2 * GAP + SIDE, report.statement, EVIDENCE if findings else "")
     return figure
 
 

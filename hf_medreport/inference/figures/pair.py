@@ -77,7 +77,7 @@ def pair_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         row, column = divmod(index, columns)
         left = 2 * GAP + SIDE + column * (views * side + GAP)
         _draw_finding(figure, report, sentence, left, header + row * (side + TITLE), side)
-    write_legend(figure, 2 * GAP + SIDE, report.statement, EVIDENCE if findings else ())
+    write_legend(figure, 2 * GAP + SIDE, report.statement, EVIDENCE if findings else "")
     return figure
 
 

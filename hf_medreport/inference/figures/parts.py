@@ -26,10 +26,7 @@ MARKS = {"correct": ("\N{CHECK MARK}", "#1a7f37"), "wrong": ("\N{BALLOT X}", "#c
 HALF, PEAKED = 0.5, 0.08  # of its maximum; of the film: a map is peaked whose upper half covers no more than that
 NORMAL = re.compile(r"\b(no|not|without|normal|clear|unremarkable|intact|negative)\b", re.IGNORECASE)
 CONFIDENCE = "[-0.10]: how sure the model was, the mean log-probability of the sentence's tokens; 0 is certain"
-EVIDENCE = (
-    "evidence, from none to the sentence's strongest patch;",
-    "a white line is drawn around what has half of that or more",
-)
+EVIDENCE = "evidence, from none to the sentence's strongest patch; a white line surrounds half of that and more"
 
 
 def screen(bottom: float = 0.0) -> Figure:
@@ -118,7 +115,7 @@ def write_words(figure: Figure, left: float, top: float, lines: list[tuple[str, 
         write(figure, left, top + LINE * number, words, color, fontstyle=style)
 
 
-def write_legend(figure: Figure, left: float, statement: str, evidence: tuple[str, ...] = (), colors="inferno") -> None:
+def write_legend(figure: Figure, left: float, statement: str, evidence: str = "", colors="inferno") -> None:
     """The foot: the model's statement, and where evidence is shown, what its colors and the sentences' numbers say."""
     height = figure.get_figheight()
     if statement:
@@ -127,8 +124,8 @@ def write_legend(figure: Figure, left: float, statement: str, evidence: tuple[st
         return
     bar = figure.add_axes((left / WIDTH, 0.52 / height, 1.6 / WIDTH, 0.1 / height))
     figure.colorbar(ScalarMappable(cmap=colors), cax=bar, orientation="horizontal", ticks=[])
-    for number, words in enumerate((*evidence, CONFIDENCE)):
-        write(figure, left + 1.7, height - 0.66 + LINE * number, words, PALE, fontsize=7)
+    for number, words in enumerate((evidence, CONFIDENCE)):
+        write(figure, left + 1.7, height - 0.64 + LINE * number, words, PALE, fontsize=7)
 
 
 def gray(film: np.ndarray) -> np.ndarray:

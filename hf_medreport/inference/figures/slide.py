@@ -35,10 +35,7 @@ from hf_medreport.processing.slide_tiling import Tiling
 MAP_PX, TILE_PX = 1024, 256  # longest side of the map; side of an enlarged tile
 GLASS, PLACE, MARK = (246, 246, 244), (222, 222, 226), (0, 60, 200)
 MAP, TILE, COLUMNS = 5.45, 1.5, 2  # inches: the map, an enlarged tile; of the tiles
-EVIDENCE = (
-    "evidence, from none to the report's strongest tile;",
-    "the tiles that spoke most for it are numbered and enlarged",
-)
+EVIDENCE = "evidence, from none to the report's strongest tile; the tiles that spoke most for it are numbered"
 ABSENT = {("diagnosis", BENIGN), ("necrosis", "absent"), ("inflammation", "absent"), ("margin", "negative")}
 
 
@@ -123,7 +120,7 @@ def slide_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         label = f"{place + 1}.  {tile.share:.1%}\nat ({tile.x}, {tile.y})"
         axes.set_title(label, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
     colors = LinearSegmentedColormap.from_list("tiles", HEAT / 255)
-    write_legend(figure, left, report.statement, () if report.image is None else EVIDENCE, colors)
+    write_legend(figure, left, report.statement, "" if report.image is None else EVIDENCE, colors)
     return figure
 
 
