@@ -43,9 +43,9 @@ docs: $(READY)  ## the pages of docs/ as HTML in build/docs/
 
 pictures: report  ## the pictures of README.md and docs/, in examples/pictures/
 	cp reports/phantom_film_report.png examples/pictures/
-	cp reports/phantom_pair_report.png examples/pictures/
-	cp reports/phantom_labels_report.png examples/pictures/phantom_label_report.png
-	cp reports/phantom_slide_report.png examples/pictures/
+	cp reports/pairs/phantom_pair_report.png examples/pictures/
+	cp reports/labels_own/phantom_labels_report.png examples/pictures/phantom_label_report.png
+	cp reports/slides/*_report.png examples/pictures/phantom_slide_report.png
 	cp reports/drawn_four/contact_sheet.png examples/pictures/diffusion_four.png
 	$(PYTHON) examples/phantom_sheet.py --out examples/pictures/phantom_sheet.png
 	$(PYTHON) examples/phantom_slide_sheet.py --out examples/pictures/phantom_slide_sheet.png

@@ -12,11 +12,10 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.flags import Verbs
+from hf_medreport.files.bars import LIBRARY, is_watched, watched
 from hf_medreport.files.writing import readable
 from hf_medreport.registry import default_model
 from hf_medreport.version import __version__
-
-LIBRARY = logging.getLogger("hf_medreport")
 
 app = Verbs(
     no_args_is_help=True,
@@ -110,15 +109,14 @@ def print_json(content) -> None:
 
 
 def bar(items, total: int, unit: str):
-    """The items, with a bar on stderr where that is a terminal and there is more than one."""
-    from tqdm import tqdm
-
-    return tqdm(items, total=total, unit=unit, disable=total < 2 or not is_watched(), leave=False)
+    """The items, with a bar on stderr where that is a terminal: of a single one it says that it is being done."""
+    return watched(items, total=total, unit=unit)
 
 
-def is_watched() -> bool:
-    """Whether somebody looks on and did not ask for quiet."""
-    return sys.stderr.isatty() and LIBRARY.level < logging.ERROR
+def say_loading() -> None:
+    """Before torch and transformers, which take seconds to load: who looks on is told."""
+    if is_watched():
+        typer.echo("loading torch and transformers ...", err=True)
 
 
 def print_progress(progress: str) -> None:
@@ -149,12 +147,8 @@ def show_log() -> None:
 
 
 def quiet() -> None:
-    """Keep the libraries' own bars and notices off the screen of a command that reports for itself.
-
-    They take seconds to load; who looks on is told.
-    """
-    if is_watched():
-        typer.echo("loading torch and transformers ...", err=True)
+    """Keep the libraries' own bars and notices off the screen of a command that reports for itself; loads them."""
+    say_loading()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it speaks of kernels that nothing here uses

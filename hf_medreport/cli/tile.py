@@ -1,6 +1,5 @@
 """Slides in, features of their tiles out."""
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -75,8 +74,8 @@ def tile(
     """Cut slides into tiles and encode them. Several processes may share a folder, each with --resume."""
     quiet()
     import torch
-    from tqdm import tqdm
 
+    from hf_medreport.files.bars import watched
     from hf_medreport.files.items import item_ids
     from hf_medreport.files.run_folder import refuse_older
     from hf_medreport.files.shares import this_share
@@ -110,7 +109,7 @@ def tile(
     runs = []
     with (
         cohort.tile_folder(out, model, processor, **how) as folder,
-        tqdm(unit="tiles", disable=not sys.stderr.isatty(), leave=False) as tiles,  # how many is known slide by slide
+        watched(unit="tiles") as tiles,  # how many is known slide by slide
     ):
         options = {"slide_mpp": told, "override_slide_mpp": override_slide_mpp, "verify": verify}
         options |= {"batch_size": batch_size, "workers": workers, "draw": overlay}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, app, print_json, print_progress, show_log
+from hf_medreport.cli.app import Json, app, print_json, print_progress, say_loading, show_log
 from hf_medreport.registry import systems
 
 
@@ -40,6 +40,7 @@ def train(
         return
     if system is None:
         raise typer.BadParameter("missing; see --help", param_hint="SYSTEM")
+    say_loading()
     from hf_medreport.training import arguments_of, run
 
     if show_help:

@@ -45,15 +45,16 @@ class ReportMetrics:
     def __init__(self, tokenizer, samples: Path | None, facts: Callable[[list, list], dict] | None = None):
         self.tokenizer, self.samples, self.facts = tokenizer, samples, facts
         self.step = 0  # at which the model is scored; the trainer says it
+        self.shown: list[tuple[str, str]] = []  # the first (reference, generated) of the last evaluation
 
     def __call__(self, prediction) -> dict[str, float]:
         generated, references = self._texts(prediction.predictions), self._texts(prediction.label_ids)
         metrics = {"bleu4": sacrebleu.corpus_bleu(generated, [references]).score}
         if self.facts is not None:
             metrics |= self.facts(generated, references)
+        self.shown = list(zip(references, generated, strict=True))[: self.NUM_SAMPLES]
         if self.samples is not None and int(os.environ.get("RANK", "0")) == 0:
-            pairs = list(zip(references, generated, strict=True))[: self.NUM_SAMPLES]
-            rows = [{"step": self.step, **metrics, "reference": true, "generated": text} for true, text in pairs]
+            rows = [{"step": self.step, **metrics, "reference": true, "generated": text} for true, text in self.shown]
             others = [row for row in read_samples(self.samples) if row["step"] != self.step]
             write_samples(self.samples, sorted(others + rows, key=lambda row: row["step"]))
         return metrics

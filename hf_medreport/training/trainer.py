@@ -1,4 +1,5 @@
-"""Seq2SeqTrainer with what report models need: weighted sources, hardware in the log, reports scored in validation."""
+"""Seq2SeqTrainer with what report models need: weighted sources, hardware in the log, reports scored in validation
+and shown with their films."""
 
 import copy
 import os
@@ -12,6 +13,7 @@ from transformers import Seq2SeqTrainer
 from hf_medreport.training.changed_settings import check_shapes
 from hf_medreport.training.report_metrics import ReportMetrics
 from hf_medreport.training.samplers import LikeLengths, WeightedDraws
+from hf_medreport.training.shown_samples import ShownSamples
 
 
 class ReportTrainer(Seq2SeqTrainer):
@@ -26,6 +28,7 @@ class ReportTrainer(Seq2SeqTrainer):
         super().__init__(*args, **kwargs)
         self.sample_weights = sample_weights
         self.best_step = None  # of the weights, once the best ones were loaded
+        self.add_callback(ShownSamples(self))
 
     def _get_train_sampler(self, train_dataset=None):
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed

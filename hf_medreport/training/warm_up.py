@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from tqdm import trange
 from transformers import set_seed
 
+from hf_medreport.files.bars import watched
 from hf_medreport.files.writing import write_whole
 from hf_medreport.phantom.chest.findings import Fact
 from hf_medreport.training.recipe import RunArguments, fingerprint
@@ -146,7 +146,7 @@ def minimize(
         optimizer, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
     )
     generator = torch.Generator().manual_seed(seed)
-    progress, mean = trange(steps, desc=f"warming up the {name}", leave=False), None
+    progress, mean = watched(range(steps), desc=f"warming up the {name}"), None
     for _ in progress:
         chosen = torch.randint(count, (batch_size,), generator=generator).tolist()
         loss = loss_of(chosen)

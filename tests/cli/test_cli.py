@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from hf_medreport.cli import main
-from hf_medreport.cli.app import LIBRARY, app, quiet
+from hf_medreport.cli.app import LIBRARY, app, bar, quiet
 from hf_medreport.cli.flags import example
 from hf_medreport.version import __version__
 from tests.docs.verbs import unknown
@@ -233,6 +233,21 @@ def test_who_looks_on_is_told_that_loading_takes_a_while(capsys, monkeypatch):
         monkeypatch.setattr(LIBRARY, "level", level)
         quiet()
     assert capsys.readouterr().err == "loading torch and transformers ...\n"
+
+
+@pytest.mark.parametrize("verb", [["train", "anatomical"], ["rlhf"], ["publish", "missing", "org/name"]])
+def test_verbs_that_load_much_say_so_first(capsys, monkeypatch, tmp_path, verb):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    _, out, err = run(capsys, *verb)
+    assert out == "" and err.startswith("loading torch and transformers ...\n")
+
+
+@pytest.mark.parametrize(("watched", "shown"), [(True, True), (False, False)])
+def test_one_item_alone_has_a_bar_too_where_somebody_looks_on(capsys, monkeypatch, watched, shown):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: watched, raising=False)
+    assert list(bar(["a"], 1, "images")) == ["a"]
+    assert ("0/1" in capsys.readouterr().err) is shown
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])

@@ -246,7 +246,8 @@ def test_a_finished_run_resumed_ends_with_its_best_weights(tables):
 
 def test_tensorboard_gets_the_log(tables):
     run("anatomical", PAPER, paper_flags(tables, report_to="tensorboard"))
-    assert list((tables / "run").rglob("events.out.tfevents*"))
+    files = list((tables / "run").rglob("events.out.tfevents*"))  # of training, and of the last evaluation
+    assert any(b"eval/samples/1" in path.read_bytes() for path in files)  # reports with their films
 
 
 @pytest.mark.slow

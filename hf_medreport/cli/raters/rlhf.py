@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, Overwrite, Resume, app, print_json, print_progress, quiet_diffusers, show_log
+from hf_medreport.cli.app import (
+    Json,
+    Overwrite,
+    Resume,
+    app,
+    print_json,
+    print_progress,
+    quiet_diffusers,
+    say_loading,
+    show_log,
+)
 from hf_medreport.cli.train import listing
 
 
@@ -26,6 +36,7 @@ def rlhf(
 
     Any setting may follow as a flag and beats the file: --rounds 1.
     """
+    say_loading()
     from hf_medreport.rlhf.rounds.loop_settings import LoopSettings
     from hf_medreport.training.arguments import read_arguments
     from hf_medreport.training.listing import groups_of

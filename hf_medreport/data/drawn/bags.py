@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from hf_medreport.data.drawn.corpus import draw_in_order
+from hf_medreport.files.bars import watched
 from hf_medreport.phantom.slide.corpus import SlideCase, SlideCorpus
 from hf_medreport.phantom.slide.findings import BENIGN, DIAGNOSES, GRADES, MOST_MITOSES, SITES
 from hf_medreport.processing.feature_files import PatchFeatures, validate_features, write_features
@@ -106,7 +106,7 @@ def each_case(corpus: SlideCorpus, task: Callable, workers: int | None, title: s
     workers = min(workers or os.cpu_count() or 1, len(corpus))
     here = (task(corpus, index) for index in range(len(corpus)))
     with closing(here if workers == 1 else draw_in_order(corpus, task, workers)) as results:
-        yield from tqdm(results, title, len(corpus), disable=title is None, leave=False)
+        yield from watched(results, desc=title, total=len(corpus), shown=title is not None)
 
 
 def _tiles_with_traits(corpus: SlideCorpus, index: int, settings: TileImageProcessor):

@@ -6,8 +6,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from tqdm import tqdm
 
+from hf_medreport.files.bars import watched
 from hf_medreport.phantom.chest.corpus import ChestCorpus
 from hf_medreport.phantom.chest.findings import observations
 
@@ -38,7 +38,7 @@ class PhantomReports:
         bounds = np.linspace(0, source.n, min(source.n, workers * 20) + 1).astype(int)
         parts = [(source, start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
         with ProcessPoolExecutor(workers) as pool:
-            drawn = tqdm(pool.map(_draw, parts), total=len(parts), desc=f"drawing {source.n} films", leave=False)
+            drawn = watched(pool.map(_draw, parts), total=len(parts), desc=f"drawing {source.n} films")
             self.records = [record for part in drawn for record in part]
 
     def __len__(self) -> int:

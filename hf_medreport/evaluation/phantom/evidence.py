@@ -19,10 +19,10 @@ import copy
 import numpy as np
 import torch
 from scipy.ndimage import binary_dilation
-from tqdm import tqdm
 
 from hf_medreport.evaluation.phantom.labels import scored_labels
 from hf_medreport.evaluation.significance import bootstrap_interval
+from hf_medreport.files.bars import watched
 from hf_medreport.inference.loading import model_name
 from hf_medreport.phantom.chest.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.chest.findings import KINDS, Fact, observations
@@ -69,7 +69,7 @@ def evidence_counts(
     told = scored_labels(pipe, labels)
     random_model = randomized(pipe.model, weights_seed)
     counts = np.zeros((len(corpus), len(ROWS), len(COUNTS)))
-    for start in tqdm(range(0, len(corpus), batch_size), desc="evidence of phantom films", disable=not progress):
+    for start in watched(range(0, len(corpus), batch_size), desc="evidence of phantom films", shown=progress):
         drawn = {index: corpus[index] for index in range(start, min(start + batch_size, len(corpus)))}
         cases = {index: case for index, case in drawn.items() if case.facts}
         if cases:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from tqdm import tqdm
 
 from hf_medreport.evaluation.clinical.label_scores import FIGURES
 from hf_medreport.evaluation.phantom.keeping import Keeper, in_one_line, written_of
@@ -24,6 +23,7 @@ from hf_medreport.evaluation.phantom.labels import LABEL_WORDS, label_head_inter
 from hf_medreport.evaluation.registry import metric
 from hf_medreport.evaluation.reports.resampling import FIGURE, resampled
 from hf_medreport.evaluation.significance import bootstrap_interval
+from hf_medreport.files.bars import watched
 from hf_medreport.inference.loading import model_name
 from hf_medreport.phantom.chest.corpus import ChestCase, ChestCorpus
 from hf_medreport.phantom.chest.film import MIN_SIZE
@@ -111,7 +111,7 @@ def phantom_reports(
     """
     labels = scored_labels(pipe, labels)
     written = Written({"model": [], "blinded": []}, [], [], [], {"model": [], "blinded": []})
-    for start in tqdm(range(0, len(corpus), batch_size), desc="reporting phantom films", disable=not progress):
+    for start in watched(range(0, len(corpus), batch_size), desc="reporting phantom films", shown=progress):
         cases = {index: corpus[index] for index in range(start, min(start + batch_size, len(corpus)))}
         written.truth += [frozenset(case.facts) for case in cases.values()]
         written.references += [case.report for case in cases.values()]

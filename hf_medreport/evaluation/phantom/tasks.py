@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from hf_medreport.evaluation.classification import classification_figures, majority_figures
 from hf_medreport.evaluation.significance import bootstrap_interval
+from hf_medreport.files.bars import watched
 from hf_medreport.inference.loading import model_name
 from hf_medreport.inference.read_pairs import VIEWS
 from hf_medreport.modeling.structural_similarity import structural_similarity
@@ -84,7 +84,7 @@ def _passes(
     pipe: MedicalReportPipeline, corpus: ChestCorpus, batch_size: int, progress: bool
 ) -> Iterator[dict[str, np.ndarray]]:
     """What the model makes of a batch of cases at a time: columns (cases, ...)."""
-    for start in tqdm(range(0, len(corpus), batch_size), desc="reconstructing phantom films", disable=not progress):
+    for start in watched(range(0, len(corpus), batch_size), desc="reconstructing phantom films", shown=progress):
         cases = [corpus[index] for index in range(start, min(start + batch_size, len(corpus)))]
         inputs = pipe.preprocess([{"frontal": case.image, "lateral": case.lateral.image} for case in cases])
         inputs = {name: value.to(pipe.device) for name, value in inputs.items()}

@@ -3,23 +3,40 @@
 Where there is no slide to draw on, as beside features that came alone, the map shows the tiles' places on blank glass.
 """
 
-import textwrap
-
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from hf_medreport.inference.figures.parts import footer_inches, write_footer
-from hf_medreport.inference.figures.tiles import overlay
+from hf_medreport.inference.figures.parts import (
+    GAP,
+    INK,
+    LINE,
+    NORMAL,
+    NOTE,
+    PALE,
+    TITLE,
+    WIDTH,
+    header_inches,
+    header_lines,
+    panel,
+    screen,
+    word_lines,
+    write_header,
+    write_legend,
+    write_words,
+)
+from hf_medreport.inference.figures.tiles import HEAT, overlay
+from hf_medreport.phantom.slide.findings import BENIGN
+from hf_medreport.phantom.slide.parser import parse_slide_report
 from hf_medreport.processing.slide_reading import Slide, open_slide
 from hf_medreport.processing.slide_tiling import Tiling
 
 MAP_PX, TILE_PX = 1024, 256  # longest side of the map; side of an enlarged tile
 GLASS, PLACE, MARK = (246, 246, 244), (222, 222, 226), (0, 60, 200)
-WIDTH, MAP, TILE, TITLE, HEADER, LINE = 11.0, 6.0, 1.72, 0.45, 0.3, 0.19  # inches
-NOTE_COLOR = "#b26a00"
-WRAP = 66  # letters of a sentence's line
+MAP, TILE, COLUMNS = 5.45, 1.5, 2  # inches: the map, an enlarged tile; of the tiles
+EVIDENCE = "evidence, from none to the report's strongest tile; the tiles that spoke most for it are numbered"
+ABSENT = {("diagnosis", BENIGN), ("necrosis", "absent"), ("inflammation", "absent"), ("margin", "negative")}
 
 
 def evidence_map(
@@ -85,51 +102,53 @@ def slide_figure(report, facts: list[tuple[str, str]] | None = None) -> Figure:
         facts: as in `hf_medreport.inference.figures.film.report_figure`.
 
     Returns:
-        A figure: the map, beside it the sentences with the mean log-probability of their tokens, beneath them the tiles
-        that spoke most for the report, with rank, place and share.
+        A figure: the map; beside it the sentences, those first that find something, with the mean log-probability of
+        their tokens; then the tiles that spoke most for the report, with rank, place and share; a legend.
     """
-    lines = _lines(report)
-    upper = max(MAP, LINE * len(lines) + 0.2)
-    lower = TILE + TITLE if report.pictures else 0.0
-    footer = footer_inches(facts)
-    height = HEADER + upper + lower + footer
-    figure = Figure(figsize=(WIDTH, height), dpi=110, layout="none")
-    FigureCanvasAgg(figure)
-    # Names and reports are text: a dollar sign in them opens no formula.
-    title = f"{report.film} \N{MIDDLE DOT} {report.model} \N{MIDDLE DOT} {report.patches} tiles"
-    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10, parse_math=False)
-    _draw_map(figure, report, (0.01, (footer + lower + upper - MAP) / height, MAP / WIDTH - 0.02, (MAP - 0.1) / height))
-    for number, (words, color) in enumerate(lines):
-        y = 1 - (HEADER + 0.15 + LINE * number) / height
-        figure.text(MAP / WIDTH + 0.005, y, words, color=color, fontsize=8.5, va="top", parse_math=False)
+    told = header_lines(report.note_lines, NOTE)
+    header, left = header_inches(told), 2 * GAP + MAP
+    tiles = COLUMNS * (TILE + GAP) if report.pictures else 0.0
+    lines = _lines(report, facts, WIDTH - left - 2 * GAP - tiles)
+    figure = screen(header + TITLE + LINE * len(lines))
+    write_header(figure, f"{report.film} \N{MIDDLE DOT} {report.model} \N{MIDDLE DOT} {report.patches} tiles", told)
+    _draw_map(panel(figure, GAP, header, MAP), report)
+    write_words(figure, left, header + TITLE, lines)
     for place, (tile, picture) in enumerate(zip(report.tiles, report.pictures, strict=False)):  # without a slide none
-        box = (place * (TILE + 0.1) / WIDTH + 0.01, footer / height, TILE / WIDTH, TILE / height)
-        axes = figure.add_axes(box, xticks=[], yticks=[])
+        row, column = divmod(place, COLUMNS)
+        axes = panel(figure, WIDTH - tiles + column * (TILE + GAP), header + row * (TILE + TITLE), TILE)
         axes.imshow(picture)
         label = f"{place + 1}.  {tile.share:.1%}\nat ({tile.x}, {tile.y})"
         axes.set_title(label, fontsize=7.5, loc="left", va="bottom", pad=3, parse_math=False)
-    write_footer(figure, report, facts)
+    colors = LinearSegmentedColormap.from_list("tiles", HEAT / 255)
+    write_legend(figure, left, report.statement, "" if report.image is None else EVIDENCE, colors)
     return figure
 
 
-def _draw_map(figure: Figure, report, box: tuple[float, float, float, float]) -> None:
-    axes = figure.add_axes(box, xticks=[], yticks=[], anchor="NW")
+def is_absent(sentence: str) -> bool:
+    """Whether a sentence says that something is not there, and nothing else that we know but the site."""
+    facts = [(field, value) for field, value in parse_slide_report(sentence) if field != "site"]
+    if not facts:
+        return NORMAL.search(sentence) is not None
+    return all(fact in ABSENT or (fact[0] == "nodes" and fact[1][0] == 0) for fact in facts)
+
+
+def _draw_map(axes, report) -> None:
     if report.image is None:
         axes.text(0.5, 0.5, report.note, fontsize=8.5, ha="center", parse_math=False)
         return
+    axes.set_anchor("NW")
     axes.imshow(report.image)
     axes.set_xlabel(report.note, fontsize=8.5, loc="left", parse_math=False)
 
 
-def _lines(report) -> list[tuple[str, str]]:
-    """(words, color) of the text beside the map."""
-    lines = [(line, NOTE_COLOR) for note in report.note_lines for line in textwrap.wrap(note, WRAP)]
-    for sentence in report.sentences:
-        wrapped = textwrap.wrap(f"{sentence.text}  [{sentence.mean_logprob:.2f}]", WRAP)
-        lines += [(line, "#000000") for line in wrapped] + [("", "#000000")]
+def _lines(report, facts, width: float) -> list[tuple[str, str, str]]:
+    """The column beside the map: sentences and facts, and the tiles where they have no pictures."""
+    found = [sentence for sentence in report.sentences if not is_absent(sentence.text)]
+    absent = [sentence for sentence in report.sentences if is_absent(sentence.text)]
+    lines = word_lines({"said to be there": found, "said to be absent or free": absent}, facts, width)
     if not report.pictures and report.tiles:
-        lines.append(("Tiles that spoke most for the report:", "#555555"))
+        lines.append(("the tiles that spoke most for the report", PALE, "italic"))
         for rank, tile in enumerate(report.tiles, start=1):
             where = "" if tile.x is None else f" at ({tile.x}, {tile.y})"
-            lines.append((f"{rank}.  {tile.share:.1%}  tile {tile.index}{where}", "#555555"))
+            lines.append((f"{rank}.  {tile.share:.1%}  tile {tile.index}{where}", INK, "normal"))
     return lines

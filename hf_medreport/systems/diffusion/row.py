@@ -4,8 +4,11 @@ from hf_medreport.registry import System
 
 BIBTEX = """@article{wang2025minim,
   title = {Self-improving generative foundation model for synthetic medical image generation and clinical applications},
-  author = {Wang, Jinzhuo and others},
+  author = {Wang, Jinzhuo and Wang, Kai and Yu, Yunfang and Lu, Yuxing and others},
   journal = {Nature Medicine},
+  volume = {31},
+  number = {2},
+  pages = {609--617},
   year = {2025},
   doi = {10.1038/s41591-024-03359-y}
 }"""

@@ -12,7 +12,6 @@
 Trainer's own names stand beside them. The losses are those of this process; a resumed run goes on with their sums.
 """
 
-import importlib
 import math
 
 import torch
@@ -20,6 +19,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from hf_medreport.systems.radscribe.two_rates import GroupRates, schedule, two_rate_optimizer
+from hf_medreport.training.shown_samples import trackers
 from hf_medreport.training.trainer import ReportTrainer
 
 UNKNOWN = -100  # a label that is not to be learned
@@ -97,13 +97,6 @@ class OriginalKeys(TrainerCallback):
         should_log = control.should_log  # this step's own log and checkpoint are still to come
         self.trainer.log({"loss_epoch": self.trainer.epoch_losses.figures()["avg_loss"]})
         control.should_log = should_log  # a log ends the wish for one
-
-
-def trackers(args, state) -> list:
-    """The modules of the trackers that this process reports to, of those that take any name."""
-    if not state.is_world_process_zero:
-        return []
-    return [importlib.import_module(name) for name in ("wandb", "trackio") if name in args.report_to]
 
 
 class RadScribeTrainer(ReportTrainer):

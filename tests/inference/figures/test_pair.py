@@ -8,6 +8,7 @@ from hf_medreport.inference.loading import load
 from hf_medreport.inference.report_pairs import report_pairs
 from hf_medreport.registry import system
 from tests.inference.test_report_pairs import MISSING
+from tests.reports import a_sentence
 from tests.tiny import film_array, save_tiny
 
 
@@ -34,8 +35,8 @@ def test_both_views(pipe, films):
     report.statement, report.box = "a test bench", (0.25, 0.0, 0.75, 0.5)
     figure = report.figure([("correct", "left effusion")])
     shown = titles(figure)
-    assert shown[0] == "frontal film and what is cut out of it" and "lateral film" in shown
-    assert sum(title.startswith("reconstruction \N{MINUS SIGN} seen, SSIM") for title in shown) == 2
+    assert shown[0] == "frontal film and\nwhat is cut out" and "lateral film" in shown
+    assert sum(title.startswith("reconstruction \N{MINUS SIGN}\nseen, SSIM") for title in shown) == 2
     (box,) = figure.axes[0].patches  # 64 px wide: from the left edge of column 16 to the right one of column 47
     assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (15.5, -0.5, 32, 32)
     texts = [text.get_text() for text in figure.texts]
@@ -57,10 +58,27 @@ def test_a_missing_view_is_said(pipe, films, view, other):
 def test_evidence_lies_over_its_own_view(pipe, films):
     """All evidence in the upper left cell of the lateral half: the frontal panel has no color, the lateral has."""
     report = next(report_pairs([(films["f0"], films["l0"])], pipe))
-    del report.sentences[1:]
+    report.sentences = [a_sentence("Left effusion.")]
     report.sentences[0].evidence = np.zeros((2, 4), np.float32)
     report.sentences[0].evidence[0, 2] = 1
     panels = [axes for axes in report.figure().axes if len(axes.images) == 2]
     alphas = [panel.images[1].get_alpha() for panel in panels]
     assert alphas[0].max() == 0 and alphas[1][0, 0] == pytest.approx(0.75) and alphas[1][-1, -1] == 0
     assert panels[0].get_title(loc="left").endswith("frontal 0%, lateral 100%")
+
+
+@pytest.mark.parametrize("count", [1, 6, 9, 30])
+def test_it_is_one_screen_with_the_findings_first(pipe, films, count):
+    """What is normal is said in words; so is what is found beyond the room of the screen."""
+    report = next(report_pairs([(films["f0"], films["l0"])], pipe))
+    told = ["The heart is normal.", *(f"Nodule {n} in the left upper zone." for n in range(count))]
+    report.sentences = [a_sentence(each) for each in told]
+    figure = report.figure()
+    shown = sum("Nodule" in title for title in titles(figure))
+    words = [text.get_text() for text in figure.texts]
+    assert (figure.get_size_inches() * figure.dpi).tolist() == [1300, 720] or count == 30
+    assert shown == count or (count == 30 and 6 <= shown < count)
+    assert sum("Nodule" in line for line in words) == count - shown
+    assert {"said to be normal", "The heart is normal.  [-0.10]"} <= set(words)
+    places = [axes.get_position() for axes in figure.axes]
+    assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in places)

@@ -1,6 +1,7 @@
 """A slide's report as a picture: the map of its evidence, and the tiles that spoke most."""
 
 import numpy as np
+import pytest
 
 from hf_medreport.inference.figures.slide import (
     GLASS,
@@ -9,6 +10,7 @@ from hf_medreport.inference.figures.slide import (
     PLACE,
     TILE_PX,
     evidence_map,
+    is_absent,
     slide_figure,
     tile_pictures,
 )
@@ -51,7 +53,7 @@ def a_slide_report(**fields) -> SlideReport:
     source = {"film": "s.svs", "film_sha256": "0", "model": "m", "revision": "r", "patches": 9}
     tiles = [TopTile(4, 128, 64, 0.75), TopTile(2, None, None, 0.25)]
     return SlideReport(
-        text="t", sections=(), sentences=[a_sentence("Grade 2.", -0.125)], tiles=tiles, **source | fields
+        **{"text": "t", "sections": (), "sentences": [a_sentence("Grade 2.", -0.125)], "tiles": tiles} | source | fields
     )
 
 
@@ -62,7 +64,8 @@ def test_the_picture_shows_map_tiles_sentences_and_facts():
     )
     figure = slide_figure(report, [("correct", "grade 2")])
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["", "1.  75.0%\nat (128, 64)", "2.  25.0%\nat (None, None)"]
+    assert titles[:3] == ["", "1.  75.0%\nat (128, 64)", "2.  25.0%\nat (None, None)"]
+    assert (figure.get_size_inches() * figure.dpi).tolist() == [1300, 720]
     words = [text.get_text() for text in figure.texts]
     assert {"Grade 2.  [-0.12]", "a test bench", "\N{CHECK MARK} grade 2 (correct)"} <= set(words)
     assert figure.axes[0].get_xlabel() == "a note"
@@ -73,3 +76,28 @@ def test_tiles_without_pictures_are_listed():
     assert [text.get_text() for text in figure.axes[0].texts] == ["tiles only"] and len(figure.axes) == 1
     words = [text.get_text() for text in figure.texts]
     assert {"1.  75.0%  tile 4 at (128, 64)", "2.  25.0%  tile 2"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "absent"),
+    [
+        ("No necrosis is seen.", True),
+        ("The breast is free of malignancy.", True),
+        ("The margins are negative.", True),
+        ("Lymph nodes with metastasis: 0/4.", True),
+        ("The edge is unremarkable.", True),  # no words of the vocabulary
+        ("Lymph nodes with metastasis: 2/6.", False),
+        ("The tumor measures 2.2 cm and the margins are negative for tumor.", False),
+        ("Sutures are seen.", False),
+    ],
+)
+def test_a_sentence_says_that_something_is_absent_and_nothing_else(sentence, absent):
+    assert is_absent(sentence) is absent
+
+
+def test_what_is_there_stands_before_what_is_not():
+    told = ["No necrosis is seen.", "Invasive ductal carcinoma, grade 2."]
+    figure = slide_figure(a_slide_report(image=None, note="n", sentences=[a_sentence(each) for each in told]))
+    words = [text.get_text() for text in figure.texts]
+    places = [words.index(each) for each in (f"{told[1]}  [-0.10]", "said to be absent or free", f"{told[0]}  [-0.10]")]
+    assert places == sorted(places)

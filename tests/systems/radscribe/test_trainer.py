@@ -102,6 +102,7 @@ class FakeTracker(ModuleType):
         self.logged, self.config, self.__version__, self.ConfigError = [], FakeConfig(), "1.0", KeyError
         self.run = SimpleNamespace(summary={}, _label=lambda **_: None)
         self.init = self.define_metric = self.finish = lambda *_, **__: None
+        self.Image, self.Table = (lambda film: film), SimpleNamespace
         self.context_vars = SimpleNamespace(current_space_id=SimpleNamespace(get=lambda: None))
 
     def log(self, shown: dict) -> None:

@@ -14,9 +14,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from hf_medreport.data.pictures.stream import PictureStream, collate
+from hf_medreport.files.bars import watched
 from hf_medreport.files.interruption import INTERRUPTIONS
 from hf_medreport.processing.input_error import four_fields
 from hf_medreport.systems.diffusion.training.checkpoints import (
@@ -123,7 +123,7 @@ class DiffusionTrainer:
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(self.progress.scaler)
         saved, progress = self.progress.step, self.progress
-        bar = tqdm(total=self.total, initial=progress.step, disable=not self.accelerator.is_main_process)
+        bar = watched(total=self.total, initial=progress.step, shown=self.accelerator.is_main_process)
         try:
             for stage, first in self._stages_left():
                 batches = self._batches(stage)
