@@ -29,7 +29,7 @@ from transformers import (
 
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.files.interruption import INTERRUPTIONS
-from hf_medreport.files.writing import sha256, write_json
+from hf_medreport.files.writing import output_folder, sha256, write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
@@ -140,8 +140,10 @@ class RunArguments:
     training: ReportRecipeArguments
 
     def __post_init__(self):
-        if self.output.is_file():
-            raise InputError("output_dir", "a file", "a folder to write to", "choose another `output_dir`")
+        try:
+            output_folder(self.output)  # a wrong one is said before the work
+        except InputError as error:
+            raise InputError("output_dir", error.found, error.expected, "choose another `output_dir`") from None
         if self.training.process_index == 0:  # other processes may come when this one has begun to write
             refuse_older_run(self.training)
         if (point := resume_point(self.training)) is not None:

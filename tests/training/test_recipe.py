@@ -260,6 +260,9 @@ def test_a_file_in_the_folders_place_is_said_before_any_work(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(InputError, match="output_dir: found a file; expected a folder to write to"):
         run("anatomical", configuration(tmp_path), [])
+    flags = ["--output_dir", str(tmp_path / "run" / "below")]
+    with pytest.raises(InputError, match="output_dir: found a file; expected a folder to write to"):
+        run("anatomical", configuration(tmp_path), flags)
 
 
 def test_a_card_does_not_say_where_files_lie():
