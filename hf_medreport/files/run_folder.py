@@ -72,7 +72,7 @@ class RunFolder:
         alone: bool = False,
     ):
         older = refuse_older(out, resume, overwrite)
-        self.made = not Path(out).exists()
+        self.made = not os.path.exists(out)  # which a name that cannot be does not stop
         self.path, self.name, self.records = output_folder(out), Path(out).absolute().name, records
         run = {"made_by": f"hf-medreport {command}", "hf_medreport": __version__, "arguments": arguments}
         self.run = json.loads(json.dumps(run))  # as it will be read back

@@ -144,6 +144,11 @@ def test_nothing_is_written_out_of_the_folder(tmp_path, name):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["out", "source.txt"]
 
 
+def test_a_name_that_cannot_be(tmp_path):
+    with pytest.raises(InputError, match="found file name too long; expected a folder to write to"):
+        RunFolder(tmp_path / ("x" * 300), "test", {})
+
+
 def test_both_and_folders_of_something_else(tmp_path):
     with pytest.raises(InputError, match="overwrite: found it beside `resume`; expected one of the two"):
         RunFolder(tmp_path, "test", {}, resume=True, overwrite=True)
