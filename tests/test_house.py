@@ -140,18 +140,6 @@ def test_only_the_command_line_prints():
             assert not any(isinstance(call, ast.Name) and call.id == "print" for call in calls), path.name
 
 
-def test_bars_are_drawn_on_terminals_only():
-    """tqdm's `disable=None` asks where it writes; in a pipe each step of a bar would be a line."""
-    bars = [
-        (path.name, {each.arg: ast.unparse(each.value) for each in node.keywords}.get("disable", "not said"))
-        for path in MODULES.values()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("tqdm", "trange")
-    ]
-    assert len(bars) > 5
-    assert [bar for bar in bars if not re.search(r"\bNone\b|isatty|is_watched", bar[1])] == []
-
-
 def test_what_a_model_refuses_has_four_fields():
     for path in Path(importlib.import_module("hf_medreport.modeling").__file__).parent.glob("*.py"):
         assert "raise ValueError" not in path.read_text(encoding="utf-8"), path.name

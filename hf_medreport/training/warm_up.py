@@ -146,7 +146,7 @@ def minimize(
         optimizer, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
     )
     generator = torch.Generator().manual_seed(seed)
-    progress, mean = trange(steps, desc=f"warming up the {name}", disable=None, leave=False), None
+    progress, mean = trange(steps, desc=f"warming up the {name}", leave=False), None
     for _ in progress:
         chosen = torch.randint(count, (batch_size,), generator=generator).tolist()
         loss = loss_of(chosen)

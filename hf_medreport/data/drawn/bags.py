@@ -106,7 +106,7 @@ def each_case(corpus: SlideCorpus, task: Callable, workers: int | None, title: s
     workers = min(workers or os.cpu_count() or 1, len(corpus))
     here = (task(corpus, index) for index in range(len(corpus)))
     with closing(here if workers == 1 else draw_in_order(corpus, task, workers)) as results:
-        yield from tqdm(results, title, len(corpus), disable=title is None or None, leave=False)
+        yield from tqdm(results, title, len(corpus), disable=title is None, leave=False)
 
 
 def _tiles_with_traits(corpus: SlideCorpus, index: int, settings: TileImageProcessor):

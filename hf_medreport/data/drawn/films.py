@@ -38,9 +38,7 @@ class PhantomReports:
         bounds = np.linspace(0, source.n, min(source.n, workers * 20) + 1).astype(int)
         parts = [(source, start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
         with ProcessPoolExecutor(workers) as pool:
-            drawn = tqdm(
-                pool.map(_draw, parts), total=len(parts), desc=f"drawing {source.n} films", disable=None, leave=False
-            )
+            drawn = tqdm(pool.map(_draw, parts), total=len(parts), desc=f"drawing {source.n} films", leave=False)
             self.records = [record for part in drawn for record in part]
 
     def __len__(self) -> int:

@@ -69,9 +69,7 @@ def evidence_counts(
     told = scored_labels(pipe, labels)
     random_model = randomized(pipe.model, weights_seed)
     counts = np.zeros((len(corpus), len(ROWS), len(COUNTS)))
-    for start in tqdm(
-        range(0, len(corpus), batch_size), desc="evidence of phantom films", disable=not progress or None
-    ):
+    for start in tqdm(range(0, len(corpus), batch_size), desc="evidence of phantom films", disable=not progress):
         drawn = {index: corpus[index] for index in range(start, min(start + batch_size, len(corpus)))}
         cases = {index: case for index, case in drawn.items() if case.facts}
         if cases:

@@ -111,7 +111,7 @@ def phantom_reports(
     """
     labels = scored_labels(pipe, labels)
     written = Written({"model": [], "blinded": []}, [], [], [], {"model": [], "blinded": []})
-    for start in tqdm(range(0, len(corpus), batch_size), desc="reporting phantom films", disable=not progress or None):
+    for start in tqdm(range(0, len(corpus), batch_size), desc="reporting phantom films", disable=not progress):
         cases = {index: corpus[index] for index in range(start, min(start + batch_size, len(corpus)))}
         written.truth += [frozenset(case.facts) for case in cases.values()]
         written.references += [case.report for case in cases.values()]

@@ -84,9 +84,7 @@ def _passes(
     pipe: MedicalReportPipeline, corpus: ChestCorpus, batch_size: int, progress: bool
 ) -> Iterator[dict[str, np.ndarray]]:
     """What the model makes of a batch of cases at a time: columns (cases, ...)."""
-    for start in tqdm(
-        range(0, len(corpus), batch_size), desc="reconstructing phantom films", disable=not progress or None
-    ):
+    for start in tqdm(range(0, len(corpus), batch_size), desc="reconstructing phantom films", disable=not progress):
         cases = [corpus[index] for index in range(start, min(start + batch_size, len(corpus)))]
         inputs = pipe.preprocess([{"frontal": case.image, "lateral": case.lateral.image} for case in cases])
         inputs = {name: value.to(pipe.device) for name, value in inputs.items()}

@@ -123,7 +123,7 @@ class DiffusionTrainer:
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(self.progress.scaler)
         saved, progress = self.progress.step, self.progress
-        bar = tqdm(total=self.total, initial=progress.step, disable=not self.accelerator.is_main_process or None)
+        bar = tqdm(total=self.total, initial=progress.step, disable=not self.accelerator.is_main_process)
         try:
             for stage, first in self._stages_left():
                 batches = self._batches(stage)
