@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import ConcatDataset
 from transformers import (
     EarlyStoppingCallback,
@@ -211,6 +213,9 @@ def loading(**parts: str | None):
         found = f"{', '.join(named.values())}, {'of which one' if several else 'which'} does not load"
         expected = "folders or repository ids" if several else "a folder or repository id"
         raise InputError(", ".join(named), found, expected, "check the names, or go online") from error
+    except (UnpicklingError, SafetensorError) as error:
+        found, remedy = "weights that are broken, or objects besides tensors", "save it again with save_pretrained"
+        raise InputError(", ".join(filter(parts.get, parts)), found, "whole weights as .safetensors", remedy) from error
 
 
 def tables_of(data: ReportDataArguments) -> list[Path]:

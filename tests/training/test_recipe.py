@@ -2,12 +2,14 @@
 
 import json
 import logging
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import ConcatDataset
 from transformers import AutoModel, TrainerState
 
@@ -63,6 +65,15 @@ def test_parts_that_do_not_load_are_named(parts, found):
             raise OSError("We couldn't connect")
 
     assert refused(load).startswith(found)
+
+
+@pytest.mark.parametrize("error", [pickle.UnpicklingError("Weights only load failed"), SafetensorError("header")])
+def test_weights_that_are_none_are_named(error):
+    def load():
+        with recipe.loading(model="m", encoder=None):
+            raise error
+
+    assert refused(load).startswith("model: found weights that are broken, or objects besides tensors; expected whole")
 
 
 @pytest.mark.parametrize(("cases", "data", "found"), [(4, ["a.csv"], "both"), (0, [], "neither")])
