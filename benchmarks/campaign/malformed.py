@@ -157,15 +157,19 @@ def each(calls: dict[str, list]) -> Iterator[tuple[str, int, list[str]]]:
         yield what, code, err.splitlines()
 
 
-def train(work: Path):
-    yamls = dict(NOISE)
-    yamls |= {f"value {text}": f"{text}\n".encode() for text in ODD_YAML}
-    calls = {}
+def of_yaml(command: list, odd: tuple[str, ...], work: Path) -> dict[str, list]:
+    """Calls with a broken YAML each, or one of these odd contents."""
+    yamls = NOISE | {f"value {text}": f"{text}\n".encode() for text in odd}
+    calls = {"pipe": [*command, "--config", work / "pipe.yaml"], "folder": [*command, "--config", work]}
+    os.mkfifo(work / "pipe.yaml")
     for number, (what, content) in enumerate(yamls.items()):
         (path := work / f"c{number}.yaml").write_bytes(content)
-        calls[what] = ["train", "anatomical", "--config", path, "--output_dir", work / "run"]
-    os.mkfifo(pipe := work / "pipe.yaml")
-    calls |= {"pipe": ["train", "anatomical", "--config", pipe], "folder": ["train", "anatomical", "--config", work]}
+        calls[what] = [*command, "--config", path, "--output_dir", work / "run"]
+    return calls
+
+
+def train(work: Path):
+    calls = of_yaml(["train", "anatomical"], ODD_YAML, work)
     for flag in ODD_FLAGS:
         calls[f"flag {flag}"] = ["train", "anatomical", "--config", RECIPE, "--output_dir", work / "run", *SMALL]
         calls[f"flag {flag}"] += flag.split(" ")
@@ -178,6 +182,21 @@ ODD_YAML += ("phantom_cases: -1", "image_size: 0", "mask_mode: hard", "a: \0", "
 SMALL = ("--phantom_cases", 4, "--segmenter_steps", 0, "--encoder_steps", 0, "--max_steps", 1)  # were one accepted
 ODD_FLAGS = ("--output_dir ", "--learning_rate x", "--no-such 1", "--train_data no.csv", "--resume --overwrite")
 ODD_FLAGS += ("--max_steps 1e3x", "--learning_rat 1", "--seed x", "--num_train_epochs y", "--fp16 maybe", "--encoder")
+
+
+def rlhf(work: Path):
+    yield from each(of_yaml(["rlhf"], ODD_LOOPS, work))
+
+
+ODD_LOOPS = (*ODD_YAML[:10], *(f"phantom_prompts: 2\n{text}" for text in ("rounds: 0", "rounds: x", "seed: -1")))
+ODD_LOOPS += tuple(
+    f"phantom_prompts: 2\n{text}"
+    for text in (
+        *("guidance_scale: .nan", "selector: 3", "policy: x", "update: magic", "update_settings: 5", "ratings: no.csv"),
+        *("update_settings: {rounds: 0}", "update_settings: {no: 1}", "num_candidates: 99", "expert_level: 4", "a: b"),
+        *("prompts: no.csv", "generator: ''", "generator: no-such", "train_rewards: false", "train_rewards: 7"),
+    )
+)
 
 
 def phantom(work: Path):
@@ -420,7 +439,7 @@ ODD_PICTURES += ("--batch-size 0", "--seed x", "--resume --overwrite")
 VERBS = {"report, films": of_films("report"), "report, features": report_features, "report, models": report_models}
 VERBS |= {"segment": of_films("segment"), "tile": tile, "train": train, "phantom": phantom, "publish": publish}
 VERBS |= {"evaluate reports": evaluate_reports, "evaluate model": evaluate_model, "convert": convert, "merge": merge}
-VERBS |= {"prepare": prepare, "doctor": doctor, "synthesize": synthesize}
+VERBS |= {"prepare": prepare, "doctor": doctor, "synthesize": synthesize, "rlhf": rlhf}
 
 
 def fault(code: int, lines: list[str]) -> str | None:

@@ -8,12 +8,19 @@ import importlib.metadata
 import io
 import json
 import os
+import pkgutil
 import platform
+import re
 import sys
+from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
+import hf_medreport
 from hf_medreport.cli import main
+from hf_medreport.cli.app import quiet
 from hf_medreport.files.writing import write_json
+from hf_medreport.processing.input_error import InputError
 
 RESULTS = Path(__file__).parents[1] / "results" / "campaign"
 PACKAGES = ("hf-medreport", "torch", "transformers", "safetensors", "h5py", "pydicom", "pillow", "pyyaml", "pyarrow")
@@ -27,6 +34,15 @@ def write_part(name: str, figures: dict) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     write_json(RESULTS / f"{name}.json", content)
     print(json.dumps({key: value for key, value in content.items() if key != "versions"}, indent=2)[:4000])
+
+
+def import_all() -> None:
+    """Import the library and what it imports, once: verbs in children then need not, each for itself."""
+    quiet()
+    for module in pkgutil.walk_packages(hf_medreport.__path__, "hf_medreport."):
+        if not re.search(r"checkpoints|__main__|sync_checkpoints|space_template", module.name):
+            with contextlib.suppress(ImportError, InputError):  # of an extra that is not installed
+                importlib.import_module(module.name)
 
 
 def verb(*arguments: object) -> tuple[int, str, str]:
@@ -43,8 +59,15 @@ def verb(*arguments: object) -> tuple[int, str, str]:
     raise AssertionError("main always exits")
 
 
-def forked(log: Path, *arguments: object) -> int:
-    """The process id of a verb in a child that has this process's imports; what it prints goes to `log`."""
+def forked(log: Path, *arguments: object, before: Callable[[], object] = lambda: None) -> int:
+    """The process id of a verb in a child that has this process's imports; what it prints, and what its libraries
+    print, goes to `log`.
+
+    Args:
+        log: a file, which is written on.
+        arguments: of the verb.
+        before: done in the child before the verb.
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -55,6 +78,9 @@ def forked(log: Path, *arguments: object) -> int:
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
         sys.argv = ["hf-medreport", *map(str, arguments)]
+        server = forkserver._forkserver  # of this process's parent, who alone can wait for it
+        server._forkserver_pid = server._forkserver_alive_fd = None
+        before()
         main()
     except SystemExit as done:
         os._exit(done.code or 0)

@@ -1,5 +1,6 @@
 """Errors as a command line says them: the library names an argument as Python has it, a verb's user knows a flag."""
 
+import inspect
 import re
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -8,6 +9,7 @@ from importlib.resources import files
 import typer
 import yaml
 from typer.core import TyperCommand
+from typer.models import ParameterInfo
 
 from hf_medreport.files.interruption import INTERRUPTIONS, exit_code, terminable
 from hf_medreport.files.writing import readable
@@ -78,7 +80,17 @@ class Verbs(typer.Typer):
         super().__init__(context_settings=HELP, **settings)
 
     def command(self, name: str | None = None, context_settings: dict | None = None, **settings):
-        return super().command(name, cls=Verb, context_settings=HELP | (context_settings or {}), **settings)
+        register = super().command(name, cls=Verb, context_settings=HELP | (context_settings or {}), **settings)
+        return lambda function: register(_unasked(function))
+
+
+def _unasked(function):
+    """A verb whose paths the parser does not ask for permission to read: one such film would end the others' run."""
+    for parameter in inspect.signature(function).parameters.values():
+        for said in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(said, ParameterInfo):
+                said.readable = False
+    return function
 
 
 def example(path: str) -> str:

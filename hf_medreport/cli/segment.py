@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hf_medreport.cli.app import (
+    AnyModality,
     BatchSize,
     Device,
     Frame,
@@ -42,6 +43,7 @@ def segment(
         typer.Option(help="Folder of true masks, FILM.png: 0, 255 in lung or heart, 127 ignored. Prints Dice."),
     ] = None,
     frame: Frame = None,
+    any_modality: AnyModality = False,
     device: Device = None,
     batch_size: BatchSize = 4,
     resume: Resume = False,
@@ -66,6 +68,7 @@ def segment(
         "revision": model_revision(segmenter),
         "scored": masks is not None,
         "frame": frame,
+        "any_modality": any_modality,
     }
     paths = dict(zip(item_ids(films), films, strict=True))
     truths = {id: None if masks is None else _truth(masks, id) for id in paths}
@@ -73,7 +76,8 @@ def segment(
         folder = SegmentFolder(run, paths, segmenter)
         digests = {id: _digest(paths[id], truths[id]) for id in paths}
         left = [id for id in paths if not folder.kept(id, digests[id])]
-        results = segment_films([paths[id] for id in left], segmenter, batch_size=batch_size, frame=frame)
+        of_films = {"frame": frame, "any_modality": any_modality}
+        results = segment_films([paths[id] for id in left], segmenter, batch_size=batch_size, **of_films)
         for id, result in zip(left, bar(results, len(left), "films"), strict=True):
             failure = None
             if masks is not None and not isinstance(result, Failure):

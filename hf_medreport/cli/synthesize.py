@@ -104,6 +104,8 @@ def synthesize(
         raise InputError("retrieve_image" if retrieve_image else "terms", "it without `retrieve`", "both", "give both")
     if init is not None and retrieve_image:
         raise InputError("retrieve_image", "it beside `init`", "one picture to begin from", "leave out one")
+    if not 0 < strength <= 1:  # also where no picture is begun from
+        raise InputError("strength", str(strength), "above 0, at most 1", "choose another, such as 0.8")
     if not verify and (verify_judge is not None or verify_training is not None):
         name = "verify_training" if verify_judge is None else "verify_judge"
         raise InputError(name, "it without `verify`", "both", "give both")

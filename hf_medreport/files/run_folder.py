@@ -72,7 +72,7 @@ class RunFolder:
         alone: bool = False,
     ):
         older = refuse_older(out, resume, overwrite)
-        self.made = not Path(out).exists()
+        self.made = not os.path.exists(out)  # which a name that cannot be does not stop
         self.path, self.name, self.records = output_folder(out), Path(out).absolute().name, records
         run = {"made_by": f"hf-medreport {command}", "hf_medreport": __version__, "arguments": arguments}
         self.run = json.loads(json.dumps(run))  # as it will be read back
@@ -176,7 +176,14 @@ class RunFolder:
         self.files[name] = _fingerprint(path)
 
     def begun(self, name: str) -> None:
-        """Keep that a file is begun, which something else will write: `overwrite` will know that it is this run's."""
+        """Keep that a file is begun, which something else will write: `overwrite` will know that it is this run's.
+
+        Raises:
+            InputError: the name leads out of the folder, as that of a record that came with a share may.
+        """
+        if self._inside(name) is None:
+            found, remedy = "a file's name that leads out of the folder", "look at where its records come from"
+            raise InputError(self.name, found, "names within it", remedy)
         self._append(UNFINISHED, name)
         self.files.pop(name, None)
 
@@ -272,13 +279,17 @@ class RunFolder:
             manifest = read_settings(self.path / MANIFEST, MANIFEST)
             kept = manifest["files"] if _lists_files(manifest) else ()
         for name in {*begun, *kept, self.records, UNFINISHED, MANIFEST}:
-            path = Path(os.path.normpath(self.path / name))
-            if path.is_relative_to(os.path.normpath(self.path)):  # not where a damaged manifest leads
+            if path := self._inside(name):  # not where a damaged manifest leads
                 path.unlink(missing_ok=True)
                 path.with_name(f".{path.name}.part").unlink(missing_ok=True)
                 for folder in path.relative_to(os.path.normpath(self.path)).parents[:-1]:
                     with suppress(OSError):  # something else is in it
                         (self.path / folder).rmdir()
+
+    def _inside(self, name: str) -> Path | None:
+        """Where a file of the folder lies; None of a name that leads out of it."""
+        path = Path(os.path.normpath(self.path / name))
+        return path if path.is_relative_to(os.path.normpath(self.path)) else None
 
     def _is_whole(self, name: str, known: dict) -> bool:
         path = self.path / name

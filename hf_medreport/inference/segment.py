@@ -21,7 +21,7 @@ from hf_medreport.inference.batches import in_batches
 from hf_medreport.inference.loading import Segmenter, model_revision
 from hf_medreport.inference.report import Failure, preview
 from hf_medreport.modeling.lung_crop import crop_boxes, largest_components
-from hf_medreport.processing.image_reading import read_image
+from hf_medreport.processing.film_reading import read_film
 from hf_medreport.version import __version__
 
 CROP_MARGIN = 0.05  # of the film's side; what a multi-task model leaves by default
@@ -73,7 +73,12 @@ class Segmentation:
 
 
 def segment_films(
-    paths: Iterable[str | os.PathLike], segmenter: Segmenter, *, batch_size: int = 4, frame: int | None = None
+    paths: Iterable[str | os.PathLike],
+    segmenter: Segmenter,
+    *,
+    batch_size: int = 4,
+    frame: int | None = None,
+    any_modality: bool = False,
 ) -> Iterator[Segmentation | Failure]:
     """Segment films one batch after the other.
 
@@ -82,6 +87,7 @@ def segment_films(
         segmenter: from `loading.load_segmenter`.
         batch_size: films a pass.
         frame: which frame or page of films that hold several, counted from 0.
+        any_modality: take DICOM files that are no chest films too.
 
     Returns:
         An iterator over a `Segmentation` or `Failure` for each path, in their order.
@@ -91,9 +97,10 @@ def segment_films(
         logits = _logits([film for _, film in batch], segmenter)
         return [_segmentation(path, film, each) for (path, film), each in zip(batch, logits, strict=True)]
 
-    return in_batches(
-        map(Path, paths), lambda path: path.name, lambda path: read_image(path, frame=frame), write, batch_size
-    )
+    def read(path: Path) -> np.ndarray:  # as it is stored: a mask lies on its file, and names no side
+        return read_film(path, orient="stored", frame=frame, any_modality=any_modality).pixels
+
+    return in_batches(map(Path, paths), lambda path: path.name, read, write, batch_size)
 
 
 @torch.inference_mode()

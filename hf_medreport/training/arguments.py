@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from transformers import HfArgumentParser
+from transformers.hf_argparser import string_to_bool
 
 from hf_medreport.files.nearest import did_you_mean
 from hf_medreport.files.settings import read_yaml
 from hf_medreport.processing.input_error import InputError
 from hf_medreport.training.listing import HELP, ArgumentsAsked
 
+KINDS = {int: ((int,), "a whole number"), float: ((int, float), "a number"), string_to_bool: ((bool,), "true or false")}
 # What arguments were called once -> what every recipe calls them now.
 RENAMED = {
     f"{prefix}_{noun}": f"{prefix}_cases"
@@ -44,8 +46,11 @@ def read_arguments(
                 remedy = _nearest(key, known)
                 raise InputError(config, f"unknown field '{key}'", "a training argument", remedy)
             known[key].required = False
-            if known[key].nargs in ("+", "*") and not isinstance(values[key], list):
+            many = known[key].nargs in ("+", "*")
+            if many and not isinstance(values[key], list | None):
                 values[key] = [values[key]]
+            for value in values[key] or () if many else [values[key]]:
+                _check_kind(f"{config}, {key}", value, known[key].type)
         parser.set_defaults(**values)
     for flag in flags:
         name = flag.lstrip("-").split("=")[0].replace("-", "_")
@@ -57,6 +62,16 @@ def read_arguments(
         raise
     except Exception as error:  # argparse and the dataclasses report by several types; all of them are about a value
         raise InputError("training arguments", str(error), "a value of the argument's type", "correct it") from error
+
+
+def _check_kind(name: str, value: object, kind: object) -> None:
+    """Refuse a YAML's value of another kind than a number's or truth value's field has: unlike a flag's text it would
+    be taken as it is, 7 as true."""
+    if kind not in KINDS or isinstance(value, str | None):
+        return
+    kinds, expected = KINDS[kind]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise InputError(name, f"{value!r:.40}", expected, "correct it")
 
 
 def _nearest(name: str, known) -> str:

@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import ConcatDataset
 from transformers import (
     EarlyStoppingCallback,
@@ -29,7 +31,7 @@ from transformers import (
 
 from hf_medreport.data.tables import ReportDataset
 from hf_medreport.files.interruption import INTERRUPTIONS
-from hf_medreport.files.writing import sha256, write_json
+from hf_medreport.files.writing import output_folder, sha256, write_json
 from hf_medreport.hub.card import write_card
 from hf_medreport.hub.folder import save_folder
 from hf_medreport.processing.input_error import InputError
@@ -140,8 +142,10 @@ class RunArguments:
     training: ReportRecipeArguments
 
     def __post_init__(self):
-        if self.output.is_file():
-            raise InputError("output_dir", "a file", "a folder to write to", "choose another `output_dir`")
+        try:
+            output_folder(self.output)  # a wrong one is said before the work
+        except InputError as error:
+            raise InputError("output_dir", error.found, error.expected, "choose another `output_dir`") from None
         if self.training.process_index == 0:  # other processes may come when this one has begun to write
             refuse_older_run(self.training)
         if (point := resume_point(self.training)) is not None:
@@ -209,6 +213,9 @@ def loading(**parts: str | None):
         found = f"{', '.join(named.values())}, {'of which one' if several else 'which'} does not load"
         expected = "folders or repository ids" if several else "a folder or repository id"
         raise InputError(", ".join(named), found, expected, "check the names, or go online") from error
+    except (UnpicklingError, SafetensorError) as error:
+        found, remedy = "weights that are broken, or objects besides tensors", "save it again with save_pretrained"
+        raise InputError(", ".join(filter(parts.get, parts)), found, "whole weights as .safetensors", remedy) from error
 
 
 def tables_of(data: ReportDataArguments) -> list[Path]:

@@ -184,6 +184,13 @@ def test_wrong_arguments(capsys, films, tmp_path, flags, message):
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_what_cannot_be_read_is_told_by_its_reader(capsys, films, tmp_path, monkeypatch):
+    """The parser would end the run for one such film."""
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    code, _, err = segment(capsys, *films, "--masks", "no-masks", "--out", tmp_path / "out")
+    assert (code, err.partition(";")[0]) == (2, "no-masks: found no such folder")
+
+
 def test_out_is_a_file(capsys, films, tmp_path):
     code, text, err = segment(capsys, *films, "--out", films[0])
     assert (code, err) == (2, "film0.png: found a file; expected a folder to write to; choose another --out\n")

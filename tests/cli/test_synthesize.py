@@ -236,6 +236,10 @@ REFUSED = {
         ["clear", "--init", "FOLDER/film.png", "--strength", "0"],
         "--strength: found 0.0; expected above 0, at most 1; choose another, such as 0.8",
     ),
+    "a strength that nothing uses": (
+        ["clear", "--strength", "2"],
+        "--strength: found 2.0; expected above 0, at most 1; choose another, such as 0.8",
+    ),
     "terms without cases": (
         ["clear", "--terms", "FOLDER/rows.csv"],
         "--terms: found it without --retrieve; expected both; give both",

@@ -110,3 +110,17 @@ def test_a_file_that_is_not_as_written(shares, tmp_path, spoil, found):
     assert refused(shares, tmp_path) == (
         f"share2/slide1.txt: found {found}; expected the file as written; do this share again with `resume`"
     )
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "{}/secret.txt"])
+def test_a_record_cannot_lead_out_of_the_folder(shares, tmp_path, name):
+    """Neither in nor out: what a share's records name is looked for in the share, and written to the new folder."""
+    (tmp_path / "secret.txt").write_text("secret")
+    records = shares[0] / "records.jsonl"
+    entries = [json.loads(line) for line in records.read_text().splitlines()]
+    entries[0]["files"] = {name.format(tmp_path): next(iter(entries[0]["files"].values()))}
+    records.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    with pytest.raises(InputError, match="^out: found a file's name that leads out of the folder"):
+        merge(shares, tmp_path / "deep" / "er" / "out")
+    assert [path.name for path in (tmp_path / "deep").rglob("secret*")] == []

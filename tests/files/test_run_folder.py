@@ -134,6 +134,21 @@ def test_overwrite_does_not_follow_a_manifest_out_of_the_folder(tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["../thesis.txt", "a/../../thesis.txt", "{}/thesis.txt"])
+def test_nothing_is_written_out_of_the_folder(tmp_path, name):
+    name, folder = name.format(tmp_path), RunFolder(tmp_path / "out", "test", {})
+    (tmp_path / "source.txt").touch()
+    for write in (lambda: folder.write(name, b""), lambda: folder.bring(name, tmp_path / "source.txt")):
+        with pytest.raises(InputError, match="^out: found a file's name that leads out of the folder"):
+            write()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["out", "source.txt"]
+
+
+def test_a_name_that_cannot_be(tmp_path):
+    with pytest.raises(InputError, match="found file name too long; expected a folder to write to"):
+        RunFolder(tmp_path / ("x" * 300), "test", {})
+
+
 def test_both_and_folders_of_something_else(tmp_path):
     with pytest.raises(InputError, match="overwrite: found it beside `resume`; expected one of the two"):
         RunFolder(tmp_path, "test", {}, resume=True, overwrite=True)

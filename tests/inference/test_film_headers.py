@@ -115,6 +115,16 @@ def test_a_segmenter_is_given_a_frame(pipe, films, monkeypatch):
     np.testing.assert_array_equal(seen[0], film_array() / np.float32(255))
 
 
+def test_a_segmenter_takes_chest_films_as_they_are_stored(films, monkeypatch):
+    seen = []
+    monkeypatch.setattr("hf_medreport.inference.segment._logits", lambda batch, segmenter: seen.extend(batch) or 1 / 0)
+    refused, _ = segment_films([films["slice"], films["mirrored"]], None)
+    assert "slice.dcm: found Modality CT; expected a chest film" in refused.message
+    np.testing.assert_array_equal(seen[0], film_array()[:, ::-1] / np.float32(255))
+    list(segment_films([films["slice"]], None, any_modality=True))
+    assert len(seen) == 2
+
+
 @pytest.fixture
 def table(films, tmp_path):
     (tmp_path / "t.csv").write_text("image,text\nmirrored.dcm,Normal.\nslice.dcm,Normal.\n")

@@ -19,6 +19,8 @@ class Model:
 class Training:
     learning_rate: float = 0.5
     train_data: list[str] = field(default_factory=list)
+    train_weights: list[float] | None = None
+    freeze: bool = False
 
 
 def read(folder, text: str | None = None, *flags: str, **options):
@@ -36,6 +38,12 @@ def test_a_flag_beats_the_file_and_the_file_the_default(tmp_path):
 
 def test_one_value_of_a_list_stands_for_a_list(tmp_path):
     assert read(tmp_path, "width: 8\ntrain_data: a.csv")[1].train_data == ["a.csv"]
+
+
+def test_values_of_their_kind(tmp_path):
+    text = "width: 8\nlearning_rate: 1\ntrain_weights: [1, 0.5]\nfreeze: true"
+    assert read(tmp_path, text)[1] == Training(1, [], [1, 0.5], True)
+    assert read(tmp_path, "width: '8'\ntrain_weights: null\nfreeze: 'yes'") == (Model(8), Training(freeze=True))
 
 
 def test_a_file_may_be_written_in_other_words(tmp_path):
@@ -58,6 +66,11 @@ def test_a_file_may_be_written_in_other_words(tmp_path):
         (None, ["--learning_rte", "1"], "flag --learning_rte: found no such argument; .* mean 'learning_rate'?"),
         (None, ["--width", "4", "--learning_rate", "fast"], "training arguments: found .*learning_rate.*fast"),
         ("width: 1\nlearning_rate: [", [], "a.yaml, line 2: found broken YAML; expected field: value"),
+        ("width: 1\nfreeze: 7", [], "a.yaml, freeze: found 7; expected true or false; correct it"),
+        ("width: 1.5", [], "a.yaml, width: found 1.5; expected a whole number"),
+        ("width: true", [], "a.yaml, width: found True; expected a whole number"),
+        ("width: 1\nlearning_rate: {a: 1}", [], "a.yaml, learning_rate: found {'a': 1}; expected a number"),
+        ("width: 1\ntrain_weights: [1, [2]]", [], r"a.yaml, train_weights: found \[2\]; expected a number"),
         ("- width", [], "a.yaml: found a list; expected a mapping of field: value"),
     ],
 )

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import ConcatDataset
 from transformers import AutoModel, TrainerState
 
@@ -63,6 +65,15 @@ def test_parts_that_do_not_load_are_named(parts, found):
             raise OSError("We couldn't connect")
 
     assert refused(load).startswith(found)
+
+
+@pytest.mark.parametrize("error", [pickle.UnpicklingError("Weights only load failed"), SafetensorError("header")])
+def test_weights_that_are_none_are_named(error):
+    def load():
+        with recipe.loading(model="m", encoder=None):
+            raise error
+
+    assert refused(load).startswith("model: found weights that are broken, or objects besides tensors; expected whole")
 
 
 @pytest.mark.parametrize(("cases", "data", "found"), [(4, ["a.csv"], "both"), (0, [], "neither")])
@@ -261,6 +272,9 @@ def test_a_file_in_the_folders_place_is_said_before_any_work(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(InputError, match="output_dir: found a file; expected a folder to write to"):
         run("anatomical", configuration(tmp_path), [])
+    flags = ["--output_dir", str(tmp_path / "run" / "below")]
+    with pytest.raises(InputError, match="output_dir: found a file; expected a folder to write to"):
+        run("anatomical", configuration(tmp_path), flags)
 
 
 def test_a_card_does_not_say_where_files_lie():

@@ -17,6 +17,7 @@ The kind of a file is decided by its first bytes, never by its name. What happen
 import logging
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import BinaryIO
 
 import numpy as np
@@ -26,6 +27,7 @@ from PIL.JpegImagePlugin import jpeg_factory
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from .decoder_words import decoder_words
 from .deep_color import check_planes, deep_values, raw_mode
 from .dicom_reading import Display, looks_like_dicom, read_display
 from .image_checks import (
@@ -212,9 +214,15 @@ def _kind(name: str, head: bytes) -> str:
 
 
 def _guarded(name: str, kind: str, handle: BinaryIO | None, decode: Callable[[], tuple]) -> tuple:
-    """Run a decoder. PIL reports bad bytes by a dozen exception types, so all of them become one InputError."""
+    """Run a decoder. PIL reports bad bytes by a dozen exception types, so all of them become one InputError.
+
+    What libtiff says beside that goes into the message; of a picture that it reads all the same, into a note.
+    """
+    words: list[str] = []
     try:
-        return decode()
+        with decoder_words() if kind == "TIFF" else nullcontext(words) as words:
+            values, notes = decode()
+        return values, (*notes, *(f"damaged in part, as its decoder says: {word}" for word in words[:1]))
     except InputError:
         raise
     except DecompressionBombError:
@@ -226,7 +234,8 @@ def _guarded(name: str, kind: str, handle: BinaryIO | None, decode: Callable[[],
         state = "damaged or unsupported" if kind == "TIFF" else "damaged"
         if "truncated" in str(error).lower() or (handle and _lacks_its_end(handle, kind)):
             state = "truncated"
-        raise InputError(name, f"a {state} {kind}", "a complete image", "copy or export the file again") from error
+        found = f"a {state} {kind}" + (f" ({words[0]})" if words else "")
+        raise InputError(name, found, "a complete image", "copy or export the file again") from error
 
 
 def _check_jpeg(name: str, kind: str, handle: BinaryIO | None) -> None:
