@@ -52,12 +52,17 @@ def test_a_sound_file_has_none(path):
     assert read_with_notes(path)[1] == ()
 
 
-def test_the_screen_is_back_after_an_error(capfd):
+def test_what_is_no_decoders_comes_to_the_screen_after_it_also_after_an_error(capfd):
     with pytest.raises(KeyError), decoder_words() as words:
-        os.write(2, b"one: two.\n\nthree\n")
+        os.write(
+            2, b"LZWDecode: Not enough data at scanline 3 (short 4 bytes).\n\n12 %|###  |\rWARNING: a log's line.\n"
+        )
+        os.write(2, b"tempfile.tif: Seek error.\n")
+        assert capfd.readouterr().err == ""
         raise KeyError
     os.write(2, b"four")
-    assert words == ["one: two", "three"] and capfd.readouterr().err == "four"
+    assert words == ["LZWDecode: Not enough data at scanline 3 (short 4 bytes)", "Seek error"]
+    assert capfd.readouterr().err == "\n12 %|###  |\rWARNING: a log's line.\nfour"
 
 
 def test_any_amount_is_not_waited_for():
@@ -65,17 +70,17 @@ def test_any_amount_is_not_waited_for():
         assert not os.get_blocking(2)
         with suppress(BlockingIOError):
             for _ in range(100):
-                os.write(2, b"line\n" * 1000)
-    assert words == ["line"] * 5
+                os.write(2, b"Decode: line.\n" * 1000)
+    assert words == ["Decode: line"] * 5
 
 
-def test_threads_hear_their_own(tmp_path):
+def test_threads_hear_their_own():
     heard = {}
 
     def hear(number: int) -> None:
         with decoder_words() as words:
             for _ in range(3):
-                os.write(2, f"{number}\n".encode())
+                os.write(2, f"Decode: {number}.\n".encode())
         heard[number] = words
 
     threads = [threading.Thread(target=hear, args=(number,)) for number in range(8)]
@@ -83,4 +88,4 @@ def test_threads_hear_their_own(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert heard == {number: [str(number)] * 3 for number in range(8)}
+    assert heard == {number: [f"Decode: {number}"] * 3 for number in range(8)}

@@ -7,19 +7,24 @@ of Python's handlers, and a line of it on a screen tells nobody which file it is
 """
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 LINE = 120  # letters of a line that are kept
 LINES = 5
+ITS_OWN = re.compile(rb"(tempfile\.tif|_?[A-Z]\w*[a-z]\w*): .+\.")  # its function and a sentence
 
 _one_at_a_time = threading.Lock()  # there is one stderr
 
 
 @contextmanager
 def decoder_words() -> Iterator[list[str]]:
-    """The lines that come to stderr's descriptor within the block, at its end; none where the system cannot do that."""
+    """What libtiff writes to stderr's descriptor within the block, at its end; none where the system cannot do that.
+
+    Lines of another form are another thread's, and come to the screen when the block ends.
+    """
     words: list[str] = []
     with _one_at_a_time:
         try:
@@ -39,9 +44,11 @@ def decoder_words() -> Iterator[list[str]]:
             os.dup2(screen, 2)  # which closes the pipe's end
             os.close(screen)
             with os.fdopen(reading, "rb") as said:
-                words += _lines(said.read())
+                lines = said.read().splitlines(keepends=True)
+            its_own = [bool(ITS_OWN.fullmatch(line.strip())) for line in lines]
+            os.write(2, b"".join(line for line, own in zip(lines, its_own, strict=True) if not own))
+            words += [_words(line) for line, own in zip(lines, its_own, strict=True) if own][:LINES]
 
 
-def _lines(said: bytes) -> list[str]:
-    lines = said.decode("utf-8", "replace").split("\n")[:LINES]
-    return [line.removeprefix("tempfile.tif: ").strip(" .\r")[:LINE] for line in lines if line.strip()]
+def _words(line: bytes) -> str:
+    return line.decode("utf-8", "replace").removeprefix("tempfile.tif: ").strip(" .\r\n")[:LINE]
