@@ -64,8 +64,8 @@ def tile(work: Path) -> list:
 
 def report(work: Path) -> list:
     drawn(work / "films", (*CHEST, "--n", 6))
-    films = sorted((work / "films").rglob("*.png"))
-    return ["report", *[film for film in films if "mask" not in str(film)][:6], "--batch-size", 1]
+    films = sorted((work / "films" / "images").glob("*.png"))
+    return ["report", *films, "--batch-size", 1]
 
 
 def evaluate(work: Path) -> list:
