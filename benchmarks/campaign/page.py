@@ -39,7 +39,23 @@ def full_disk(part: dict) -> list[str]:
     ]
 
 
+def writers(part: dict) -> list[str]:
+    rows = ["| places and names of | calls | faults |", "|---|---:|---:|"]
+    faults = {verb: [one["fault"] for one in ends.values()] for verb, ends in part["verbs"].items()}
+    return rows + [f"| {verb} | {len(ends)} | {sum(map(bool, ends))} |" for verb, ends in faults.items()]
+
+
+def planted(part: dict) -> list[str]:
+    rows = ["| planted | inputs | came out, or ran |", "|---|---:|---:|"]
+    rows += [f"| identifiers: {verb} | 1 | {len(one['leaks'])} |" for verb, one in part["identifiers"].items()]
+    verbs: dict[str, list[bool]] = {}
+    for place, one in part["code"].items():
+        verbs.setdefault(place.partition(",")[0], []).append(one["ran"])
+    return rows + [f"| code: {verb} | {len(ran)} | {sum(ran)} |" for verb, ran in verbs.items()]
+
+
 PARTS = {"malformed": malformed, "mutate": mutate, "kills": kills, "full_disk": full_disk}
+PARTS |= {"writers": writers, "planted": planted}
 
 
 def tables() -> str:
