@@ -69,6 +69,8 @@ bench: $(READY)  ## the figures of docs/results.md, as JSON in benchmarks/result
 campaign: $(READY)  ## hours of hostile use, on from where it stopped; JSON in benchmarks/results/campaign/
 	$(PYTHON) benchmarks/campaign/malformed.py
 	$(PYTHON) benchmarks/campaign/full_disk.py
+	$(PYTHON) benchmarks/campaign/writers.py
+	$(PYTHON) benchmarks/campaign/planted.py
 	$(PYTHON) benchmarks/campaign/kills.py
 	$(PYTHON) benchmarks/campaign/mutate.py
 	$(PYTHON) benchmarks/campaign/page.py

@@ -4,6 +4,7 @@ python benchmarks/campaign/page.py
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from hf_medreport.files.writing import write_text
@@ -39,7 +40,30 @@ def full_disk(part: dict) -> list[str]:
     ]
 
 
+def writers(part: dict) -> list[str]:
+    rows = ["| of verbs that write | calls | faults |", "|---|---:|---:|"]
+    faults = {verb: [one["fault"] for one in ends.values()] for verb, ends in part["verbs"].items()}
+    places = {verb: ends for verb, ends in faults.items() if "names" not in part["verbs"][verb]}
+    rows += [f"| places: {verb} | {len(ends)} | {sum(map(bool, ends))} |" for verb, ends in places.items()]
+    names = [fault for verb, ends in faults.items() if verb not in places for fault in ends]
+    return [*rows, f"| names: {_verbs(set(faults) - set(places))} | {len(names)} | {sum(map(bool, names))} |"]
+
+
+def planted(part: dict) -> list[str]:
+    rows = ["| planted | inputs | came out, or ran |", "|---|---:|---:|"]
+    for what, word in (("identifiers", "leaks"), ("code", "ran")):
+        bad = sum(bool(one[word]) for one in part[what].values())
+        rows.append(f"| {what}: {_verbs(part[what])} | {len(part[what])} | {bad} |")
+    return rows
+
+
+def _verbs(names: Iterable[str]) -> str:
+    """Those that names such as "report, films" begin with."""
+    return ", ".join(sorted({name.partition(",")[0] for name in names}))
+
+
 PARTS = {"malformed": malformed, "mutate": mutate, "kills": kills, "full_disk": full_disk}
+PARTS |= {"writers": writers, "planted": planted}
 
 
 def tables() -> str:

@@ -38,7 +38,8 @@ def read_arguments(
     if HELP in flags:
         raise ArgumentsAsked(classes)
     parser = HfArgumentParser(classes, exit_on_error=False)
-    known = {action.dest: action for action in parser._actions if action.dest != "help"}
+    # The first of each name: behind one that is true by default comes its `--no_...`.
+    known = {action.dest: action for action in reversed(parser._actions) if action.dest != "help"}
     if config is not None:
         values = translate(read_yaml(config))
         for key in values:

@@ -21,6 +21,7 @@ class Training:
     train_data: list[str] = field(default_factory=list)
     train_weights: list[float] | None = None
     freeze: bool = False
+    shuffle: bool = True
 
 
 def read(folder, text: str | None = None, *flags: str, **options):
@@ -43,7 +44,8 @@ def test_one_value_of_a_list_stands_for_a_list(tmp_path):
 def test_values_of_their_kind(tmp_path):
     text = "width: 8\nlearning_rate: 1\ntrain_weights: [1, 0.5]\nfreeze: true"
     assert read(tmp_path, text)[1] == Training(1, [], [1, 0.5], True)
-    assert read(tmp_path, "width: '8'\ntrain_weights: null\nfreeze: 'yes'") == (Model(8), Training(freeze=True))
+    text = "width: '8'\ntrain_weights: null\nfreeze: 'yes'\nshuffle: false"
+    assert read(tmp_path, text) == (Model(8), Training(freeze=True, shuffle=False))
 
 
 def test_a_file_may_be_written_in_other_words(tmp_path):
@@ -67,6 +69,7 @@ def test_a_file_may_be_written_in_other_words(tmp_path):
         (None, ["--width", "4", "--learning_rate", "fast"], "training arguments: found .*learning_rate.*fast"),
         ("width: 1\nlearning_rate: [", [], "a.yaml, line 2: found broken YAML; expected field: value"),
         ("width: 1\nfreeze: 7", [], "a.yaml, freeze: found 7; expected true or false; correct it"),
+        ("width: 1\nshuffle: 7", [], "a.yaml, shuffle: found 7; expected true or false; correct it"),
         ("width: 1.5", [], "a.yaml, width: found 1.5; expected a whole number"),
         ("width: true", [], "a.yaml, width: found True; expected a whole number"),
         ("width: 1\nlearning_rate: {a: 1}", [], "a.yaml, learning_rate: found {'a': 1}; expected a number"),
