@@ -9,6 +9,7 @@ project = "hf-medreport"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "generators"]
 html_theme = "furo"
 html_title = "hf-medreport"
+html_static_path, html_css_files = ["static"], ["wide.css"]
 myst_heading_anchors = 3
 exclude_patterns = ["generators"]
 autodoc_member_order = "bysource"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hf_medreport.cli.app import Json, app, print_json, say_loading, show_log
+from hf_medreport.cli.app import Json, app, print_json, show_log
 from hf_medreport.processing.input_error import InputError
 
 
@@ -34,7 +34,6 @@ def publish(
     """Upload a model folder to the Hub as one commit: what the model needs, and no other file. Or a Space, with the
     demo's pages over a published model."""
     show_log()
-    say_loading()
     if space is not None:
         address = _publish_space(space, model, wheel, private, {"folder": folder, "revision": revision})
     else:

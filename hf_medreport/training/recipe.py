@@ -301,7 +301,10 @@ def finish(
         ends = {name: getattr(model.generation_config, name) for name in ENDS}
         model.generation_config = GenerationConfig(**generation, **ends)  # not what a schedule has left there
     save_weights(model, processor, folder, asked.training.half_precision_weights)
-    evaluation = evaluate(folder) if asked.data.phantom_cases else {}
+    evaluation = {}
+    if asked.data.phantom_cases:
+        logger.info("saved %s; now it is scored on drawn cases", folder.name)
+        evaluation = evaluate(folder)
     if evaluation:
         write_json(folder / "evaluation.json", evaluation)
     write_model_card(folder, evaluation, asked, described)

@@ -235,7 +235,7 @@ def test_who_looks_on_is_told_that_loading_takes_a_while(capsys, monkeypatch):
     assert capsys.readouterr().err == "loading torch and transformers ...\n"
 
 
-@pytest.mark.parametrize("verb", [["train", "anatomical"], ["rlhf"], ["publish", "missing", "org/name"]])
+@pytest.mark.parametrize("verb", [["train", "anatomical"], ["rlhf"]])
 def test_verbs_that_load_much_say_so_first(capsys, monkeypatch, tmp_path, verb):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)

@@ -281,3 +281,15 @@ def test_a_card_does_not_say_where_files_lie():
     text = "/data/jane/train.csv, tables/more.csv, org/model and /home/jane/encoder"
     assert recipe.without_places(text) == "train.csv, tables/more.csv, org/model and encoder"
     assert recipe.without_places("12000 phantom films") == "12000 phantom films"
+
+
+def test_the_wait_for_the_scores_is_told_before_it(caplog, monkeypatch, tmp_path):
+    for name in ("save_weights", "write_model_card"):
+        monkeypatch.setattr(recipe, name, lambda *_, **__: None)
+    training = SimpleNamespace(model_name="m", half_precision_weights=False)
+    asked = SimpleNamespace(output=tmp_path, training=training, data=SimpleNamespace(phantom_cases=2))
+    caplog.set_level(logging.INFO)
+    seen = []
+    first = SimpleNamespace(is_world_process_zero=lambda: True)
+    recipe.finish(first, asked, {}, None, None, lambda _: seen.extend(caplog.messages) or {}, {})
+    assert seen == ["saved m; now it is scored on drawn cases"]
