@@ -266,6 +266,7 @@ def test_trackio_keeps_its_own_log(tables, monkeypatch):
     monkeypatch.setenv("TRACKIO_DIR", str(tables / "trackio"))
     run("anatomical", PAPER, paper_flags(tables, report_to="trackio"))
     assert list((tables / "trackio").rglob("*.db"))
+    assert list((tables / "trackio").rglob("*.png"))  # the films of sample reports
 
 
 def test_a_file_in_the_folders_place_is_said_before_any_work(tmp_path):
