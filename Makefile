@@ -65,6 +65,7 @@ bench: $(READY)  ## the figures of docs/results.md, as JSON in benchmarks/result
 	$(PYTHON) benchmarks/speed/cxr_multitask.py
 	$(PYTHON) benchmarks/speed/radscribe.py
 	$(PYTHON) benchmarks/speed/precision.py
+	$(PYTHON) benchmarks/speed/flat_memory.py
 
 campaign: $(READY)  ## hours of hostile use, on from where it stopped; JSON in benchmarks/results/campaign/
 	$(PYTHON) benchmarks/campaign/malformed.py
