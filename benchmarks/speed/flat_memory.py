@@ -35,7 +35,7 @@ def films(folder: Path, n: int) -> list[Path]:
     sys.argv += ["--workers", "1", "--out", str(folder / "drawn")]
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         main()
-    drawn = sorted((folder / "drawn").rglob("*.png"))[:DRAWN]
+    drawn = sorted((folder / "drawn" / "images").glob("*.png"))
     links = [folder / f"film{number:05d}.png" for number in range(n)]
     for number, link in enumerate(links):
         link.symlink_to(drawn[number % DRAWN])
