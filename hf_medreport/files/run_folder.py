@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hf_medreport.files.interruption import INTERRUPTIONS
+from hf_medreport.files.memory import give_back
 from hf_medreport.files.settings import read_settings
 from hf_medreport.files.writing import open_whole, output_folder, sha256, write_text, write_whole
 from hf_medreport.processing.input_error import InputError
@@ -35,6 +36,7 @@ __all__ = ["RunFolder", "code_version", "refuse_older"]
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished.jsonl"  # its first line says which run this is, the others which files it has begun
 RECORDS = ".records.jsonl"
+GIVE_BACK_EVERY = 50  # items
 
 
 class RunFolder:
@@ -147,6 +149,8 @@ class RunFolder:
         self.entries[id] = json.loads(json.dumps(entry))
         self.files |= entry["files"]
         self.done_items += count
+        if len(self.entries) % GIVE_BACK_EVERY == 0:
+            give_back()
 
     def reread(self) -> None:
         """Learn what other processes have added meanwhile."""
