@@ -206,6 +206,7 @@ if __name__ == "__main__":
     parser.add_argument("--work", type=Path, default=Path("build/campaign/kills"))
     given = parser.parse_args()
     quiet()  # imports what all verbs need, once; children have it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
     share = -(-given.kills // len(given.verbs))
     kept = RESULTS / "kills.json"
     for verb in given.verbs:  # those that are asked for, in place of what was known of them
