@@ -28,7 +28,7 @@ def mutate(part: dict) -> list[str]:
 def kills(part: dict) -> list[str]:
     rows = ["| killed | SIGKILL | SIGINT | rounds | ends in |", "|---|---:|---:|---:|---|"]
     for verb, one in part["verbs"].items():
-        ends = f"{len(one['problems'])} problems" if one["problems"] else "the same bytes"
+        ends = ", ".join(one["problems"]) or "the same bytes"
         rows.append(f"| {verb} | {one['kills']['SIGKILL']} | {one['kills']['SIGINT']} | {one['rounds']} | {ends} |")
     return rows
 
