@@ -343,6 +343,24 @@ def evaluate_model(work: Path):
     yield from each({path.name: ["evaluate", "model", path, "--out", work / "out"] for path in paths})
 
 
+def evaluate_phantom(work: Path):
+    others = ("auto_map", "task", "shard", "a pickle", "generation: empty 2")  # as of report, models
+    made = {what: folder for what, folder in folders(work).items() if not what.startswith(others)}
+    yield from each({what: ["evaluate", "phantom", "--n", 1, "--model", folder] for what, folder in made.items()})
+
+
+def rate(work: Path):
+    (work / "pictures").mkdir()
+    (work / "pictures" / "a.png").write_bytes(drawn("PNG"))
+    call = ["rate", work / "pictures", "--no-browser", "--out", work / "ratings.csv"]
+    bad = {f"{what}{suffix}": noise for what, noise in NOISE.items() for suffix in (".csv", ".jsonl", ".parquet")}
+    calls = {path.name: [*call, "--csv", path] for path in written(work / "tables", bad)}
+    for path in written(work / "exports", {f"{what}.json": noise for what, noise in NOISE.items()}):
+        calls[f"import {path.name}"] = [*call, "--import", path]
+    odd = ("--level 0", "--level x", "--seed -1", "--port 0", "--port x", "--no-such 1", "--rater ", "--csv gone.csv")
+    yield from each(calls | {flag: [*call, *flag.split(" ")] for flag in odd})
+
+
 def convert(work: Path):
     kinds = {".pth": pt(), ".safetensors": save(tensors()), ".h5": h5()}
     bad = {f"{what}{suffix}": noise for what, noise in NOISE.items() for suffix in kinds}
@@ -439,6 +457,7 @@ ODD_PICTURES += ("--batch-size 0", "--seed x", "--resume --overwrite")
 VERBS = {"report, films": of_films("report"), "report, features": report_features, "report, models": report_models}
 VERBS |= {"segment": of_films("segment"), "tile": tile, "train": train, "phantom": phantom, "publish": publish}
 VERBS |= {"evaluate reports": evaluate_reports, "evaluate model": evaluate_model, "convert": convert, "merge": merge}
+VERBS |= {"evaluate phantom": evaluate_phantom, "rate": rate}
 VERBS |= {"prepare": prepare, "doctor": doctor, "synthesize": synthesize, "rlhf": rlhf}
 
 
