@@ -142,11 +142,8 @@ class RunArguments:
     training: ReportRecipeArguments
 
     def __post_init__(self):
-        try:
-            output_folder(self.output)  # a wrong one is said before the work
-        except InputError as error:
-            raise InputError("output_dir", error.found, error.expected, "choose another `output_dir`") from None
         if self.training.process_index == 0:  # other processes may come when this one has begun to write
+            _try_to_write(self.output)
             refuse_older_run(self.training)
         if (point := resume_point(self.training)) is not None:
             check_settings(self, point.parent / MANIFEST)
@@ -216,6 +213,17 @@ def loading(**parts: str | None):
     except (UnpicklingError, SafetensorError) as error:
         found, remedy = "weights that are broken, or objects besides tensors", "save it again with save_pretrained"
         raise InputError(", ".join(filter(parts.get, parts)), found, "whole weights as .safetensors", remedy) from error
+
+
+def _try_to_write(output: Path) -> None:
+    """Say before the work that an output folder cannot be; one that was not there is not left by other refusals."""
+    made = not output.exists()
+    try:
+        output_folder(output)
+    except InputError as error:
+        raise InputError("output_dir", error.found, error.expected, "choose another `output_dir`") from None
+    if made:
+        output.rmdir()
 
 
 def tables_of(data: ReportDataArguments) -> list[Path]:
