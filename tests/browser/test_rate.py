@@ -90,6 +90,7 @@ def said(page):
 
 def test_three_pictures_undo_skip_and_a_reload(page, rate, tmp_path, shoot):
     page.goto(rate())
+    page.wait_for_function("window.medreportRates")  # before, no key is heard
     assert page.get_by_role("note").inner_text().startswith("Synthetic pictures, for research. No clinical use")
     press(page, "3")
     assert page.get_by_role("alert").inner_text() == "give your name first"
