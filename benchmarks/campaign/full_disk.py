@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from kills import CHEST, OF_TIME, VERBS
+from kills import CHEST, VERBS, files_of
 from mutate import LINES, drawn
 from parts import RESULTS, contents, verb, write_part
 
@@ -51,12 +51,6 @@ COMMANDS: dict[str, Callable[[Path], list]] = {
 def flag(name: str) -> str:
     """Which option of a verb names the folder."""
     return "--output_dir" if name == "train" else "--out"
-
-
-def files_of(name: str, out: Path) -> dict[str, bytes]:
-    """What a verb leaves that is the same from run to run."""
-    found = contents(out / "model" if name == "train" else out)
-    return {path: content for path, content in found.items() if Path(path).name not in OF_TIME.get(name, ())}
 
 
 @contextmanager

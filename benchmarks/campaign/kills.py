@@ -118,6 +118,13 @@ def orphans(session: int) -> list[int]:
         time.sleep(0.05)
 
 
+def files_of(verb: str, out: Path) -> dict[str, bytes]:
+    """What a verb leaves, but for what differs from run to run."""
+    # Checkpoints hold when they were written; the model is what is kept.
+    found = contents(out / "model" if verb == "train" else out)
+    return {name: content for name, content in found.items() if Path(name).name not in OF_TIME.get(verb, ())}
+
+
 class Run:
     """A verb that is begun again and again in one folder."""
 
@@ -134,10 +141,8 @@ class Run:
         return forked(self.log, *self.command, flag, self.out, "--resume")
 
     def files(self) -> dict[str, bytes]:
-        """What is kept of it, but for what differs from run to run."""
-        # Checkpoints hold when they were written; the model is what is kept.
-        found = contents(self.out / "model" if self.verb == "train" else self.out)
-        return {name: content for name, content in found.items() if Path(name).name not in OF_TIME.get(self.verb, ())}
+        """What is kept of it."""
+        return files_of(self.verb, self.out)
 
 
 class Publication(Run):
